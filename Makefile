@@ -1,0 +1,29 @@
+# Everything is set up inside the checkout: a virtual environment in .venv, from locked, hashed requirements.
+# A stamp file remembers what was installed, so a second call installs nothing.
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
+
+.PHONY: demo test lint format lock clean
+
+$(BIN)/python:
+	$(PYTHON) -c 'import sys; sys.exit(f"layerwise needs Python 3.11 or newer, this is {sys.version.split()[0]}: make PYTHON=python3.12 ..." if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv .venv
+
+.venv/installed: envs/layerwise.lock pyproject.toml | $(BIN)/python
+	$(PIP) -r envs/layerwise.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $@
+
+.venv/installed-dev: envs/dev.lock .venv/installed
+	$(PIP) -r envs/dev.lock
+	touch $@
+
+lock:  ## write the lock files anew (needs uv)
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
+	  --no-emit-index-url --extra demo --constraint envs/build.in --output-file envs/layerwise.lock envs/build.in pyproject.toml
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
+	  --no-emit-index-url --extra demo --extra dev --constraint envs/layerwise.lock --output-file envs/dev.lock pyproject.toml
+
+clean:  ## results of the demo and the environment
+	rm -rf .venv results/demo

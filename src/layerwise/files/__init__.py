@@ -1,0 +1,16 @@
+"""How anything gets to disk whole, and how it is recognised again.
+
+Tables (``layerwise.files.tables``) are imported on their own: they bring pandas, which planning a workflow does not need.
+"""
+
+from layerwise.files.atomic import atomic_path
+from layerwise.files.hashing import hash_arrays, hash_file, hash_object
+from layerwise.files.source import hash_source
+
+__all__ = [
+    "atomic_path",
+    "hash_arrays",
+    "hash_file",
+    "hash_object",
+    "hash_source",
+]

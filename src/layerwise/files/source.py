@@ -1,0 +1,72 @@
+"""Hash of the code behind a step: Snakemake sees a changed parameter, not a changed module."""
+
+import ast
+import hashlib
+from functools import cache
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]  # the package's folder
+PACKAGE = ROOT.name
+
+
+def hash_source(*modules: str) -> str:
+    """Hash the modules and everything of this package that they import, however deep.
+
+    Comments, docstrings and layout do not count, so that prose can be mended without a rerun. Nothing is imported:
+    the sources are parsed, so this is quick enough for planning a workflow.
+
+    Parameters
+    ----------
+    *modules : str
+        Dotted names, such as ``"layerwise.analyses.brain"``.
+
+    Raises
+    ------
+    ValueError
+        A module does not exist.
+    """
+    reached: set[str] = set()
+    waiting = list(modules)
+    while waiting:
+        module = waiting.pop()
+        if module in reached:
+            continue
+        reached.add(module)
+        waiting.extend(_imports(module))
+    lines = "\n".join(f"{module} {_digest(module)}" for module in sorted(reached))
+    return hashlib.sha256(lines.encode()).hexdigest()[:16]
+
+
+def _path(module: str) -> Path | None:
+    base = ROOT.joinpath(*module.split(".")[1:])
+    candidates = (base.with_suffix(".py"), base / "__init__.py")
+    return next((path for path in candidates if path.is_file()), None)
+
+
+@cache
+def _tree(module: str) -> ast.Module:
+    path = _path(module)
+    if path is None:
+        raise ValueError(f"no module {module!r} in {ROOT}: the workflow names a module that does not exist")
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+@cache
+def _imports(module: str) -> tuple[str, ...]:
+    found = []
+    for node in ast.walk(_tree(module)):
+        if isinstance(node, ast.Import):
+            found += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+    ours = (name for name in found if name == PACKAGE or name.startswith(f"{PACKAGE}."))
+    return tuple(name for name in ours if _path(name) is not None)
+
+
+@cache
+def _digest(module: str) -> str:
+    tree = _tree(module)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
+            node.body = node.body[1:] or [ast.Pass()]
+    return hashlib.sha256(ast.unparse(tree).encode()).hexdigest()

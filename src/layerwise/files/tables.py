@@ -1,0 +1,36 @@
+"""Tables on disk: parquet for the pipeline, CSV for people."""
+
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+
+from layerwise.files.atomic import atomic_path
+
+
+def write_table(table: pd.DataFrame, path: str | Path) -> None:
+    """Write a table as parquet, whole or not at all."""
+    with atomic_path(path) as temporary:
+        table.to_parquet(temporary, index=False)
+
+
+def write_csv(table: pd.DataFrame, path: str | Path) -> None:
+    """Write a table as CSV, whole or not at all."""
+    with atomic_path(path) as temporary:
+        table.to_csv(temporary, index=False)
+
+
+def read_table(path: str | Path) -> pd.DataFrame:
+    """Read a parquet table.
+
+    Raises
+    ------
+    ValueError
+        The file is not a whole parquet file.
+    """
+    try:
+        return pd.read_parquet(path)
+    except (pa.ArrowInvalid, OSError) as error:
+        if not Path(path).exists():
+            raise ValueError(f"{path} does not exist: run the step that makes it first") from error
+        raise ValueError(f"{path} is not a whole parquet file ({error}): delete it and run the step again") from error

@@ -1,0 +1,23 @@
+"""The types that the rooms of the package pass to each other: data only, and no import of ours.
+
+Arrays are numpy arrays; a shape is written as ``[stimulus, neuroid]`` after the field's terms.
+"""
+
+from layerwise.interfaces.data import Ratings, Recordings, Split, StimulusSet
+from layerwise.interfaces.images import Geometry, Preprocessing
+from layerwise.interfaces.networks import LayerSpec, ModelSpec
+from layerwise.interfaces.messages import DegenerateWarning, Progress, no_progress
+
+__all__ = [
+    "DegenerateWarning",
+    "Geometry",
+    "LayerSpec",
+    "ModelSpec",
+    "Preprocessing",
+    "Progress",
+    "Ratings",
+    "Recordings",
+    "Split",
+    "StimulusSet",
+    "no_progress",
+]

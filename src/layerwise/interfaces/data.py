@@ -1,0 +1,81 @@
+"""Images, what neuroids answered to them, and what people scored them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Split(NamedTuple):
+    """Indices of the training and of the test stimuli, each sorted, int64 [stimulus]."""
+
+    train: NDArray[np.int64]
+    test: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class StimulusSet:
+    """Images with the ids that every later result carries.
+
+    Parameters
+    ----------
+    name : str
+        Name in the study.
+    ids : tuple of str
+        Unique ids, sorted.
+    paths : tuple of Path
+        One image file an id.
+    """
+
+    name: str
+    ids: tuple[str, ...]
+    paths: tuple[Path, ...]
+
+
+@dataclass(frozen=True)
+class Recordings:
+    """Responses of neuroids to stimuli, repetition by repetition.
+
+    Parameters
+    ----------
+    responses : float array [repetition, stimulus, neuroid]
+        NaN where a stimulus was not shown in a repetition.
+    stimuli : tuple of str
+        Ids, sorted (Brain-Score sorts them, and draws its splits on the sorted order).
+    neuroids, regions : tuple of str
+        Id and region of each neuroid.
+    columns : mapping of str to array [stimulus]
+        Other properties of the stimuli, by which splits are stratified or grouped.
+    units : str
+        Unit of the responses, for people.
+    """
+
+    responses: NDArray[np.floating]
+    stimuli: tuple[str, ...]
+    neuroids: tuple[str, ...]
+    regions: tuple[str, ...]
+    columns: Mapping[str, NDArray[np.generic]] = field(default_factory=dict)
+    units: str = ""
+
+
+@dataclass(frozen=True)
+class Ratings:
+    """Behavioural scores of images, with the splits they are predicted on.
+
+    Parameters
+    ----------
+    stimuli : tuple of str
+        Ids, sorted.
+    scores : float64 array [split, stimulus]
+        A score belongs to a (split, image): in LaMem the same image has another score in each split. NaN where
+        an image is in neither part of a split.
+    splits : sequence of Split
+        As many as `scores` has rows.
+    """
+
+    stimuli: tuple[str, ...]
+    scores: NDArray[np.float64]
+    splits: Sequence[Split]

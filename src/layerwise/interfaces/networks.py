@@ -1,0 +1,62 @@
+"""What a study says of a network, and what is known of each of its layers."""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from layerwise.interfaces.images import Preprocessing
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """One network of a study, resolved: everything needed to build it again.
+
+    Parameters
+    ----------
+    name : str
+        Name in the study; it names the folder of the results.
+    library : str
+        The adapter that builds it: "torchvision", "timm" or "factory".
+    constructor : str
+        The library's name of the network; for "factory", "package.module:function".
+    weights : str
+        "imagenet" (the official ones), "random" (an untrained control) or the path of a local file.
+    seed : int
+        Seed of random weights.
+    options : dict
+        Keyword arguments for the constructor.
+    preprocessing : Preprocessing or None
+        None: the library's own.
+    """
+
+    name: str
+    library: Literal["torchvision", "timm", "factory"]
+    constructor: str
+    weights: str = "imagenet"
+    seed: int = 0
+    options: dict[str, Any] = field(default_factory=dict)
+    preprocessing: Preprocessing | None = None
+
+
+@dataclass(frozen=True)
+class LayerSpec:
+    """One row of a manifest: a layer of one network.
+
+    Parameters
+    ----------
+    name : str
+        Dotted name of the module in the network.
+    kind : str
+        Class of the module.
+    shape : tuple of int
+        Shape of the output for one image.
+    units : int
+        Number of output values for one image.
+    depth : int
+        Position in the order of execution, from 1; a module that runs several times stands where it ran last.
+    """
+
+    name: str
+    kind: str
+    shape: tuple[int, ...]
+    units: int
+    depth: int

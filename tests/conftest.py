@@ -1,0 +1,33 @@
+"""What all tests share."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+os.environ.setdefault("MPLBACKEND", "Agg")
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture
+def shared() -> Callable[..., Path]:
+    """Path of a file beside the checkout that may be used but not redistributed; skips, saying so, without it."""
+
+    def find(*parts: str) -> Path:
+        path = ROOT.parent.joinpath("shared", *parts)
+        if not path.exists():
+            pytest.skip(f"not here: ../shared/{'/'.join(parts)} (real data that cannot be redistributed)")
+        return path
+
+    return find
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    """Fresh numbers at each run; the seed is shown when a test fails."""
+    seed = int.from_bytes(os.urandom(4), "little")
+    print(f"seed {seed}")
+    return np.random.default_rng(seed)
