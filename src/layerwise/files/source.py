@@ -1,6 +1,7 @@
 """Hash of the code behind a step: Snakemake sees a changed parameter, not a changed module."""
 
 import ast
+import copy
 import hashlib
 from functools import cache
 from pathlib import Path
@@ -18,22 +19,24 @@ def hash_source(*modules: str) -> str:
     Parameters
     ----------
     *modules : str
-        Dotted names, such as ``"layerwise.analyses.brain"``.
+        Dotted names, such as ``"layerwise.analyses.brain"``. ``"layerwise.cli.steps:score_brain"`` stands for that
+        one function without what it imports, for code that only passes settings on.
 
     Raises
     ------
     ValueError
-        A module does not exist.
+        A module or a function does not exist.
     """
+    functions = {name for name in modules if ":" in name}
     reached: set[str] = set()
-    waiting = list(modules)
+    waiting = [name for name in modules if name not in functions]
     while waiting:
         module = waiting.pop()
         if module in reached:
             continue
         reached.add(module)
         waiting.extend(_imports(module))
-    lines = "\n".join(f"{module} {_digest(module)}" for module in sorted(reached))
+    lines = "\n".join(f"{name} {_digest(name)}" for name in sorted(reached | functions))
     return hashlib.sha256(lines.encode()).hexdigest()[:16]
 
 
@@ -64,9 +67,20 @@ def _imports(module: str) -> tuple[str, ...]:
 
 
 @cache
-def _digest(module: str) -> str:
-    tree = _tree(module)
+def _digest(name: str) -> str:
+    module, _, function = name.partition(":")
+    tree: ast.AST = _tree(module)
+    if function:
+        found = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and node.name == function]
+        if not found:
+            raise ValueError(f"no function {function!r} in {module}: the workflow names one that does not exist")
+        tree = found[0]
+    return hashlib.sha256(ast.unparse(_without_docstrings(tree)).encode()).hexdigest()
+
+
+def _without_docstrings(tree: ast.AST) -> ast.AST:
+    tree = copy.deepcopy(tree)
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
             node.body = node.body[1:] or [ast.Pass()]
-    return hashlib.sha256(ast.unparse(tree).encode()).hexdigest()
+    return tree

@@ -1,7 +1,8 @@
 """How a photograph becomes the input of a network."""
 
+import re
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Self
 
 Interpolation = Literal["bilinear", "bicubic"]
 
@@ -65,3 +66,31 @@ class Geometry:
         side = f"{self.size}" if self.kind == "square" else f"{self.resize}to{self.size}"
         canvas = "" if self.canvas == 1 else f"-canvas{self.canvas:g}"
         return f"{self.kind}{side}-{self.interpolation}{canvas}"
+
+    @classmethod
+    def from_key(cls, key: str) -> Self:
+        """Read a geometry back from its name.
+
+        Raises
+        ------
+        ValueError
+            The name is not one that `key` gives.
+        """
+        match = re.fullmatch(_KEY, key)
+        if match is None:
+            raise ValueError(f"no geometry {key!r}: it looks like square224-bilinear, square224-bilinear-canvas2 or "
+                             "crop256to224-bicubic")
+        side, resize = int(match["size"]), match["resize"]
+        return cls(
+            kind="crop" if resize else "square",
+            size=side,
+            resize=int(resize) if resize else side,
+            interpolation="bicubic" if match["interpolation"] == "bicubic" else "bilinear",
+            canvas=float(match["canvas"] or 1),
+        )
+
+
+_KEY = (
+    r"(square|crop(?P<resize>\d+)to)(?P<size>\d+)-(?P<interpolation>bilinear|bicubic)"
+    r"(-canvas(?P<canvas>\d+(\.\d+)?))?"
+)

@@ -1,0 +1,29 @@
+# The study of config.yaml, from images to figure 2.
+#
+#   snakemake --profile profiles/slurm                                   everything, on a cluster
+#   snakemake --profile profiles/local                                   everything, here
+#   snakemake --profile profiles/local results/STUDY/models/MODEL/layers.parquet     one network
+#   snakemake -n                                                         what would be done
+#
+# Rules know files and settings; each calls one command of `layerwise`, which also works by hand.
+from snakemake.utils import min_version
+
+min_version("9.20")
+
+
+configfile: "config.yaml"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/stimuli.smk"
+include: "workflow/rules/activations.smk"
+include: "workflow/rules/brain.smk"
+include: "workflow/rules/memorability.smk"
+include: "workflow/rules/gather.smk"
+include: "workflow/rules/figures.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        final_files(),

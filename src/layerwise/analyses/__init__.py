@@ -1,0 +1,1 @@
+"""The steps of the study: they join activations, data and regression. One file a step."""

@@ -1,0 +1,126 @@
+"""Brain similarity: how well the outputs of a layer predict the responses of a region's neuroids to held-out images."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from layerwise.activations.store import ActivationStore
+from layerwise.data.recordings import average_repetitions
+from layerwise.interfaces import LayerSpec, Progress, Recordings, Split, no_progress
+from layerwise.regression import make_grouped_splits, make_kfold_splits, make_splits, score_gram, score_neuroids
+
+
+@dataclass(frozen=True)
+class SplitPlan:
+    """How the stimuli of a recording are divided; see `layerwise.config.data.SplitsEntry`."""
+
+    method: str = "shuffle"
+    by: str | None = None
+    n_splits: int = 10
+    train_size: float = 0.9
+    seed: int = 1
+
+    def make(self, recordings: Recordings) -> list[Split]:
+        """Draw the splits on the sorted order of the stimuli.
+
+        Raises
+        ------
+        ValueError
+            The recordings do not have the property `by`, or too few stimuli.
+        """
+        column = None if self.by is None else self._column(recordings)
+        if self.method == "kfold":
+            return make_kfold_splits(len(recordings.stimuli), n_splits=self.n_splits, seed=self.seed, groups=column)
+        if self.method == "grouped" and column is not None:
+            return make_grouped_splits(column, self.n_splits, self.train_size, self.seed)
+        strata = len(recordings.stimuli) if column is None else column
+        return make_splits(strata, self.n_splits, self.train_size, self.seed)
+
+    def _column(self, recordings: Recordings) -> np.ndarray:
+        if self.by not in recordings.columns:
+            known = ", ".join(recordings.columns) or "none"
+            raise ValueError(f"the stimuli have no property {self.by!r} to split by; the file has: {known}")
+        return np.asarray(recordings.columns[self.by])
+
+
+@dataclass(frozen=True)
+class BrainSimilarity:
+    """Scores layers against one region.
+
+    Parameters
+    ----------
+    recordings : Recordings
+        Responses of the region's neuroids alone.
+    region : str
+        Name of the region in the study.
+    splits : SplitPlan
+        How stimuli are divided.
+    n_components : int
+        Number of latent variables.
+    solver : {"exact", "scikit-learn"}
+        How components are found.
+    device : str
+        "cpu" or "cuda".
+    """
+
+    recordings: Recordings
+    region: str
+    splits: SplitPlan = SplitPlan()
+    n_components: int = 25
+    solver: str = "exact"
+    device: str = "cpu"
+
+    def score(
+        self, store: ActivationStore, layers: Sequence[LayerSpec], progress: Progress = no_progress
+    ) -> pd.DataFrame:
+        """Score the layers.
+
+        Parameters
+        ----------
+        store : ActivationStore
+            The network's activations to the recordings' stimuli, in the same order.
+        layers : sequence of LayerSpec
+            The layers to score.
+        progress : Progress
+            Shows how far the loop has come.
+
+        Returns
+        -------
+        DataFrame
+            Rows (layer, split): model, layer, region, split, r (median over neuroids), neuroids (how many have a
+            defined r) and r_neuroids (list: r of each neuroid, in the order of the file).
+        """
+        store.check_stimuli(self.recordings.stimuli)
+        responses = average_repetitions(self.recordings.responses)
+        splits = self.splits.make(self.recordings)
+        scored = ((layer, self._score_layer(store, layer, responses, splits)) for layer in layers)
+        tables = [
+            _rows(r, store.model, layer.name, self.region)
+            for layer, r in progress(scored, f"{store.model} {self.region}", len(layers))
+        ]
+        return pd.concat(tables, ignore_index=True)
+
+    def _score_layer(
+        self, store: ActivationStore, layer: LayerSpec, responses: np.ndarray, splits: list[Split]
+    ) -> np.ndarray:
+        stored = store.read(layer.name)
+        score = score_gram if stored.kind == "gram" else score_neuroids
+        return score(stored.array, responses, splits, self.n_components, self.solver, device=self.device)
+
+
+def _rows(r: np.ndarray, model: str, layer: str, region: str) -> pd.DataFrame:
+    defined = np.isfinite(r)
+    medians = [float(np.median(row[keep])) if keep.any() else np.nan for row, keep in zip(r, defined, strict=True)]
+    return pd.DataFrame(
+        {
+            "model": model,
+            "layer": layer,
+            "region": region,
+            "split": np.arange(len(r)),
+            "r": medians,
+            "neuroids": defined.sum(axis=1),
+            "r_neuroids": list(r),
+        }
+    )

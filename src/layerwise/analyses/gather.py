@@ -1,0 +1,102 @@
+"""Gathers the rows of many jobs into one row for each layer."""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import pandas as pd
+
+from layerwise.interfaces import LayerSpec
+
+
+def gather_model(
+    model: str,
+    layers: Sequence[LayerSpec],
+    brain: Sequence[pd.DataFrame],
+    behaviour: Sequence[pd.DataFrame],
+    ceilings: Sequence[pd.DataFrame],
+) -> pd.DataFrame:
+    """Gather one network's scores: a row a layer.
+
+    Parameters
+    ----------
+    model : str
+        Name of the network in the study.
+    layers : sequence of LayerSpec
+        All its layers.
+    brain : sequence of DataFrame
+        Rows (layer, region, split) with r, as `BrainSimilarity.score` gives.
+    behaviour : sequence of DataFrame
+        Rows (layer, measure, split) with rho, as `BehaviouralAccuracy.score` gives.
+    ceilings : sequence of DataFrame
+        Rows (region, half, neuroid) with ceiling.
+
+    Returns
+    -------
+    DataFrame
+        Columns model, layer, class, shape, units, depth, then for each region its brain similarity (mean over splits
+        of the median r over neuroids), `_error` (standard deviation over splits / sqrt(splits), Brain-Score's way),
+        `_ceiling` (median over neuroids, mean over halves), `_ceiled_2020` ((r/c)^2) and `_ceiled_2026` (r^2/c), and
+        for each measure its accuracy (mean over splits of Spearman's rho) and `_error`.
+
+    Raises
+    ------
+    ValueError
+        A layer has no rows: a job is missing.
+    """
+    table = pd.DataFrame(
+        {
+            "model": model,
+            "layer": [layer.name for layer in layers],
+            "class": [layer.kind for layer in layers],
+            "shape": ["x".join(map(str, layer.shape)) for layer in layers],
+            "units": [layer.units for layer in layers],
+            "depth": [layer.depth for layer in layers],
+        }
+    )
+    medians = median_ceilings(ceilings)
+    for region, rows in _by(brain, "region"):
+        table = _join(table, _summarise(rows, region, "r"), region)
+        table = _add_ceilings(table, region, medians[region])
+    for measure, rows in _by(behaviour, "measure"):
+        table = _join(table, _summarise(rows, measure, "rho"), measure)
+    return table
+
+
+def median_ceilings(ceilings: Sequence[pd.DataFrame]) -> dict[str, float]:
+    """Ceiling of each region: median over neuroids, then mean over halves; NaN where it is undefined."""
+    return {
+        str(region): float(rows.groupby("half")["ceiling"].median().mean()) for region, rows in _by(ceilings, "region")
+    }
+
+
+def _by(tables: Sequence[pd.DataFrame], column: str) -> Iterable[tuple[str, pd.DataFrame]]:
+    if not tables:
+        return []
+    return ((str(name), rows) for name, rows in pd.concat(tables).groupby(column, sort=False))
+
+
+def _summarise(rows: pd.DataFrame, name: str, value: str) -> pd.DataFrame:
+    grouped = rows.groupby("layer", sort=False)[value]
+    summary = pd.DataFrame({name: grouped.mean(), f"{name}_error": grouped.std(ddof=0) / np.sqrt(grouped.size())})
+    return summary.reset_index()
+
+
+def _join(table: pd.DataFrame, summary: pd.DataFrame, name: str) -> pd.DataFrame:
+    missing = set(table["layer"]) - set(summary["layer"])
+    if missing:
+        raise ValueError(
+            f"{name}: no scores for {len(missing)} of {len(table)} layers ({', '.join(sorted(missing)[:3])}, ...): "
+            "run the scoring jobs of these layers again"
+        )
+    return table.merge(summary, on="layer", how="left", validate="one_to_one")
+
+
+def _add_ceilings(table: pd.DataFrame, region: str, ceiling: float) -> pd.DataFrame:
+    r = table[region]
+    return table.assign(
+        **{
+            f"{region}_ceiling": ceiling,
+            f"{region}_ceiled_2020": (r / ceiling) ** 2,
+            f"{region}_ceiled_2026": r**2 / ceiling,
+        }
+    )

@@ -1,0 +1,91 @@
+"""Memorability: how well the outputs of a layer predict a behavioural score of held-out images."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from layerwise.activations.store import ActivationStore
+from layerwise.interfaces import LayerSpec, Progress, Ratings, no_progress
+from layerwise.regression import predict_gram, predict_neuroids
+from layerwise.statistics.correlation import spearman
+
+
+@dataclass(frozen=True)
+class BehaviouralAccuracy:
+    """Scores layers against one set of ratings.
+
+    Parameters
+    ----------
+    ratings : Ratings
+        Scores [split, stimulus] and the splits they belong to.
+    measure : str
+        What the scores measure.
+    n_components : int
+        Number of latent variables.
+    solver : {"exact", "scikit-learn"}
+        One target needs no iterations, so both give the same.
+    device : str
+        "cpu" or "cuda".
+    """
+
+    ratings: Ratings
+    measure: str
+    n_components: int = 25
+    solver: str = "exact"
+    device: str = "cpu"
+
+    def score(
+        self, store: ActivationStore, layers: Sequence[LayerSpec], progress: Progress = no_progress
+    ) -> pd.DataFrame:
+        """Score the layers.
+
+        Parameters
+        ----------
+        store : ActivationStore
+            The network's activations to the rated images, in the same order.
+        layers : sequence of LayerSpec
+            The layers to score.
+        progress : Progress
+            Shows how far the loop has come.
+
+        Returns
+        -------
+        DataFrame
+            Rows (layer, split): model, layer, measure, split, rho (Spearman, predictions against scores of the test
+            images).
+        """
+        store.check_stimuli(self.ratings.stimuli)
+        scored = ((layer, self._score_layer(store, layer)) for layer in layers)
+        tables = [
+            pd.DataFrame(
+                {
+                    "model": store.model,
+                    "layer": layer.name,
+                    "measure": self.measure,
+                    "split": np.arange(len(rho)),
+                    "rho": rho,
+                }
+            )
+            for layer, rho in progress(scored, f"{store.model} {self.measure}", len(layers))
+        ]
+        return pd.concat(tables, ignore_index=True)
+
+    def _score_layer(self, store: ActivationStore, layer: LayerSpec) -> list[float]:
+        stored = store.read(layer.name)
+        predict = predict_gram if stored.kind == "gram" else predict_neuroids
+        targets = self.ratings.scores[:, :, None]
+        predictions = predict(
+            stored.array, targets, self.ratings.splits, self.n_components, self.solver, device=self.device
+        )
+        return [
+            _rank_correlation(predicted[:, 0], scores[split.test])
+            for predicted, scores, split in zip(predictions, self.ratings.scores, self.ratings.splits, strict=True)
+        ]
+
+
+def _rank_correlation(predicted: np.ndarray, scores: np.ndarray) -> float:
+    if not np.isfinite(predicted).all():
+        return float("nan")
+    return spearman(predicted, scores)[0]

@@ -1,0 +1,64 @@
+"""Options that several commands share, and what they make of them."""
+
+import warnings
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from layerwise.interfaces import DegenerateWarning
+
+Config = Annotated[Path, typer.Option("--config", help="Config file of the study.")]
+Model = Annotated[str, typer.Option("--model", help="Name of a network of the study.")]
+RegionName = Annotated[str, typer.Option("--region", help="Name of a region of the study.")]
+Block = Annotated[str, typer.Option("--block", help="Block of layers, such as 001-064, counted by depth.")]
+Activations = Annotated[Path, typer.Option("--activations", help="File that extract-activations made.")]
+Output = Annotated[Path, typer.Option("--output", help="File to write.")]
+
+CONFIG = Path("config.yaml")
+
+
+def choose_device(wanted: str) -> str:
+    """Resolve "auto", and refuse a GPU that is not there.
+
+    Raises
+    ------
+    ValueError
+        "cuda" is wanted, but torch sees no GPU, or has no kernels for it.
+    """
+    import torch
+
+    available = torch.cuda.is_available()
+    if wanted == "cuda" and not available:
+        raise ValueError("compute.device is cuda, but torch sees no GPU: ask for one (compute.gpus), or set it to auto")
+    if wanted == "cpu" or not available:
+        return "cpu"
+    major, minor = torch.cuda.get_device_capability()
+    if f"sm_{major}{minor}" not in torch.cuda.get_arch_list():
+        raise ValueError(
+            f"this build of torch ({torch.__version__}) has no kernels for {torch.cuda.get_device_name()} "
+            f"(sm_{major}{minor}): install an older torch that has, or set compute.device to cpu"
+        )
+    return "cuda"
+
+
+def limit_threads(threads: int) -> None:
+    """Keep a job within the cores it was given."""
+    import torch
+
+    torch.set_num_threads(threads)
+
+
+@contextmanager
+def counted_warnings() -> Iterator[None]:
+    """Print each different warning about degenerate data once, with how often it came."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("default")
+        warnings.simplefilter("always", DegenerateWarning)
+        yield
+    for message, count in Counter(str(warning.message) for warning in caught).items():
+        times = f" ({count} times)" if count > 1 else ""
+        typer.echo(f"warning: {message}{times}", err=True)

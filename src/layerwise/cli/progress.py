@@ -1,0 +1,37 @@
+"""Progress: a bar on a terminal, plain lines in a log."""
+
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+T = TypeVar("T")
+SECONDS = 30  # between two plain lines
+
+
+def show_progress(items: Iterable[T], description: str, total: int | None = None) -> Iterator[T]:
+    """Yield the items, and show on standard error how far the loop has come, its rate and the time left."""
+    if sys.stderr.isatty():
+        from rich.console import Console
+        from rich.progress import track
+
+        return iter(track(items, description, total, console=Console(stderr=True)))
+    return _lines(items, description, total)
+
+
+def _lines(items: Iterable[T], description: str, total: int | None) -> Iterator[T]:
+    start = last = time.monotonic()
+    done = 0
+    for done, item in enumerate(items, 1):
+        yield item
+        now = time.monotonic()
+        if now - last >= SECONDS:
+            last = now
+            print(_line(description, done, total, now - start), file=sys.stderr, flush=True)
+    print(f"{description}: {done} done in {time.monotonic() - start:.1f} s", file=sys.stderr, flush=True)
+
+
+def _line(description: str, done: int, total: int | None, seconds: float) -> str:
+    rate = done / seconds
+    left = f", {(total - done) / rate:.0f} s left" if total else ""
+    return f"{description}: {done}{f'/{total}' if total else ''}, {rate:.2g}/s{left}"

@@ -1,0 +1,54 @@
+"""Commands that show what layerwise knows."""
+
+import json
+from typing import Annotated
+
+import typer
+
+from layerwise.cli.options import CONFIG, Config
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the application."""
+    for command in (models, layers, schema):
+        app.command(rich_help_panel="Look things up")(command)
+    app.command(name="check-config", rich_help_panel="Look things up")(check_config)
+
+
+def models() -> None:
+    """List the networks that layerwise knows by name."""
+    from layerwise.models import registry
+
+    for name in registry.names():
+        row = registry.find(name)
+        typer.echo(f"{name}\t{row.library}\t{row.preprocessing.size} px")
+
+
+def layers(name: Annotated[str, typer.Argument(help="A network that layerwise knows.")]) -> None:
+    """List the layers of a network: name, class, shape, units, depth."""
+    from layerwise.layers.manifest import shipped_manifest
+    from layerwise.models import registry
+
+    path = shipped_manifest(registry.find(name).name)
+    if path is None:
+        raise ValueError(f"no list of layers ships for {name!r}; list-layers makes one for a network of a study")
+    typer.echo(path.read_text(encoding="utf-8"), nl=False)
+
+
+def check_config(config: Config = CONFIG) -> None:
+    """Validate a config and say what it holds."""
+    from layerwise.config import load_study
+    from layerwise.planning import regions
+
+    study = load_study(config)
+    typer.echo(
+        f"{config} is valid: study {study.study!r}, {len(study.models)} networks, "
+        f"{len(regions(study))} regions, {len(study.ratings)} sets of ratings"
+    )
+
+
+def schema() -> None:
+    """Print the JSON schema of a config, for editors that complete and check YAML."""
+    from layerwise.config import Study
+
+    typer.echo(json.dumps(Study.model_json_schema(), indent=2))

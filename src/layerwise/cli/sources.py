@@ -1,0 +1,39 @@
+"""Opens the data that a config names."""
+
+from layerwise.config import Study
+from layerwise.data.ratings import read_lamem, read_ratings
+from layerwise.data.recordings import read_recordings, stimuli_of
+from layerwise.interfaces import Ratings, Recordings, StimulusSet
+from layerwise.planning import find_region
+
+
+def region_recordings(study: Study, name: str) -> Recordings:
+    """Read the responses of one region of the study."""
+    region = find_region(study, name)
+    return read_recordings(study.recording(region.recording).file, regions=[region.label])
+
+
+def rated_images(study: Study, name: str) -> tuple[Ratings, StimulusSet]:
+    """Read one set of ratings of the study, and the images they belong to."""
+    entry = study.rating(name)
+    if entry.splits is not None:
+        return read_lamem(entry.splits, entry.images)
+    if entry.scores is None:
+        raise ValueError(f"ratings {name!r} name neither scores nor splits")
+    return read_ratings(
+        entry.scores,
+        entry.images,
+        image_column=entry.image_column,
+        score_column=entry.score_column,
+        n_folds=entry.folds,
+        seed=entry.seed,
+        unscored_images=entry.unscored_images,
+    )
+
+
+def stimulus_set(study: Study, name: str) -> StimulusSet:
+    """Find the images of a recording or of a set of ratings."""
+    for entry in study.recordings:
+        if entry.name == name:
+            return stimuli_of(entry.file, entry.images)
+    return rated_images(study, name)[1]

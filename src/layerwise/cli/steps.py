@@ -1,0 +1,308 @@
+"""The steps of the workflow, one command each, in the order of the data. They import what they need when called."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from layerwise.cli.options import (
+    CONFIG,
+    Activations,
+    Block,
+    Config,
+    Model,
+    Output,
+    RegionName,
+    choose_device,
+    counted_warnings,
+    limit_threads,
+)
+from layerwise.cli.progress import show_progress
+
+Manifest = Annotated[Path, typer.Option("--manifest", help="Table of the network's layers.")]
+Stimuli = Annotated[str, typer.Option("--stimuli", help="Name of a recording or of ratings of the study.")]
+Folder = Annotated[Path, typer.Option("--folder", help="Folder of results to gather from.")]
+Csv = Annotated[Path | None, typer.Option("--csv", help="The same table for people.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the application."""
+    commands = (
+        write_config,
+        list_layers,
+        pack_stimuli,
+        extract_activations,
+        estimate_ceiling,
+        score_brain,
+        score_memorability,
+        gather_model,
+        gather_study,
+        correlate_layers,
+        summarise_models,
+        plot_figure2,
+    )
+    for command in commands:
+        app.command(name=command.__name__.replace("_", "-"), rich_help_panel="Steps of the workflow")(command)
+
+
+def write_config(
+    content: Annotated[str, typer.Option("--content", help="The config as YAML or JSON.")], output: Output
+) -> None:
+    """Write the validated config of a study, every default filled in, beside its results."""
+    import yaml
+
+    from layerwise.config import dump_study, validate_study
+    from layerwise.files import atomic_path
+
+    study = validate_study(yaml.safe_load(content))
+    with atomic_path(output) as temporary:
+        temporary.write_text(dump_study(study), encoding="utf-8")
+
+
+def list_layers(
+    model: Model,
+    manifest: Manifest,
+    preprocessing: Annotated[Path, typer.Option("--preprocessing", help="File to write what the network expects.")],
+    config: Config = CONFIG,
+) -> None:
+    """List the layers of a network of your own (those that layerwise knows bring their lists)."""
+    from layerwise.config import load_study
+    from layerwise.layers import list_layers as list_layers_of
+    from layerwise.layers.manifest import write_manifest
+    from layerwise.models import build, resolve_preprocessing
+    from layerwise.planning import write_preprocessing
+
+    study = load_study(config)
+    spec = study.model_entry(model).spec()
+    expected = resolve_preprocessing(spec)
+    layers = list_layers_of(build(spec, weights="random"), expected.size)
+    write_manifest(layers, manifest)
+    write_preprocessing(expected, preprocessing)
+
+
+def pack_stimuli(
+    stimuli: Stimuli,
+    geometry: Annotated[str, typer.Option("--geometry", help="Such as square224-bilinear or crop256to224-bicubic.")],
+    output: Output,
+    config: Config = CONFIG,
+) -> None:
+    """Decode the images of a stimulus set once, into one HDF5 file of pixels."""
+    from layerwise.cli.sources import stimulus_set
+    from layerwise.config import load_study
+    from layerwise.data.pixels import pack_pixels
+    from layerwise.interfaces import Geometry
+
+    study = load_study(config)
+    with counted_warnings():
+        images = stimulus_set(study, stimuli)
+        pack_pixels(images, Geometry.from_key(geometry), output, show_progress, workers=study.compute.threads)
+
+
+def extract_activations(
+    model: Model,
+    manifest: Manifest,
+    pixels: Annotated[Path, typer.Option("--pixels", help="File that pack-stimuli made.")],
+    output: Output,
+    config: Config = CONFIG,
+) -> None:
+    """Run a network over a stimulus set and keep what regression needs of every layer."""
+    from layerwise.activations import extract_activations as extract
+    from layerwise.config import load_study
+    from layerwise.data.pixels import PixelCache
+    from layerwise.files import hash_source
+    from layerwise.layers.manifest import read_manifest
+    from layerwise.models import build, hash_weights, resolve_preprocessing
+
+    study = load_study(config)
+    spec, compute = study.model_entry(model).spec(), study.compute
+    limit_threads(compute.threads)
+    with counted_warnings():
+        extract(
+            build(spec, weights_folder=study.storage.weights),
+            read_manifest(manifest),
+            PixelCache(pixels),
+            resolve_preprocessing(spec),
+            output,
+            memory=compute.memory,
+            device=choose_device(compute.device),
+            batch_size=compute.batch_size,
+            attributes={
+                "model": model,
+                "weights": hash_weights(spec, study.storage.weights),
+                "code": hash_source("layerwise.activations.extract"),
+            },
+            progress=show_progress,
+        )
+
+
+def estimate_ceiling(region: RegionName, output: Output, config: Config = CONFIG) -> None:
+    """Estimate how consistent a region's neuroids are over repetitions."""
+    from layerwise.analyses.ceiling import estimate_ceiling as estimate
+    from layerwise.cli.sources import region_recordings
+    from layerwise.config import load_study
+    from layerwise.files.tables import write_table
+
+    study = load_study(config)
+    with counted_warnings():
+        write_table(estimate(region_recordings(study, region), region, study.regression.halves), output)
+
+
+def score_brain(
+    model: Model,
+    region: RegionName,
+    block: Block,
+    manifest: Manifest,
+    activations: Activations,
+    output: Output,
+    config: Config = CONFIG,
+) -> None:
+    """Score a block of layers against one region: Pearson r of each neuroid in each split."""
+    from layerwise.activations import ActivationStore
+    from layerwise.analyses.brain import BrainSimilarity, SplitPlan
+    from layerwise.cli.sources import region_recordings
+    from layerwise.config import load_study
+    from layerwise.files.tables import write_table
+    from layerwise.layers.blocks import in_block
+    from layerwise.layers.manifest import read_manifest
+    from layerwise.planning import find_region
+
+    study = load_study(config)
+    entry = study.recording(find_region(study, region).recording)
+    limit_threads(study.compute.threads)
+    similarity = BrainSimilarity(
+        region_recordings(study, region),
+        region,
+        SplitPlan(**entry.splits.model_dump()),
+        study.regression.components,
+        study.regression.solver,
+        choose_device(study.compute.device),
+    )
+    with counted_warnings():
+        layers = in_block(read_manifest(manifest), block)
+        write_table(similarity.score(ActivationStore(activations, model), layers, show_progress), output)
+
+
+def score_memorability(
+    model: Model,
+    ratings: Annotated[str, typer.Option("--ratings", help="Name of a set of ratings of the study.")],
+    block: Block,
+    manifest: Manifest,
+    activations: Activations,
+    output: Output,
+    config: Config = CONFIG,
+) -> None:
+    """Score a block of layers against behavioural scores: Spearman's rho in each split."""
+    from layerwise.activations import ActivationStore
+    from layerwise.analyses.memorability import BehaviouralAccuracy
+    from layerwise.cli.sources import rated_images
+    from layerwise.config import load_study
+    from layerwise.files.tables import write_table
+    from layerwise.layers.blocks import in_block
+    from layerwise.layers.manifest import read_manifest
+
+    study = load_study(config)
+    limit_threads(study.compute.threads)
+    accuracy = BehaviouralAccuracy(
+        rated_images(study, ratings)[0],
+        study.rating(ratings).measure,
+        study.regression.components,
+        study.regression.solver,
+        choose_device(study.compute.device),
+    )
+    with counted_warnings():
+        layers = in_block(read_manifest(manifest), block)
+        write_table(accuracy.score(ActivationStore(activations, model), layers, show_progress), output)
+
+
+def gather_model(model: Model, manifest: Manifest, folder: Folder, output: Output, config: Config = CONFIG) -> None:
+    """Gather the scores of one network: a row a layer."""
+    from layerwise.analyses.gather import gather_model as gather
+    from layerwise.config import load_study
+    from layerwise.files.tables import read_table, write_table
+    from layerwise.layers.blocks import blocks
+    from layerwise.layers.manifest import read_manifest
+    from layerwise.planning import regions
+
+    study = load_study(config)
+    layers = read_manifest(manifest)
+    names = [f"{block}.parquet" for block in blocks(len(layers), study.compute.layers_per_job)]
+    own = folder / "models" / model
+    wanted = [region.name for region in regions(study)]
+    table = gather(
+        model,
+        layers,
+        [read_table(own / "brain" / region / name) for region in wanted for name in names],
+        [read_table(own / "memorability" / entry.name / name) for entry in study.ratings for name in names],
+        [read_table(folder / "ceilings" / f"{region}.parquet") for region in wanted],
+    )
+    write_table(table, output)
+
+
+def gather_study(folder: Folder, output: Output, csv: Csv = None, config: Config = CONFIG) -> None:
+    """Gather the networks of a study into one table: a row a layer."""
+    import pandas as pd
+
+    from layerwise.config import load_study
+    from layerwise.files.tables import read_table, write_csv, write_table
+
+    study = load_study(config)
+    tables = [read_table(folder / "models" / entry.name / "layers.parquet") for entry in study.models]
+    table = pd.concat(tables, ignore_index=True)
+    write_table(table, output)
+    if csv:
+        write_csv(table, csv)
+
+
+def correlate_layers(
+    layers: Annotated[Path, typer.Option("--layers", help="Table that gather-study made.")],
+    output: Output,
+    csv: Csv = None,
+    config: Config = CONFIG,
+) -> None:
+    """Correlate brain similarity with each measure over all layers, for each region."""
+    from layerwise.config import load_study
+    from layerwise.files.tables import read_table, write_csv, write_table
+    from layerwise.planning import regions
+    from layerwise.statistics import correlate_layers as correlate
+
+    study = load_study(config)
+    with counted_warnings():
+        names = [region.name for region in regions(study)]
+        table = correlate(read_table(layers), names, [rating.measure for rating in study.ratings])
+    write_table(table, output)
+    if csv:
+        write_csv(table, csv)
+
+
+def summarise_models(
+    layers: Annotated[Path, typer.Option("--layers", help="Table that gather-study made.")],
+    output: Output,
+    csv: Csv = None,
+    config: Config = CONFIG,
+) -> None:
+    """Find the best layer of each network for each region and measure."""
+    from layerwise.config import load_study
+    from layerwise.files.tables import read_table, write_csv, write_table
+    from layerwise.planning import regions
+    from layerwise.statistics import summarise_models as summarise
+
+    study = load_study(config)
+    columns = [region.name for region in regions(study)] + [rating.measure for rating in study.ratings]
+    table = summarise(read_table(layers), columns)
+    write_table(table, output)
+    if csv:
+        write_csv(table, csv)
+
+
+def plot_figure2(
+    layers: Annotated[Path, typer.Option("--layers", help="Table that gather-study made.")],
+    correlations: Annotated[Path, typer.Option("--correlations", help="Table that correlate-layers made.")],
+    output: Annotated[list[Path], typer.Option("--output", help="File to write (.pdf, .svg or .png); repeat for more.")],
+    measure: Annotated[str, typer.Option("--measure", help="The measure on the x axis.")] = "memorability",
+) -> None:
+    """Draw brain similarity against the accuracy of predicting memorability."""
+    from layerwise.figures.figure2 import plot_figure2 as plot
+    from layerwise.figures.style import save_figure
+    from layerwise.files.tables import read_table
+
+    save_figure(plot(read_table(layers), read_table(correlations), measure), output)

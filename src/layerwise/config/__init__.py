@@ -1,0 +1,6 @@
+"""The config of a study: pydantic models, one file for each section, and messages that guess what was meant."""
+
+from layerwise.config.load import dump_study, load_study, validate_study
+from layerwise.config.study import Study
+
+__all__ = ["Study", "dump_study", "load_study", "validate_study"]

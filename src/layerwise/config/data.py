@@ -1,0 +1,84 @@
+"""The sections ``recordings`` and ``ratings``: what the layers are to predict."""
+
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from layerwise.config.base import Name, Section
+
+
+class SplitsEntry(Section):
+    """How the stimuli of a recording are divided into training and test."""
+
+    method: Literal["shuffle", "grouped", "kfold"] = "shuffle"
+    """`shuffle`: repeated hold-out, as Brain-Score does it. `grouped`: the same with whole groups held out, so that
+    frames of one movie are never on both sides. `kfold`: each stimulus is tested once."""
+    by: str | None = None
+    """For `shuffle`, the property whose shares are kept equal (Brain-Score: texture_type, object_name); for `grouped`
+    and `kfold`, the property that names the groups."""
+    n_splits: int = Field(10, ge=2)
+    """Number of splits, or of folds."""
+    train_size: float = Field(0.9, gt=0, lt=1)
+    """Share of the stimuli (or groups) to train on; `kfold` has no use for it."""
+    seed: int = Field(1, ge=0)
+    """Seed of the splits."""
+
+    @model_validator(mode="after")
+    def _groups_named(self) -> Self:
+        if self.method == "grouped" and self.by is None:
+            raise ValueError("splits by groups need `by`: the property of the stimuli that names the groups")
+        return self
+
+
+class RecordingEntry(Section):
+    """One file of neural responses; `layerwise simulate` writes an example of the format."""
+
+    name: Name
+    """Name in the study."""
+    file: Path
+    """netCDF4: responses [presentation, neuroid] with stimulus, repetition, neuroid and region."""
+    images: Path | None = None
+    """Folder of the images; default: the one that the file names."""
+    regions: list[Name] | dict[str, Name] | None = None
+    """Regions to score, or a mapping of the file's names to names in the study; default: all in the file."""
+    splits: SplitsEntry = SplitsEntry()
+    """How stimuli are divided into training and test."""
+    geometry: Literal["square", "crop"] = "square"
+    """`square`: the whole image, resized without keeping its aspect (Brain-Score's way); `crop`: resized, then the
+    centre cropped (ImageNet's way)."""
+    visual_degrees: float | None = Field(None, gt=0)
+    """Side of the images as the animal saw them, degrees of visual angle; default: what the file says."""
+
+
+class RatingEntry(Section):
+    """Behavioural scores of images: one number an image, in a CSV or in LaMem's own split files."""
+
+    name: Name
+    """Name in the study."""
+    images: Path
+    """Folder of the images."""
+    scores: Path | None = None
+    """CSV with a column of file names and one of scores."""
+    splits: Path | None = None
+    """Folder of LaMem's split files, train_1.txt to test_5.txt, instead of `scores`."""
+    image_column: str | None = None
+    """Column of the file names, where the usual names do not tell."""
+    score_column: str | None = None
+    """Column of the scores, where the usual names do not tell."""
+    folds: int = Field(5, ge=2)
+    """Number of folds for a CSV; LaMem brings its own splits."""
+    seed: int = Field(1, ge=0)
+    """Seed of the folds."""
+    unscored_images: Literal["error", "ignore"] = "error"
+    """What to do if the folder holds images without a score."""
+    measure: Name = "memorability"
+    """What the scores measure: the name of the column in layers.parquet."""
+    geometry: Literal["square", "crop"] = "crop"
+    """As for recordings."""
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if (self.scores is None) == (self.splits is None):
+            raise ValueError("give either `scores` (a CSV) or `splits` (the folder of LaMem's split files)")
+        return self

@@ -1,0 +1,93 @@
+"""The section ``models``: the networks of the study."""
+
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from layerwise.config.base import Name, Section
+from layerwise.interfaces import ModelSpec, Preprocessing
+from layerwise.models import registry
+
+
+class PreprocessingEntry(Section):
+    """What an own network expects of its input."""
+
+    size: int = Field(224, ge=16, le=4096)
+    """Side of the square input, pixels."""
+    resize: int = Field(256, ge=16, le=4096)
+    """Length of the shorter side before the centre crop, pixels."""
+    interpolation: Literal["bilinear", "bicubic"] = "bilinear"
+    """Filter of the resize."""
+    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
+    """Subtracted from the channels."""
+    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+    """Divides the channels."""
+    channels: Literal["RGB", "BGR"] = "RGB"
+    """Order of the channels."""
+    maximum: Literal[1, 255] = 1
+    """Value of a full channel before the mean is subtracted."""
+
+    @model_validator(mode="after")
+    def _crop_fits(self) -> Self:
+        if self.resize < self.size:
+            raise ValueError(f"resize ({self.resize}) is smaller than size ({self.size}): nothing is left to crop")
+        return self
+
+
+class ModelEntry(Section):
+    """One network: a name that layerwise knows, a timm network, or the product of your own function."""
+
+    name: Name
+    """Name in the study. With none of `model`, `timm` and `factory` it must be a name that layerwise knows."""
+    model: str | None = None
+    """A network that layerwise knows, under another name: `{name: untrained, model: resnet18, weights: random}`."""
+    timm: str | None = None
+    """Any classification network of timm, such as `convnext_tiny.fb_in1k`."""
+    factory: str | None = None
+    """Your own function that returns a torch network: `package.module:function`."""
+    weights: str | None = None
+    """`imagenet` (the official ones; default), `random` (an untrained control), or a local file. A factory without
+    weights keeps those that it was built with."""
+    seed: int = Field(0, ge=0)
+    """Seed of random weights."""
+    options: dict[str, Any] = Field(default_factory=dict)
+    """Arguments for the constructor."""
+    preprocessing: PreprocessingEntry | None = None
+    """How the network wants its input; default: as its library states it."""
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        given = [key for key in ("model", "timm", "factory") if getattr(self, key) is not None]
+        if len(given) > 1:
+            raise ValueError(f"give one of model, timm and factory, not {' and '.join(given)}")
+        if not given or given == ["model"]:
+            registry.find(self.model or self.name)
+        if self.factory is not None and self.factory.count(":") != 1:
+            raise ValueError(f"factory must look like package.module:function, not {self.factory!r}")
+        return self
+
+    @property
+    def registered(self) -> str | None:
+        """The network that layerwise knows, whose shipped manifest holds; None for an own network."""
+        if self.timm or self.factory or self.options:
+            return None
+        return registry.find(self.model or self.name).name
+
+    def spec(self) -> ModelSpec:
+        """Resolve the entry to all that is needed to build the network."""
+        given = self.preprocessing
+        preprocessing = Preprocessing(**given.model_dump()) if given else None
+        common = {"seed": self.seed, "options": self.options, "preprocessing": preprocessing}
+        if self.factory:
+            return ModelSpec(self.name, "factory", self.factory, self.weights or "built", **common)
+        if self.timm:
+            return ModelSpec(self.name, "timm", self.timm, self.weights or "imagenet", **common)
+        row = registry.find(self.model or self.name)
+        return ModelSpec(self.name, row.library, row.constructor, self.weights or "imagenet", **common)
+
+    def weights_file(self) -> Path | None:
+        """The local file of weights that the entry names, if it names one."""
+        if self.weights in (None, "imagenet", "random"):
+            return None
+        return Path(str(self.weights))

@@ -1,0 +1,64 @@
+"""The sections that set how things are computed and where they lie."""
+
+import re
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field
+
+from layerwise.config.base import Section
+
+_UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
+
+
+def _bytes(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    match = re.fullmatch(r"\s*([0-9.]+)\s*([A-Za-z]*)\s*", value)
+    if match is None or match[2].upper() not in _UNITS:
+        raise ValueError(f"an amount of memory looks like 4GB or 800MB, not {value!r}")
+    return int(float(match[1]) * _UNITS[match[2].upper()])
+
+
+Bytes = Annotated[int, BeforeValidator(_bytes)]
+
+
+class RegressionSettings(Section):
+    """Partial least squares from the units of a layer to neuroids, or to a score."""
+
+    components: int = Field(25, ge=1)
+    """Number of latent variables."""
+    solver: Literal["exact", "scikit-learn"] = "exact"
+    """`exact`: each component converged. `scikit-learn`: its iterations with their loose tolerance, as in published
+    Brain-Score values (median r differs by about 5e-4; much slower, and the raw activations of every layer must be
+    kept)."""
+    halves: int = Field(10, ge=2)
+    """Number of random halvings of the repetitions for the ceilings."""
+
+
+class ComputeSettings(Section):
+    """Size of a job."""
+
+    layers_per_job: int = Field(64, ge=1)
+    """Layers that one job scores. 1 gives one job per (model, layer, region)."""
+    memory: Bytes = Field(4 * 10**9, ge=10**8)
+    """Memory for activations, whatever the number of layers: more memory, fewer forward passes."""
+    batch_size: int = Field(32, ge=1)
+    """Images in one forward pass."""
+    threads: int = Field(2, ge=1)
+    """Threads of a job."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """`auto` takes a GPU if there is one."""
+    gpus: int = Field(0, ge=0, le=1)
+    """GPUs to ask the cluster for, for each job that runs a network."""
+
+
+class StorageSettings(Section):
+    """What is kept, and where."""
+
+    results: Path = Path("results")
+    """Results lie in a folder of the study's name below this."""
+    weights: Path = Path("weights")
+    """Folder that is looked into first for weights, and that downloads go to."""
+    activations: Literal["keep", "temporary"] = "keep"
+    """`temporary`: a file of activations is removed once all its layers are scored."""

@@ -1,0 +1,72 @@
+"""The whole config: one study."""
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Annotated, Any, Self, TypeVar
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from layerwise.config.base import Name, Section
+from layerwise.config.data import RatingEntry, RecordingEntry
+from layerwise.config.models import ModelEntry
+from layerwise.config.settings import ComputeSettings, RegressionSettings, StorageSettings
+
+Entry = TypeVar("Entry", ModelEntry, RecordingEntry, RatingEntry)
+
+
+def _named(entry: Any) -> Any:
+    return {"name": entry} if isinstance(entry, str) else entry
+
+
+class Study(Section):
+    """One study: networks, what they are to predict, and how."""
+
+    study: Name
+    """Name of the study, and of its folder of results."""
+    models: list[Annotated[ModelEntry, BeforeValidator(_named)]] = Field(min_length=1)
+    """The networks: names that layerwise knows, or entries of your own."""
+    recordings: list[RecordingEntry] = []
+    """Files of neural responses."""
+    ratings: list[RatingEntry] = []
+    """Behavioural scores of images."""
+    screen_degrees: float = Field(8, gt=0)
+    """Visual angle that a network's input is taken to cover: stimuli of 4 degrees are placed on a grey canvas twice
+    their size (Brain-Score's default is 8)."""
+    regression: RegressionSettings = RegressionSettings()
+    """Partial least squares."""
+    compute: ComputeSettings = ComputeSettings()
+    """Size of a job."""
+    storage: StorageSettings = StorageSettings()
+    """What is kept, and where."""
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> Self:
+        _must_differ("models", (entry.name for entry in self.models))
+        _must_differ("recordings and ratings", (entry.name for entry in (*self.recordings, *self.ratings)))
+        _must_differ("the measures of ratings", (entry.measure for entry in self.ratings))
+        return self
+
+    def model_entry(self, name: str) -> ModelEntry:
+        """The entry of a network of the study."""
+        return _find(self.models, name, "model")
+
+    def recording(self, name: str) -> RecordingEntry:
+        """The entry of a recording of the study."""
+        return _find(self.recordings, name, "recording")
+
+    def rating(self, name: str) -> RatingEntry:
+        """The entry of a set of ratings of the study."""
+        return _find(self.ratings, name, "rating")
+
+
+def _must_differ(what: str, names: Iterable[str]) -> None:
+    twice = sorted(name for name, count in Counter(names).items() if count > 1)
+    if twice:
+        raise ValueError(f"names must differ among {what}, but given twice: {', '.join(twice)}")
+
+
+def _find(entries: list[Entry], name: str, what: str) -> Entry:
+    for entry in entries:
+        if entry.name == name:
+            return entry
+    raise ValueError(f"no {what} {name!r} in the study; there are: {', '.join(entry.name for entry in entries)}")

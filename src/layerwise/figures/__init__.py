@@ -1,0 +1,1 @@
+"""One file for each figure: tables in, a matplotlib figure out."""

@@ -1,0 +1,23 @@
+"""What jobs a study consists of, known without a tensor: regions, stimulus sets, geometries and blocks of layers.
+
+Both the workflow's rules and the commands that they call read a study through this room, so they cannot disagree.
+"""
+
+from layerwise.planning.files import fingerprint, present
+from layerwise.planning.layers import layers_of, preprocessing_of, read_preprocessing, write_preprocessing
+from layerwise.planning.regions import Region, find_region, regions
+from layerwise.planning.stimuli import geometry_of, stimulus_files
+
+__all__ = [
+    "Region",
+    "find_region",
+    "fingerprint",
+    "geometry_of",
+    "layers_of",
+    "preprocessing_of",
+    "present",
+    "read_preprocessing",
+    "regions",
+    "stimulus_files",
+    "write_preprocessing",
+]

@@ -1,0 +1,37 @@
+"""The layers of a study's networks, as far as they are known before any network is built."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+from layerwise.config.models import ModelEntry
+from layerwise.files import atomic_path
+from layerwise.interfaces import LayerSpec, Preprocessing
+from layerwise.layers.manifest import read_manifest, shipped_manifest
+from layerwise.models import registry
+
+
+def layers_of(entry: ModelEntry) -> list[LayerSpec] | None:
+    """Read the manifest that ships with layerwise; None for an own network, whose layers a job must list first."""
+    path = shipped_manifest(entry.registered) if entry.registered else None
+    return read_manifest(path) if path else None
+
+
+def preprocessing_of(entry: ModelEntry) -> Preprocessing | None:
+    """Say what a network expects of its input; None where only its library knows."""
+    given = entry.spec().preprocessing
+    if given is not None or entry.registered is None:
+        return given
+    return registry.find(entry.registered).preprocessing
+
+
+def write_preprocessing(preprocessing: Preprocessing, path: Path) -> None:
+    """Write what an own network expects, for planning the jobs after it."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(json.dumps(asdict(preprocessing), indent=1) + "\n", encoding="utf-8")
+
+
+def read_preprocessing(path: Path) -> Preprocessing:
+    """Read it back."""
+    content = json.loads(path.read_text(encoding="utf-8"))
+    return Preprocessing(**{key: tuple(value) if isinstance(value, list) else value for key, value in content.items()})

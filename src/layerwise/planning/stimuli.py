@@ -1,0 +1,50 @@
+"""Which images a recording or a set of ratings brings, and how a network wants to see them."""
+
+from pathlib import Path
+
+from layerwise.config import Study
+from layerwise.data.recordings import read_attributes
+from layerwise.interfaces import Geometry, Preprocessing
+
+
+def stimulus_files(study: Study, stimuli: str) -> tuple[list[Path], Path | None]:
+    """Give the tables that describe a stimulus set, and the folder of its images (None: the recording names it)."""
+    for recording in study.recordings:
+        if recording.name == stimuli:
+            return [recording.file], recording.images or _own_folder(recording.file)
+    rating = study.rating(stimuli)
+    return ([rating.scores] if rating.scores else sorted((rating.splits or Path()).glob("*.txt"))), rating.images
+
+
+def geometry_of(study: Study, stimuli: str, preprocessing: Preprocessing) -> Geometry:
+    """Say how the images of a stimulus set become the input of a network.
+
+    Parameters
+    ----------
+    study : Study
+        The study.
+    stimuli : str
+        Name of the recording or of the ratings.
+    preprocessing : Preprocessing
+        What the network expects.
+    """
+    kind, canvas = _kind_and_canvas(study, stimuli)
+    resize = preprocessing.size if kind == "square" else preprocessing.resize
+    return Geometry(kind, preprocessing.size, resize, preprocessing.interpolation, canvas)
+
+
+def _kind_and_canvas(study: Study, stimuli: str) -> tuple[str, float]:
+    for recording in study.recordings:
+        if recording.name == stimuli:
+            degrees = recording.visual_degrees or _attribute(recording.file, "visual_degrees")
+            return recording.geometry, study.screen_degrees / float(degrees) if degrees else 1.0
+    return study.rating(stimuli).geometry, 1.0
+
+
+def _own_folder(file: Path) -> Path | None:
+    folder = _attribute(file, "images")
+    return file.parent / str(folder) if folder else None
+
+
+def _attribute(file: Path, name: str) -> object:
+    return read_attributes(file).get(name) if file.is_file() else None

@@ -1,0 +1,88 @@
+from pathlib import Path
+
+import pytest
+import yaml
+
+from layerwise.config import Study, dump_study, load_study, validate_study
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def study(**changes):
+    return {"study": "test", "models": ["alexnet"]} | changes
+
+
+def test_the_paper_is_the_config_at_the_top():
+    paper = load_study(ROOT / "config.yaml")
+    assert [entry.splits.by for entry in paper.recordings] == ["texture_type", "object_name"]
+    assert [region for entry in paper.recordings for region in entry.regions] == ["V1", "V2", "V4", "IT"]
+    assert paper.regression.components == 25
+
+
+def test_a_study_survives_being_written_and_read():
+    paper = load_study(ROOT / "config.yaml")
+    assert validate_study(yaml.safe_load(dump_study(paper))) == paper
+
+
+def test_own_things_take_three_lines():
+    text = """
+study: own
+models: [resnet18, {name: mine, timm: convnext_tiny.fb_in1k}, {name: other, factory: "package.module:build", weights: file}]
+recordings: [{name: movies, file: movies.nc}]
+ratings: [{name: figrim, images: folder, scores: scores.csv}]
+"""
+    own = validate_study(yaml.safe_load(text))
+    assert [entry.spec().library for entry in own.models] == ["torchvision", "timm", "factory"]
+    assert own.models[2].weights_file() == Path("file")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"modles": []}, "unknown key 'modles': did you mean 'models'"),
+        ({"models": ["alexnett"]}, "did you mean alexnet"),
+        ({"models": [{"name": "a", "tim": "b"}]}, r"models\[0\]: unknown key 'tim': did you mean 'timm'"),
+        ({"recordings": [{"name": "m", "fil": "x"}]}, r"recordings\[0\]: unknown key 'fil': did you mean 'file'"),
+        ({"recordings": [{"name": "m", "file": "x", "splits": {"bye": 1}}]}, r"recordings\[0\].splits: unknown key"),
+        ({"recordings": [{"name": "m", "file": "x", "splits": {"method": "grouped"}}]}, "need `by`"),
+        ({"ratings": [{"name": "m", "images": "x"}]}, "either `scores`"),
+        ({"models": ["alexnet", "alexnet"]}, "given twice: alexnet"),
+        ({"models": []}, "at least 1 item"),
+        ({"models": [{"name": "a", "timm": "x", "factory": "y:z"}]}, "give one of model, timm and factory"),
+        ({"models": [{"name": "a", "factory": "no_function"}]}, "package.module:function"),
+        ({"models": ["../alexnet"]}, r"models\[0\].name"),
+        ({"compute": {"memory": "4 gigs"}}, "4GB or 800MB, not '4 gigs'"),
+        ({"compute": {"layers_per_job": 0}}, "compute.layers_per_job: .*given: 0"),
+        ({"regression": {"solver": "fast"}}, "regression.solver: .*given: 'fast'"),
+    ],
+)
+def test_mistakes_are_named_with_what_is_allowed(changes, message):
+    with pytest.raises(ValueError, match=message):
+        validate_study(study(**changes))
+
+
+def test_all_problems_are_told_at_once():
+    with pytest.raises(ValueError, match="has 3 problems") as caught:
+        validate_study(study(modles=[], compute={"threads": 0}, storage={"results": 3.5}))
+    assert len(str(caught.value).splitlines()) == 4
+
+
+@pytest.mark.parametrize("text", ["a: [", "just words", ""])
+def test_files_that_hold_no_study(tmp_path, text):
+    (tmp_path / "config.yaml").write_text(text)
+    with pytest.raises(ValueError, match="config.yaml"):
+        load_study(tmp_path / "config.yaml")
+    with pytest.raises(ValueError, match="no config file"):
+        load_study(tmp_path / "none.yaml")
+
+
+@pytest.mark.parametrize(("given", "expected"), [("4GB", 4 * 10**9), ("1.5 GiB", 3 * 2**29), (2 * 10**9, 2 * 10**9)])
+def test_amounts_of_memory(given, expected):
+    assert validate_study(study(compute={"memory": given})).compute.memory == expected
+
+
+def test_entries_are_found_by_name():
+    paper = Study.model_validate(study())
+    assert paper.model_entry("alexnet").name == "alexnet"
+    with pytest.raises(ValueError, match="no model 'vgg' in the study; there are: alexnet"):
+        paper.model_entry("vgg")

@@ -1,0 +1,66 @@
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+
+from layerwise.figures.figure2 import MAX_COLOURS, plot_figure2
+from layerwise.figures.style import save_figure
+from layerwise.statistics import correlate_layers
+
+REGIONS = ["V1", "V2", "V4", "IT"]
+
+
+@pytest.fixture(autouse=True)
+def close():
+    yield
+    plt.close("all")
+
+
+def tables(rng, n_models=3, regions=REGIONS):
+    models = np.repeat([f"network{i}" for i in range(n_models)], 20)
+    layers = pd.DataFrame({"model": models, "memorability": rng.random(len(models))})
+    for region in regions:
+        layers[region] = layers["memorability"] + rng.random(len(models))
+    return layers, correlate_layers(layers, regions, ["memorability"])
+
+
+def test_a_panel_a_region_with_its_points_line_and_rho(rng):
+    layers, correlations = tables(rng)
+    figure = plot_figure2(layers, correlations)
+    assert [axis.get_title() for axis in figure.axes] == REGIONS
+    for axis, row in zip(figure.axes, correlations.itertuples(), strict=True):
+        points = np.concatenate([collection.get_offsets() for collection in axis.collections])
+        np.testing.assert_allclose(points, layers[["memorability", row.region]])
+        assert axis.texts[0].get_text() == f"ρ = {row.rho:.2f}"
+        x, y = axis.lines[0].get_data()
+        slope, intercept = np.polyfit(layers["memorability"], layers[row.region], 1)
+        np.testing.assert_allclose(y, slope * x + intercept)
+        assert axis.lines[0].get_linestyle() == "--"
+
+
+def test_layers_without_a_value_are_not_drawn(rng):
+    layers, correlations = tables(rng, regions=["V1"])
+    layers.loc[:4, "V1"] = np.nan
+    figure = plot_figure2(layers, correlations)
+    assert sum(len(collection.get_offsets()) for collection in figure.axes[0].collections) == len(layers) - 5
+
+
+@pytest.mark.parametrize(("n_models", "legends"), [(3, 1), (MAX_COLOURS + 1, 0)])
+def test_networks_have_colours_as_long_as_they_can_be_told_apart(rng, n_models, legends):
+    assert len(plot_figure2(*tables(rng, n_models)).legends) == legends
+
+
+@pytest.mark.parametrize("n_regions", [1, 2, 3, 5])
+def test_any_number_of_regions(rng, n_regions):
+    figure = plot_figure2(*tables(rng, regions=[f"region{i}" for i in range(n_regions)]))
+    assert len(figure.axes) == n_regions
+
+
+def test_the_same_data_give_the_same_files(rng, tmp_path):
+    data = tables(rng)
+    for folder in ("one", "two"):
+        save_figure(plot_figure2(*data), [tmp_path / folder / f"figure2.{ending}" for ending in ("pdf", "svg", "png")])
+    for ending in ("pdf", "svg", "png"):
+        one, two = ((tmp_path / folder / f"figure2.{ending}").read_bytes() for folder in ("one", "two"))
+        assert one == two
+        assert len(one) > 5000

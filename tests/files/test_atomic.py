@@ -1,0 +1,50 @@
+import errno
+import os
+import stat
+
+import pytest
+
+from layerwise.files import atomic_path
+
+
+def test_file_appears_only_when_whole(tmp_path):
+    target = tmp_path / "folder" / "table.csv"
+    with atomic_path(target) as temporary:
+        temporary.write_text("whole")
+        assert temporary.suffix == ".csv"
+        assert not target.exists()
+    assert target.read_text() == "whole"
+    assert os.listdir(target.parent) == ["table.csv"]
+
+
+@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "No space left on device"), KeyboardInterrupt()])
+def test_nothing_is_left_of_a_failed_write_and_the_old_file_stays(tmp_path, error):
+    target = tmp_path / "table.csv"
+    target.write_text("old")
+    with pytest.raises(type(error)), atomic_path(target) as temporary:
+        temporary.write_text("half")
+        raise error
+    assert target.read_text() == "old"
+    assert os.listdir(tmp_path) == ["table.csv"]
+
+
+def test_full_disk_leaves_nothing_half_written(tmp_path):
+    if not os.path.exists("/dev/full"):
+        pytest.skip("no /dev/full on this system: a full disk cannot be imitated")
+    target = tmp_path / "table.csv"
+    with pytest.raises(OSError, match="No space left"), atomic_path(target) as temporary:
+        temporary.unlink()
+        temporary.symlink_to("/dev/full")
+        with temporary.open("w") as handle:
+            handle.write("x" * 10**6)
+    assert os.listdir(tmp_path) == []
+
+
+def test_permissions_follow_the_umask_as_for_any_new_file(tmp_path):
+    before = os.umask(0o027)
+    try:
+        with atomic_path(tmp_path / "file") as temporary:
+            temporary.write_text("x")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "file").stat().st_mode) == 0o640

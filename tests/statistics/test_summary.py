@@ -1,0 +1,24 @@
+import numpy as np
+import pandas as pd
+
+from layerwise.statistics import summarise_models
+
+
+def test_best_layer_of_each_network():
+    layers = pd.DataFrame(
+        {
+            "model": ["a", "a", "a", "b", "b"],
+            "layer": ["x", "y", "z", "x", "y"],
+            "depth": [1, 2, 4, 1, 2],
+            "V1": [0.1, 0.3, 0.2, np.nan, np.nan],
+            "memorability": [0.1, 0.2, 0.4, 0.5, np.nan],
+        }
+    )
+    result = summarise_models(layers, ["V1", "memorability"])
+    assert result.to_dict("list") == {
+        "model": ["a", "a", "b"],
+        "target": ["V1", "memorability", "memorability"],
+        "best_layer": ["y", "z", "x"],
+        "relative_depth": [0.5, 1.0, 0.5],
+        "value": [0.3, 0.4, 0.5],
+    }

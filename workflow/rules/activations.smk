@@ -1,0 +1,54 @@
+# In:  pixels, weights.
+# Out: the layers of own networks, and one HDF5 file of activations for each (network, stimulus set).
+
+
+checkpoint list_layers:
+    input:
+        config=ancient(CONFIG),
+    output:
+        manifest=f"{RESULTS}/models/{{model}}/manifest.tsv",
+        preprocessing=f"{RESULTS}/models/{{model}}/preprocessing.json",
+    log:
+        f"{LOGS}/list_layers/{{model}}.log",
+    benchmark:
+        f"{LOGS}/list_layers/{{model}}.tsv"
+    conda:
+        ENVIRONMENT
+    params:
+        code=code_of("list_layers"),
+        settings=model_settings,
+    wildcard_constraints:
+        model=one_of(OWN_MODELS),
+    resources:
+        mem_mb=8000,
+        runtime=30,
+    shell:
+        "layerwise list-layers --config {input.config} --model {wildcards.model}"
+        " --manifest {output.manifest} --preprocessing {output.preprocessing} > {log} 2>&1"
+
+
+rule extract_activations:
+    input:
+        config=ancient(CONFIG),
+        manifest=manifest_of,
+        pixels=pixels_of,
+        weights=weights_of,
+    output:
+        keep_or_not(f"{RESULTS}/models/{{model}}/activations/{{stimuli}}.h5"),
+    log:
+        f"{LOGS}/extract_activations/{{model}}/{{stimuli}}.log",
+    benchmark:
+        f"{LOGS}/extract_activations/{{model}}/{{stimuli}}.tsv"
+    conda:
+        ENVIRONMENT
+    params:
+        code=code_of("extract_activations"),
+        settings=model_settings,
+    threads: STUDY.compute.threads
+    resources:
+        mem_mb=6000 + STUDY.compute.memory // 10**6,
+        runtime=240,
+        gpu=STUDY.compute.gpus,
+    shell:
+        "layerwise extract-activations --config {input.config} --model {wildcards.model}"
+        " --manifest {input.manifest} --pixels {input.pixels} --output {output} > {log} 2>&1"

@@ -1,0 +1,202 @@
+# What the stage files share: the validated study, where things lie, and the functions behind their inputs.
+import os
+import re
+import sys
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+
+from layerwise.config import validate_study
+from layerwise.files import hash_source
+from layerwise.layers.blocks import blocks
+from layerwise.layers.manifest import read_manifest, shipped_manifest
+from layerwise.planning import (
+    fingerprint,
+    geometry_of,
+    layers_of,
+    preprocessing_of,
+    present,
+    read_preprocessing,
+    regions,
+    stimulus_files,
+)
+
+# Jobs find `layerwise` where this Snakemake's Python lies, also where the environment is not activated.
+os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+
+try:
+    STUDY = validate_study(config)
+    REGIONS = {region.name: region for region in regions(STUDY)}
+except ValueError as error:
+    raise WorkflowError(str(error)) from None
+
+RESULTS = f"{STUDY.storage.results}/{STUDY.study}"
+LOGS = f"{RESULTS}/logs"
+CONFIG = f"{RESULTS}/config.yaml"
+ENVIRONMENT = "layerwise"  # named environment of envs/layerwise.yaml
+MODELS = {entry.name: entry for entry in STUDY.models}
+RATINGS = {entry.name: entry for entry in STUDY.ratings}
+STIMULI = [entry.name for entry in (*STUDY.recordings, *STUDY.ratings)]
+OWN_MODELS = [name for name, entry in MODELS.items() if layers_of(entry) is None]
+FIGURE2 = [f"{RESULTS}/figures/figure2.{ending}" for ending in ("pdf", "svg", "png")]
+
+# The modules behind each step: an edit in one of them makes the results of that step stale, and of no other.
+CODE = {
+    "list_layers": ["layerwise.layers.listing", "layerwise.models.build"],
+    "pack_stimuli": ["layerwise.data.pixels", "layerwise.data.images"],
+    "extract_activations": ["layerwise.activations.extract", "layerwise.models.build"],
+    "estimate_ceiling": ["layerwise.analyses.ceiling", "layerwise.data.recordings"],
+    "score_brain": ["layerwise.analyses.brain"],
+    "score_memorability": ["layerwise.analyses.memorability", "layerwise.data.ratings"],
+    "gather_model": ["layerwise.analyses.gather"],
+    "gather_study": [],
+    "correlate_layers": ["layerwise.statistics.correlation"],
+    "summarise_models": ["layerwise.statistics.summary"],
+    "plot_figure2": ["layerwise.figures.figure2", "layerwise.figures.style"],
+}
+
+
+def one_of(names):
+    """A wildcard that is one of these names, or nothing at all if there are none."""
+    return "|".join(map(re.escape, sorted(names))) or "(?!)"
+
+
+def code_of(step):
+    """Hash of the modules that a step uses."""
+    return hash_source(*CODE[step], f"layerwise.cli.steps:{step}")
+
+
+# --- own networks: their layers are known once a job has listed them ---------------------------------------------
+
+
+def listed(model):
+    """The outputs of list_layers for an own network; the workflow waits for them."""
+    return checkpoints.list_layers.get(model=model).output
+
+
+def manifest_of(wildcards):
+    """The table of a network's layers."""
+    if wildcards.model in OWN_MODELS:
+        return listed(wildcards.model).manifest
+    return str(shipped_manifest(MODELS[wildcards.model].registered))
+
+
+def blocks_of(wildcards):
+    """The blocks of layers that one job each scores."""
+    layers = read_manifest(Path(manifest_of(wildcards)))
+    return blocks(len(layers), STUDY.compute.layers_per_job)
+
+
+# --- stimuli ------------------------------------------------------------------------------------------------------
+
+
+def description_files(wildcards):
+    """The recording, or the tables of scores, that name the images; those that are there."""
+    return present(stimulus_files(STUDY, wildcards.stimuli)[0])
+
+
+def image_fingerprint(wildcards):
+    """Changes with the images."""
+    folder = stimulus_files(STUDY, wildcards.stimuli)[1]
+    return fingerprint(folder) if folder else ""
+
+
+def stimulus_settings(wildcards):
+    """The part of the config that decides which images a set has."""
+    entries = {entry.name: entry for entry in (*STUDY.recordings, *STUDY.ratings)}
+    chosen = {"file", "images", "scores", "splits", "image_column", "unscored_images"}
+    return entries[wildcards.stimuli].model_dump_json(include=chosen - ({"splits"} if "file" in dir(entries[wildcards.stimuli]) else set()))
+
+
+def pixels_of(wildcards):
+    """The cache of pixels that a network shares with all others of its geometry."""
+    entry = MODELS[wildcards.model]
+    expected = preprocessing_of(entry)
+    if expected is None:
+        expected = read_preprocessing(Path(listed(wildcards.model).preprocessing))
+    geometry = geometry_of(STUDY, wildcards.stimuli, expected)
+    return f"{RESULTS}/stimuli/{wildcards.stimuli}/{geometry.key}.h5"
+
+
+# --- networks -----------------------------------------------------------------------------------------------------
+
+
+def model_settings(wildcards):
+    """The part of the config that decides what a network computes."""
+    return MODELS[wildcards.model].model_dump_json(exclude={"name"})
+
+
+def weights_of(wildcards):
+    """The local file of weights that the config names, if it is there."""
+    path = MODELS[wildcards.model].weights_file()
+    return present([path]) if path else []
+
+
+def keep_or_not(path):
+    """Mark activations as temporary if the config says so."""
+    return temp(path) if STUDY.storage.activations == "temporary" else path
+
+
+# --- scores -------------------------------------------------------------------------------------------------------
+
+
+def recording_of(wildcards):
+    """The file of a region's recording, if it is there."""
+    return present([STUDY.recording(REGIONS[wildcards.region].recording).file])
+
+
+def region_activations(wildcards):
+    """A network's activations to the stimuli of a region's recording."""
+    return f"{RESULTS}/models/{wildcards.model}/activations/{REGIONS[wildcards.region].recording}.h5"
+
+
+def region_settings(wildcards):
+    """The part of the config that decides a region's scores."""
+    region = REGIONS[wildcards.region]
+    splits = STUDY.recording(region.recording).splits.model_dump()
+    return {"label": region.label, "splits": splits, **STUDY.regression.model_dump(exclude={"halves"})}
+
+
+def ceiling_settings(wildcards):
+    """The part of the config that decides a region's ceilings."""
+    return {"label": REGIONS[wildcards.region].label, "halves": STUDY.regression.halves}
+
+
+def score_files(wildcards):
+    """The tables of scores of a set of ratings, those that are there."""
+    return present(stimulus_files(STUDY, wildcards.ratings)[0])
+
+
+def rating_settings(wildcards):
+    """The part of the config that decides a network's accuracy."""
+    entry = RATINGS[wildcards.ratings].model_dump(mode="json", exclude={"name", "images", "geometry"})
+    return {**entry, **STUDY.regression.model_dump(exclude={"halves"})}
+
+
+def brain_files(wildcards):
+    """All scores of a network against all regions."""
+    folder = f"{RESULTS}/models/{wildcards.model}/brain"
+    return [f"{folder}/{region}/{block}.parquet" for region in REGIONS for block in blocks_of(wildcards)]
+
+
+def memorability_files(wildcards):
+    """All scores of a network against all ratings."""
+    folder = f"{RESULTS}/models/{wildcards.model}/memorability"
+    return [f"{folder}/{ratings}/{block}.parquet" for ratings in RATINGS for block in blocks_of(wildcards)]
+
+
+def final_files():
+    """What a plain `snakemake` makes: the tables, and figure 2 where there is something to correlate."""
+    tables = [f"{RESULTS}/layers.parquet", f"{RESULTS}/tables/models.parquet"]
+    if not (REGIONS and RATINGS):
+        return tables
+    return [*tables, f"{RESULTS}/tables/correlations.parquet", *FIGURE2]
+
+
+wildcard_constraints:
+    model=one_of(MODELS),
+    region=one_of(REGIONS),
+    stimuli=one_of(STIMULI),
+    ratings=one_of(RATINGS),
+    geometry=r"(square|crop)[a-z0-9.-]+",
+    block=r"\d+(-\d+)?",

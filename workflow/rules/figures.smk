@@ -1,0 +1,25 @@
+# In:  tables.
+# Out: figures.
+
+
+localrules:
+    plot_figure2,
+
+
+rule plot_figure2:
+    input:
+        layers=f"{RESULTS}/layers.parquet",
+        correlations=f"{RESULTS}/tables/correlations.parquet",
+    output:
+        FIGURE2,
+    log:
+        f"{LOGS}/plot_figure2.log",
+    conda:
+        ENVIRONMENT
+    params:
+        code=code_of("plot_figure2"),
+        outputs=[f"--output {path}" for path in FIGURE2],
+        measure=next((entry.measure for entry in STUDY.ratings), ""),
+    shell:
+        "layerwise plot-figure2 --layers {input.layers} --correlations {input.correlations}"
+        " --measure {params.measure} {params.outputs} > {log} 2>&1"

@@ -1,0 +1,85 @@
+# In:  scores of all blocks.
+# Out: a row a layer for each network, then for the study; correlations over layers; the best layers.
+
+
+localrules:
+    gather_model,
+    gather_study,
+    correlate_layers,
+    summarise_models,
+
+
+rule gather_model:
+    input:
+        config=ancient(CONFIG),
+        manifest=manifest_of,
+        brain=brain_files,
+        memorability=memorability_files,
+        ceilings=expand(f"{RESULTS}/ceilings/{{region}}.parquet", region=REGIONS),
+    output:
+        f"{RESULTS}/models/{{model}}/layers.parquet",
+    log:
+        f"{LOGS}/gather_model/{{model}}.log",
+    conda:
+        ENVIRONMENT
+    params:
+        code=code_of("gather_model"),
+        folder=RESULTS,
+    shell:
+        "layerwise gather-model --config {input.config} --model {wildcards.model}"
+        " --manifest {input.manifest} --folder {params.folder} --output {output} > {log} 2>&1"
+
+
+rule gather_study:
+    input:
+        config=ancient(CONFIG),
+        layers=expand(f"{RESULTS}/models/{{model}}/layers.parquet", model=MODELS),
+    output:
+        table=f"{RESULTS}/layers.parquet",
+        csv=f"{RESULTS}/tables/layers.csv",
+    log:
+        f"{LOGS}/gather_study.log",
+    conda:
+        ENVIRONMENT
+    params:
+        code=code_of("gather_study"),
+        folder=RESULTS,
+    shell:
+        "layerwise gather-study --config {input.config} --folder {params.folder}"
+        " --output {output.table} --csv {output.csv} > {log} 2>&1"
+
+
+rule correlate_layers:
+    input:
+        config=ancient(CONFIG),
+        layers=f"{RESULTS}/layers.parquet",
+    output:
+        table=f"{RESULTS}/tables/correlations.parquet",
+        csv=f"{RESULTS}/tables/correlations.csv",
+    log:
+        f"{LOGS}/correlate_layers.log",
+    conda:
+        ENVIRONMENT
+    params:
+        code=code_of("correlate_layers"),
+    shell:
+        "layerwise correlate-layers --config {input.config} --layers {input.layers}"
+        " --output {output.table} --csv {output.csv} > {log} 2>&1"
+
+
+rule summarise_models:
+    input:
+        config=ancient(CONFIG),
+        layers=f"{RESULTS}/layers.parquet",
+    output:
+        table=f"{RESULTS}/tables/models.parquet",
+        csv=f"{RESULTS}/tables/models.csv",
+    log:
+        f"{LOGS}/summarise_models.log",
+    conda:
+        ENVIRONMENT
+    params:
+        code=code_of("summarise_models"),
+    shell:
+        "layerwise summarise-models --config {input.config} --layers {input.layers}"
+        " --output {output.table} --csv {output.csv} > {log} 2>&1"

@@ -1,0 +1,29 @@
+# In:  activations, ratings.
+# Out: one table of scores for each (network, set of ratings, block of layers).
+
+
+rule score_memorability:
+    input:
+        config=ancient(CONFIG),
+        manifest=manifest_of,
+        activations=f"{RESULTS}/models/{{model}}/activations/{{ratings}}.h5",
+        scores=score_files,
+    output:
+        f"{RESULTS}/models/{{model}}/memorability/{{ratings}}/{{block}}.parquet",
+    log:
+        f"{LOGS}/score_memorability/{{model}}/{{ratings}}/{{block}}.log",
+    benchmark:
+        f"{LOGS}/score_memorability/{{model}}/{{ratings}}/{{block}}.tsv"
+    conda:
+        ENVIRONMENT
+    params:
+        code=code_of("score_memorability"),
+        settings=rating_settings,
+    threads: STUDY.compute.threads
+    resources:
+        mem_mb=8000,
+        runtime=240,
+    shell:
+        "layerwise score-memorability --config {input.config} --model {wildcards.model}"
+        " --ratings {wildcards.ratings} --block {wildcards.block} --manifest {input.manifest}"
+        " --activations {input.activations} --output {output} > {log} 2>&1"
