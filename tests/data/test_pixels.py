@@ -1,0 +1,219 @@
+"""The cache of decoded images against a plain loop, and every way in which its input can be bad."""
+
+import pickle
+import shutil
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from layerwise.data.images import apply_geometry, load_image
+from layerwise.data.pixels import VERSION, PixelCache, pack_pixels
+from layerwise.files import hash_file
+from layerwise.interfaces import Geometry, StimulusSet
+
+SQUARE = Geometry("square", 16, 16, "bilinear")
+
+
+def draw_set(folder: Path, rng: np.random.Generator, n_images: int = 23) -> StimulusSet:
+    folder.mkdir(exist_ok=True)
+    paths = [folder / f"{index:03d}.png" for index in range(n_images)]
+    for path in paths:
+        height, width = rng.integers(8, 40, 2)
+        Image.fromarray(rng.integers(0, 256, (height, width, 3), dtype=np.uint8)).save(path)
+    return StimulusSet("noise", tuple(path.stem for path in paths), tuple(paths))
+
+
+@pytest.mark.parametrize("workers", [1, 3, None])
+@pytest.mark.parametrize("geometry", [SQUARE, Geometry("crop", 12, 14, "bicubic")])
+def test_equals_a_plain_loop(tmp_path, rng, workers, geometry):
+    stimuli = draw_set(tmp_path / "images", rng)
+    pack_pixels(stimuli, geometry, tmp_path / "pixels.h5", workers=workers)
+    cache = PixelCache(tmp_path / "pixels.h5")
+    expected = np.stack([apply_geometry(load_image(path), geometry) for path in stimuli.paths])
+    assert len(cache) == 23
+    assert cache.ids == stimuli.ids
+    assert cache.geometry == geometry
+    assert cache.sha256 == tuple(hash_file(path) for path in stimuli.paths)
+    np.testing.assert_array_equal(cache.read(0, 23), expected)
+    np.testing.assert_array_equal(cache.read(5, 9), expected[5:9])
+    assert cache.read(4, 4).shape == (0, geometry.size, geometry.size, 3)
+
+
+def test_hash_follows_the_content(tmp_path, rng):
+    stimuli = draw_set(tmp_path / "images", rng, 3)
+
+    def content_hash(stimuli: StimulusSet, geometry: Geometry = SQUARE) -> str:
+        pack_pixels(stimuli, geometry, tmp_path / "pixels.h5")
+        return PixelCache(tmp_path / "pixels.h5").content_hash
+
+    first = content_hash(stimuli)
+    assert content_hash(stimuli) == first
+    renamed = StimulusSet("noise", ("a", "b", "c"), stimuli.paths)
+    other_geometry = content_hash(stimuli, Geometry("square", 16, 16, "bicubic"))
+    assert len({first, content_hash(renamed), other_geometry}) == 3
+    Image.fromarray(rng.integers(0, 256, (30, 30, 3), dtype=np.uint8)).save(stimuli.paths[1])
+    assert content_hash(stimuli) != first
+
+
+def test_progress_sees_every_image(tmp_path, rng):
+    seen = []
+
+    def progress(items, description, total=None):
+        for item in items:
+            seen.append((description, total))
+            yield item
+
+    pack_pixels(draw_set(tmp_path / "images", rng, 5), SQUARE, tmp_path / "pixels.h5", progress)
+    assert seen == [("decoding noise", 5)] * 5
+
+
+def test_many_read_at_once(tmp_path, rng):
+    pack_pixels(draw_set(tmp_path / "images", rng), SQUARE, tmp_path / "pixels.h5")
+    cache = PixelCache(tmp_path / "pixels.h5")
+    whole = cache.read(0, 23)
+    with h5py.File(tmp_path / "pixels.h5", "r"), ThreadPoolExecutor(8) as pool:
+        parts = list(pool.map(lambda start: cache.read(start, start + 3), range(20)))
+    for start, part in enumerate(parts):
+        np.testing.assert_array_equal(part, whole[start : start + 3])
+
+
+def test_can_be_sent_to_another_process(tmp_path, rng):
+    pack_pixels(draw_set(tmp_path / "images", rng, 4), SQUARE, tmp_path / "pixels.h5")
+    cache = PixelCache(tmp_path / "pixels.h5")
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(cache)).read(1, 3), cache.read(1, 3))
+
+
+def test_all_broken_images_are_counted_and_nothing_is_written(tmp_path, rng):
+    stimuli = draw_set(tmp_path / "images", rng)
+    for path in stimuli.paths[3:15]:
+        path.write_bytes(path.read_bytes()[:40])
+    stimuli.paths[20].unlink()
+    with pytest.raises(ValueError, match="13 images cannot be read") as caught:
+        pack_pixels(stimuli, SQUARE, tmp_path / "out" / "pixels.h5")
+    lines = str(caught.value).splitlines()
+    assert len(lines) == 12
+    assert "003.png" in lines[1]
+    assert lines[-1].strip() == "... and 3 more"
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_few_broken_images_are_all_named(tmp_path, rng):
+    stimuli = draw_set(tmp_path / "images", rng, 4)
+    stimuli.paths[0].unlink()
+    stimuli.paths[3].write_bytes(b"no image")
+    with pytest.raises(ValueError, match=r"2 images(.|\n)*no image .*000\.png(.|\n)*003\.png"):
+        pack_pixels(stimuli, SQUARE, tmp_path / "pixels.h5")
+
+
+def test_empty_set_and_repeated_ids_are_refused(tmp_path, rng):
+    with pytest.raises(ValueError, match="holds no image"):
+        pack_pixels(StimulusSet("none", (), ()), SQUARE, tmp_path / "pixels.h5")
+    paths = draw_set(tmp_path / "images", rng, 2).paths
+    with pytest.raises(ValueError, match="share an id"):
+        pack_pixels(StimulusSet("twice", ("a", "a"), paths), SQUARE, tmp_path / "pixels.h5")
+
+
+def test_range_outside_the_set_is_refused(tmp_path, rng):
+    pack_pixels(draw_set(tmp_path / "images", rng, 4), SQUARE, tmp_path / "pixels.h5")
+    for start, stop in [(-1, 2), (3, 5), (3, 2)]:
+        with pytest.raises(ValueError, match="which holds 4"):
+            PixelCache(tmp_path / "pixels.h5").read(start, stop)
+
+
+def test_missing_cache_says_what_to_run(tmp_path):
+    with pytest.raises(ValueError, match="run the step that packs the images"):
+        PixelCache(tmp_path / "absent.h5")
+
+
+@settings(max_examples=40, deadline=None)
+@given(share=st.floats(0, 0.999))
+def test_truncated_cache_is_refused(tmp_path_factory, share):
+    folder = tmp_path_factory.mktemp("cut")
+    path = folder / "pixels.h5"
+    pack_pixels(draw_set(folder / "images", np.random.default_rng(0), 3), SQUARE, path)
+    path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
+    with pytest.raises(ValueError, match="damaged"):
+        PixelCache(path)
+
+
+def test_cache_cut_while_open_is_refused(tmp_path, rng):
+    path = tmp_path / "pixels.h5"
+    pack_pixels(draw_set(tmp_path / "images", rng, 4), SQUARE, path)
+    cache = PixelCache(path)
+    path.write_bytes(path.read_bytes()[: cache._offset + 10])
+    with pytest.raises(ValueError, match="truncated"):
+        cache.read(0, 4)
+
+
+@pytest.mark.parametrize("missing", ["ids", "sha256", "pixels"])
+def test_cache_without_a_part_is_refused(tmp_path, rng, missing):
+    path = tmp_path / "pixels.h5"
+    pack_pixels(draw_set(tmp_path / "images", rng, 4), SQUARE, path)
+    with h5py.File(path, "r+") as file:
+        del file[missing]
+    with pytest.raises(ValueError, match=rf"damaged.*{missing}"):
+        PixelCache(path)
+
+
+def test_ids_that_do_not_fit_are_refused(tmp_path, rng):
+    path = tmp_path / "pixels.h5"
+    pack_pixels(draw_set(tmp_path / "images", rng, 4), SQUARE, path)
+    with h5py.File(path, "r+") as file:
+        del file["ids"]
+        file["ids"] = ["a", "b"]
+    with pytest.raises(ValueError, match=r"damaged.*2 ids"):
+        PixelCache(path)
+
+
+def test_other_format_and_newer_version_are_refused(tmp_path, rng):
+    path = tmp_path / "pixels.h5"
+    pack_pixels(draw_set(tmp_path / "images", rng, 2), SQUARE, path)
+    with h5py.File(path, "r+") as file:
+        file.attrs["version"] = VERSION + 1
+    with pytest.raises(ValueError, match=f"newer layerwise .version {VERSION + 1}"):
+        PixelCache(path)
+    with h5py.File(path, "r+") as file:
+        file.attrs["format"] = "something else"
+    with pytest.raises(ValueError, match="not a cache of pixels"):
+        PixelCache(path)
+
+
+FULL_DISK = """
+import resource, signal, sys
+from pathlib import Path
+from layerwise.data.pixels import pack_pixels
+from layerwise.interfaces import Geometry, StimulusSet
+
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+paths = tuple(sorted(Path(sys.argv[1]).iterdir()))
+stimuli = StimulusSet("noise", tuple(path.stem for path in paths), paths)
+pack_pixels(stimuli, Geometry("square", 64, 64, "bilinear"), sys.argv[2])
+"""
+
+
+def test_failing_writes_leave_nothing(tmp_path, rng):
+    draw_set(tmp_path / "images", rng, 4)
+    target = tmp_path / "out" / "pixels.h5"
+    call = [sys.executable, "-c", FULL_DISK, tmp_path / "images", target]
+    done = subprocess.run(call, capture_output=True, text=True)
+    assert done.returncode != 0
+    assert "is the disk full?" in done.stderr
+    assert list(target.parent.iterdir()) == []
+
+
+def test_too_little_space_is_said_beforehand(tmp_path, rng, monkeypatch):
+    stimuli = draw_set(tmp_path / "images", rng, 4)
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage._replace(free=4 * 16 * 16 * 3 - 1))
+    with pytest.raises(OSError, match=r"0\.00 GB free"):
+        pack_pixels(stimuli, SQUARE, tmp_path / "out" / "pixels.h5")
+    assert list((tmp_path / "out").iterdir()) == []
