@@ -1,0 +1,63 @@
+"""Blocks of layers: the unit of work of a job. Without torch: the workflow plans with it."""
+
+import re
+from collections.abc import Sequence
+
+from layerwise.interfaces import LayerSpec
+
+
+def blocks(n_layers: int, layers_per_job: int) -> list[str]:
+    """Cut the layers of a network, in order of depth, into blocks.
+
+    Parameters
+    ----------
+    n_layers : int
+        Number of layers.
+    layers_per_job : int
+        Largest number of layers in a block.
+
+    Returns
+    -------
+    list of str
+        First and last rank, from 1: ``["001-032", "033-052"]``; a block of one layer is ``"007"``.
+
+    Raises
+    ------
+    ValueError
+        A number is below 1.
+    """
+    if n_layers < 1 or layers_per_job < 1:
+        raise ValueError(
+            f"cannot cut {n_layers} layers into blocks of {layers_per_job}: both must be 1 or more"
+        )
+    width = max(3, len(str(n_layers)))
+    starts = range(1, n_layers + 1, layers_per_job)
+    return [_name(start, min(start + layers_per_job - 1, n_layers), width) for start in starts]
+
+
+def in_block(layers: Sequence[LayerSpec], block: str) -> list[LayerSpec]:
+    """Give the layers of a block, in order of depth.
+
+    Parameters
+    ----------
+    layers : sequence of LayerSpec
+        All layers of the network.
+    block : str
+        A name that `blocks` gives.
+
+    Raises
+    ------
+    ValueError
+        The name is none of a block, or reaches beyond the layers.
+    """
+    match = re.fullmatch(r"(\d{3,})(?:-(\d{3,}))?", block)
+    if match is None:
+        raise ValueError(f"no block {block!r}: it looks like 001-032, or 007 for one layer")
+    first, last = int(match[1]), int(match[2] or match[1])
+    if not 1 <= first <= last <= len(layers):
+        raise ValueError(f"no block {block!r}: the network has the layers 1 to {len(layers)}")
+    return sorted(layers, key=lambda layer: layer.depth)[first - 1 : last]
+
+
+def _name(first: int, last: int, width: int) -> str:
+    return f"{first:0{width}d}" if first == last else f"{first:0{width}d}-{last:0{width}d}"

@@ -1,0 +1,106 @@
+"""The manifest: the layers of one network as a table. Without torch: the workflow plans with it."""
+
+import csv
+from collections.abc import Iterable, Sequence
+from math import prod
+from pathlib import Path
+
+from layerwise.files import atomic_path
+from layerwise.interfaces import LayerSpec
+
+COLUMNS = ("layer", "class", "shape", "units", "depth")
+FOLDER = Path(__file__).with_name("manifests")
+
+
+def write_manifest(layers: Sequence[LayerSpec], path: str | Path) -> None:
+    """Write a manifest, tab-separated, a row a layer in order of depth.
+
+    Raises
+    ------
+    ValueError
+        The layers contradict each other (equal names or depths, units that are not the product of the shape).
+    """
+    ordered = sorted(layers, key=lambda layer: layer.depth)
+    _check(ordered, path)
+    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as handle:
+        writer = csv.writer(handle, delimiter="\t", lineterminator="\n")
+        writer.writerow(COLUMNS)
+        writer.writerows(_cells(layer) for layer in ordered)
+
+
+def read_manifest(path: str | Path) -> list[LayerSpec]:
+    """Read a manifest.
+
+    Returns
+    -------
+    list of LayerSpec
+        In order of depth.
+
+    Raises
+    ------
+    ValueError
+        The file does not exist, or is not a manifest; the message names the line.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ValueError(f"no manifest {path}: list the layers of the network first")
+    try:
+        with path.open(encoding="utf-8", newline="") as handle:
+            rows = list(csv.reader(handle, delimiter="\t"))
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is not a manifest: it is not text") from error
+    if not rows or tuple(rows[0]) != COLUMNS:
+        raise ValueError(
+            f"{path} is not a manifest: its first line must be {' '.join(COLUMNS)}, separated by tabs"
+        )
+    layers = [_parse(cells, f"{path}, line {number}") for number, cells in enumerate(rows[1:], start=2)]
+    _check(layers, path)
+    return layers
+
+
+def shipped_manifest(name: str) -> Path | None:
+    """Give the manifest that comes with the package for a network of the registry; None if there is none."""
+    path = FOLDER / f"{name}.tsv"
+    return path if path.is_file() else None
+
+
+def _cells(layer: LayerSpec) -> tuple[str, str, str, int, int]:
+    return layer.name, layer.kind, "x".join(map(str, layer.shape)), layer.units, layer.depth
+
+
+def _parse(cells: list[str], where: str) -> LayerSpec:
+    if len(cells) != len(COLUMNS):
+        raise ValueError(f"{where}: {len(cells)} cells instead of {len(COLUMNS)}")
+    name, kind, shape, units, depth = cells
+    try:
+        return LayerSpec(name, kind, tuple(int(side) for side in shape.split("x")), int(units), int(depth))
+    except ValueError as error:
+        raise ValueError(
+            f"{where}: shape must look like 64x55x55, units and depth must be whole numbers"
+        ) from error
+
+
+def _check(layers: Sequence[LayerSpec], path: str | Path) -> None:
+    if not layers:
+        raise ValueError(f"{path} lists no layer")
+    for what, values in (
+        ("layer", [layer.name for layer in layers]),
+        ("depth", [layer.depth for layer in layers]),
+    ):
+        twice = _first_repeated(values)
+        if twice is not None:
+            raise ValueError(f"{path} has the {what} {twice!r} twice")
+    for layer in layers:
+        if layer.units != prod(layer.shape) or layer.units < 1 or layer.depth < 1:
+            raise ValueError(f"{path}: {layer.name!r} cannot have {layer.units} units of shape {layer.shape}")
+    if [layer.depth for layer in layers] != sorted(layer.depth for layer in layers):
+        raise ValueError(f"{path} is not in order of depth")
+
+
+def _first_repeated(values: Iterable[object]) -> object | None:
+    seen: set[object] = set()
+    for value in values:
+        if value in seen:
+            return value
+        seen.add(value)
+    return None

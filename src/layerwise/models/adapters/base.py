@@ -1,0 +1,54 @@
+"""What a library must offer."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from layerwise.interfaces import ModelSpec
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """One library of networks; the library itself is imported when a network is asked for.
+
+    Parameters
+    ----------
+    build : callable
+        Builds a network without trained weights.
+    pretrained : callable
+        Builds a network that the registry does not hold, with the library's own official weights; they are
+        kept in the folder given. Raises ValueError where the library offers none.
+    """
+
+    build: Callable[[ModelSpec], nn.Module]
+    pretrained: Callable[[ModelSpec, Path | None], nn.Module]
+
+
+def call_constructor(constructor: Callable[..., Any], spec: ModelSpec, **options: Any) -> nn.Module:
+    """Call a constructor with the options of a study.
+
+    Raises
+    ------
+    ValueError
+        It does not take those options, or gives something other than a torch network.
+    """
+    try:
+        network = constructor(**options, **spec.options)
+    except TypeError as error:
+        raise ValueError(
+            f"{spec.constructor!r} cannot be built with the options {spec.options}: {error}"
+        ) from error
+    if not isinstance(network, nn.Module):
+        raise ValueError(f"{spec.constructor!r} gave {type(network).__name__}, not a torch.nn.Module")
+    return network
+
+
+def unknown(library: str, name: str, known: list[str]) -> ValueError:
+    """Make the error for a name that a library does not have, with the nearest names that it has."""
+    near = get_close_matches(name, known, n=3, cutoff=0.5)
+    hint = f": did you mean {' or '.join(near)}?" if near else ""
+    return ValueError(f"{library} has no network {name!r}{hint}")

@@ -1,0 +1,47 @@
+"""Networks of the user: any function that returns a torch network."""
+
+from collections.abc import Callable
+from difflib import get_close_matches
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from layerwise.interfaces import ModelSpec
+from layerwise.models.adapters.base import Adapter, call_constructor
+
+
+def _build(spec: ModelSpec) -> nn.Module:
+    return call_constructor(_function(spec.constructor), spec)
+
+
+def _function(text: str) -> Callable[..., Any]:
+    module_name, colon, name = text.partition(":")
+    if not (module_name and colon and name):
+        raise ValueError(f"a factory looks like package.module:function, not {text!r}")
+    try:
+        module = import_module(module_name)
+    except ImportError as error:
+        raise ValueError(
+            f"the factory {text!r} cannot be imported ({error}): "
+            "is its package installed, or its folder on PYTHONPATH?"
+        ) from error
+    function = getattr(module, name, None)
+    if function is None:
+        near = get_close_matches(name, dir(module), n=1)
+        raise ValueError(f"{module_name} has no {name!r}" + (f": did you mean {near[0]!r}?" if near else ""))
+    if not callable(function):
+        raise ValueError(f"the factory {text!r} is {type(function).__name__}, not a function")
+    return function  # type: ignore[no-any-return]
+
+
+def _pretrained(spec: ModelSpec, folder: Path | None) -> nn.Module:
+    del folder
+    raise ValueError(
+        f"the factory {spec.constructor!r} has no official ImageNet weights: give the path of a file, "
+        "`random`, or no weights to keep those that the function loads"
+    )
+
+
+ADAPTER = Adapter(_build, _pretrained)

@@ -1,0 +1,92 @@
+"""From a name, or a network of a study, to a network that can be run."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from layerwise.files import hash_file
+from layerwise.interfaces import ModelSpec
+from layerwise.models.adapters import ADAPTERS, Adapter
+from layerwise.models.registry import find, row_of
+from layerwise.models.states import load_state, read_state, rename_in_order
+from layerwise.models.weights import UNTRAINED, fetch_weights, find_weights
+
+
+def build(
+    model: str | ModelSpec,
+    weights: str | Path | None = None,
+    seed: int | None = None,
+    weights_folder: str | Path | None = None,
+) -> nn.Module:
+    """Build a network, with its weights, in eval mode.
+
+    Parameters
+    ----------
+    model : str or ModelSpec
+        A name of the registry, or a network of a study.
+    weights : {"random", "imagenet"} or path, optional
+        Untrained, the official ones, or a file (.pth, .pt, .safetensors). Default: what the study says, or
+        "random" for a name.
+    seed : int, optional
+        Of random weights: equal seeds give equal weights, and the global random state is left alone. A
+        factory is called under the seed, so its untrained weights are drawn from it too. Default: what the
+        study says, or 0.
+    weights_folder : path, optional
+        Looked into first for official weights; downloads go there.
+
+    Returns
+    -------
+    nn.Module
+
+    Raises
+    ------
+    ValueError
+        The name is unknown, the network cannot be built, or its weights cannot be had or do not fit.
+    """
+    spec = _specify(model, weights, seed)
+    folder = Path(weights_folder) if weights_folder is not None else None
+    if spec.weights == "imagenet" and row_of(spec) is None and find_weights(spec, folder) is None:
+        return _adapter(spec).pretrained(spec, folder).eval()
+    path = None if spec.weights in UNTRAINED else fetch_weights(spec, folder)
+    network = _construct(spec)
+    if path is not None:
+        _load(network, spec, path)
+    return network.eval()
+
+
+def _specify(model: str | ModelSpec, weights: str | Path | None, seed: int | None) -> ModelSpec:
+    if isinstance(model, str):
+        row = find(model)
+        model = ModelSpec(row.name, row.library, row.constructor, weights="random")
+    if weights is not None:
+        model = replace(model, weights=str(weights))
+    return model if seed is None else replace(model, seed=seed)
+
+
+def _adapter(spec: ModelSpec) -> Adapter:
+    if spec.library not in ADAPTERS:
+        raise ValueError(f"no library {spec.library!r}: networks come from {', '.join(ADAPTERS)}")
+    return ADAPTERS[spec.library]
+
+
+def _construct(spec: ModelSpec) -> nn.Module:
+    with torch.random.fork_rng(devices=[]):
+        # Not torch.manual_seed: it would seed every GPU too, and those states are not forked here.
+        torch.default_generator.manual_seed(spec.seed)
+        return _adapter(spec).build(spec)
+
+
+def _load(network: nn.Module, spec: ModelSpec, path: Path) -> None:
+    state = read_state(path)
+    row = row_of(spec)
+    # Order says nothing about meaning, so it is trusted for the one published file that was checked.
+    if row is not None and row.mapping == "order" and state.keys() != network.state_dict().keys():
+        if not hash_file(path).startswith(row.sha256):
+            raise ValueError(
+                f"{path} does not name its tensors as {spec.constructor!r} does, and is not the "
+                f"published {row.file}, whose tensors are known to come in the same order"
+            )
+        state = rename_in_order(network, state, path)
+    load_state(network, state, path)

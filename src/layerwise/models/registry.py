@@ -1,0 +1,151 @@
+"""The networks that layerwise knows, from ``models.tsv``: a row a network, an empty cell for "not verified".
+
+Without torch: the workflow plans with it.
+"""
+
+import csv
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import cache
+from pathlib import Path
+from typing import Literal, cast
+
+from layerwise.interfaces import ModelSpec, Preprocessing
+
+Library = Literal["torchvision", "timm", "factory"]
+
+TABLE = Path(__file__).with_name("models.tsv")
+
+
+@dataclass(frozen=True)
+class RegistryRow:
+    """What is known of one network; None (or an empty text) is "not verified".
+
+    Parameters
+    ----------
+    name, alias : str
+        Name here, and in the paper's table S1 (or its usual spelling); both find the row.
+    library, constructor : str
+        The adapter, and the library's name of the network.
+    preprocessing : Preprocessing or None
+        What the network was trained to see.
+    file, url, sha256 : str
+        The official weights: file name, address, SHA-256 (or the first digits of it, as published).
+    mapping : {"name", "order"}
+        How the tensors of `file` find their place: by name, or in their order (the file names them
+        otherwise).
+    package : str
+        Importable Python package that carries `file`.
+    top1 : float or None
+        ImageNet accuracy that the library publishes for these weights, per cent.
+    parameters, layers, penultimate_dim : int or None
+        Trainable values; layers with at least 25 units; units of the input of the classifier.
+    in_paper : bool
+        One of the paper's 64 networks.
+    """
+
+    name: str
+    alias: str
+    library: Library
+    constructor: str
+    preprocessing: Preprocessing | None
+    file: str
+    url: str
+    sha256: str
+    mapping: Literal["name", "order"]
+    package: str
+    top1: float | None
+    parameters: int | None
+    layers: int | None
+    penultimate_dim: int | None
+    in_paper: bool
+
+
+def names() -> tuple[str, ...]:
+    """Give the names of all networks, in the table's order."""
+    return tuple(row.name for row in _rows())
+
+
+def find(name: str) -> RegistryRow:
+    """Give the row of a network.
+
+    Parameters
+    ----------
+    name : str
+        Its name or its alias; capitals do not matter.
+
+    Raises
+    ------
+    ValueError
+        There is no such network; the message names the nearest.
+    """
+    spellings = _spellings()
+    row = spellings.get(name.casefold())
+    if row is None:
+        near = [
+            spellings[found].name for found in get_close_matches(name.casefold(), spellings, n=3, cutoff=0.5)
+        ]
+        hint = f"did you mean {' or '.join(dict.fromkeys(near))}? " if near else ""
+        raise ValueError(
+            f"no network {name!r}: {hint}layerwise knows {', '.join(names())}; "
+            "any network of timm is given as `timm: its name`, your own as `factory: package.module:function`"
+        )
+    return row
+
+
+def row_of(spec: ModelSpec) -> RegistryRow | None:
+    """Give the row that a network of a study was resolved from; None for one that the table does not hold."""
+    matches = (row for row in _rows() if (row.library, row.constructor) == (spec.library, spec.constructor))
+    return next(matches, None)
+
+
+@cache
+def _rows() -> tuple[RegistryRow, ...]:
+    with TABLE.open(encoding="utf-8", newline="") as handle:
+        return tuple(_parse(cells) for cells in csv.DictReader(handle, delimiter="\t"))
+
+
+@cache
+def _spellings() -> dict[str, RegistryRow]:
+    return {spelling.casefold(): row for row in _rows() for spelling in (row.alias, row.name) if spelling}
+
+
+def _parse(cells: dict[str, str]) -> RegistryRow:
+    return RegistryRow(
+        name=cells["name"],
+        alias=cells["alias"],
+        library=cast(Library, cells["library"]),
+        constructor=cells["constructor"],
+        preprocessing=_preprocessing(cells) if cells["mean"] else None,
+        file=cells["file"],
+        url=cells["url"],
+        sha256=cells["sha256"],
+        mapping="order" if cells["mapping"] == "order" else "name",
+        package=cells["package"],
+        top1=float(cells["top1"]) if cells["top1"] else None,
+        parameters=_integer(cells["parameters"]),
+        layers=_integer(cells["layers"]),
+        penultimate_dim=_integer(cells["penultimate_dim"]),
+        in_paper=cells["in_paper"] == "yes",
+    )
+
+
+def _integer(cell: str) -> int | None:
+    return int(cell) if cell else None
+
+
+def _preprocessing(cells: dict[str, str]) -> Preprocessing:
+    return Preprocessing(
+        size=int(cells["size"]),
+        resize=int(cells["resize"]),
+        interpolation="bicubic" if cells["interpolation"] == "bicubic" else "bilinear",
+        mean=_triple(cells["mean"]),
+        std=_triple(cells["std"]),
+        channels="BGR" if cells["channels"] == "BGR" else "RGB",
+        maximum=float(cells["maximum"]),
+    )
+
+
+def _triple(cell: str) -> tuple[float, float, float]:
+    red, green, blue = (float(value) for value in cell.split(","))
+    return red, green, blue

@@ -1,0 +1,180 @@
+"""Where trained weights are found, and how they are recognised again. Without torch."""
+
+import errno
+import logging
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+
+from layerwise.files import atomic_path, hash_file, hash_object
+from layerwise.interfaces import ModelSpec
+from layerwise.models.registry import RegistryRow, row_of
+
+log = logging.getLogger(__name__)
+
+UNTRAINED = ("random", "built")  # "built": a factory keeps what it was built with
+SUFFIXES = (".safetensors", ".pth", ".pt")
+
+
+def find_weights(spec: ModelSpec, folder: str | Path | None = None) -> Path | None:
+    """Find the file of weights of a network, without downloading anything.
+
+    Official weights are looked for in the folder first, under the file name of their official address, then
+    in the Python package that carries them. Official weights of a timm network that the registry does not
+    hold may lie in the folder under the name of the constructor.
+
+    Parameters
+    ----------
+    spec : ModelSpec
+        Network.
+    folder : path, optional
+        Folder of weights.
+
+    Returns
+    -------
+    Path or None
+        None: random weights, or official ones that are not on this machine.
+
+    Raises
+    ------
+    ValueError
+        A file that the study names does not exist, or an official file is not what was published.
+    """
+    if spec.weights in UNTRAINED:
+        return None
+    if spec.weights != "imagenet":
+        return _given(spec)
+    row = row_of(spec)
+    if row is None:
+        return _first([Path(folder) / f"{spec.constructor}{end}" for end in SUFFIXES] if folder else [])
+    found = _first([*([Path(folder) / row.file] if folder else []), *_packaged(row)])
+    if found is not None:
+        check_hash(found, row.sha256)
+    return found
+
+
+def fetch_weights(spec: ModelSpec, folder: str | Path | None = None) -> Path:
+    """Find the official weights of a network of the registry, or download them into the folder.
+
+    Raises
+    ------
+    ValueError
+        They are not here and cannot be had, or what came is not what was published; the message says what was
+        tried and where to put the file.
+    """
+    found = find_weights(spec, folder)
+    row = row_of(spec)
+    if found is not None:
+        return found
+    if row is None:
+        raise ValueError(
+            f"no official weights are known for {spec.name!r}: give the path of a file, or `random`"
+        )
+    if not row.url:
+        package = row.package.replace("_", "-")
+        raise ValueError(
+            f"the weights of {row.name!r} come with the Python package {package}, which is not installed: "
+            f"install layerwise[demo], or put {row.file} into {folder or 'the folder of weights'}"
+        )
+    if folder is None:
+        raise ValueError(
+            f"the weights of {row.name!r} are not here: give a folder to download {row.url} into"
+        )
+    return _download(row, Path(folder))
+
+
+def check_hash(path: Path, expected: str) -> None:
+    """Compare a file with its published SHA-256, or with the first digits of it.
+
+    Raises
+    ------
+    ValueError
+        They differ.
+    """
+    found = hash_file(path)
+    if not found.startswith(expected):
+        raise ValueError(
+            f"{path} is not the published file of weights: its SHA-256 begins with {found[: len(expected)]}, "
+            f"published is {expected}. It is damaged or another file, and is not used: delete it "
+            "and start again"
+        )
+
+
+def hash_weights(spec: ModelSpec, folder: str | Path | None = None) -> str:
+    """Hash what decides the weights of a network: the content of their file, or the recipe that draws them.
+
+    Parameters
+    ----------
+    spec : ModelSpec
+        Network.
+    folder : path, optional
+        Folder of weights.
+
+    Returns
+    -------
+    str
+        SHA-256 of the file; for random weights and for those that a library fetches by itself, a hash of the
+        network, its options, the seed and the versions of the library and of torch.
+
+    Raises
+    ------
+    ValueError
+        The weights are not on this machine.
+    """
+    found = find_weights(spec, folder)
+    if found is not None:
+        return hash_file(found)
+    row = row_of(spec)
+    if spec.weights == "imagenet" and row is not None:
+        raise ValueError(f"the weights of {spec.name!r} are not on this machine: {row.url or row.package}")
+    return hash_object([spec.library, spec.constructor, spec.options, spec.weights, spec.seed, _origin(spec)])
+
+
+def _given(spec: ModelSpec) -> Path:
+    path = Path(spec.weights)
+    if not path.is_file():
+        raise ValueError(
+            f"the weights of {spec.name!r} are neither imagenet nor random, and there is no "
+            f"file {spec.weights!r}"
+        )
+    return path
+
+
+def _first(candidates: list[Path]) -> Path | None:
+    return next((path for path in candidates if path.is_file()), None)
+
+
+def _packaged(row: RegistryRow) -> list[Path]:
+    # The package is located but not imported: it is somebody else's code, and only its data are wanted.
+    package = find_spec(row.package) if row.package else None
+    roots = package.submodule_search_locations if package is not None else None
+    return [path for root in roots or [] for path in sorted(Path(root).rglob(row.file))]
+
+
+def _download(row: RegistryRow, folder: Path) -> Path:
+    import pooch
+
+    target = folder / row.file
+    log.info("downloading %s into %s", row.url, folder)
+    with atomic_path(target) as temporary:
+        try:
+            pooch.downloaders.choose_downloader(row.url)(row.url, str(temporary), None)
+        except OSError as error:
+            if error.errno == errno.ENOSPC:
+                raise
+            raise ValueError(
+                f"the weights of {row.name!r} could not be had: {target} does not exist"
+                + (f", the package {row.package} is not installed" if row.package else "")
+                + f", and downloading failed ({error}). Fetch {row.url} elsewhere and put it into {folder}"
+            ) from error
+        check_hash(temporary, row.sha256)
+    return target
+
+
+def _origin(spec: ModelSpec) -> list[str]:
+    torch = version("torch")
+    if spec.library != "factory":
+        return [torch, version(spec.library)]
+    module = find_spec(spec.constructor.partition(":")[0])
+    source = module.origin if module is not None else None
+    return [torch, hash_file(source) if source is not None and Path(source).is_file() else ""]
