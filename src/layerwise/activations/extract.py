@@ -1,0 +1,247 @@
+"""Running a network over stimuli: one forward pass takes many layers, within a budget of memory."""
+
+import logging
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from itertools import accumulate, pairwise
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from layerwise.activations.gram import add_gram
+from layerwise.activations.packing import pack
+from layerwise.activations.planner import Part, kind_of, plan_passes
+from layerwise.activations.precision import full_precision
+from layerwise.activations.store import StoreWriter, write_store
+from layerwise.files import hash_object
+from layerwise.interfaces import DegenerateWarning, LayerSpec, Preprocessing, Progress, no_progress
+from layerwise.layers.tap import LayerTap
+from layerwise.models.inputs import normalise
+
+log = logging.getLogger(__name__)
+
+
+class Pixels(Protocol):
+    """Decoded images, such as `layerwise.data.pixels.PixelCache`."""
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Ids, in the order of the images."""
+        ...
+
+    @property
+    def content_hash(self) -> str:
+        """Hash of ids, pixels and geometry."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def read(self, start: int, stop: int) -> NDArray[np.uint8]:
+        """Give images, uint8 [image, height, width, 3]."""
+        ...
+
+
+def extract_activations(
+    network: nn.Module,
+    layers: Sequence[LayerSpec],
+    pixels: Pixels,
+    preprocessing: Preprocessing,
+    output: str | Path,
+    memory: int,
+    attributes: Mapping[str, str],
+    device: str = "cpu",
+    batch_size: int = 32,
+    progress: Progress = no_progress,
+) -> None:
+    """Run a network over stimuli and keep what regression needs of every layer.
+
+    Of a layer with no more units than there are stimuli the activations are kept; of a larger one the Gram
+    matrix of the centred activations, which is all that PLS sees of it. Both are float32; a Gram matrix is
+    summed in float64. The peak of memory is `memory`, plus the network and what it needs itself for a batch.
+
+    Parameters
+    ----------
+    network : nn.Module
+        Moved to `device`, and set to eval mode.
+    layers : sequence of LayerSpec
+        Its layers, from its manifest.
+    pixels : Pixels
+        Decoded stimuli.
+    preprocessing : Preprocessing
+        What the network expects.
+    output : path
+        HDF5 file to write, whole or not at all.
+    memory : int
+        Budget, bytes, of buffers and Gram matrices, on `device`.
+    attributes : mapping of str to str
+        Stored with the activations: "model", and the hashes "weights" and "code"; those of preprocessing and
+        stimuli are added.
+    device : str
+        "cpu" or "cuda".
+    batch_size : int
+        Images in a forward pass; halved, with a log message, whenever the device runs out of memory.
+    progress : Progress
+        Shows how far it has come, image by image.
+
+    Raises
+    ------
+    ValueError
+        The budget is too small, or the layers are not those of the network.
+    OSError
+        The disk is full.
+
+    Warns
+    -----
+    DegenerateWarning
+        Layers gave NaN or infinite values.
+    """
+    if batch_size < 1:
+        raise ValueError(f"batch_size must be 1 or more, not {batch_size}")
+    passes = plan_passes(layers, len(pixels), memory)
+    hashes = {"preprocessing": hash_object(asdict(preprocessing)), "stimuli": pixels.content_hash}
+    runner = _Runner(network.to(device).eval(), pixels, preprocessing, torch.device(device), batch_size)
+    with full_precision(), write_store(output, layers, pixels.ids, {**attributes, **hashes}) as store:
+        reducer = _Reducer(store, len(pixels), torch.device(device))
+        steps = _take_passes(passes, runner, reducer)
+        for _ in progress(steps, f"running {attributes['model']}", len(passes) * len(pixels)):
+            pass
+    _warn_nonfinite(reducer.nonfinite, attributes["model"])
+
+
+def _take_passes(passes: Sequence[Sequence[Part]], runner: "_Runner", reducer: "_Reducer") -> Iterator[int]:
+    n_stimuli = len(runner.pixels)
+    # One allocation for all passes: the peak is known beforehand, and the memory of a GPU stays in one piece.
+    width = max(sum(part.units for part in parts) for parts in passes)
+    pool = torch.empty(n_stimuli * width, dtype=torch.float32, device=runner.device)
+    for parts in passes:
+        buffers = _divide(pool, parts, n_stimuli)
+        yield from runner.fill(parts, buffers)
+        for part, buffer in zip(parts, buffers, strict=True):
+            reducer.take(part, buffer)
+
+
+def _divide(pool: torch.Tensor, parts: Sequence[Part], n_stimuli: int) -> list[torch.Tensor]:
+    ends = list(accumulate(n_stimuli * part.units for part in parts))
+    pieces = (pool[start:end] for start, end in pairwise([0, *ends]))
+    return [piece.view(n_stimuli, part.units) for piece, part in zip(pieces, parts, strict=True)]
+
+
+@dataclass
+class _Runner:
+    """Feeds a network batch by batch and fills buffers [stimulus, unit] from its layers."""
+
+    network: nn.Module
+    pixels: Pixels
+    preprocessing: Preprocessing
+    device: torch.device
+    batch_size: int
+
+    def fill(self, parts: Sequence[Part], buffers: Sequence[torch.Tensor]) -> Iterator[int]:
+        """Run all stimuli, and yield the index of each that is done."""
+        start = 0
+        while start < len(self.pixels):
+            stop = min(start + self.batch_size, len(self.pixels))
+            filled = zip(parts, buffers, strict=True)
+            rows = {part.layer.name: (part, buffer[start:stop]) for part, buffer in filled}
+            if self._run(start, stop, rows):
+                yield from range(start, stop)
+                start = stop
+            else:
+                self._halve()
+
+    def _run(self, start: int, stop: int, rows: Mapping[str, tuple[Part, torch.Tensor]]) -> bool:
+        sink = _Sink(rows)
+        try:
+            images = torch.from_numpy(self.pixels.read(start, stop)).to(self.device)
+            with torch.inference_mode(), LayerTap(self.network, rows, sink):
+                self.network(normalise(images, self.preprocessing))
+        except torch.OutOfMemoryError:
+            if self.batch_size == 1:
+                raise
+            return False
+        sink.check()
+        return True
+
+    def _halve(self) -> None:
+        # Outside the except clause: there the traceback still holds the tensors of the batch.
+        torch.cuda.empty_cache()
+        self.batch_size //= 2
+        log.warning("the device is out of memory: going on with %d images a batch", self.batch_size)
+
+
+@dataclass
+class _Sink:
+    """Copies the wanted units of each layer into the rows of a batch."""
+
+    rows: Mapping[str, tuple[Part, torch.Tensor]]
+    shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
+
+    def __call__(self, name: str, output: torch.Tensor) -> None:
+        part, target = self.rows[name]
+        self.shapes[name] = tuple(output.shape)  # of the last run: only that must fit
+        if self.shapes[name] == (len(target), part.layer.units):
+            target.copy_(output[:, part.start : part.stop])
+
+    def check(self) -> None:
+        for name, (part, target) in self.rows.items():
+            expected, found = (len(target), part.layer.units), self.shapes.get(name)
+            if found != expected:
+                gave = "did not run" if found is None else f"gave {list(found)} values"
+                raise ValueError(
+                    f"the layer {name!r} {gave} for {len(target)} images, not {list(expected)}: the "
+                    "manifest is of another network or another input size; list the layers again"
+                )
+
+
+@dataclass
+class _Reducer:
+    """Writes what is kept of filled buffers; holds the one Gram matrix that is being summed."""
+
+    store: StoreWriter
+    n_stimuli: int
+    device: torch.device
+    nonfinite: list[str] = field(default_factory=list)
+    _gram: torch.Tensor | None = None
+
+    def take(self, part: Part, buffer: torch.Tensor) -> None:
+        """Take the units of a part; the buffer is overwritten."""
+        if kind_of(part.layer, self.n_stimuli) == "activations":
+            self.store.put_activations(part, buffer.cpu().numpy())
+            self._note(part.layer, bool(torch.isfinite(buffer).all()))
+            return
+        if self._gram is None:
+            self._gram = torch.empty(self.n_stimuli, self.n_stimuli, dtype=torch.float64, device=self.device)
+        if part.start == 0:
+            self._gram.zero_()
+        add_gram(self._gram, buffer)
+        if part.stop == part.layer.units:
+            self._finish(part.layer, self._gram)
+
+    def _finish(self, layer: LayerSpec, gram: torch.Tensor) -> None:
+        rounded = gram.to(torch.float32)
+        finite = bool(torch.isfinite(rounded).all())
+        if not finite:
+            rounded.fill_(torch.nan)
+        self.store.put_gram(layer, pack(rounded.cpu().numpy()))
+        self._note(layer, finite)
+
+    def _note(self, layer: LayerSpec, finite: bool) -> None:
+        if not finite and layer.name not in self.nonfinite:
+            self.nonfinite.append(layer.name)
+            self.store.mark_nonfinite(layer)
+
+
+def _warn_nonfinite(layers: Sequence[str], model: str) -> None:
+    if layers:
+        named = ", ".join(layers[:5]) + (", ..." if len(layers) > 5 else "")
+        warnings.warn(
+            f"{len(layers)} layers of {model} gave NaN or infinite values, so nothing can be predicted from "
+            f"them: {named}",
+            DegenerateWarning,
+            stacklevel=3,
+        )

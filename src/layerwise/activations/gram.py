@@ -1,0 +1,26 @@
+"""Gram matrices of centred activations, summed over slices of units."""
+
+import torch
+
+BLOCK = 2048  # units in one product
+
+
+def add_gram(total: torch.Tensor, activations: torch.Tensor) -> None:
+    """Add the Gram matrix of some units, centred over stimuli, to that of others.
+
+    The mean is removed before the products, which are taken in float32 and summed in float64: centring a Gram
+    matrix afterwards would lose the digits that a large mean takes up. The mean is removed twice, since the
+    first is only as exact as a float32 sum.
+
+    Parameters
+    ----------
+    total : float64 tensor [stimulus, stimulus]
+        Changed in place.
+    activations : float32 tensor [stimulus, unit]
+        Overwritten.
+    """
+    for start in range(0, activations.shape[1], BLOCK):
+        block = activations[:, start : start + BLOCK]
+        for _ in range(2):
+            block -= block.mean(dim=0)
+        total += block @ block.T

@@ -1,0 +1,266 @@
+"""The file of activations: one HDF5 file for a network and a stimulus set, a dataset a layer. Without torch.
+
+``/stimuli`` holds the ids; ``/layers/<name>`` holds float32 [stimulus, unit], or, where a layer has more
+units than there are stimuli, the packed upper triangle of the Gram matrix of the centred activations. A ``/``
+in a layer's name is written ``%2F``.
+"""
+
+import errno
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from difflib import get_close_matches
+from math import prod
+from pathlib import Path
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from layerwise.activations.packing import packed_size, unpack
+from layerwise.activations.planner import VALUE, Kind, Part, kind_of
+from layerwise.files import atomic_path
+from layerwise.interfaces import LayerSpec
+
+FORMAT = "layerwise activations"
+VERSION = 1
+REQUIRED = ("model", "weights", "preprocessing", "stimuli", "code")
+
+_ADVICE = "delete it, and run the step that extracts activations again"
+_DAMAGED = (OSError, LookupError, RuntimeError, TypeError, ValueError, AttributeError)  # what h5py raises
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What is kept of one layer.
+
+    Parameters
+    ----------
+    kind : {"activations", "gram"}
+        What `array` is.
+    array : float32 array [stimulus, unit] or [stimulus, stimulus]
+        The activations, or the Gram matrix of the centred activations.
+    nonfinite : bool
+        The layer gave NaN or infinite values: nothing can be predicted from it.
+    """
+
+    kind: Kind
+    array: NDArray[np.float32]
+    nonfinite: bool
+
+
+class ActivationStore:
+    """A file of activations, open for reading; any number of processes may read it at once.
+
+    Parameters
+    ----------
+    path : path
+        File that `extract_activations` wrote.
+    model : str, optional
+        The network whose activations are expected.
+
+    Attributes
+    ----------
+    model : str
+        Name of the network.
+    stimuli : tuple of str
+        Ids, in the order of the rows.
+    layers : list of LayerSpec
+        In order of depth.
+    attributes : dict of str to str
+        Hashes of weights, preprocessing, stimuli and code.
+
+    Raises
+    ------
+    ValueError
+        The file is missing, damaged, unfinished, of another format or network, or from a newer version.
+    """
+
+    def __init__(self, path: str | Path, model: str | None = None) -> None:
+        self.path = Path(path)
+        if not self.path.is_file():
+            raise ValueError(f"no activations {path}: run the step that extracts them first")
+        with self._opened() as file:
+            attributes = dict(file.attrs)
+            _check_format(attributes, self.path)
+            self.attributes = {name: str(attributes[name]) for name in REQUIRED}
+            self.stimuli: tuple[str, ...] = tuple(file["stimuli"].asstr()[:].tolist())
+            self.layers = sorted(
+                (_layer(item) for item in file["layers"].values()), key=lambda layer: layer.depth
+            )
+        self.model = self.attributes["model"]
+        if model is not None and model != self.model:
+            raise ValueError(f"{path} holds activations of {self.model!r}, not of {model!r}: {_ADVICE}")
+
+    def check_stimuli(self, stimuli: Sequence[str]) -> None:
+        """See that the rows belong to these stimuli, in this order.
+
+        Raises
+        ------
+        ValueError
+            They do not.
+        """
+        if tuple(stimuli) == self.stimuli:
+            return
+        strange = [*(set(stimuli) - set(self.stimuli)), *(set(self.stimuli) - set(stimuli))]
+        detail = (
+            f"{len(strange)} ids differ, such as {min(strange)!r}" if strange else "they are in another order"
+        )
+        raise ValueError(
+            f"{self.path} was made from other stimuli ({len(self.stimuli)} of them, here {len(stimuli)}): "
+            f"{detail}; {_ADVICE}"
+        )
+
+    def read(self, layer: str) -> Stored:
+        """Read one layer.
+
+        Raises
+        ------
+        ValueError
+            The file has no such layer, or is damaged.
+        """
+        known = [spec.name for spec in self.layers]
+        if layer not in known:
+            near = get_close_matches(layer, known, n=3)
+            hint = f": did you mean {' or '.join(near)}?" if near else ""
+            raise ValueError(f"{self.path} has no layer {layer!r}{hint}")
+        with self._opened() as file:
+            dataset = file["layers"][_key(layer)]
+            kind: Kind = "gram" if dataset.attrs["kind"] == "gram" else "activations"
+            values, nonfinite = dataset[:], bool(dataset.attrs["nonfinite"])
+            array = unpack(values, len(self.stimuli)) if kind == "gram" else values
+        return Stored(kind, array, nonfinite)
+
+    @contextmanager
+    def _opened(self) -> Iterator[h5py.File]:
+        try:
+            with h5py.File(self.path, "r", locking=False) as file:
+                yield file
+        except _UnusableError:
+            raise
+        except _DAMAGED as error:
+            raise ValueError(
+                f"{self.path} is damaged or not a file of activations ({error}): {_ADVICE}"
+            ) from error
+
+
+class StoreWriter:
+    """A file of activations while it is written; made by `write_store`."""
+
+    def __init__(self, file: h5py.File, n_stimuli: int) -> None:
+        self._layers = file.create_group("layers")
+        self._n_stimuli = n_stimuli
+
+    def add(self, layer: LayerSpec) -> None:
+        """Make room for a layer."""
+        shape = _stored_shape(layer, self._n_stimuli)
+        dataset = self._layers.create_dataset(_key(layer.name), shape, np.float32)
+        dataset.attrs["layer"], dataset.attrs["class"] = layer.name, layer.kind
+        dataset.attrs["shape"], dataset.attrs["units"] = layer.shape, layer.units
+        dataset.attrs["depth"], dataset.attrs["kind"] = layer.depth, kind_of(layer, self._n_stimuli)
+        dataset.attrs["nonfinite"] = False
+
+    def put_activations(self, part: Part, values: NDArray[np.float32]) -> None:
+        """Write the columns of some units, float32 array [stimulus, unit]."""
+        self._layers[_key(part.layer.name)][:, part.start : part.stop] = values
+
+    def put_gram(self, layer: LayerSpec, packed: NDArray[np.float32]) -> None:
+        """Write the packed Gram matrix of a layer."""
+        self._layers[_key(layer.name)][:] = packed
+
+    def mark_nonfinite(self, layer: LayerSpec) -> None:
+        """Note that a layer gave values that are not finite."""
+        self._layers[_key(layer.name)].attrs["nonfinite"] = True
+
+
+@contextmanager
+def write_store(
+    path: str | Path, layers: Sequence[LayerSpec], stimuli: Sequence[str], attributes: Mapping[str, str]
+) -> Iterator[StoreWriter]:
+    """Write a file of activations: it appears under its name when the block ends well, or not at all.
+
+    Parameters
+    ----------
+    path : path
+        File to write.
+    layers : sequence of LayerSpec
+        The layers that will be written.
+    stimuli : sequence of str
+        Ids, in the order of the rows.
+    attributes : mapping of str to str
+        At least "model", and the hashes "weights", "preprocessing", "stimuli" and "code".
+
+    Raises
+    ------
+    ValueError
+        An attribute is missing.
+    OSError
+        The disk is full.
+    """
+    missing = [name for name in REQUIRED if not attributes.get(name)]
+    if missing:
+        raise ValueError(
+            f"activations cannot be told apart later without the attributes {', '.join(missing)}"
+        )
+    with atomic_path(path) as temporary:
+        _check_space(temporary.parent, layers, len(stimuli))
+        with h5py.File(temporary, "w") as file:
+            file.attrs.update({"format": FORMAT, "version": VERSION, **attributes, "complete": False})
+            file["stimuli"] = np.array(stimuli, dtype=object)
+            writer = StoreWriter(file, len(stimuli))
+            for layer in layers:
+                writer.add(layer)
+            yield writer
+            file.attrs["complete"] = True
+
+
+class _UnusableError(ValueError):
+    """The file is whole but cannot be used."""
+
+
+def _check_format(attributes: Mapping[str, object], path: Path) -> None:
+    if attributes.get("format") != FORMAT:
+        raise _UnusableError(
+            f"{path} is not a file of activations (its format is {attributes.get('format')!r})"
+        )
+    version = int(str(attributes["version"]))
+    if version > VERSION:
+        raise _UnusableError(
+            f"{path} was written by a newer layerwise (version {version} of the format; this one reads up to "
+            f"{VERSION}): update layerwise, or {_ADVICE}"
+        )
+    if not attributes["complete"]:
+        raise _UnusableError(f"{path} was not finished: {_ADVICE}")
+
+
+def _check_space(folder: Path, layers: Sequence[LayerSpec], n_stimuli: int) -> None:
+    # HDF5 on a full disk can bring down the interpreter, so it is asked beforehand.
+    needed = VALUE * sum(prod(_stored_shape(layer, n_stimuli)) for layer in layers)
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise OSError(
+            errno.ENOSPC,
+            f"the disk has {free / 1e9:.2f} GB free, and the activations need {needed / 1e9:.2f} GB",
+            str(folder),
+        )
+
+
+def _stored_shape(layer: LayerSpec, n_stimuli: int) -> tuple[int, ...]:
+    return (packed_size(n_stimuli),) if kind_of(layer, n_stimuli) == "gram" else (n_stimuli, layer.units)
+
+
+def _layer(dataset: h5py.Dataset) -> LayerSpec:
+    attributes = dataset.attrs
+    shape = tuple(int(side) for side in attributes["shape"])
+    return LayerSpec(
+        str(attributes["layer"]),
+        str(attributes["class"]),
+        shape,
+        int(attributes["units"]),
+        int(attributes["depth"]),
+    )
+
+
+def _key(layer: str) -> str:
+    return layer.replace("%", "%25").replace("/", "%2F")
