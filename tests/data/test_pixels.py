@@ -182,7 +182,7 @@ def test_other_format_and_newer_version_are_refused(tmp_path, rng):
         PixelCache(path)
     with h5py.File(path, "r+") as file:
         file.attrs["format"] = "something else"
-    with pytest.raises(ValueError, match="not a cache of pixels"):
+    with pytest.raises(ValueError, match="does not have the format 'layerwise pixels'"):
         PixelCache(path)
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from layerwise.data.images import apply_geometry, load_image
-from layerwise.data.messages import list_problems
+from layerwise.data.messages import check_format, list_problems
 from layerwise.files import atomic_path, hash_file, hash_object
 from layerwise.interfaces import Geometry, Progress, StimulusSet, no_progress
 
@@ -98,7 +98,7 @@ class PixelCache:
             raise ValueError(f"no pixel cache {path}: run the step that packs the images first")
         try:
             with h5py.File(self.path, "r", locking=False) as file:
-                _check_format(file, self.path)
+                check_format(file.attrs, self.path, FORMAT, VERSION, _ADVICE)
                 self.ids: tuple[str, ...] = tuple(file["ids"].asstr()[:].tolist())
                 self.sha256: tuple[str, ...] = tuple(text.decode() for text in file["sha256"][:].tolist())
                 self.geometry = Geometry(**json.loads(file.attrs["geometry"]))
@@ -213,16 +213,6 @@ def _fill(pixels: h5py.Dataset, decoded: Iterable[_Decoded]) -> list[_Digest]:
     if problems:
         raise ValueError(list_problems(problems, "images cannot be read"))
     return digests
-
-
-def _check_format(file: h5py.File, path: Path) -> None:
-    if file.attrs.get("format") != FORMAT:
-        raise ValueError(f"{path} is not a cache of pixels (its format is {file.attrs.get('format')!r})")
-    if int(file.attrs["version"]) > VERSION:
-        raise ValueError(
-            f"{path} was written by a newer layerwise (version {file.attrs['version']} of the format, and "
-            f"this one reads up to {VERSION}): update layerwise, or {_ADVICE}"
-        )
 
 
 def _locate(pixels: h5py.Dataset) -> tuple[int, tuple[int, ...]]:

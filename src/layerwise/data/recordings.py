@@ -1,0 +1,385 @@
+"""Neural recordings: a netCDF4 file of presentations, read as [repetition, stimulus, neuroid].
+
+The file holds the variable ``responses`` [presentation, neuroid]. Coordinates on the presentations:
+``stimulus``, ``image`` (name in the folder of images), optionally ``repetition``, and any property of the
+stimuli (``object_name``, ``movie``, ...); on the neuroids: ``neuroid`` and ``region``. Attributes: ``format``
+("layerwise recordings"), ``version`` (1), ``images`` (that folder, relative to the file), and optionally
+``units``, ``source`` and ``visual_degrees``.
+"""
+
+import os
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from layerwise.data.messages import check_format, did_you_mean, list_problems
+from layerwise.data.presentations import arrange, property_of
+from layerwise.files import atomic_path
+from layerwise.interfaces import DegenerateWarning, Recordings, StimulusSet
+
+if TYPE_CHECKING:  # planning reads attributes and regions, and is not to wait for xarray and pandas
+    import xarray as xr
+
+FORMAT = "layerwise recordings"
+VERSION = 1
+_NOT_PROPERTIES = ("presentation", "stimulus", "repetition", "image", "neuroid", "region", "responses")
+_ADVICE = (
+    "write it with layerwise.data.recordings.write_recordings, or set the attributes as its docstring says"
+)
+
+
+def write_recordings(
+    recordings: Recordings,
+    path: str | Path,
+    images: StimulusSet,
+    source: str = "",
+    visual_degrees: float | None = None,
+) -> None:
+    """Write recordings as netCDF4, whole or not at all.
+
+    Repetitions in which a stimulus was not shown take no space; the other responses keep their precision.
+
+    Parameters
+    ----------
+    recordings : Recordings
+        What was recorded.
+    path : path
+        File to write.
+    images : StimulusSet
+        The image of each stimulus. The file keeps their folder relative to itself, so both can move together.
+    source : str
+        Where the recordings come from, for people.
+    visual_degrees : float, optional
+        Side of the images as they were seen.
+
+    Raises
+    ------
+    ValueError
+        A stimulus has no image, or a property has a name that the format uses itself.
+    """
+    path = Path(path).absolute()
+    taken = sorted(set(recordings.columns) & set(_NOT_PROPERTIES))
+    if taken:
+        raise ValueError(
+            f"a property of the stimuli cannot be called {taken[0]!r}, a name of the format: rename it"
+        )
+    folder, names = _relative_images(recordings, images)
+    attributes = {
+        "format": FORMAT,
+        "version": VERSION,
+        "images": Path(os.path.relpath(folder, path.parent)).as_posix(),
+        "units": recordings.units,
+        "source": source,
+        **({} if visual_degrees is None else {"visual_degrees": visual_degrees}),
+    }
+    # The checksums make a damaged disk block an error instead of a wrong response.
+    encoding = {"responses": {"zlib": True, "complevel": 4, "shuffle": True, "fletcher32": True}}
+    with atomic_path(path) as temporary:
+        dataset = _dataset(recordings, names).assign_attrs(attributes)
+        dataset.to_netcdf(temporary, engine="h5netcdf", encoding=encoding)
+
+
+def read_recordings(path: str | Path, regions: Sequence[str] | None = None) -> Recordings:
+    """Read recordings.
+
+    Parameters
+    ----------
+    path : path
+        File in the format of this module.
+    regions : sequence of str, optional
+        Regions whose neuroids are kept; default: all.
+
+    Returns
+    -------
+    Recordings
+        With all stimuli of the file, whatever the regions.
+
+    Raises
+    ------
+    ValueError
+        The file is missing, truncated, of another format or newer version; a variable or region is not in it;
+        its responses are all NaN, or infinite; two presentations contradict each other; neuroids share an id.
+    """
+    with _opened(path) as dataset:
+        neuroids, labels = _text(dataset, "neuroid", "neuroid"), _text(dataset, "region", "neuroid")
+        kept = _in_regions(labels, regions)
+        _check_unique(neuroids[kept])
+        responses = _responses(dataset)[:, kept]
+        _check_finite(responses, neuroids[kept])
+        stimuli = _text(dataset, "stimulus", "presentation")
+        cube, ids = arrange(responses, stimuli, _repetitions(dataset))
+        return Recordings(
+            responses=cube,
+            stimuli=ids,
+            neuroids=tuple(neuroids[kept].tolist()),
+            regions=tuple(labels[kept].tolist()),
+            columns=_properties(dataset, stimuli),
+            units=str(dataset.attrs.get("units", "")),
+        )
+
+
+def stimuli_of(path: str | Path, folder: str | Path | None = None, name: str | None = None) -> StimulusSet:
+    """Find the images of the stimuli of a file of recordings.
+
+    Parameters
+    ----------
+    path : path
+        File in the format of this module.
+    folder : path, optional
+        Folder of the images; default: the one that the file names.
+    name : str, optional
+        Name of the set; default: the file's.
+
+    Raises
+    ------
+    ValueError
+        As `read_recordings`; or a stimulus has no image, two images, or one that is not in the folder.
+    """
+    path = Path(path)
+    with _opened(path) as dataset:
+        stimuli = _text(dataset, "stimulus", "presentation")
+        images = property_of("image", _text(dataset, "image", "presentation", may_be_empty=True), stimuli)
+        given = dataset.attrs.get("images")
+    if folder is None and given is None:
+        raise ValueError(
+            f"{path} does not name the folder of its images: give it in the config, `images: folder`"
+        )
+    folder = path.parent / str(given) if folder is None else Path(folder)
+    ids = np.unique(stimuli).tolist()
+    _check_images(dict(zip(ids, images.tolist(), strict=True)), folder)
+    return StimulusSet(name or path.stem, tuple(ids), tuple(folder / image for image in images.tolist()))
+
+
+def list_regions(path: str | Path) -> tuple[str, ...]:
+    """List the regions of a file, in the order in which they first occur; quick, for planning.
+
+    Raises
+    ------
+    ValueError
+        The file is missing, truncated, of another format or newer version, or has no coordinate ``region``.
+    """
+    with _readable(path) as file:
+        if "region" not in file:
+            raise ValueError(f"{path} has no coordinate 'region': {did_you_mean('region', list(file))}")
+        labels = file["region"][()]
+        if labels.ndim == 2:  # netCDF's older strings: a row of single characters
+            labels = [b"".join(row) for row in labels]
+        return tuple(dict.fromkeys(label.decode() for label in labels))
+
+
+def read_attributes(path: str | Path) -> dict[str, Any]:
+    """Read the attributes of a file; quick, for planning.
+
+    Raises
+    ------
+    ValueError
+        The file is missing, truncated, of another format or newer version.
+    """
+    with _readable(path) as file:
+        return _attributes(file)
+
+
+def average_repetitions(responses: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Average over repetitions, leaving out missing trials (as Brain-Score does).
+
+    Parameters
+    ----------
+    responses : float array [repetition, stimulus, neuroid]
+        NaN where a trial is missing.
+
+    Returns
+    -------
+    float64 array [stimulus, neuroid]
+        NaN, with one warning, where every repetition is missing.
+    """
+    counts = np.sum(~np.isnan(responses), axis=0)
+    sums = np.nansum(responses, axis=0, dtype=np.float64)
+    missing = int(np.sum(counts == 0))
+    if missing:
+        warnings.warn(
+            f"{missing} of {counts.size} pairs of stimulus and neuroid have no response in any repetition: "
+            "their mean is NaN",
+            DegenerateWarning,
+            stacklevel=2,
+        )
+    means = np.full(counts.shape, np.nan)
+    np.divide(sums, counts, out=means, where=counts > 0)
+    return means
+
+
+@contextmanager
+def _readable(path: str | Path) -> Iterator[h5py.File]:
+    path = Path(path)
+    if not path.is_file():
+        raise ValueError(f"no file of recordings {path}: check the path in the config")
+    with _damage_named(path), h5py.File(path, "r", locking=False) as file:
+        check_format(_attributes(file), path, FORMAT, VERSION, _ADVICE)
+        yield file
+
+
+@contextmanager
+def _opened(path: str | Path) -> Iterator["xr.Dataset"]:
+    import xarray as xr
+
+    read_attributes(path)  # says what is wrong with a file of another kind
+    unlocked = {"locking": False}  # network file systems may have no locks, and nothing is written
+    with (
+        _damage_named(Path(path)),
+        xr.open_dataset(path, engine="h5netcdf", driver_kwds=unlocked) as dataset,
+    ):
+        try:
+            yield dataset
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from error
+
+
+@contextmanager
+def _damage_named(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, RuntimeError, LookupError, UnicodeError) as error:
+        raise ValueError(
+            f"{path} is truncated, or no netCDF4 file ({error}): copy or export it again"
+        ) from error
+
+
+def _attributes(file: h5py.File) -> dict[str, Any]:
+    # Some writers store a number as an array of one.
+    return {
+        name: value.item() if np.size(value) == 1 and hasattr(value, "item") else value
+        for name, value in file.attrs.items()
+        if not name.startswith("_")
+    }
+
+
+def _relative_images(recordings: Recordings, images: StimulusSet) -> tuple[Path, dict[str, str]]:
+    paths = {name: path.absolute() for name, path in zip(images.ids, images.paths, strict=True)}
+    without = [name for name in recordings.stimuli if name not in paths]
+    if without:
+        raise ValueError(list_problems(without, f"stimuli have no image in the set {images.name!r}"))
+    folder = Path(os.path.commonpath([path.parent for path in paths.values()]))
+    return folder, {name: path.relative_to(folder).as_posix() for name, path in paths.items()}
+
+
+def _dataset(recordings: Recordings, images: dict[str, str]) -> "xr.Dataset":
+    import xarray as xr
+
+    shown = ~np.isnan(recordings.responses).all(axis=2)
+    shown[0] |= ~shown.any(axis=0)  # a stimulus that was never shown keeps one empty presentation
+    repetition, stimulus = np.nonzero(shown)
+    ids = np.array(recordings.stimuli, dtype=object)[stimulus]
+    on_presentations = {
+        "stimulus": ids,
+        "repetition": repetition,
+        "image": np.array([images[name] for name in ids], dtype=object),
+        **{name: _storable(values)[stimulus] for name, values in recordings.columns.items()},
+    }
+    coordinates = {
+        **{name: ("presentation", values) for name, values in on_presentations.items()},
+        "neuroid": ("neuroid", np.array(recordings.neuroids, dtype=object)),
+        "region": ("neuroid", np.array(recordings.regions, dtype=object)),
+    }
+    return xr.Dataset({"responses": (("presentation", "neuroid"), recordings.responses[shown])}, coordinates)
+
+
+def _storable(values: NDArray[np.generic]) -> NDArray[Any]:
+    values = np.asarray(values)
+    return values.astype(object) if values.dtype.kind == "U" else values
+
+
+def _variable(dataset: "xr.Dataset", name: str, *dimensions: str) -> NDArray[Any]:
+    if name not in dataset.variables:
+        known = [str(variable) for variable in dataset.variables]
+        raise ValueError(f"it has no {name!r}: {did_you_mean(name, known)}")
+    variable = dataset.variables[name]
+    if set(variable.dims) != set(dimensions):
+        raise ValueError(f"{name!r} has the dimensions {variable.dims}, and must have {dimensions}")
+    return np.asarray(variable.transpose(*dimensions).values)
+
+
+def _text(dataset: "xr.Dataset", name: str, dimension: str, may_be_empty: bool = False) -> NDArray[np.str_]:
+    values = _variable(dataset, name, dimension)
+    words = [value.decode() if isinstance(value, bytes) else str(value) for value in values.tolist()]
+    if not may_be_empty and "" in words:
+        raise ValueError(
+            f"{name!r} is empty in {words.count('')} places (first: {words.index('')}): fill it in"
+        )
+    return np.array(words, dtype=np.str_)
+
+
+def _responses(dataset: "xr.Dataset") -> NDArray[np.floating]:
+    values = _variable(dataset, "responses", "presentation", "neuroid")
+    if values.dtype.kind not in "fiu":
+        raise ValueError(f"its responses are of type {values.dtype}, and must be numbers")
+    if not values.size:
+        raise ValueError(
+            f"its responses are empty: {values.shape[0]} presentations of {values.shape[1]} neuroids"
+        )
+    return values.astype(np.result_type(values.dtype, np.float32), copy=False)
+
+
+def _repetitions(dataset: "xr.Dataset") -> NDArray[Any] | None:
+    if "repetition" not in dataset.variables:
+        return None
+    values = _variable(dataset, "repetition", "presentation")
+    if values.dtype.kind == "f" and np.isnan(values).any():
+        raise ValueError("'repetition' is missing in some presentations: number them all, or leave it out")
+    return values.astype(np.str_) if values.dtype.kind == "O" else values
+
+
+def _properties(dataset: "xr.Dataset", stimuli: NDArray[np.str_]) -> dict[str, NDArray[Any]]:
+    names = [
+        str(name)
+        for name, variable in dataset.variables.items()
+        if variable.dims == ("presentation",) and name not in _NOT_PROPERTIES
+    ]
+    return {name: property_of(name, _plain(dataset, name), stimuli) for name in names}
+
+
+def _plain(dataset: "xr.Dataset", name: str) -> NDArray[Any]:
+    values = _variable(dataset, name, "presentation")
+    return _text(dataset, name, "presentation", may_be_empty=True) if values.dtype.kind in "OSU" else values
+
+
+def _in_regions(labels: NDArray[np.str_], regions: Sequence[str] | None) -> NDArray[np.bool_]:
+    if regions is None:
+        return np.ones(len(labels), dtype=bool)
+    for region in regions:
+        if region not in labels:
+            raise ValueError(f"it has no region {region!r}: {did_you_mean(region, set(labels.tolist()))}")
+    return np.isin(labels, list(regions))
+
+
+def _check_unique(neuroids: NDArray[np.str_]) -> None:
+    ids, counts = np.unique(neuroids, return_counts=True)
+    if (counts > 1).any():
+        twice = ids[counts > 1].tolist()
+        raise ValueError(list_problems(twice, "ids of neuroids are given to several neuroids"))
+
+
+def _check_finite(responses: NDArray[np.floating], neuroids: NDArray[np.str_]) -> None:
+    infinite = np.isinf(responses)
+    if infinite.any():
+        first = neuroids[infinite.any(axis=0)][0]
+        raise ValueError(
+            f"{infinite.sum()} responses are infinite (first neuroid: {first}): mark missing ones as NaN"
+        )
+    if np.isnan(responses).all():
+        raise ValueError("all of its responses are NaN: export them again")
+
+
+def _check_images(images: dict[str, str], folder: Path) -> None:
+    without = [f"{stimulus} (no image in the file)" for stimulus, image in images.items() if not image]
+    missing = [
+        f"{stimulus} ({folder / image})"
+        for stimulus, image in images.items()
+        if image and not (folder / image).is_file()
+    ]
+    if without or missing:
+        raise ValueError(list_problems(without + missing, "stimuli have no image file"))
