@@ -1,0 +1,334 @@
+"""Behavioural scores of images: a table of one's own, or LaMem with its official splits."""
+
+import logging
+import re
+from collections.abc import Collection, Mapping, Sequence
+from itertools import combinations
+from pathlib import Path, PurePosixPath
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+import pandera.pandas as pa
+from numpy.typing import NDArray
+from sklearn.model_selection import KFold
+
+from layerwise.data.messages import did_you_mean, list_problems
+from layerwise.interfaces import Ratings, Split, StimulusSet
+
+IMAGE_COLUMNS = ("image", "file", "filename", "file_name", "name", "stimulus")
+SCORE_COLUMNS = ("score", "memorability", "hit_rate", "rating")
+ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
+PARTS = ("train", "val", "test")
+
+_MISSING = ("", "nan", "na", "n/a", "none", "null")
+_log = logging.getLogger(__name__)
+
+
+def read_ratings(
+    scores: str | Path,
+    folder: str | Path,
+    image_column: str | None = None,
+    score_column: str | None = None,
+    n_folds: int = 5,
+    seed: int = 1,
+    fold_column: str | None = None,
+    unscored_images: Literal["error", "ignore"] = "error",
+    name: str | None = None,
+) -> tuple[Ratings, StimulusSet]:
+    """Read a table of scores and find the images they belong to.
+
+    Parameters
+    ----------
+    scores : path
+        CSV with a row an image: its file's name in `folder` (which is its id from then on) and its score.
+    folder : path
+        Folder of the images; files that are no images do not matter.
+    image_column, score_column : str, optional
+        Columns of the file names and of the scores; default: the one that has a usual name.
+    n_folds : int
+        Number of folds; each image is tested once.
+    seed : int
+        Seed of the folds.
+    fold_column : str, optional
+        Column that names the fold in which an image is tested; `n_folds` and `seed` then do nothing.
+    unscored_images : {"error", "ignore"}
+        What to do about images in the folder that the table does not name.
+    name : str, optional
+        Name of the images' set; default: the folder's.
+
+    Returns
+    -------
+    Ratings
+        With the same scores in each fold.
+    StimulusSet
+
+    Raises
+    ------
+    ValueError
+        The table cannot be read; a column is not there or not clear; scores are missing or no numbers; an
+        image is named twice, is not in the folder, or has no score; there are fewer images than folds. All
+        problems of the rows are counted, and ten are shown with their lines.
+    """
+    scores, folder = Path(scores), Path(folder)
+    table = _read_table(scores)
+    columns = {
+        "image": _find_column(table, image_column, IMAGE_COLUMNS, "image", scores),
+        "score": _find_column(table, score_column, SCORE_COLUMNS, "score", scores),
+        **({} if fold_column is None else {"fold": _find_column(table, fold_column, (), "fold", scores)}),
+    }
+    rows = pd.DataFrame({new: table[old].str.strip() for new, old in columns.items()})
+    rows["image"] = [str(PurePosixPath(image)) if image else "" for image in rows["image"]]
+    _check_rows(rows, _list_images(folder), folder, scores, unscored_images)
+    rows = rows.sort_values("image")
+    splits = (
+        _draw_folds(len(rows), n_folds, seed) if fold_column is None else _given_folds(rows["fold"], scores)
+    )
+    ids = tuple(rows["image"])
+    values = np.tile(rows["score"].to_numpy(dtype=np.float64), (len(splits), 1))
+    return Ratings(ids, values, splits), StimulusSet(name or folder.name, ids, tuple(folder / i for i in ids))
+
+
+def read_lamem(
+    splits: str | Path, folder: str | Path, check_images: bool = True, name: str = "lamem"
+) -> tuple[Ratings, StimulusSet]:
+    """Read LaMem's official splits.
+
+    They are files train_1.txt, val_1.txt, test_1.txt and so on, with lines such as ``00051110.jpg 0.675``. An
+    image has another score in each split, so scores are kept by split. PLS trains on `train` and is tested on
+    `test`; images of `val` have scores but are in neither part.
+
+    Parameters
+    ----------
+    splits : path
+        Folder of the split files.
+    folder : path
+        Folder of the images.
+    check_images : bool
+        Whether to check that all images are there.
+    name : str
+        Name of the images' set.
+
+    Returns
+    -------
+    Ratings
+    StimulusSet
+
+    Raises
+    ------
+    ValueError
+        A split file is missing; a line is not an image and a score in (0, 1]; an image is twice in a split;
+        images are not in the folder. All problems are counted, and ten are shown with file and line.
+
+    References
+    ----------
+    Khosla, Raju, Torralba & Oliva (2015). Understanding and predicting image memorability at a large scale.
+    ICCV, 2390-2398. https://doi.org/10.1109/ICCV.2015.275
+    """
+    problems: list[str] = []
+    parsed = [
+        {part: _read_part(path, problems) for part, path in files.items()}
+        for files in _find_parts(Path(splits))
+    ]
+    problems += [problem for number, parts in enumerate(parsed, 1) for problem in _overlaps(number, parts)]
+    if problems:
+        raise ValueError(list_problems(problems, f"problems in the split files of {splits}"))
+    ids = tuple(sorted({image for parts in parsed for scored in parts.values() for image in scored}))
+    if check_images:
+        _check_present(ids, Path(folder))
+    scores, parts_of = _by_split(parsed, ids)
+    return Ratings(ids, scores, parts_of), StimulusSet(name, ids, tuple(Path(folder) / i for i in ids))
+
+
+def _read_table(path: Path) -> pd.DataFrame:
+    if not path.is_file():
+        raise ValueError(f"no table of scores {path}: check the path in the config")
+    try:
+        table = pd.read_csv(
+            path, dtype=str, keep_default_na=False, skip_blank_lines=False, encoding="utf-8-sig"
+        ).fillna("")
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        raise ValueError(
+            f"{path} is not a CSV with a row an image, in UTF-8 ({error}): export it again"
+        ) from error
+    if not isinstance(table.index, pd.RangeIndex):
+        raise ValueError(
+            f"the rows of {path} have more fields than its first line has names: name each column"
+        )
+    table = table[(table != "").any(axis=1)]
+    if table.empty:
+        raise ValueError(
+            f"{path} has no rows: it needs one an image, below a line with the names of the columns"
+        )
+    return table
+
+
+def _find_column(table: pd.DataFrame, given: str | None, usual: Sequence[str], what: str, path: Path) -> str:
+    columns = [str(column) for column in table.columns]
+    if given is not None:
+        if given not in columns:
+            raise ValueError(f"{path} has no column {given!r}: {did_you_mean(given, columns)}")
+        return given
+    found = [column for column in columns if re.sub(r"[\s-]+", "_", column.strip().lower()) in usual]
+    if len(found) != 1:
+        problem = (
+            f"the columns {', '.join(found)} all" if found else f"none of the columns {', '.join(columns)}"
+        )
+        raise ValueError(
+            f"in {path} {problem} could be the {what}s: name one with `{what}_column` (usual names: "
+            f"{', '.join(usual)}; columns are parted by commas)"
+        )
+    return found[0]
+
+
+def _list_images(folder: Path) -> set[str]:
+    if not folder.is_dir():
+        raise ValueError(f"no folder of images {folder}: check the path in the config")
+    files = (path.relative_to(folder) for path in folder.rglob("*") if path.suffix.lower() in ENDINGS)
+    return {file.as_posix() for file in files if not any(part.startswith(".") for part in file.parts)}
+
+
+def _check_rows(
+    rows: pd.DataFrame, images: Collection[str], folder: Path, path: Path, unscored_images: str
+) -> None:
+    problems = _row_problems(rows, images, folder)
+    unscored = sorted(set(images) - set(rows["image"]))
+    if unscored_images == "error":
+        problems += [f"{folder / image}: has no score" for image in unscored]
+    elif unscored:
+        _log.info("%d images in %s have no score and are left out", len(unscored), folder)
+    if problems:
+        advice = " (`unscored_images: ignore` leaves out images without a score)" if unscored else ""
+        raise ValueError(list_problems(problems, f"problems with {path}{advice}"))
+
+
+def _row_problems(rows: pd.DataFrame, images: Collection[str], folder: Path) -> list[str]:
+    try:
+        _schema(images, folder, list(rows.columns)).validate(rows, lazy=True)
+    except pa.errors.SchemaErrors as error:
+        cases = error.failure_cases.sort_values(["index", "column"])
+        # The first line of the file holds the names, and lines are counted from 1.
+        return [
+            f"line {case.index + 2}: the {case.column} {case.failure_case!r} {case.check}"
+            for case in cases[["index", "column", "failure_case", "check"]].itertuples(index=False)
+        ]
+    return []
+
+
+def _schema(images: Collection[str], folder: Path, columns: Sequence[str]) -> pa.DataFrameSchema:
+    example = f", which holds names like {min(images)!r}" if images else ", which holds no images"
+    checks = {
+        "image": [
+            pa.Check(lambda names: names != "", error="is empty"),
+            pa.Check(lambda names: ~names.duplicated(keep=False), error="is named more than once"),
+            pa.Check(lambda names: names.isin({*images, ""}), error=f"is not in {folder}{example}"),
+        ],
+        "score": [
+            pa.Check(lambda texts: ~_is_missing(texts), error="is missing"),
+            pa.Check(lambda texts: _is_missing(texts) | _is_number(texts), error="is not a finite number"),
+        ],
+        "fold": [pa.Check(lambda labels: labels != "", error="is empty")],
+    }
+    return pa.DataFrameSchema({column: pa.Column(checks=checks[column]) for column in columns})
+
+
+def _is_missing(texts: pd.Series) -> pd.Series:
+    return texts.str.lower().isin(_MISSING)
+
+
+def _is_number(texts: pd.Series) -> pd.Series:
+    return pd.Series(np.isfinite(pd.to_numeric(texts, errors="coerce")), index=texts.index)
+
+
+def _draw_folds(n_images: int, n_folds: int, seed: int) -> list[Split]:
+    if not 2 <= n_folds <= n_images:
+        raise ValueError(
+            f"{n_images} images cannot make {n_folds} folds: there must be 2 folds or more, and an "
+            "image for each"
+        )
+    folds = KFold(n_folds, shuffle=True, random_state=seed).split(np.zeros(n_images))
+    return [Split(train.astype(np.int64), test.astype(np.int64)) for train, test in folds]
+
+
+def _given_folds(labels: pd.Series, path: Path) -> list[Split]:
+    values = labels.to_numpy()
+    names = sorted(set(values))
+    if len(names) < 2:
+        raise ValueError(f"all images of {path} are in the fold {names[0]!r}: there must be two or more")
+    return [Split(np.flatnonzero(values != name), np.flatnonzero(values == name)) for name in names]
+
+
+def _find_parts(folder: Path) -> list[dict[str, Path]]:
+    matches = (re.fullmatch(r"(train|val|test)_(\d+)\.txt", path.name) for path in folder.glob("*.txt"))
+    numbers = [int(match[2]) for match in matches if match]
+    if not numbers:
+        raise ValueError(
+            f"no split files in {folder}: it should hold train_1.txt, val_1.txt, test_1.txt and so on"
+        )
+    files = [
+        {part: folder / f"{part}_{number}.txt" for part in PARTS} for number in range(1, max(numbers) + 1)
+    ]
+    missing = [str(path) for parts in files for path in parts.values() if not path.is_file()]
+    if missing:
+        raise ValueError(list_problems(missing, "split files are missing"))
+    return files
+
+
+def _read_part(path: Path, problems: list[str]) -> dict[str, float]:
+    scored: dict[str, float] = {}
+    for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
+        image, *rest = line.split() or [""]
+        problem = _line_problem(image, rest, scored)
+        if problem:
+            problems.append(f"{path.name}, line {number} ({line.strip()!r}): {problem}")
+        elif image:
+            scored[image] = float(rest[0])
+    if not scored:
+        problems.append(f"{path.name}: no image has a score")
+    return scored
+
+
+def _line_problem(image: str, rest: list[str], scored: Mapping[str, float]) -> str:
+    if not image:
+        return ""
+    if len(rest) != 1:
+        return "is not an image and a score"
+    if image in scored:
+        return "the image is named twice"
+    try:
+        score = float(rest[0])
+    except ValueError:
+        return "the score is not a number"
+    return "" if 0 < score <= 1 else "the score is not above 0 and up to 1"
+
+
+def _overlaps(number: int, parts: Mapping[str, Mapping[str, float]]) -> list[str]:
+    shared = [(one, two, parts[one].keys() & parts[two].keys()) for one, two in combinations(PARTS, 2)]
+    return [
+        f"split {number}: {len(images)} images are both in {one} and in {two}, such as {min(images)}"
+        for one, two, images in shared
+        if images
+    ]
+
+
+def _check_present(ids: Sequence[str], folder: Path) -> None:
+    present = {path.name for path in folder.iterdir()} if folder.is_dir() else set()  # one look, not 58,741
+    missing = [image for image in ids if image not in present]
+    if missing:
+        raise ValueError(list_problems(missing, f"of {len(ids)} images are not in {folder}"))
+
+
+def _by_split(
+    parsed: Sequence[Mapping[str, Mapping[str, float]]], ids: Sequence[str]
+) -> tuple[NDArray[np.float64], list[Split]]:
+    rows = {image: row for row, image in enumerate(ids)}
+    scores = np.full((len(parsed), len(ids)), np.nan)
+    splits = []
+    for values, parts in zip(scores, parsed, strict=True):
+        places = {
+            part: np.array([rows[image] for image in scored], np.int64) for part, scored in parts.items()
+        }
+        for part, scored in parts.items():
+            values[places[part]] = list(scored.values())
+        splits.append(Split(np.sort(places["train"]), np.sort(places["test"])))
+    return scores, splits
