@@ -102,7 +102,8 @@ class _Record:
         handles = [
             module.register_forward_hook(lambda module, _, output, name=name: self.note(name, module, output))
             for name, module in network.named_modules()
-            if next(module.children(), None) is None
+            if name
+            and next(module.children(), None) is None  # the whole network has no name to be asked for by
         ]
         try:
             yield

@@ -1,0 +1,133 @@
+import json
+import logging
+
+import pytest
+import torch
+from torch import nn
+
+from layerwise.interfaces import LayerSpec
+from layerwise.layers import LayerTap, list_layers, read_manifest, shipped_manifest, survey_layers
+from layerwise.models import build, registry
+
+
+class Shared(nn.Module):
+    """Runs one ReLU twice, one module never, and one of too few units."""
+
+    def __init__(self):
+        super().__init__()
+        self.never = nn.Conv2d(3, 3, 1)
+        self.relu = nn.ReLU()
+        self.conv = nn.Conv2d(3, 5, 1)
+        self.pool = nn.AdaptiveAvgPool2d(2)
+        self.few = nn.Linear(20, 24)
+        self.enough = nn.Linear(24, 25)
+        self.alias = self.conv
+
+    def forward(self, x):
+        x = self.relu(self.conv(self.relu(x)))
+        return self.enough(self.few(self.pool(x).flatten(1)))
+
+
+def test_definition_of_a_layer():
+    assert list_layers(Shared(), 8) == [
+        LayerSpec("conv", "Conv2d", (5, 8, 8), 320, 1),
+        LayerSpec("relu", "ReLU", (5, 8, 8), 320, 2),
+        LayerSpec("enough", "Linear", (25,), 25, 3),
+    ]
+
+
+def test_fewest_units_can_be_set():
+    assert [layer.name for layer in list_layers(Shared(), 8, min_units=20)] == [
+        "conv", "relu", "pool", "few", "enough"
+    ]  # fmt: skip
+    with pytest.raises(ValueError, match="no layer with at least 1000 units"):
+        list_layers(Shared(), 8, min_units=1000)
+
+
+@pytest.mark.parametrize("name", ["alexnet", "resnet18", "squeezenet1_1"])
+def test_counts_are_those_of_the_paper(name, shared):
+    counts = json.loads(shared("reference", "layer_counts.json").read_text())[registry.find(name).alias]
+    network = build(name)
+    assert len(list_layers(network, 224)) == counts["leaf_ge25"]
+    assert len(list_layers(network, 224, min_units=24)) == counts["leaf_ge24"]
+
+
+@pytest.mark.parametrize("name", registry.names())
+def test_shipped_manifest_is_up_to_date(name):
+    row = registry.find(name)
+    found = list_layers(build(name), row.preprocessing.size)
+    told = "write_manifest(list_layers(build(name), size), shipped_manifest(name)) makes it anew"
+    assert read_manifest(shipped_manifest(name)) == found, told
+    assert len(found) == row.layers
+
+
+@pytest.mark.parametrize("name", ["resnet18", "tf_efficientnet_lite0"])
+def test_shapes_are_those_that_a_tap_sees(name):
+    network = build(name)
+    layers = list_layers(network, 64)
+    with LayerTap(network, [layer.name for layer in layers]) as tap, torch.inference_mode():
+        network(torch.zeros(1, 3, 64, 64))
+    assert {name: output.shape[1] for name, output in tap.outputs.items()} == {
+        layer.name: layer.units for layer in layers
+    }
+
+
+class Pair(nn.Module):
+    def forward(self, x):
+        return x, x
+
+
+class Named(nn.Module):
+    def forward(self, x):
+        return {"x": x[0]}
+
+
+class Turned(nn.Module):
+    def forward(self, x):
+        return x["x"].transpose(0, 1)
+
+
+class Index(nn.Module):
+    def forward(self, x):
+        return x.transpose(0, 1).argmax(-1)
+
+
+class Back(nn.Module):
+    def forward(self, x):
+        return x.float()
+
+
+def test_what_cannot_be_regressed_on_is_reported(caplog):
+    network = nn.Sequential(nn.Identity(), Pair(), Named(), Turned(), Index(), Back())
+    survey = survey_layers(network, 8, min_units=2)
+    assert [layer.name for layer in survey.layers] == ["0", "5"]
+    assert set(survey.skipped) == {"1", "2", "3", "4"}
+    assert survey.skipped["1"] == "gives tuple instead of a tensor"
+    assert survey.skipped["3"] == "does not give one row an image"
+    assert survey.skipped["4"] == "gives int64 instead of real numbers"
+    with caplog.at_level(logging.WARNING):
+        assert list_layers(network, 8, min_units=2) == survey.layers
+    assert len(caplog.records) == 1
+    assert "4 modules are left out" in caplog.text
+
+
+def test_training_flags_and_hooks_are_put_back():
+    network = Shared()
+    network.conv.eval()
+    flags = [module.training for module in network.modules()]
+    list_layers(network, 8)
+    assert [module.training for module in network.modules()] == flags
+    assert not any(module._forward_hooks for module in network.modules())
+
+
+def test_network_that_does_not_run_on_the_size():
+    network = nn.Sequential(nn.Flatten(), nn.Linear(3 * 8 * 8, 30))
+    assert [layer.name for layer in list_layers(network, 8)] == ["0", "1"]
+    with pytest.raises(ValueError, match="does not run on 2 images of 9 pixels"):
+        list_layers(network, 9)
+    assert not any(module._forward_hooks for module in network.modules())
+
+
+def test_a_single_module_has_no_name_to_call_it_by():
+    with pytest.raises(ValueError, match="no layer"):
+        list_layers(nn.Flatten(), 8)

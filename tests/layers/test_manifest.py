@@ -1,0 +1,66 @@
+from math import prod
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from layerwise.interfaces import LayerSpec
+from layerwise.layers import read_manifest, shipped_manifest, write_manifest
+from layerwise.models import registry
+
+HEADER = "layer\tclass\tshape\tunits\tdepth\n"
+
+names = st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"]), min_size=1, max_size=20)
+shapes = st.lists(st.integers(1, 300), min_size=1, max_size=4).map(tuple)
+
+
+@given(st.lists(st.tuples(names, names, shapes), min_size=1, unique_by=lambda row: row[0]))
+def test_what_is_written_is_read(tmp_path_factory, rows):
+    path = tmp_path_factory.mktemp("manifest") / "a.tsv"
+    layers = [
+        LayerSpec(name, kind, shape, prod(shape), depth) for depth, (name, kind, shape) in enumerate(rows, 1)
+    ]
+    write_manifest(layers[::-1], path)
+    assert read_manifest(path) == layers
+
+
+def test_every_network_of_the_registry_brings_its_manifest():
+    for name in registry.names():
+        assert read_manifest(shipped_manifest(name))
+    assert shipped_manifest("unheard_of") is None
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", "is not a manifest: its first line must be"),
+        ("layer\tunits\n", "is not a manifest: its first line must be"),
+        (HEADER, "lists no layer"),
+        (HEADER + "a\tReLU\t2x3\t6\n", "line 2: 4 cells instead of 5"),
+        (HEADER + "a\tReLU\t2x3\t6\t1\nb\tReLU\t2xx3\t6\t2\n", "line 3: shape must look like"),
+        (HEADER + "a\tReLU\t2x3\tsix\t1\n", "line 2: shape must look like"),
+        (HEADER + "a\tReLU\t2x3\t7\t1\n", r"'a' cannot have 7 units of shape \(2, 3\)"),
+        (HEADER + "a\tReLU\t2x3\t6\t1\na\tReLU\t2x3\t6\t2\n", "has the layer 'a' twice"),
+        (HEADER + "a\tReLU\t2x3\t6\t1\nb\tReLU\t2x3\t6\t1\n", "has the depth 1 twice"),
+        (HEADER + "a\tReLU\t2x3\t6\t2\nb\tReLU\t2x3\t6\t1\n", "not in order of depth"),
+        (HEADER + "a\tReLU\t2x0\t0\t1\n", "cannot have 0 units"),
+    ],
+)
+def test_broken_manifests(tmp_path, content, message):
+    (tmp_path / "a.tsv").write_text(content)
+    with pytest.raises(ValueError, match=message):
+        read_manifest(tmp_path / "a.tsv")
+
+
+def test_missing_and_binary_files(tmp_path):
+    with pytest.raises(ValueError, match=r"no manifest .*list the layers of the network first"):
+        read_manifest(tmp_path / "a.tsv")
+    (tmp_path / "b.tsv").write_bytes(bytes(range(256)))
+    with pytest.raises(ValueError, match="not text"):
+        read_manifest(tmp_path / "b.tsv")
+
+
+def test_contradictions_are_not_written(tmp_path):
+    with pytest.raises(ValueError, match="twice"):
+        write_manifest([LayerSpec("a", "ReLU", (2,), 2, depth) for depth in (1, 2)], tmp_path / "a.tsv")
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,105 @@
+import pickle
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from layerwise.models.states import load_state, read_state, rename_in_order
+
+
+def small():
+    return nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Linear(4, 2))
+
+
+def same(first, second):
+    return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
+
+
+@pytest.mark.parametrize("ending", [".pth", ".pt"])
+@pytest.mark.parametrize("wrap", [lambda s: s, lambda s: {"state_dict": s, "epoch": 3}])
+@pytest.mark.parametrize("prefix", ["", "module."])
+def test_reads_what_people_save(tmp_path, ending, wrap, prefix):
+    state = small().state_dict()
+    torch.save(wrap({prefix + name: value for name, value in state.items()}), tmp_path / f"a{ending}")
+    assert same(read_state(tmp_path / f"a{ending}"), state)
+
+
+def test_reads_safetensors(tmp_path):
+    state = small().state_dict()
+    save_file(state, tmp_path / "a.safetensors")
+    assert same(read_state(tmp_path / "a.safetensors"), state)
+
+
+class Evil:
+    def __reduce__(self):
+        return (open, ("ran", "w"))
+
+
+def test_code_in_a_file_is_not_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    torch.save({"weight": torch.zeros(3), "more": Evil()}, tmp_path / "a.pth")
+    with pytest.raises(ValueError, match="not read"):
+        read_state(tmp_path / "a.pth")
+    (tmp_path / "b.pth").write_bytes(pickle.dumps(Evil(), protocol=2))
+    with pytest.raises(ValueError, match="not read"):
+        read_state(tmp_path / "b.pth")
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("ending", [".pth", ".safetensors"])
+@pytest.mark.parametrize("keep", [0, 1, 0.5, 0.99])
+def test_truncated_file(tmp_path, ending, keep):
+    path = tmp_path / f"a{ending}"
+    torch.save(small().state_dict(), path) if ending == ".pth" else save_file(small().state_dict(), path)
+    content = path.read_bytes()
+    path.write_bytes(content[: keep if keep in (0, 1) else int(keep * len(content))])
+    with pytest.raises(ValueError, match=r"damaged|not a whole file"):
+        read_state(path)
+
+
+def test_other_contents_and_endings(tmp_path):
+    torch.save([1, 2], tmp_path / "list.pth")
+    torch.save({"lr": 0.1}, tmp_path / "numbers.pth")
+    (tmp_path / "notes.txt").touch()
+    with pytest.raises(ValueError, match="holds list, not tensors"):
+        read_state(tmp_path / "list.pth")
+    with pytest.raises(ValueError, match="other than tensors: lr"):
+        read_state(tmp_path / "numbers.pth")
+    with pytest.raises(ValueError, match=r"must end in \.pth, \.pt, \.safetensors"):
+        read_state(tmp_path / "notes.txt")
+
+
+def test_misfits_are_counted_and_named_and_nothing_is_loaded():
+    network = small()
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    state = {name: value + 1 for name, value in before.items() if name != "0.bias"}
+    state["2.weight"], state["9.bias"] = torch.zeros(7, 4), torch.zeros(1)
+    with pytest.raises(ValueError) as error:
+        load_state(network, state, "file.pth")
+    for part in ("1 missing (0.bias)", "1 not in the network (9.bias)", "2.weight (7, 4) instead of (2, 4)"):
+        assert part in str(error.value)
+    assert same(network.state_dict(), before)
+
+
+def test_long_lists_are_cut():
+    with pytest.raises(ValueError, match=r"30 not in the network \(x0, x1, x2, x3, x4, \.\.\.\)"):
+        load_state(small(), small().state_dict() | {f"x{i}": torch.zeros(1) for i in range(30)}, "a")
+
+
+def test_order_gives_other_names():
+    state = {f"their.{index}": value for index, value in enumerate(small().state_dict().values())}
+    network = small()
+    load_state(network, rename_in_order(network, state, "a"), "a")
+    assert all(
+        torch.equal(ours, theirs)
+        for ours, theirs in zip(network.state_dict().values(), state.values(), strict=True)
+    )
+
+
+def test_order_with_other_shapes_or_numbers():
+    values = list(small().state_dict().values())
+    with pytest.raises(ValueError, match=f"holds {len(values) - 1} tensors, the network {len(values)}"):
+        rename_in_order(small(), dict(enumerate(values[:-1])), "a")
+    with pytest.raises(ValueError, match="does not hold the network's tensors in its order"):
+        rename_in_order(small(), {str(index): value for index, value in enumerate(reversed(values))}, "a")
