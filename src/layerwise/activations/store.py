@@ -205,7 +205,7 @@ def write_store(
         )
     with atomic_path(path) as temporary:
         _check_space(temporary.parent, layers, len(stimuli))
-        with h5py.File(temporary, "w") as file:
+        with _created(temporary) as file:
             file.attrs.update({"format": FORMAT, "version": VERSION, **attributes, "complete": False})
             file["stimuli"] = np.array(stimuli, dtype=object)
             writer = StoreWriter(file, len(stimuli))
@@ -213,6 +213,18 @@ def write_store(
                 writer.add(layer)
             yield writer
             file.attrs["complete"] = True
+
+
+@contextmanager
+def _created(path: Path) -> Iterator[h5py.File]:
+    file = h5py.File(path, "w")
+    try:
+        yield file
+    finally:
+        try:
+            file.close()
+        except RuntimeError as error:  # so says HDF5 if what it held back cannot be written
+            raise OSError(f"cannot write {path}, is the disk full? ({error})") from error
 
 
 class _UnusableError(ValueError):

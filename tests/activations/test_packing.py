@@ -1,0 +1,16 @@
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from layerwise.activations.packing import pack, packed_size, unpack
+
+
+@given(st.integers(1, 30), st.integers(0, 2**32 - 1))
+def test_symmetric_matrices_come_back(n, seed):
+    half = np.random.default_rng(seed).normal(size=(n, n)).astype(np.float32)
+    matrix = half + half.T
+    packed = pack(matrix)
+    assert packed.shape == (packed_size(n),)
+    assert packed.dtype == np.float32
+    np.testing.assert_array_equal(packed, matrix[np.triu_indices(n)])
+    np.testing.assert_array_equal(unpack(packed, n), matrix)

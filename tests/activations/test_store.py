@@ -1,0 +1,178 @@
+import os
+import resource
+import subprocess
+import sys
+
+import h5py
+import numpy as np
+import pytest
+
+from layerwise.activations import ActivationStore, Part
+from layerwise.activations.packing import pack
+from layerwise.activations.store import write_store
+from layerwise.interfaces import LayerSpec
+
+N = 30
+STIMULI = tuple(f"image{index:02d}" for index in range(N))
+ATTRIBUTES = {"model": "mine", "weights": "w", "preprocessing": "p", "stimuli": "s", "code": "c"}
+SMALL = LayerSpec("block.0/a%b", "ReLU", (5, 5), 25, 2)
+LARGE = LayerSpec("block.0", "Conv2d", (4, 5, 5), 100, 1)
+
+
+@pytest.fixture
+def arrays(rng):
+    raw = rng.normal(size=(N, SMALL.units)).astype(np.float32)
+    gram = np.cov(rng.normal(size=(N, LARGE.units))).astype(np.float32)
+    return raw, (gram + gram.T) / 2
+
+
+def write(path, arrays, **changes):
+    raw, gram = arrays
+    with write_store(path, [SMALL, LARGE], STIMULI, ATTRIBUTES | changes) as store:
+        store.put_activations(Part(SMALL, 0, 10), raw[:, :10])
+        store.put_activations(Part(SMALL, 10, 25), raw[:, 10:])
+        store.put_gram(LARGE, pack(gram))
+
+
+@pytest.fixture
+def path(tmp_path, arrays):
+    write(tmp_path / "a.h5", arrays)
+    return tmp_path / "a.h5"
+
+
+def change(path, **attributes):
+    with h5py.File(path, "a") as file:
+        file.attrs.update(attributes)
+
+
+def test_what_is_written_is_read(path, arrays):
+    store = ActivationStore(path, model="mine")
+    assert (store.model, store.stimuli, store.attributes) == ("mine", STIMULI, ATTRIBUTES)
+    assert store.layers == [LARGE, SMALL]
+    small, large = store.read(SMALL.name), store.read(LARGE.name)
+    assert (small.kind, large.kind) == ("activations", "gram")
+    np.testing.assert_array_equal(small.array, arrays[0])
+    np.testing.assert_array_equal(large.array, arrays[1])
+    assert not small.nonfinite and not large.nonfinite
+    assert small.array.dtype == large.array.dtype == np.float32
+
+
+def test_nonfinite_layers_are_marked(tmp_path):
+    with write_store(tmp_path / "a.h5", [SMALL], STIMULI, ATTRIBUTES) as store:
+        store.mark_nonfinite(SMALL)
+    assert ActivationStore(tmp_path / "a.h5").read(SMALL.name).nonfinite
+
+
+def test_file_of_another_network(path):
+    with pytest.raises(ValueError, match="holds activations of 'mine', not of 'other': delete it"):
+        ActivationStore(path, model="other")
+
+
+def test_unknown_layer(path):
+    with pytest.raises(ValueError, match=r"no layer 'block.1': did you mean block.0"):
+        ActivationStore(path).read("block.1")
+
+
+def test_stimuli_must_be_the_same_in_the_same_order(path):
+    store = ActivationStore(path)
+    store.check_stimuli(list(STIMULI))
+    with pytest.raises(ValueError, match="they are in another order; delete it"):
+        store.check_stimuli(STIMULI[::-1])
+    with pytest.raises(ValueError, match=r"30 of them, here 29.*1 ids differ, such as 'image29'"):
+        store.check_stimuli(STIMULI[:-1])
+
+
+@pytest.mark.parametrize("keep", [0, 7, 600, 0.5, 0.9, -1])
+def test_truncated_files(path, keep):
+    content = path.read_bytes()
+    path.write_bytes(content[: int(keep * len(content)) if isinstance(keep, float) else keep])
+    with pytest.raises(
+        ValueError, match=r"is damaged or not a file of activations .*delete it, and run the step"
+    ):
+        ActivationStore(path)
+
+
+def test_files_that_are_something_else(tmp_path, path):
+    with pytest.raises(ValueError, match=r"no activations .*run the step that extracts them first"):
+        ActivationStore(tmp_path / "missing.h5")
+    (tmp_path / "text.h5").write_text("not HDF5")
+    with pytest.raises(ValueError, match="damaged or not a file of activations"):
+        ActivationStore(tmp_path / "text.h5")
+    with h5py.File(tmp_path / "other.h5", "w") as file:
+        file["x"] = 1
+    with pytest.raises(ValueError, match="is not a file of activations"):
+        ActivationStore(tmp_path / "other.h5")
+
+
+def test_newer_unfinished_and_gutted_files(path):
+    change(path, version=99)
+    with pytest.raises(ValueError, match=r"newer layerwise .*version 99"):
+        ActivationStore(path)
+    change(path, version=1, complete=False)
+    with pytest.raises(ValueError, match="was not finished: delete it"):
+        ActivationStore(path)
+    change(path, complete=True)
+    with h5py.File(path, "a") as file:
+        del file["stimuli"]
+    with pytest.raises(ValueError, match="is damaged"):
+        ActivationStore(path)
+
+
+def test_file_that_is_cut_after_it_was_opened(path):
+    store = ActivationStore(path)
+    os.truncate(path, 900)
+    with pytest.raises(ValueError, match="is damaged"):
+        store.read(LARGE.name)
+
+
+def test_an_error_leaves_nothing_behind_and_the_old_file_alone(path, arrays):
+    before = path.read_bytes()
+    with pytest.raises(KeyError), write_store(path, [SMALL], STIMULI, ATTRIBUTES):
+        raise KeyError
+    assert path.read_bytes() == before
+    assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("missing", list(ATTRIBUTES))
+def test_every_hash_must_be_given(tmp_path, arrays, missing):
+    with pytest.raises(ValueError, match=f"without the attributes {missing}"):
+        write(tmp_path / "b.h5", arrays, **{missing: ""})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_full_disk_is_seen_beforehand(tmp_path, arrays, monkeypatch):
+    import shutil
+
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=1000))
+    with pytest.raises(OSError, match=r"disk has .* GB free, and the activations need"):
+        write(tmp_path / "a.h5", arrays)
+    assert list(tmp_path.iterdir()) == []
+
+
+FULL = """
+import numpy as np, sys
+from layerwise.activations import Part
+from layerwise.activations.store import write_store
+from layerwise.interfaces import LayerSpec
+layer = LayerSpec("a", "ReLU", (4000,), 4000, 1)
+stimuli = [f"{index:05d}" for index in range(5000)]
+attributes = dict.fromkeys(["model", "weights", "preprocessing", "stimuli", "code"], "x")
+try:
+    with write_store(sys.argv[1], [layer], stimuli, attributes) as store:
+        store.put_activations(Part(layer, 0, 4000), np.ones((5000, 4000), np.float32))
+except OSError as error:
+    print("refused:", error)
+    sys.exit(3)
+"""
+
+
+def test_disk_that_fills_up_while_writing(tmp_path):
+    # A limit on the size of files stands in for a disk that another process fills.
+    def limit():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (10**6, 10**6))
+
+    command = [sys.executable, "-c", FULL, str(tmp_path / "a.h5")]
+    result = subprocess.run(command, preexec_fn=limit, capture_output=True, text=True, check=False)
+    assert "refused" in result.stdout, result
+    assert list(tmp_path.iterdir()) == []
