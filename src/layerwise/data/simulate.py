@@ -114,8 +114,8 @@ def read_out(
     if found < n_components:
         raise ValueError(
             f"a layer of {activations.shape[1]} units has {found} principal components over "
-            f"{len(activations)} stimuli, and the read-out needs {n_components}: plant it in another layer, or "
-            "draw more images"
+            f"{len(activations)} stimuli, and the read-out needs {n_components}: plant it in another layer, "
+            "or draw more images"
         )
     components = vectors[:, -n_components:] * values[-n_components:] ** 0.25
     chosen = np.tile(np.arange(n_components) < (n_components + 1) // 2, (n_targets, 1)).T
