@@ -1,0 +1,125 @@
+"""Leading eigenvectors of a batch of symmetric positive semi-definite matrices.
+
+Squaring the matrices until only the leading direction is left costs m³ a squaring, and near-equal leading
+eigenvalues need many. A small block of directions, refined by products with the matrix and carried from one
+component to the next, costs m² a product, and separates near-equal eigenvalues as long as they fit into the
+block. How many products are enough depends on the data, so the residual decides, never a fixed count.
+"""
+
+import torch
+from torch import Tensor
+
+BLOCK = 8  # directions refined together
+LEAST, MOST = 3, 40  # products with the matrix between two tests of the residual
+GROWTH = 25.0  # largest logarithm of a filter's gain: with more, rounding would fill the block's lesser directions
+ROUNDS = 20  # tests of the residual before a full decomposition takes over
+TOLERANCE = 1e-12  # of the residual |S v - l v| / l
+FLOOR = 1e-8  # least upper end of the damped interval, relative to the leading eigenvalue: no overflow
+
+
+def leading_eigenvectors(S: Tensor, start: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Find the leading eigenvector of each matrix.
+
+    Chebyshev-filtered subspace iteration (Zhou, Saad, Tiago & Chelikowsky 2006,
+    doi:10.1016/j.jcp.2006.03.017) with a test of the residual; whatever does not converge, and any small
+    matrix, is decomposed in full.
+
+    Parameters
+    ----------
+    S : Tensor [batch, m, m]
+        Symmetric positive semi-definite; all zeros is allowed.
+    start : Tensor [batch, m, BLOCK], optional
+        The block that a call for nearby matrices gave back.
+
+    Returns
+    -------
+    vectors : Tensor [batch, m]
+        Of unit length.
+    values : Tensor [batch]
+        Their eigenvalues.
+    block : Tensor [batch, m, BLOCK] or None
+        A start for the next call; None where the matrices are so small that none is of use.
+    """
+    if S.shape[-1] <= 2 * BLOCK:
+        values, vectors = torch.linalg.eigh(S)
+        return vectors[..., -1], values[..., -1], None
+    block = _first_block(S) if start is None else _renew(start)
+    for turn in range(ROUNDS):
+        values, block, images = _rayleigh_ritz(S, block)
+        excess = _excess(values, block, images)
+        unconverged = excess > 1
+        # Never before the first filter: a block that is invariant already may miss the leading vector
+        # altogether.
+        if turn and not bool(unconverged.any()):
+            return block[..., -1], values[:, -1], block
+        bound = _bound(values)
+        filtered = _filter(S, block, images, bound, _degree(values, bound, excess))
+        ritz, block = block, torch.linalg.qr(filtered).Q
+    return _decompose(S, unconverged, values, ritz)
+
+
+def _random(m: int, columns: int, like: Tensor) -> Tensor:
+    # A fixed seed, drawn on the CPU, so that every run and every device starts from the same block.
+    generator = torch.Generator().manual_seed(0)
+    return torch.randn(m, columns, generator=generator, dtype=like.dtype).to(like.device)
+
+
+def _first_block(S: Tensor) -> Tensor:
+    block: Tensor = torch.linalg.qr(S @ _random(S.shape[-1], BLOCK, S)).Q
+    return block
+
+
+def _renew(start: Tensor) -> Tensor:
+    """Replace the former leading vectors, deflated by now, with directions that the block may have missed."""
+    fresh = _random(start.shape[1], 1, start).expand(len(start), -1, 1)
+    block: Tensor = torch.linalg.qr(torch.cat([start[..., :-1], fresh], 2)).Q
+    return block
+
+
+def _rayleigh_ritz(S: Tensor, block: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Give eigenvalues [batch, BLOCK] (ascending) and vectors as a block allows, and S @ vectors."""
+    images = S @ block
+    values, turn = torch.linalg.eigh(block.mT @ images)
+    return values, block @ turn, images @ turn
+
+
+def _excess(values: Tensor, block: Tensor, images: Tensor) -> Tensor:
+    """Give the residual |S v - l v| of the leading vectors over what is tolerated: [batch]."""
+    residual = images[..., -1] - values[:, -1:] * block[..., -1]
+    tolerated = (TOLERANCE * values[:, -1]).clamp(min=torch.finfo(values.dtype).tiny)
+    excess: Tensor = torch.linalg.vector_norm(residual, dim=-1) / tolerated
+    return excess
+
+
+def _bound(values: Tensor) -> Tensor:
+    """Give the upper end of the damped interval [batch]: the block's least value, all else lies below."""
+    tiny = torch.finfo(values.dtype).tiny
+    return torch.maximum(values[:, 0], FLOOR * values[:, -1]).clamp(min=tiny / FLOOR)
+
+
+def _degree(values: Tensor, bound: Tensor, excess: Tensor) -> int:
+    """Give the number of products after which the slowest of the residuals should be small enough."""
+    # A Chebyshev polynomial grows by exp(arccosh(x)) a degree at x > 1, in units where the damped interval
+    # ends at 1.
+    rate = torch.acosh((2 * values[:, -1] / bound - 1).clamp(min=1 + 1e-6))
+    wanted = ((excess.clamp(min=1).log() + 1) / rate).max()
+    allowed = GROWTH / rate.max()
+    return int(torch.minimum(wanted, allowed).ceil().clamp(LEAST, MOST))
+
+
+def _filter(S: Tensor, block: Tensor, images: Tensor, bound: Tensor, degree: int) -> Tensor:
+    """Apply a Chebyshev polynomial of S that is small on [0, bound] and grows steeply above."""
+    scale = 4 / bound[:, None, None]
+    before, now = block, images * (scale / 2) - block
+    for _ in range(degree - 1):
+        following = torch.baddbmm(before, S, now * scale, beta=-1)
+        before, now = now, following.sub_(now, alpha=2)
+    return now
+
+
+def _decompose(S: Tensor, wanted: Tensor, values: Tensor, block: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Replace the leading pair of the matrices that are wanted [batch] by that of a full decomposition."""
+    exact_values, exact_vectors = torch.linalg.eigh(S[wanted])
+    vectors, leading = block[..., -1].clone(), values[:, -1].clone()
+    vectors[wanted], leading[wanted] = exact_vectors[..., -1], exact_values[..., -1]
+    return vectors, leading, block

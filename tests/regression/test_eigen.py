@@ -1,0 +1,86 @@
+import pytest
+import torch
+
+from layerwise.regression import eigen
+from layerwise.regression.eigen import BLOCK, leading_eigenvectors
+
+
+def matrices(rng, batch, m, spectrum):
+    bases = torch.linalg.qr(torch.as_tensor(rng.standard_normal((batch, m, m)))).Q
+    return (bases * torch.as_tensor(spectrum)) @ bases.mT, bases
+
+
+@pytest.mark.parametrize("m", [1, 2, 2 * BLOCK, 2 * BLOCK + 1, 60, 200])
+@pytest.mark.parametrize("decay", [0.5, 0.9, 0.999])
+def test_vector_and_value_are_the_leading_ones(rng, m, decay):
+    spectrum = decay ** torch.arange(m, dtype=torch.float64)
+    S, bases = matrices(rng, 3, m, spectrum)
+    vectors, values, _ = leading_eigenvectors(S)
+    torch.testing.assert_close(values, torch.ones(3, dtype=torch.float64), rtol=1e-10, atol=0)
+    overlap = (vectors * bases[..., 0]).sum(1).abs()
+    torch.testing.assert_close(overlap, torch.ones(3, dtype=torch.float64), rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("gap", [1e-3, 1e-6])
+def test_near_equal_leading_eigenvalues_are_told_apart(rng, gap):
+    spectrum = torch.linspace(0.5, 0.0, 100, dtype=torch.float64)
+    spectrum[0], spectrum[1] = 1, 1 - gap
+    S, bases = matrices(rng, 4, 100, spectrum)
+    vectors, _, _ = leading_eigenvectors(S)
+    overlap = (vectors * bases[..., 0]).sum(1).abs()
+    assert (1 - overlap).max() < (1e-11 / gap) ** 2 + 1e-13
+
+
+def test_more_equal_leading_eigenvalues_than_the_block_holds(rng):
+    spectrum = torch.cat([torch.ones(3 * BLOCK), torch.full((40,), 0.1)]).double()
+    S, _ = matrices(rng, 2, len(spectrum), spectrum)
+    vectors, values, _ = leading_eigenvectors(S)
+    residual = torch.linalg.vector_norm((S @ vectors[..., None])[..., 0] - values[:, None] * vectors, dim=1)
+    assert residual.max() < 1e-11
+    torch.testing.assert_close(values, torch.ones(2, dtype=torch.float64))
+
+
+def test_full_decomposition_takes_over_when_rounds_run_out(rng, monkeypatch):
+    spectrum = 0.999 ** torch.arange(120, dtype=torch.float64)
+    S, bases = matrices(rng, 3, 120, spectrum)
+    monkeypatch.setattr(eigen, "ROUNDS", 1)
+    vectors, values, _ = leading_eigenvectors(S)
+    assert ((vectors * bases[..., 0]).sum(1).abs() - 1).abs().max() < 1e-10
+    torch.testing.assert_close(values, torch.ones(3, dtype=torch.float64))
+
+
+def test_scale_does_not_matter_and_zero_is_allowed(rng):
+    spectrum = 0.8 ** torch.arange(50, dtype=torch.float64)
+    S, bases = matrices(rng, 4, 50, spectrum)
+    scales = torch.tensor([1e-30, 1.0, 1e30, 0.0], dtype=torch.float64)
+    vectors, values, block = leading_eigenvectors(S * scales[:, None, None])
+    torch.testing.assert_close(values, scales, rtol=1e-9, atol=1e-300)
+    assert block is not None and block.isfinite().all()
+    assert ((vectors * bases[..., 0]).sum(1).abs()[:3] - 1).abs().max() < 1e-9
+
+
+def test_a_warm_start_leads_to_the_same_vector(rng):
+    S, _ = matrices(rng, 2, 80, 0.9 ** torch.arange(80, dtype=torch.float64))
+    _, _, block = leading_eigenvectors(S)
+    change = torch.as_tensor(rng.standard_normal((2, 80, 1)))
+    nearby = S + 0.5 * change @ change.mT / 80
+    cold, _, _ = leading_eigenvectors(nearby)
+    warm, _, _ = leading_eigenvectors(nearby, block)
+    assert ((cold * warm).sum(1).abs() - 1).abs().max() < 1e-12
+
+
+def test_a_warm_start_that_misses_the_leading_vector_still_finds_it(rng):
+    S, bases = matrices(rng, 2, 60, 0.9 ** torch.arange(60, dtype=torch.float64))
+    vectors, values, _ = leading_eigenvectors(S, bases[..., 1 : BLOCK + 1].flip(2).contiguous())
+    assert ((vectors * bases[..., 0]).sum(1).abs() - 1).abs().max() < 1e-12
+    torch.testing.assert_close(values, torch.ones(2, dtype=torch.float64))
+
+
+def test_converged_matrices_keep_their_pair_when_others_are_decomposed(rng, monkeypatch):
+    easy, easy_bases = matrices(rng, 1, 60, 0.3 ** torch.arange(60, dtype=torch.float64))
+    hard, hard_bases = matrices(rng, 1, 60, 1 - 1e-3 * torch.arange(60, dtype=torch.float64))
+    monkeypatch.setattr(eigen, "ROUNDS", 4)
+    monkeypatch.setattr(eigen, "MOST", 5)
+    vectors, _, _ = leading_eigenvectors(torch.cat([easy, hard]))
+    expected = torch.cat([easy_bases, hard_bases])[..., 0]
+    assert ((vectors * expected).sum(1).abs() - 1).abs().max() < 1e-10
