@@ -1,0 +1,127 @@
+"""PLS from the stimuli's side: from the Gram matrix, whatever the number of units behind it."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from layerwise.regression.inputs import shift
+from layerwise.regression.training import Targets, Training, cross_products
+
+SLICE_BYTES = 2**27  # of float64 activations held at once while a Gram matrix is summed
+ROUNDING = 1e-13  # relative, of a Gram matrix summed in float64
+
+
+@dataclass(frozen=True)
+class Dual:
+    """Kernel PLS on the Gram matrix K, which all splits share: they centre what they multiply with it.
+
+    Parameters
+    ----------
+    features : Tensor [stimulus, stimulus]
+        Gram matrix of activations centred over all stimuli (or nearly so).
+    targets : Targets
+        Shifted so that their mean over all stimuli is zero.
+    training : Training
+        Of all splits.
+    rounding : float
+        Relative rounding of the Gram matrix: a training part whose centred sum of squares is a smaller share
+        of the uncentred one is constant.
+    """
+
+    features: Tensor
+    targets: Targets
+    training: Training
+    rounding: float
+
+    def spread(self) -> Tensor:
+        """Give the sum of squares of the centred training activations [split]; 0 if constant."""
+        mask = self.training.mask
+        raw = mask @ self.features.diagonal()
+        spread = raw - ((mask @ self.features) * mask).sum(1) / self.training.counts[:, 0]
+        return torch.where(spread > self.rounding * raw, spread, 0)
+
+    def weigh(self, directions: Tensor) -> Tensor:
+        """Give B c [split, feature] for c [split, m]."""
+        return self.training.centre(self.targets.combine(directions))
+
+    def weigh_back(self, loadings: Tensor) -> Tensor:
+        """Give B'l [split, m] for l [split, feature]."""
+        return self.targets.project(loadings)
+
+    def turn(self, slopes: Tensor) -> Tensor:
+        """Bring slopes [split, target] into the coordinates of c: [split, m]."""
+        return slopes
+
+    def load(self, scores: Tensor) -> Tensor:
+        """Give the loadings [split, feature] of scores [split, stimulus]."""
+        return self.training.centre(scores @ self.features)
+
+    def deflator(self, scores: Tensor, loadings: Tensor) -> Tensor:
+        """Give d [split, feature] of the deflation B - d q'."""
+        del loadings
+        return scores
+
+    def inner_products(self, deflators: Tensor, slopes: Tensor) -> Tensor:
+        """Give S [split, m, m] after components with d [split, component, feature] and q [..., m]."""
+        if not deflators.shape[1]:
+            products = cross_products(self.features, self.targets, self.training)
+            return torch.stack([self._centred(index).T @ product for index, product in enumerate(products)])
+        return torch.stack([self._residual_product(i, deflators[i], slopes[i]) for i in range(len(slopes))])
+
+    def _centred(self, index: int) -> Tensor:
+        mask, values = self.training.mask[index, :, None], self.targets.of_split(index)
+        return mask * (values - (mask * values).sum(0) / mask.sum())
+
+    def _residual_product(self, index: int, deflators: Tensor, slopes: Tensor) -> Tensor:
+        residual = self._centred(index) - deflators.T @ slopes
+        return residual.T @ (self.features @ residual)
+
+
+def gram_matrix(activations: Tensor, device: torch.device) -> Tensor:
+    """Compute the Gram matrix of the centred activations in float64, a slice of units at a time.
+
+    Parameters
+    ----------
+    activations : Tensor [stimulus, unit]
+        Of any type and device.
+    device : torch.device
+        Where to compute.
+
+    Returns
+    -------
+    Tensor [stimulus, stimulus]
+        Float64.
+
+    Raises
+    ------
+    ValueError
+        A value is NaN or infinite.
+    """
+    n_stimuli = len(activations)
+    gram = torch.zeros(n_stimuli, n_stimuli, dtype=torch.float64, device=device)
+    for units in torch.split(activations, max(1, SLICE_BYTES // (8 * n_stimuli)), dim=1):
+        shifted, _ = shift(units, device)
+        gram.addmm_(shifted, shifted.T)
+    return gram
+
+
+def compress(targets: Targets) -> tuple[Targets, Tensor | None]:
+    """Turn more targets than stimuli into as many as stimuli; PLS does not see the difference.
+
+    Parameters
+    ----------
+    targets : Targets
+        Those that all splits share can be turned; others come back as they are.
+
+    Returns
+    -------
+    targets : Targets [stimulus, m]
+        In orthonormal coordinates.
+    turn : Tensor [target, m] or None
+        ``predictions of the given targets = predictions @ turn'``; None if nothing was turned.
+    """
+    if not targets.shared or targets.values.shape[0] >= targets.values.shape[1]:
+        return targets, None
+    turn, triangle = torch.linalg.qr(targets.values.T)
+    return Targets(triangle.T.contiguous()), turn
