@@ -1,0 +1,19 @@
+"""Regression of neural responses, or of people's scores, on activations: arrays in, arrays out."""
+
+from layerwise.regression.consistency import internal_consistency
+from layerwise.regression.pls import PLS
+from layerwise.regression.scoring import pearson, predict_gram, predict_neuroids, score_gram, score_neuroids
+from layerwise.regression.splits import make_grouped_splits, make_kfold_splits, make_splits
+
+__all__ = [
+    "PLS",
+    "internal_consistency",
+    "make_grouped_splits",
+    "make_kfold_splits",
+    "make_splits",
+    "pearson",
+    "predict_gram",
+    "predict_neuroids",
+    "score_gram",
+    "score_neuroids",
+]

@@ -1,0 +1,339 @@
+"""How well activations predict each neuroid in stimuli that were held out."""
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from layerwise.interfaces import DegenerateWarning, Split
+from layerwise.regression.dual import ROUNDING, Dual, compress, gram_matrix
+from layerwise.regression.heldout import predict_held_out
+from layerwise.regression.inputs import (
+    Array,
+    as_matrix,
+    check_same_stimuli,
+    check_sizes,
+    check_solver,
+    check_splits,
+    find_device,
+    shift,
+    to_numpy,
+)
+from layerwise.regression.nipals import fit_nipals
+from layerwise.regression.primal import Primal
+from layerwise.regression.training import Targets, Training
+
+
+def score_neuroids(
+    activations: Array,
+    responses: Array,
+    splits: Sequence[Split],
+    n_components: int = 25,
+    solver: str = "exact",
+    device: str | torch.device = "cpu",
+) -> NDArray[np.float64]:
+    """Correlate PLS predictions from a layer's activations with the responses, in each split's test stimuli.
+
+    Parameters
+    ----------
+    activations : array [stimulus, unit]
+        Of one layer.
+    responses : array [stimulus, neuroid] or [split, stimulus, neuroid]
+        Averaged over repetitions; the three-dimensional form where a target differs between splits.
+    splits : sequence of Split
+        From `make_splits` or one of its kind.
+    n_components : int
+        Latent variables.
+    solver : {"exact", "scikit-learn"}
+        See `PLS`.
+    device : str
+        "cpu" or "cuda".
+
+    Returns
+    -------
+    float64 array [split, neuroid]
+        Pearson r. NaN, with a counted warning, for constant activations, for a neuroid that is constant in
+        training or test stimuli, and for a neuroid without a response to a stimulus; the last is left out of
+        the joint fit.
+
+    Raises
+    ------
+    ValueError
+        Sizes do not fit, activations are not finite, or there are fewer training stimuli or units than
+        components.
+    """
+    values = to_numpy(responses)
+    return _score(_predict_units(activations, values, splits, n_components, solver, device), values, splits)
+
+
+def score_gram(
+    gram: Array,
+    responses: Array,
+    splits: Sequence[Split],
+    n_components: int = 25,
+    device: str | torch.device = "cpu",
+) -> NDArray[np.float64]:
+    """Do as `score_neuroids`, from the Gram matrix of the centred activations.
+
+    Parameters
+    ----------
+    gram : array [stimulus, stimulus]
+        Products of the centred activations of each two stimuli; any layer, however large, has one.
+    responses, splits, n_components, device
+        As in `score_neuroids`.
+
+    Returns
+    -------
+    float64 array [split, neuroid]
+        Pearson r, NaN where undefined.
+
+    Raises
+    ------
+    ValueError
+        As in `score_neuroids`; also if the matrix is not square.
+    """
+    values = to_numpy(responses)
+    return _score(_predict_gram(gram, values, splits, n_components, device), values, splits)
+
+
+def predict_neuroids(
+    activations: Array,
+    responses: Array,
+    splits: Sequence[Split],
+    n_components: int = 25,
+    solver: str = "exact",
+    device: str | torch.device = "cpu",
+) -> list[NDArray[np.float64]]:
+    """Predict the responses to each split's test stimuli; see `score_neuroids` for the parameters.
+
+    Returns
+    -------
+    list of float64 array [test stimulus, neuroid]
+        One a split. NaN for a neuroid without a response to some stimulus; the training mean where
+        activations are constant.
+    """
+    outcome = _predict_units(activations, to_numpy(responses), splits, n_components, solver, device)
+    _warn_missing(outcome)
+    _warn_unfitted(outcome)
+    return outcome.predictions
+
+
+def predict_gram(
+    gram: Array,
+    responses: Array,
+    splits: Sequence[Split],
+    n_components: int = 25,
+    device: str | torch.device = "cpu",
+) -> list[NDArray[np.float64]]:
+    """Predict the responses to each split's test stimuli; see `score_gram` and `predict_neuroids`.
+
+    Returns
+    -------
+    list of float64 array [test stimulus, neuroid]
+        One a split.
+    """
+    outcome = _predict_gram(gram, to_numpy(responses), splits, n_components, device)
+    _warn_missing(outcome)
+    _warn_unfitted(outcome)
+    return outcome.predictions
+
+
+def pearson(predictions: Array, targets: Array) -> NDArray[np.float64]:
+    """Correlate column by column.
+
+    Parameters
+    ----------
+    predictions, targets : array [stimulus, neuroid]
+        Of the same shape.
+
+    Returns
+    -------
+    float64 array [neuroid]
+        NaN where one of the two is constant or has a NaN.
+
+    Raises
+    ------
+    ValueError
+        The shapes differ.
+    """
+    x, y = to_numpy(predictions), to_numpy(targets)
+    if x.shape != y.shape:
+        raise ValueError(f"predictions have shape {x.shape} and targets {y.shape}: both need the same")
+    undefined = _constant(x) | _constant(y) | np.isnan(x).any(0) | np.isnan(y).any(0)
+    x, y = x - x.mean(0), y - y.mean(0)
+    r: NDArray[np.float64] = (_unit_length(x, undefined) * _unit_length(y, undefined)).sum(0)
+    return np.where(undefined, np.nan, np.clip(r, -1, 1))
+
+
+def _unit_length(values: NDArray[np.float64], undefined: NDArray[np.bool_]) -> NDArray[np.float64]:
+    # Scaled by the largest value first: squares of tiny or huge numbers would leave the range of float64.
+    scaled = values / np.where(undefined, 1, np.abs(values).max(0))
+    unit: NDArray[np.float64] = scaled / np.where(undefined, 1, np.linalg.norm(scaled, axis=0))
+    return unit
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """Targets, and for each split and neuroid what was subtracted and whether responses are missing."""
+
+    targets: Targets
+    offsets: NDArray[np.float64]
+    missing: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    """Predictions [test stimulus, neuroid] a split; missing [split, neuroid]; whether fitted [split]."""
+
+    predictions: list[NDArray[np.float64]]
+    missing: NDArray[np.bool_]
+    fitted: NDArray[np.bool_]
+
+
+def _predict_units(
+    activations: Array,
+    responses: NDArray[np.float64],
+    splits: Sequence[Split],
+    n_components: int,
+    solver: str,
+    device: str | torch.device,
+) -> _Outcome:
+    check_solver(solver)
+    place, matrix = find_device(device), as_matrix(activations, "activations")
+    check_same_stimuli("the activations", len(matrix), responses)
+    splits = check_splits(splits, len(matrix))
+    check_sizes(n_components, min(len(split.train) for split in splits), matrix.shape[1])
+    prepared = _prepare(responses, splits, place)
+    if solver == "scikit-learn":
+        return _predict_nipals(matrix, prepared, splits, n_components)
+    if matrix.shape[1] > len(matrix):
+        return _predict_dual(gram_matrix(matrix, place), prepared, splits, n_components, ROUNDING)
+    side = Primal.of(shift(matrix, place)[0], prepared.targets, Training.of(splits, len(matrix), place))
+    return _outcome(*predict_held_out(side, splits, n_components), prepared)
+
+
+def _predict_gram(
+    gram: Array,
+    responses: NDArray[np.float64],
+    splits: Sequence[Split],
+    n_components: int,
+    device: str | torch.device,
+) -> _Outcome:
+    place, matrix = find_device(device), as_matrix(gram, "the Gram matrix")
+    if matrix.shape[0] != matrix.shape[1]:
+        raise ValueError(f"the Gram matrix has shape {tuple(matrix.shape)}: it needs one row and column a stimulus")
+    check_same_stimuli("the Gram matrix", len(matrix), responses)
+    splits = check_splits(splits, len(matrix))
+    check_sizes(n_components, min(len(split.train) for split in splits))
+    if not bool(matrix.isfinite().all()):
+        raise ValueError("the Gram matrix has NaN or infinite values: check the activations that it was made from")
+    rounding = 100 * torch.finfo(matrix.dtype).eps if matrix.is_floating_point() else ROUNDING
+    prepared = _prepare(responses, splits, place)
+    return _predict_dual(matrix.to(place, torch.float64), prepared, splits, n_components, rounding)
+
+
+def _prepare(responses: NDArray[np.float64], splits: Sequence[Split], device: torch.device) -> _Prepared:
+    """Make targets finite and shift them by their mean over the stimuli that are used.
+
+    A neuroid of zeros adds nothing to X'Y, so the joint fit of the others is the one without it.
+    """
+    if responses.ndim == 3 and len(responses) != len(splits):
+        raise ValueError(f"responses of {len(responses)} splits were given for {len(splits)} splits")
+    used = np.zeros((len(splits), responses.shape[-2]), dtype=bool)
+    for row, split in zip(used, splits, strict=True):
+        row[split.train] = row[split.test] = True
+    if responses.ndim == 2:
+        used = np.any(used, axis=0, keepdims=True)
+    rows = used[..., None]
+    lacking = np.any(~np.isfinite(responses) & rows, axis=1, keepdims=True)
+    values = np.where(rows & ~lacking, responses, 0)
+    offset = values.sum(1, keepdims=True) / rows.sum(1, keepdims=True)
+    values = np.where(rows, values - offset, 0)
+    shape = (len(splits), responses.shape[-1])
+    return _Prepared(
+        Targets(torch.as_tensor(values[0] if responses.ndim == 2 else values, device=device)),
+        np.broadcast_to(offset[:, 0], shape),
+        np.broadcast_to(lacking[:, 0], shape),
+    )
+
+
+def _predict_dual(
+    gram: Tensor, prepared: _Prepared, splits: Sequence[Split], n_components: int, rounding: float
+) -> _Outcome:
+    targets, turn = compress(prepared.targets)
+    side = Dual(gram, targets, Training.of(splits, len(gram), gram.device), rounding)
+    predictions, fitted = predict_held_out(side, splits, n_components)
+    return _outcome(predictions if turn is None else [part @ turn.T for part in predictions], fitted, prepared)
+
+
+def _predict_nipals(matrix: Tensor, prepared: _Prepared, splits: Sequence[Split], n_components: int) -> _Outcome:
+    predictions, fitted = [], []
+    place = prepared.targets.values.device
+    for index, (train, test) in enumerate(splits):
+        X, offset = shift(matrix[torch.as_tensor(train)], place)
+        Y, mean = shift(prepared.targets.of_split(index)[torch.as_tensor(train, device=place)], place)
+        coefficients, found = fit_nipals(X, Y, n_components)
+        held_out = matrix[torch.as_tensor(test)].to(place, torch.float64)
+        predictions.append((held_out - offset) @ coefficients + mean)
+        fitted.append(found > 0)
+    return _outcome(predictions, torch.tensor(fitted), prepared)
+
+
+def _outcome(predictions: Sequence[Tensor], fitted: Tensor, prepared: _Prepared) -> _Outcome:
+    arrays = []
+    for prediction, offset, lacking in zip(predictions, prepared.offsets, prepared.missing, strict=True):
+        arrays.append(np.where(lacking, np.nan, prediction.cpu().numpy() + offset))
+    return _Outcome(arrays, prepared.missing, fitted.cpu().numpy())
+
+
+def _score(outcome: _Outcome, responses: NDArray[np.float64], splits: Sequence[Split]) -> NDArray[np.float64]:
+    constant: NDArray[np.bool_] = np.zeros(outcome.missing.shape, dtype=bool)
+    r = np.full(constant.shape, np.nan)
+    for index, (train, test) in enumerate(splits):
+        values = responses if responses.ndim == 2 else responses[index]
+        constant[index] = _constant(values[train]) | _constant(values[test])
+        if outcome.fitted[index]:
+            scores = pearson(outcome.predictions[index], values[test])
+            r[index] = np.where(constant[index], np.nan, scores)
+    _warn_missing(outcome)
+    _warn_unfitted(outcome)
+    _warn_constant(constant & ~outcome.missing)
+    return r
+
+
+def _constant(values: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Tell which columns of [stimulus, neuroid] have one value only."""
+    same: NDArray[np.bool_] = np.all(np.equal(values, values[:1]), axis=0)
+    return same
+
+
+def _warn_missing(outcome: _Outcome) -> None:
+    neuroids = int(outcome.missing.any(0).sum())
+    if neuroids:
+        _warn(f"{neuroids} of {outcome.missing.shape[1]} neuroids lack responses to some stimuli: left out, NaN")
+
+
+def _warn_unfitted(outcome: _Outcome) -> None:
+    unfitted = int((~outcome.fitted).sum())
+    if unfitted:
+        _warn(
+            f"in {unfitted} of {len(outcome.fitted)} splits the activations are constant, or share nothing "
+            "with any neuroid's responses: no correlation is defined"
+        )
+
+
+def _warn_constant(constant: NDArray[np.bool_]) -> None:
+    neuroids, splits = int(constant.any(0).sum()), int(constant.any(1).sum())
+    if neuroids:
+        _warn(
+            f"{neuroids} of {constant.shape[1]} neuroids are constant in the training or test stimuli of "
+            f"{splits} of {len(constant)} splits: NaN there"
+        )
+
+
+def _warn(message: str) -> None:
+    warnings.warn(message, DegenerateWarning, stacklevel=4)
