@@ -1,0 +1,199 @@
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+from layerwise.layers import LayerTap, list_layers
+from layerwise.models import build, registry
+from layerwise.models.states import load_state, read_state
+
+NAMES = ("cornet_z", "cornet_r", "cornet_rt", "cornet_s")
+AREAS = ("V1", "V2", "V4", "IT")
+
+
+@pytest.fixture
+def images():
+    return torch.randn(2, 3, 64, 64)
+
+
+def shuffled(name):
+    """A network whose every parameter and statistic is drawn, group norms' shifts too."""
+    network = build(name, seed=int(torch.randint(1000, ())))
+    with torch.no_grad():
+        for key, value in network.state_dict().items():
+            if value.ndim == 1:
+                value.uniform_(0.5, 1.5) if "var" in key or "weight" in key else value.normal_(0, 0.3)
+    return network
+
+
+def outputs_at_each_step(network, images):
+    """[step][area]: what each area gave."""
+    seen = {area: [] for area in AREAS}
+    with LayerTap(network, [f"{area}.output" for area in AREAS], lambda n, x: seen[n[:2]].append(x.clone())):
+        scores = network(images)
+    return seen, scores
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters", "keys", "layers"),
+    [
+        ("cornet_z", 2_071_656, 10, 20),
+        ("cornet_r", 5_208_936, 30, 31),
+        ("cornet_rt", 5_208_936, 30, 31),
+        ("cornet_s", 53_416_616, 164, 66),
+    ],
+)
+def test_size_of_the_published_networks(name, parameters, keys, layers):
+    network = build(name)
+    assert sum(parameter.numel() for parameter in network.parameters()) == parameters
+    assert len(network.state_dict()) == keys
+    found = list_layers(network, 224)
+    assert len(found) == layers == len([m for m in network.modules() if not list(m.children())])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_area_gives_a_layer_of_the_published_shape(name):
+    shapes = {layer.name: layer.shape for layer in list_layers(build(name), 224)}
+    expected = [(64, 56, 56), (128, 28, 28), (256, 14, 14), (512, 7, 7)]
+    assert [shapes[f"{area}.output"] for area in AREAS] == expected
+    assert shapes["decoder.linear"] == (1000,)
+    assert registry.find(name).classifier == "decoder.linear"
+
+
+def test_parameters_are_named_as_in_the_checkpoints():
+    z = build("cornet_z").state_dict()
+    assert list(z)[:2] == ["V1.conv.weight", "V1.conv.bias"] and "decoder.linear.bias" in z
+    assert z["V1.conv.weight"].shape == (64, 3, 7, 7) and z["IT.conv.weight"].shape == (512, 256, 3, 3)
+    r, rt = build("cornet_r").state_dict(), build("cornet_rt").state_dict()
+    assert r.keys() == rt.keys()
+    assert {name.removeprefix("V4.") for name in r if name.startswith("V4.")} == {
+        "conv_input.weight", "conv_input.bias", "norm_input.weight", "norm_input.bias",
+        "conv1.weight", "norm1.weight", "norm1.bias",
+    }  # fmt: skip
+    s = build("cornet_s").state_dict()
+    assert [s[f"V4.{name}.weight"].shape for name in ("conv_input", "skip", "conv1", "conv2", "conv3")] == [
+        (256, 128, 1, 1), (256, 256, 1, 1), (1024, 256, 1, 1), (1024, 1024, 3, 3), (256, 1024, 1, 1),
+    ]  # fmt: skip
+    assert {name.split(".")[1] for name in s if name.startswith("V2.norm")} == {
+        "norm_skip", "norm1_0", "norm2_0", "norm3_0", "norm1_1", "norm2_1", "norm3_1",
+    }  # fmt: skip
+    assert "V4.norm3_3.running_var" in s and "V4.norm3_4.running_var" not in s
+    assert not any(name.endswith("bias") and "conv" in name for name in s)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_checkpoint_of_a_data_parallel_training_loads(name, tmp_path):
+    trained = shuffled(name)
+    state = {f"module.{key}": value for key, value in trained.state_dict().items()}
+    torch.save({"state_dict": state, "epoch": 20}, tmp_path / "a.pth")
+    network = build(name)
+    load_state(network, read_state(tmp_path / "a.pth"), tmp_path / "a.pth")
+    assert all(
+        torch.equal(a, b) for a, b in zip(network.state_dict().values(), trained.state_dict().values(), strict=True)
+    )
+
+
+def reference_area(network, area, driven, state):
+    """One step of one area of R and RT, written out from the facts with plain functions."""
+    p = {name.removeprefix(f"{area}."): value for name, value in network.state_dict().items()}
+    x = functional.group_norm(driven, 32, p["norm_input.weight"], p["norm_input.bias"]).clamp(min=0)
+    x = functional.conv2d(x + state, p["conv1.weight"], padding=1)
+    return functional.group_norm(x, 32, p["norm1.weight"], p["norm1.bias"]).clamp(min=0)
+
+
+def reference_drive(network, area, below):
+    p = {name.removeprefix(f"{area}."): value for name, value in network.state_dict().items()}
+    stride, padding = (4, 3) if area == "V1" else (2, 1)
+    return functional.conv2d(below, p["conv_input.weight"], p["conv_input.bias"], stride, padding)
+
+
+@pytest.mark.parametrize(("name", "lag"), [("cornet_r", 0), ("cornet_rt", 1)])
+def test_recurrence_is_the_one_described(name, lag, images):
+    network = shuffled(name)
+    with torch.inference_mode():
+        seen, scores = outputs_at_each_step(network, images)
+        expected = {area: [] for area in AREAS}
+        for step in range(5):
+            for index, area in enumerate(AREAS):
+                if index and step == 0:
+                    side = (16, 8, 4, 2)[index]
+                    driven = torch.zeros(2, (64, 128, 256, 512)[index], side, side)
+                else:
+                    below = images if index == 0 else expected[AREAS[index - 1]][step - lag]
+                    driven = reference_drive(network, area, below)
+                state = expected[area][step - 1] if step else torch.zeros_like(driven)
+                expected[area].append(reference_area(network, area, driven, state))
+        for area in AREAS:
+            assert len(seen[area]) == 5
+            for found, wanted in zip(seen[area], expected[area], strict=True):
+                torch.testing.assert_close(found, wanted.flatten(1), rtol=1e-4, atol=1e-5)
+        pooled = expected["IT"][-1].mean((2, 3))
+        torch.testing.assert_close(scores, network.decoder.linear(pooled), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(("name", "first_step_that_sees"), [("cornet_r", 1), ("cornet_rt", 3)])
+def test_image_reaches_it_at_the_right_step(name, first_step_that_sees, images):
+    network = shuffled(name)
+    with torch.inference_mode():
+        one, _ = outputs_at_each_step(network, images)
+        other, _ = outputs_at_each_step(network, images.flip(0) + 1)
+    differs = [not torch.equal(a, b) for a, b in zip(one["IT"], other["IT"], strict=True)]
+    assert differs == [step >= first_step_that_sees for step in range(5)]
+
+
+def test_cornet_z_equals_plain_functions(images):
+    network = shuffled("cornet_z")
+    p = network.state_dict()
+    x = images
+    for area, stride in zip(AREAS, (2, 1, 1, 1), strict=True):
+        weight = p[f"{area}.conv.weight"]
+        x = functional.conv2d(x, weight, p[f"{area}.conv.bias"], stride, weight.shape[-1] // 2)
+        x = functional.max_pool2d(x.clamp(min=0), 3, 2, 1)
+    with torch.inference_mode():
+        torch.testing.assert_close(network(images), network.decoder.linear(x.mean((2, 3))))
+
+
+def norm(p, name, x):
+    return functional.batch_norm(
+        x, p[f"{name}.running_mean"], p[f"{name}.running_var"], p[f"{name}.weight"], p[f"{name}.bias"]
+    )
+
+
+def test_cornet_s_equals_plain_functions(images):
+    network = shuffled("cornet_s")
+    p = network.state_dict()
+    x = norm(p, "V1.norm1", functional.conv2d(images, p["V1.conv1.weight"], stride=2, padding=3)).clamp(min=0)
+    x = functional.conv2d(functional.max_pool2d(x, 3, 2, 1), p["V1.conv2.weight"], padding=1)
+    x = norm(p, "V1.norm2", x).clamp(min=0)
+    for area, steps in (("V2", 2), ("V4", 4), ("IT", 2)):
+        weights = {n: p[f"{area}.{n}.weight"] for n in ("conv_input", "skip", "conv1", "conv2", "conv3")}
+        x = functional.conv2d(x, weights["conv_input"])
+        for step in range(steps):
+            skip = x
+            if step == 0:
+                skip = norm(p, f"{area}.norm_skip", functional.conv2d(x, weights["skip"], stride=2))
+            x = norm(p, f"{area}.norm1_{step}", functional.conv2d(x, weights["conv1"])).clamp(min=0)
+            x = functional.conv2d(x, weights["conv2"], stride=2 if step == 0 else 1, padding=1)
+            x = norm(p, f"{area}.norm2_{step}", x).clamp(min=0)
+            x = norm(p, f"{area}.norm3_{step}", functional.conv2d(x, weights["conv3"]))
+            x = (x + skip).clamp(min=0)
+    with torch.inference_mode():
+        torch.testing.assert_close(network(images), network.decoder.linear(x.mean((2, 3))), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_can_be_trained_through_its_recurrence(name, images):
+    network = build(name).train()
+    network(images).square().mean().backward()
+    assert all(parameter.grad is not None for parameter in network.parameters())
+    assert all(isinstance(module, nn.Module) for module in network.children())
+
+
+def test_steps_can_be_chosen(images):
+    from layerwise.models.cornet import cornet_rt
+
+    with torch.inference_mode():
+        seen, _ = outputs_at_each_step(cornet_rt(times=7).eval(), images)
+    assert len(seen["IT"]) == 7
+    with pytest.raises(ValueError, match="times must be 1 or more"):
+        cornet_rt(times=0)
