@@ -6,8 +6,15 @@ import torch
 from torch import nn
 
 from layerwise.interfaces import LayerSpec
-from layerwise.layers import LayerTap, list_layers, read_manifest, shipped_manifest, survey_layers
-from layerwise.models import build, registry
+from layerwise.layers import (
+    LayerTap,
+    leave_out,
+    list_layers,
+    read_manifest,
+    shipped_manifest,
+    survey_layers,
+)
+from layerwise.models import build, registry, sketch
 
 
 class Shared(nn.Module):
@@ -46,7 +53,7 @@ def test_fewest_units_can_be_set():
 
 @pytest.mark.parametrize("name", ["alexnet", "resnet18", "squeezenet1_1"])
 def test_counts_are_those_of_the_paper(name, shared):
-    counts = json.loads(shared("reference", "layer_counts.json").read_text())[registry.find(name).alias]
+    counts = json.loads(shared("reference", "layer_counts.json").read_text())[registry.find(name).aliases[0]]
     network = build(name)
     assert len(list_layers(network, 224)) == counts["leaf_ge25"]
     assert len(list_layers(network, 224, min_units=24)) == counts["leaf_ge24"]
@@ -55,10 +62,37 @@ def test_counts_are_those_of_the_paper(name, shared):
 @pytest.mark.parametrize("name", registry.names())
 def test_shipped_manifest_is_up_to_date(name):
     row = registry.find(name)
-    found = list_layers(build(name), row.preprocessing.size)
-    told = "write_manifest(list_layers(build(name), size), shipped_manifest(name)) makes it anew"
+    found = leave_out(list_layers(sketch(name), row.preprocessing.size), row.later_modules)
+    told = "`layerwise models manifest NAME` makes it anew"
     assert read_manifest(shipped_manifest(name)) == found, told
     assert len(found) == row.layers
+
+
+def test_layers_of_the_study_are_as_many_as_were_counted(shared):
+    rows = [registry.find(name) for name in registry.names()]
+    rows = [row for row in rows if row.in_paper]
+    assert len(rows) == 64
+    found = {row.aliases[0]: len(read_manifest(shipped_manifest(row.name))) for row in rows}
+    assert sum(found.values()) == 16862
+    counts = json.loads(shared("reference", "layer_counts.json").read_text())
+    assert found == {name: count["leaf_ge25"] for name, count in counts.items()}
+
+
+def test_inception_v3_today_has_four_modules_more():
+    found = list_layers(sketch("inception_v3"), 299)
+    assert len(found) - registry.find("inception_v3").layers == 4
+
+
+def test_sketch_shows_the_layers_that_values_show():
+    for name in ("resnext101_32x4d", "dpn68b", "cornet_s"):
+        assert list_layers(sketch(name), 224) == list_layers(build(name), 224)
+
+
+def test_layers_can_be_left_out():
+    layers = list_layers(Shared(), 8)
+    assert leave_out(layers, ["relu"]) == [layers[0], LayerSpec("enough", "Linear", (25,), 25, 2)]
+    with pytest.raises(ValueError, match="cannot leave out sigmoid: no such layer"):
+        leave_out(layers, ["relu", "sigmoid"])
 
 
 @pytest.mark.parametrize("name", ["resnet18", "tf_efficientnet_lite0"])

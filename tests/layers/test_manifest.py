@@ -17,9 +17,7 @@ shapes = st.lists(st.integers(1, 300), min_size=1, max_size=4).map(tuple)
 @given(st.lists(st.tuples(names, names, shapes), min_size=1, unique_by=lambda row: row[0]))
 def test_what_is_written_is_read(tmp_path_factory, rows):
     path = tmp_path_factory.mktemp("manifest") / "a.tsv"
-    layers = [
-        LayerSpec(name, kind, shape, prod(shape), depth) for depth, (name, kind, shape) in enumerate(rows, 1)
-    ]
+    layers = [LayerSpec(name, kind, shape, prod(shape), depth) for depth, (name, kind, shape) in enumerate(rows, 1)]
     write_manifest(layers[::-1], path)
     assert read_manifest(path) == layers
 

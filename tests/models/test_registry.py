@@ -20,7 +20,7 @@ def test_unknown_name_gives_the_nearest():
 
 
 def test_unlike_any_name_still_lists_what_is_known():
-    with pytest.raises(ValueError, match="layerwise knows alexnet"):
+    with pytest.raises(ValueError, match=r"there is alexnet, .*cornet_z"):
         registry.find("zzzzzzzz")
 
 
@@ -38,27 +38,100 @@ def test_own_network_has_no_row():
 
 def test_facts_are_those_that_were_verified(shared):
     with shared("reference", "models.tsv").open(newline="") as handle:
-        reference = {row["constructor"]: row for row in csv.DictReader(handle, delimiter="\t")}
-    counts = json.loads(shared("reference", "layer_counts.json").read_text())
+        reference = {row["table_name"].removesuffix(" [sic]"): row for row in csv.DictReader(handle, delimiter="\t")}
     rows = [registry.find(name) for name in registry.names()]
-    in_paper = [row for row in rows if row.in_paper]
-    assert in_paper
-    for row in in_paper:
-        known = reference[row.constructor]
-        assert (row.alias, row.url, row.sha256) == (
-            known["table_name"],
-            known["weights_url_now"],
-            known["hash_now"],
-        )
-        assert row.preprocessing.mean == tuple(json.loads(known["mean"]))
-        assert row.preprocessing.std == tuple(json.loads(known["std"]))
+    in_paper = {row.name: row for row in rows if row.in_paper}
+    assert len(reference) == len(in_paper) == 64
+    assert {registry.find(name).name for name in reference} == in_paper.keys()
+    for table_name, known in reference.items():
+        row = registry.find(table_name)
+        assert row.constructor in known["constructor"]
+        assert row.library in known["library"].lower()
+        assert row.url == (known["weights_url_now"] or known["weights_url_2020"])
+        assert row.sha256 == (known["hash_now"] or known["hash_2020"])
+        assert row.preprocessing.mean == pytest.approx(json.loads(known["mean"]), abs=1e-6)
+        assert row.preprocessing.std == pytest.approx(json.loads(known["std"]), abs=1e-6)
         assert (row.preprocessing.size, row.preprocessing.resize) == (
             int(known["input_size"]),
-            int(known["resize"]),
+            int(known["resize"].split("x")[0]),
         )
-        assert row.layers == counts[row.alias]["leaf_ge25"]
-        assert row.parameters == counts[row.alias]["params"]
+        assert (row.preprocessing.interpolation, row.preprocessing.channels) == (
+            known["interp"],
+            known["colour"],
+        )
+        assert row.preprocessing.maximum == (255 if known["range"] == "0-255" else 1)
+        assert row.layers == int(known["leaf_ge25"])
+        assert row.parameters == int(known["params"])
+        assert row.penultimate_dim == int(known["penultimate_dim"])
+        assert row.classifier == known["classifier"].split()[0]
+        assert row.top1 == (float(known["top1_now"] or known["top1"] or 0) or None)
         assert row.url.endswith(row.file)
+
+
+def test_the_name_that_the_paper_misprints_says_so(caplog):
+    with caplog.at_level("WARNING"):
+        assert registry.find("DualPathNet131").name == "dpn131"
+        assert not caplog.records
+        assert registry.find("DualPathNet113").name == "dpn131"
+    assert "DualPathNet113" in caplog.text and "no library has" in caplog.text
+
+
+def test_pretrainedmodels_states_the_same():
+    import pretrainedmodels
+
+    rows = [row for row in map(registry.find, registry.names()) if row.library == "pretrainedmodels"]
+    assert len(rows) == 24
+    for row in rows:
+        (stated,) = (
+            setting
+            for name, setting in pretrainedmodels.pretrained_settings[row.constructor].items()
+            if name in ("imagenet", "imagenet+5k")
+        )
+        expected = row.preprocessing
+        assert (stated["url"], stated["input_size"]) == (row.url, [3, expected.size, expected.size])
+        assert (tuple(stated["mean"]), tuple(stated["std"])) == (expected.mean, expected.std)
+        assert (stated["input_space"], stated["input_range"][1]) == (expected.channels, expected.maximum)
+
+
+def test_torchvision_states_the_same():
+    from torchvision.models import get_model_weights
+
+    rows = [row for row in map(registry.find, registry.names()) if row.library == "torchvision"]
+    assert len(rows) == 31
+    for row in rows:
+        stated = get_model_weights(row.constructor)["IMAGENET1K_V1"]
+        transform = stated.transforms()
+        expected = row.preprocessing
+        assert stated.url == row.url
+        assert stated.meta["_metrics"]["ImageNet-1K"]["acc@1"] == row.top1
+        assert (transform.resize_size, transform.crop_size) == ([expected.resize], [expected.size])
+        assert (tuple(transform.mean), tuple(transform.std)) == (expected.mean, expected.std)
+        assert transform.interpolation.value == expected.interpolation
+
+
+def test_efficientnet_pytorch_states_the_same():
+    from efficientnet_pytorch import EfficientNet
+    from efficientnet_pytorch.utils import url_map
+
+    rows = [row for row in map(registry.find, registry.names()) if row.library == "efficientnet_pytorch"]
+    assert len(rows) == 5
+    for row in rows:
+        assert url_map[row.constructor] == row.url
+        assert EfficientNet.get_image_size(row.constructor) == row.preprocessing.size
+
+
+def test_mirrors_are_where_timm_says_they_are():
+    import timm
+
+    rows = [row for row in map(registry.find, registry.names()) if row.mirror]
+    assert len(rows) == 22
+    for row in rows:
+        stated = timm.get_pretrained_cfg(row.mirror.network)
+        if row.mirror.sha256:
+            assert stated.url == row.mirror.url
+            assert row.mirror.sha256 in row.mirror.file == row.mirror.url.rpartition("/")[2]
+        else:
+            assert f"/{stated.hf_hub_id}/resolve/" in row.mirror.url
 
 
 @pytest.mark.parametrize(
@@ -67,6 +140,7 @@ def test_facts_are_those_that_were_verified(shared):
         "layerwise.models.registry",
         "layerwise.models.preprocessing",
         "layerwise.models.weights",
+        "layerwise.models.downloads",
         "layerwise.layers.manifest",
         "layerwise.layers.blocks",
         "layerwise.activations.planner",

@@ -92,8 +92,7 @@ def test_order_gives_other_names():
     network = small()
     load_state(network, rename_in_order(network, state, "a"), "a")
     assert all(
-        torch.equal(ours, theirs)
-        for ours, theirs in zip(network.state_dict().values(), state.values(), strict=True)
+        torch.equal(ours, theirs) for ours, theirs in zip(network.state_dict().values(), state.values(), strict=True)
     )
 
 

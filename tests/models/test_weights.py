@@ -1,4 +1,3 @@
-import errno
 import hashlib
 import threading
 from functools import partial
@@ -19,7 +18,7 @@ def published(monkeypatch):
     """Change what is known of resnet18's weights."""
 
     def change(**facts):
-        values = {"file": "net.pth", "url": "", "sha256": SHA256[:8], **facts}
+        values = {"file": "net.pth", "url": "", "sha256": SHA256[:8], "mirror": None, **facts}
         row = registry.RegistryRow(**{**vars(registry.find("resnet18")), **values})
         monkeypatch.setattr(weights, "row_of", lambda spec: row if spec.constructor == "resnet18" else None)
 
@@ -41,6 +40,10 @@ def server(tmp_path):
         yield f"http://127.0.0.1:{running.server_port}"
         running.shutdown()
         thread.join()
+
+
+def visible(folder):
+    return [path.name for path in folder.iterdir() if not path.name.startswith(".")]
 
 
 def test_random_weights_need_no_file(tmp_path):
@@ -89,33 +92,58 @@ def test_downloads_once(published, server, tmp_path):
 
 def test_another_file_at_the_address_is_not_kept(published, server, tmp_path):
     published(url=f"{server}/net.pth", sha256="00000000")
-    with pytest.raises(ValueError, match="is not the published file of weights"):
+    with pytest.raises(ValueError, match="what came is not the published file"):
         fetch_weights(SPEC, tmp_path / "weights")
-    assert list((tmp_path / "weights").iterdir()) == []
+    assert visible(tmp_path / "weights") == []
 
 
 @pytest.mark.parametrize("address", ["{server}/gone.pth", "http://127.0.0.1:9/net.pth"])
-def test_no_network_says_what_to_do(published, server, tmp_path, address):
+def test_no_network_says_what_was_tried_and_what_to_do(published, server, tmp_path, address):
     url = address.format(server=server)
-    published(url=url)
+    published(url=url, mirror=registry.Mirror("resnet18", "copy.pth", f"{server}/copy.pth", "1234"))
     with pytest.raises(ValueError) as error:
         fetch_weights(SPEC, tmp_path / "weights")
-    assert url in str(error.value)
-    assert str(tmp_path / "weights") in str(error.value)
-    assert list((tmp_path / "weights").iterdir()) == []
+    for part in (url, f"{server}/copy.pth", f"{tmp_path / 'weights' / 'net.pth'}: not there", "net.pth or copy.pth"):
+        assert part in str(error.value)
+    assert visible(tmp_path / "weights") == []
 
 
-def test_full_disk_is_not_mistaken_for_a_missing_network(published, server, tmp_path, monkeypatch):
-    import pooch
+def test_mirror_is_asked_when_the_official_host_is_gone(published, server, tmp_path):
+    published(
+        url="http://127.0.0.1:9/net.pth",
+        sha256="00000000",
+        mirror=registry.Mirror("resnet18", "copy.pth", f"{server}/net.pth", SHA256[:9]),
+    )
+    path = fetch_weights(SPEC, tmp_path)
+    assert (path.name, path.read_bytes()) == ("copy.pth", CONTENT)
+    assert find_weights(SPEC, tmp_path) == path
+    path.write_bytes(CONTENT[:-1])
+    with pytest.raises(ValueError, match="is not the published file of weights"):
+        find_weights(SPEC, tmp_path)
 
-    def full(*_):
-        raise OSError(errno.ENOSPC, "No space left on device")
 
-    published(url=f"{server}/net.pth")
-    monkeypatch.setattr(pooch.downloaders, "choose_downloader", lambda url: full)
-    with pytest.raises(OSError, match="No space left"):
-        fetch_weights(SPEC, tmp_path)
-    assert not (tmp_path / "net.pth").exists()
+def test_mirror_with_the_very_same_file(published, server, tmp_path):
+    published(
+        url="http://127.0.0.1:9/net.pth",
+        mirror=registry.Mirror("resnet18", "net.pth", f"{server}/net.pth", SHA256[:8]),
+    )
+    assert fetch_weights(SPEC, tmp_path).name == "net.pth"
+
+
+def test_mirror_without_published_hash_keeps_that_of_its_host(published, tmp_path):
+    published(mirror=registry.Mirror("resnet18", "copy.safetensors", "", ""))
+    (tmp_path / "copy.safetensors").write_bytes(CONTENT)
+    assert find_weights(SPEC, tmp_path) == tmp_path / "copy.safetensors"  # brought by hand
+    (tmp_path / "copy.safetensors.sha256").write_text("0" * 64)
+    with pytest.raises(ValueError, match="is not the published file of weights"):
+        find_weights(SPEC, tmp_path)
+
+
+def test_web_page_in_the_folder(published, tmp_path):
+    published()
+    (tmp_path / "net.pth").write_text("<!doctype html><title>Sign in</title>")
+    with pytest.raises(ValueError, match="is a web page, not a file of weights"):
+        find_weights(SPEC, tmp_path)
 
 
 def test_nowhere_to_download_to(published):

@@ -15,7 +15,8 @@ class ModelSpec:
     name : str
         Name in the study; it names the folder of the results.
     library : str
-        The adapter that builds it: "torchvision", "timm" or "factory".
+        The adapter that builds it: "torchvision", "pretrainedmodels", "efficientnet_pytorch", "cornet", "timm" or
+        "factory".
     constructor : str
         The library's name of the network; for "factory", "package.module:function".
     weights : str
@@ -29,7 +30,7 @@ class ModelSpec:
     """
 
     name: str
-    library: Literal["torchvision", "timm", "factory"]
+    library: Literal["torchvision", "pretrainedmodels", "efficientnet_pytorch", "cornet", "timm", "factory"]
     constructor: str
     weights: str = "imagenet"
     seed: int = 0

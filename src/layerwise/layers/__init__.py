@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from layerwise.layers.blocks import in_block
-    from layerwise.layers.listing import MIN_UNITS, Survey, list_layers, survey_layers
+    from layerwise.layers.listing import MIN_UNITS, Survey, leave_out, list_layers, survey_layers
     from layerwise.layers.manifest import read_manifest, shipped_manifest, write_manifest
     from layerwise.layers.tap import LayerTap
 
@@ -17,6 +17,7 @@ __all__ = [
     "LayerTap",
     "Survey",
     "in_block",
+    "leave_out",
     "list_layers",
     "read_manifest",
     "shipped_manifest",
@@ -29,6 +30,7 @@ _HOMES = {
     "LayerTap": "tap",
     "Survey": "listing",
     "in_block": "blocks",
+    "leave_out": "listing",
     "list_layers": "listing",
     "read_manifest": "manifest",
     "shipped_manifest": "manifest",

@@ -27,9 +27,7 @@ def blocks(n_layers: int, layers_per_job: int) -> list[str]:
         A number is below 1.
     """
     if n_layers < 1 or layers_per_job < 1:
-        raise ValueError(
-            f"cannot cut {n_layers} layers into blocks of {layers_per_job}: both must be 1 or more"
-        )
+        raise ValueError(f"cannot cut {n_layers} layers into blocks of {layers_per_job}: both must be 1 or more")
     width = max(3, len(str(n_layers)))
     starts = range(1, n_layers + 1, layers_per_job)
     return [_name(start, min(start + layers_per_job - 1, n_layers), width) for start in starts]

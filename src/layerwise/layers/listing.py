@@ -2,9 +2,9 @@
 
 import logging
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import prod
 from typing import Any
 
@@ -76,9 +76,7 @@ def survey_layers(network: nn.Module, input_size: int, min_units: int = MIN_UNIT
             parameter = next(network.parameters(), torch.empty(0))
             network(torch.zeros(BATCH, 3, input_size, input_size, device=parameter.device))
     except (RuntimeError, TypeError, ValueError, IndexError) as error:
-        raise ValueError(
-            f"the network does not run on {BATCH} images of {input_size} pixels: {error}"
-        ) from error
+        raise ValueError(f"the network does not run on {BATCH} images of {input_size} pixels: {error}") from error
     layers = [
         LayerSpec(name, kind, shape, prod(shape), depth)
         for depth, (name, (kind, shape)) in enumerate(
@@ -88,6 +86,28 @@ def survey_layers(network: nn.Module, input_size: int, min_units: int = MIN_UNIT
     if not layers:
         raise ValueError(f"the network has no layer with at least {min_units} units")
     return Survey(layers, record.skipped)
+
+
+def leave_out(layers: Sequence[LayerSpec], names: Collection[str]) -> list[LayerSpec]:
+    """Leave layers out, and close the gaps in the depths of the others.
+
+    Parameters
+    ----------
+    layers : sequence of LayerSpec
+        In order of depth.
+    names : collection of str
+        Names of layers that do not count, such as modules that a library added after a study.
+
+    Raises
+    ------
+    ValueError
+        A name is no layer.
+    """
+    unknown = set(names) - {layer.name for layer in layers}
+    if unknown:
+        raise ValueError(f"cannot leave out {', '.join(sorted(unknown))}: no such layer")
+    kept = [layer for layer in layers if layer.name not in names]
+    return [replace(layer, depth=depth) for depth, layer in enumerate(kept, start=1)]
 
 
 @dataclass
@@ -102,8 +122,7 @@ class _Record:
         handles = [
             module.register_forward_hook(lambda module, _, output, name=name: self.note(name, module, output))
             for name, module in network.named_modules()
-            if name
-            and next(module.children(), None) is None  # the whole network has no name to be asked for by
+            if name and next(module.children(), None) is None  # the whole network has no name to be asked for by
         ]
         try:
             yield

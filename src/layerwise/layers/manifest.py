@@ -50,9 +50,7 @@ def read_manifest(path: str | Path) -> list[LayerSpec]:
     except UnicodeDecodeError as error:
         raise ValueError(f"{path} is not a manifest: it is not text") from error
     if not rows or tuple(rows[0]) != COLUMNS:
-        raise ValueError(
-            f"{path} is not a manifest: its first line must be {' '.join(COLUMNS)}, separated by tabs"
-        )
+        raise ValueError(f"{path} is not a manifest: its first line must be {' '.join(COLUMNS)}, separated by tabs")
     layers = [_parse(cells, f"{path}, line {number}") for number, cells in enumerate(rows[1:], start=2)]
     _check(layers, path)
     return layers
@@ -75,9 +73,7 @@ def _parse(cells: list[str], where: str) -> LayerSpec:
     try:
         return LayerSpec(name, kind, tuple(int(side) for side in shape.split("x")), int(units), int(depth))
     except ValueError as error:
-        raise ValueError(
-            f"{where}: shape must look like 64x55x55, units and depth must be whole numbers"
-        ) from error
+        raise ValueError(f"{where}: shape must look like 64x55x55, units and depth must be whole numbers") from error
 
 
 def _check(layers: Sequence[LayerSpec], path: str | Path) -> None:

@@ -8,29 +8,38 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from layerwise.models.building import build
+    from layerwise.models.building import build, sketch
+    from layerwise.models.heads import PenultimateTap, find_classifier, replace_head
     from layerwise.models.inputs import normalise
     from layerwise.models.preprocessing import geometry_for, resolve_preprocessing
     from layerwise.models.weights import fetch_weights, find_weights, hash_weights
 
 __all__ = [
+    "PenultimateTap",
     "build",
     "fetch_weights",
+    "find_classifier",
     "find_weights",
     "geometry_for",
     "hash_weights",
     "normalise",
+    "replace_head",
     "resolve_preprocessing",
+    "sketch",
 ]
 
 _HOMES = {
+    "PenultimateTap": "heads",
     "build": "building",
     "fetch_weights": "weights",
+    "find_classifier": "heads",
     "find_weights": "weights",
     "geometry_for": "preprocessing",
     "hash_weights": "weights",
     "normalise": "inputs",
+    "replace_head": "heads",
     "resolve_preprocessing": "preprocessing",
+    "sketch": "building",
 }
 
 

@@ -1,5 +1,6 @@
 """From a name, or a network of a study, to a network that can be run."""
 
+import logging
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,9 +10,12 @@ from torch import nn
 from layerwise.files import hash_file
 from layerwise.interfaces import ModelSpec
 from layerwise.models.adapters import ADAPTERS, Adapter
-from layerwise.models.registry import find, row_of
-from layerwise.models.states import load_state, read_state, rename_in_order
+from layerwise.models.mirrors import rename_from_timm
+from layerwise.models.registry import RegistryRow, find, row_of
+from layerwise.models.states import State, fits, load_state, read_state, rename_in_order
 from layerwise.models.weights import UNTRAINED, fetch_weights, find_weights
+
+log = logging.getLogger(__name__)
 
 
 def build(
@@ -56,6 +60,25 @@ def build(
     return network.eval()
 
 
+def sketch(model: str | ModelSpec) -> nn.Module:
+    """Build a network without values, on torch's meta device: shapes alone, so any size costs nothing.
+
+    It runs, as far as shapes go, on a tensor of the meta device: enough to list layers or to count
+    parameters.
+
+    Parameters
+    ----------
+    model : str or ModelSpec
+        A name of the registry, or a network of a study, whose weights are not looked at.
+
+    Returns
+    -------
+    nn.Module
+    """
+    with torch.device("meta"):
+        return build(model, "random")
+
+
 def _specify(model: str | ModelSpec, weights: str | Path | None, seed: int | None) -> ModelSpec:
     if isinstance(model, str):
         row = find(model)
@@ -81,12 +104,27 @@ def _construct(spec: ModelSpec) -> nn.Module:
 def _load(network: nn.Module, spec: ModelSpec, path: Path) -> None:
     state = read_state(path)
     row = row_of(spec)
-    # Order says nothing about meaning, so it is trusted for the one published file that was checked.
-    if row is not None and row.mapping == "order" and state.keys() != network.state_dict().keys():
-        if not hash_file(path).startswith(row.sha256):
-            raise ValueError(
-                f"{path} does not name its tensors as {spec.constructor!r} does, and is not the "
-                f"published {row.file}, whose tensors are known to come in the same order"
-            )
-        state = rename_in_order(network, state, path)
+    if row is not None and not fits(network, state):
+        state = _adapter(spec).adapt(spec.constructor, _rename(network, row, state, path))
     load_state(network, state, path)
+
+
+def _rename(network: nn.Module, row: RegistryRow, state: State, path: Path) -> State:
+    if row.mirror is not None and path.name == row.mirror.file != row.file:
+        log.warning(
+            "the weights of %s come from timm's %s: the same architecture, proven; that the values are those "
+            "of %s is timm's word (`layerwise models accuracy` checks them)",
+            row.name,
+            row.mirror.network,
+            row.file,
+        )
+        return rename_from_timm(network, state, row.mirror, path)
+    if row.mapping != "order":
+        return state
+    # Order says nothing about meaning, so it is trusted for the one published file that was checked.
+    if not hash_file(path).startswith(row.sha256):
+        raise ValueError(
+            f"{path} does not name its tensors as {row.constructor!r} does, and is not the "
+            f"published {row.file}, whose tensors are known to come in the same order"
+        )
+    return rename_in_order(network, state, path)

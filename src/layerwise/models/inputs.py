@@ -25,9 +25,7 @@ def normalise(pixels: torch.Tensor, preprocessing: Preprocessing) -> torch.Tenso
         The pixels have another shape or type.
     """
     if pixels.ndim != 4 or pixels.shape[-1] != 3 or pixels.dtype != torch.uint8:
-        raise ValueError(
-            f"pixels must be uint8 [image, height, width, 3], not {pixels.dtype} {tuple(pixels.shape)}"
-        )
+        raise ValueError(f"pixels must be uint8 [image, height, width, 3], not {pixels.dtype} {tuple(pixels.shape)}")
     planes = pixels.permute(0, 3, 1, 2)
     if preprocessing.channels == "BGR":
         planes = planes.flip(1)

@@ -34,14 +34,10 @@ def resolve_preprocessing(spec: ModelSpec) -> Preprocessing:
         return _of_timm(spec)
     if spec.library == "factory":
         return IMAGENET
-    raise ValueError(
-        f"nothing is known of the input of {spec.constructor!r}: give `preprocessing` for {spec.name!r}"
-    )
+    raise ValueError(f"nothing is known of the input of {spec.constructor!r}: give `preprocessing` for {spec.name!r}")
 
 
-def geometry_for(
-    preprocessing: Preprocessing, kind: Literal["square", "crop"], canvas: float = 1.0
-) -> Geometry:
+def geometry_for(preprocessing: Preprocessing, kind: Literal["square", "crop"], canvas: float = 1.0) -> Geometry:
     """Give the part that decides pixels.
 
     Parameters
@@ -67,11 +63,7 @@ def _of_timm(spec: ModelSpec) -> Preprocessing:
     stated: Any = timm.get_pretrained_cfg(spec.constructor)
     config = resolve(pretrained_cfg=stated.to_dict() if stated is not None else {})
     _, height, width = config["input_size"]
-    if (
-        height != width
-        or config["interpolation"] not in ("bilinear", "bicubic")
-        or config["crop_mode"] != "center"
-    ):
+    if height != width or config["interpolation"] not in ("bilinear", "bicubic") or config["crop_mode"] != "center":
         raise ValueError(
             f"timm feeds {spec.constructor!r} with {config}; layerwise does square inputs, bilinear or "
             f"bicubic, cropped at the centre: give `preprocessing` for {spec.name!r}"

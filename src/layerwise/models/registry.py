@@ -4,6 +4,7 @@ Without torch: the workflow plans with it.
 """
 
 import csv
+import logging
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
@@ -12,9 +13,34 @@ from typing import Literal, cast
 
 from layerwise.interfaces import ModelSpec, Preprocessing
 
-Library = Literal["torchvision", "timm", "factory"]
+log = logging.getLogger(__name__)
+
+Library = Literal["torchvision", "pretrainedmodels", "efficientnet_pytorch", "cornet", "timm", "factory"]
 
 TABLE = Path(__file__).with_name("models.tsv")
+MISPRINT = " [sic]"  # after an alias: the paper prints it, but no network has that name
+
+
+@dataclass(frozen=True)
+class Mirror:
+    """Another library's copy of official weights, for the day their own host is gone.
+
+    Parameters
+    ----------
+    network : str
+        timm's name of the network whose tensors, in their order, are those of ours. A test proves it: equal
+        parameters give equal outputs of every layer.
+    file, url : str
+        File name (here) and address.
+    sha256 : str
+        First digits of its SHA-256, as published in the file's name; empty: asked of the host, which
+        publishes it with the file.
+    """
+
+    network: str
+    file: str
+    url: str
+    sha256: str
 
 
 @dataclass(frozen=True)
@@ -23,8 +49,10 @@ class RegistryRow:
 
     Parameters
     ----------
-    name, alias : str
-        Name here, and in the paper's table S1 (or its usual spelling); both find the row.
+    name : str
+        Name here.
+    aliases : tuple of str
+        Its names in the paper's table S1 and in the count of its layers; all find the row.
     library, constructor : str
         The adapter, and the library's name of the network.
     preprocessing : Preprocessing or None
@@ -36,16 +64,24 @@ class RegistryRow:
         otherwise).
     package : str
         Importable Python package that carries `file`.
+    mirror : Mirror or None
+        Where the same weights are, if their own host is gone.
     top1 : float or None
         ImageNet accuracy that the library publishes for these weights, per cent.
     parameters, layers, penultimate_dim : int or None
         Trainable values; layers with at least 25 units; units of the input of the classifier.
+    classifier : str
+        Dotted name of the module that turns the penultimate representation into classes.
+    later_modules : tuple of str
+        Modules that the library added after the study; the manifest leaves them out.
     in_paper : bool
         One of the paper's 64 networks.
+    note : str
+        What else a user should know.
     """
 
     name: str
-    alias: str
+    aliases: tuple[str, ...]
     library: Library
     constructor: str
     preprocessing: Preprocessing | None
@@ -54,11 +90,15 @@ class RegistryRow:
     sha256: str
     mapping: Literal["name", "order"]
     package: str
+    mirror: Mirror | None
     top1: float | None
     parameters: int | None
     layers: int | None
     penultimate_dim: int | None
+    classifier: str
+    later_modules: tuple[str, ...]
     in_paper: bool
+    note: str
 
 
 def names() -> tuple[str, ...]:
@@ -72,7 +112,8 @@ def find(name: str) -> RegistryRow:
     Parameters
     ----------
     name : str
-        Its name or its alias; capitals do not matter.
+        Its name, its library's name or an alias; capitals do not matter. A name that the paper misprints is
+        logged as a warning.
 
     Raises
     ------
@@ -82,14 +123,14 @@ def find(name: str) -> RegistryRow:
     spellings = _spellings()
     row = spellings.get(name.casefold())
     if row is None:
-        near = [
-            spellings[found].name for found in get_close_matches(name.casefold(), spellings, n=3, cutoff=0.5)
-        ]
-        hint = f"did you mean {' or '.join(dict.fromkeys(near))}? " if near else ""
+        near = [spellings[found].name for found in get_close_matches(name.casefold(), spellings, n=3, cutoff=0.5)]
+        hint = f"did you mean {' or '.join(dict.fromkeys(near))}?" if near else f"there is {', '.join(names())}"
         raise ValueError(
-            f"no network {name!r}: {hint}layerwise knows {', '.join(names())}; "
-            "any network of timm is given as `timm: its name`, your own as `factory: package.module:function`"
+            f"no network {name!r}: {hint} (`layerwise models list` shows all; any network of timm is given as "
+            "`timm: its name`, your own as `factory: package.module:function`)"
         )
+    if name.casefold() in _misprints():
+        log.warning("%s: %s", name, row.note)
     return row
 
 
@@ -107,13 +148,20 @@ def _rows() -> tuple[RegistryRow, ...]:
 
 @cache
 def _spellings() -> dict[str, RegistryRow]:
-    return {spelling.casefold(): row for row in _rows() for spelling in (row.alias, row.name) if spelling}
+    return {spelling.casefold(): row for row in _rows() for spelling in (*row.aliases, row.constructor, row.name)}
+
+
+@cache
+def _misprints() -> frozenset[str]:
+    with TABLE.open(encoding="utf-8", newline="") as handle:
+        cells = [cell for row in csv.DictReader(handle, delimiter="\t") for cell in _list(row["aliases"])]
+    return frozenset(cell.removesuffix(MISPRINT).casefold() for cell in cells if cell.endswith(MISPRINT))
 
 
 def _parse(cells: dict[str, str]) -> RegistryRow:
     return RegistryRow(
         name=cells["name"],
-        alias=cells["alias"],
+        aliases=tuple(cell.removesuffix(MISPRINT) for cell in _list(cells["aliases"])),
         library=cast(Library, cells["library"]),
         constructor=cells["constructor"],
         preprocessing=_preprocessing(cells) if cells["mean"] else None,
@@ -122,12 +170,24 @@ def _parse(cells: dict[str, str]) -> RegistryRow:
         sha256=cells["sha256"],
         mapping="order" if cells["mapping"] == "order" else "name",
         package=cells["package"],
+        mirror=_mirror(cells) if cells["mirror"] else None,
         top1=float(cells["top1"]) if cells["top1"] else None,
         parameters=_integer(cells["parameters"]),
         layers=_integer(cells["layers"]),
         penultimate_dim=_integer(cells["penultimate_dim"]),
+        classifier=cells["classifier"],
+        later_modules=tuple(_list(cells["later_modules"])),
         in_paper=cells["in_paper"] == "yes",
+        note=cells["note"],
     )
+
+
+def _list(cell: str) -> list[str]:
+    return cell.split(";") if cell else []
+
+
+def _mirror(cells: dict[str, str]) -> Mirror:
+    return Mirror(cells["mirror"], cells["mirror_file"], cells["mirror_url"], cells["mirror_sha256"])
 
 
 def _integer(cell: str) -> int | None:

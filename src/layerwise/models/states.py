@@ -1,6 +1,7 @@
 """Reading files of weights, and fitting them into a network: strictly, or not at all."""
 
 import pickle
+from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,12 @@ import safetensors.torch
 import torch
 from torch import nn
 
+from layerwise.models.pages import refuse_page
+
 State = dict[str, torch.Tensor]
 
 SHOWN = 5  # names in a message
+COUNTER = ".num_batches_tracked"
 
 
 def read_state(path: str | Path) -> State:
@@ -29,18 +33,15 @@ def read_state(path: str | Path) -> State:
     path = Path(path)
     if path.suffix not in _READERS:
         raise ValueError(f"{path} is no file of weights: it must end in {', '.join(_READERS)}")
+    refuse_page(path)
     content = _READERS[path.suffix](path)
     if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
         content = content["state_dict"]
     if not isinstance(content, Mapping) or not content:
-        raise ValueError(
-            f"{path} holds {type(content).__name__}, not tensors by name: save network.state_dict()"
-        )
+        raise ValueError(f"{path} holds {type(content).__name__}, not tensors by name: save network.state_dict()")
     strange = [name for name, value in content.items() if not isinstance(value, torch.Tensor)]
     if strange:
-        raise ValueError(
-            f"{path} holds things other than tensors: {_some(strange)}; save network.state_dict()"
-        )
+        raise ValueError(f"{path} holds things other than tensors: {_some(strange)}; save network.state_dict()")
     return _without_prefix(dict(content))
 
 
@@ -62,6 +63,9 @@ def load_state(network: nn.Module, state: State, source: str | Path) -> None:
         Names are missing or left over, or shapes differ; the message counts them and names the first.
     """
     expected = network.state_dict()
+    # Files from before torch 0.4.1 lack the counters of batch norms, which evaluation does not look at.
+    counters = {name: value for name, value in expected.items() if name.endswith(COUNTER)}
+    state = {**counters, **state}
     missing = [name for name in expected if name not in state]
     extra = [name for name in state if name not in expected]
     shapes = [
@@ -73,7 +77,17 @@ def load_state(network: nn.Module, state: State, source: str | Path) -> None:
     text = "; ".join(f"{len(found)} {what} ({_some(found)})" for what, found in problems if found)
     if text:
         raise ValueError(f"the weights in {source} do not fit the network: of {len(expected)} tensors {text}")
-    network.load_state_dict(state)
+    # Every name and shape is today's, whatever version the file remembers or forgot: with the versions of the
+    # network, none of its modules converts what needs no conversion.
+    versioned = OrderedDict(state)
+    versioned._metadata = expected._metadata  # type: ignore[attr-defined]
+    network.load_state_dict(versioned)
+
+
+def fits(network: nn.Module, state: State) -> bool:
+    """Say whether weights have the names and shapes of a network."""
+    shapes = {name: value.shape for name, value in network.state_dict().items()}
+    return shapes == {name: value.shape for name, value in state.items()}
 
 
 def rename_in_order(network: nn.Module, state: State, source: str | Path) -> State:
@@ -88,15 +102,11 @@ def rename_in_order(network: nn.Module, state: State, source: str | Path) -> Sta
     """
     expected = network.state_dict()
     if len(expected) != len(state):
-        raise ValueError(
-            f"{source} holds {len(state)} tensors, the network {len(expected)}: they cannot be matched"
-        )
+        raise ValueError(f"{source} holds {len(state)} tensors, the network {len(expected)}: they cannot be matched")
     pairs = list(zip(expected.items(), state.items(), strict=True))
     wrong = [f"{name} and {theirs}" for (name, ours), (theirs, value) in pairs if ours.shape != value.shape]
     if wrong:
-        raise ValueError(
-            f"{source} does not hold the network's tensors in its order: {_some(wrong)} differ in shape"
-        )
+        raise ValueError(f"{source} does not hold the network's tensors in its order: {_some(wrong)} differ in shape")
     return {name: value for (name, _), (_, value) in pairs}
 
 
@@ -109,18 +119,14 @@ def _read_pickle(path: Path) -> Any:
             "not read. Save only network.state_dict(), or use .safetensors"
         ) from error
     except (RuntimeError, EOFError, ValueError) as error:
-        raise ValueError(
-            f"{path} is not a whole file of weights ({error}): fetch or save it again"
-        ) from error
+        raise ValueError(f"{path} is not a whole file of weights ({error}): fetch or save it again") from error
 
 
 def _read_safetensors(path: Path) -> Any:
     try:
         return safetensors.torch.load_file(path)
     except safetensors.SafetensorError as error:
-        raise ValueError(
-            f"{path} is not a whole file of weights ({error}): fetch or save it again"
-        ) from error
+        raise ValueError(f"{path} is not a whole file of weights ({error}): fetch or save it again") from error
 
 
 _READERS = {".pth": _read_pickle, ".pt": _read_pickle, ".safetensors": _read_safetensors}

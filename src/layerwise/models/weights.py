@@ -1,16 +1,14 @@
 """Where trained weights are found, and how they are recognised again. Without torch."""
 
-import errno
-import logging
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
-from layerwise.files import atomic_path, hash_file, hash_object
+from layerwise.files import hash_file, hash_object
 from layerwise.interfaces import ModelSpec
+from layerwise.models.downloads import Address, download, kept_hash
+from layerwise.models.pages import refuse_page
 from layerwise.models.registry import RegistryRow, row_of
-
-log = logging.getLogger(__name__)
 
 UNTRAINED = ("random", "built")  # "built": a factory keeps what it was built with
 SUFFIXES = (".safetensors", ".pth", ".pt")
@@ -20,8 +18,9 @@ def find_weights(spec: ModelSpec, folder: str | Path | None = None) -> Path | No
     """Find the file of weights of a network, without downloading anything.
 
     Official weights are looked for in the folder first, under the file name of their official address, then
-    in the Python package that carries them. Official weights of a timm network that the registry does not
-    hold may lie in the folder under the name of the constructor.
+    in the Python package that carries them, then in the folder under the name of their mirror. Official
+    weights of a timm network that the registry does not hold may lie in the folder under the name of the
+    constructor.
 
     Parameters
     ----------
@@ -47,14 +46,19 @@ def find_weights(spec: ModelSpec, folder: str | Path | None = None) -> Path | No
     row = row_of(spec)
     if row is None:
         return _first([Path(folder) / f"{spec.constructor}{end}" for end in SUFFIXES] if folder else [])
-    found = _first([*([Path(folder) / row.file] if folder else []), *_packaged(row)])
-    if found is not None:
-        check_hash(found, row.sha256)
-    return found
+    for path, sha256 in _places(row, Path(folder) if folder else None):
+        if path.is_file():
+            check_hash(path, sha256)
+            return path
+    return None
 
 
 def fetch_weights(spec: ModelSpec, folder: str | Path | None = None) -> Path:
     """Find the official weights of a network of the registry, or download them into the folder.
+
+    The official address is tried first, then the mirror. What was downloaded is used once its checksum is
+    right; a download that broke off is kept aside and continued the next time. Processes that fetch the same
+    file at once wait for each other.
 
     Raises
     ------
@@ -63,24 +67,21 @@ def fetch_weights(spec: ModelSpec, folder: str | Path | None = None) -> Path:
         tried and where to put the file.
     """
     found = find_weights(spec, folder)
-    row = row_of(spec)
     if found is not None:
         return found
+    row = row_of(spec)
     if row is None:
-        raise ValueError(
-            f"no official weights are known for {spec.name!r}: give the path of a file, or `random`"
-        )
-    if not row.url:
+        raise ValueError(f"no official weights are known for {spec.name!r}: give the path of a file, or `random`")
+    addresses = _addresses(row)
+    if not addresses:
         package = row.package.replace("_", "-")
         raise ValueError(
             f"the weights of {row.name!r} come with the Python package {package}, which is not installed: "
             f"install layerwise[demo], or put {row.file} into {folder or 'the folder of weights'}"
         )
     if folder is None:
-        raise ValueError(
-            f"the weights of {row.name!r} are not here: give a folder to download {row.url} into"
-        )
-    return _download(row, Path(folder))
+        raise ValueError(f"the weights of {row.name!r} are not here: give a folder to download {row.url} into")
+    return _fetch_first(row, addresses, Path(folder))
 
 
 def check_hash(path: Path, expected: str) -> None:
@@ -93,6 +94,7 @@ def check_hash(path: Path, expected: str) -> None:
     """
     found = hash_file(path)
     if not found.startswith(expected):
+        refuse_page(path)
         raise ValueError(
             f"{path} is not the published file of weights: its SHA-256 begins with {found[: len(expected)]}, "
             f"published is {expected}. It is damaged or another file, and is not used: delete it "
@@ -134,10 +136,44 @@ def _given(spec: ModelSpec) -> Path:
     path = Path(spec.weights)
     if not path.is_file():
         raise ValueError(
-            f"the weights of {spec.name!r} are neither imagenet nor random, and there is no "
-            f"file {spec.weights!r}"
+            f"the weights of {spec.name!r} are neither imagenet nor random, and there is no file {spec.weights!r}"
         )
     return path
+
+
+def _places(row: RegistryRow, folder: Path | None) -> list[tuple[Path, str]]:
+    places = [(path, row.sha256) for path in _packaged(row)]
+    if folder is None:
+        return places
+    places.insert(0, (folder / row.file, row.sha256))
+    if row.mirror is not None and row.mirror.file != row.file:
+        path = folder / row.mirror.file
+        places.append((path, row.mirror.sha256 or kept_hash(path)))
+    return places
+
+
+def _addresses(row: RegistryRow) -> list[Address]:
+    official = [Address(row.url, row.file, row.sha256)] if row.url else []
+    if row.mirror is None:
+        return official
+    return [*official, Address(row.mirror.url, row.mirror.file, row.mirror.sha256)]
+
+
+def _fetch_first(row: RegistryRow, addresses: list[Address], folder: Path) -> Path:
+    failures = [f"{folder / address.file}: not there" for address in addresses]
+    if row.package:
+        failures.append(f"the package {row.package}: not installed")
+    for address in addresses:
+        try:
+            return download(address, folder)
+        except ValueError as error:
+            failures.append(f"{address.url}: {error}")
+    tried = "\n  ".join(dict.fromkeys(failures))
+    wanted = " or ".join(dict.fromkeys(address.file for address in addresses))
+    raise ValueError(
+        f"the weights of {row.name!r} could not be had. Tried:\n  {tried}\n"
+        f"Fetch one of these addresses elsewhere and put it into {folder} as {wanted}"
+    )
 
 
 def _first(candidates: list[Path]) -> Path | None:
@@ -151,28 +187,10 @@ def _packaged(row: RegistryRow) -> list[Path]:
     return [path for root in roots or [] for path in sorted(Path(root).rglob(row.file))]
 
 
-def _download(row: RegistryRow, folder: Path) -> Path:
-    import pooch
-
-    target = folder / row.file
-    log.info("downloading %s into %s", row.url, folder)
-    with atomic_path(target) as temporary:
-        try:
-            pooch.downloaders.choose_downloader(row.url)(row.url, str(temporary), None)
-        except OSError as error:
-            if error.errno == errno.ENOSPC:
-                raise
-            raise ValueError(
-                f"the weights of {row.name!r} could not be had: {target} does not exist"
-                + (f", the package {row.package} is not installed" if row.package else "")
-                + f", and downloading failed ({error}). Fetch {row.url} elsewhere and put it into {folder}"
-            ) from error
-        check_hash(temporary, row.sha256)
-    return target
-
-
 def _origin(spec: ModelSpec) -> list[str]:
     torch = version("torch")
+    if spec.library == "cornet":
+        return [torch, hash_file(Path(__file__).with_name("cornet.py"))]
     if spec.library != "factory":
         return [torch, version(spec.library)]
     module = find_spec(spec.constructor.partition(":")[0])

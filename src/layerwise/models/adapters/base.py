@@ -9,6 +9,13 @@ from typing import Any
 from torch import nn
 
 from layerwise.interfaces import ModelSpec
+from layerwise.models.states import State
+
+
+def as_published(constructor: str, state: State) -> State:
+    """Leave the official weights of a network as they are."""
+    del constructor
+    return state
 
 
 @dataclass(frozen=True)
@@ -22,10 +29,14 @@ class Adapter:
     pretrained : callable
         Builds a network that the registry does not hold, with the library's own official weights; they are
         kept in the folder given. Raises ValueError where the library offers none.
+    adapt : callable
+        Makes of official weights what fits the network called so, as the library does when it loads them:
+        old names, left-over parts, a class too many.
     """
 
     build: Callable[[ModelSpec], nn.Module]
     pretrained: Callable[[ModelSpec, Path | None], nn.Module]
+    adapt: Callable[[str, State], State] = as_published
 
 
 def call_constructor(constructor: Callable[..., Any], spec: ModelSpec, **options: Any) -> nn.Module:
@@ -39,12 +50,22 @@ def call_constructor(constructor: Callable[..., Any], spec: ModelSpec, **options
     try:
         network = constructor(**options, **spec.options)
     except TypeError as error:
-        raise ValueError(
-            f"{spec.constructor!r} cannot be built with the options {spec.options}: {error}"
-        ) from error
+        raise ValueError(f"{spec.constructor!r} cannot be built with the options {spec.options}: {error}") from error
     if not isinstance(network, nn.Module):
         raise ValueError(f"{spec.constructor!r} gave {type(network).__name__}, not a torch.nn.Module")
     return network
+
+
+def nothing_official(library: str) -> Callable[[ModelSpec, Path | None], nn.Module]:
+    """Make the `pretrained` of a library whose verified weights are all in the registry."""
+
+    def refuse(spec: ModelSpec, folder: Path | None) -> nn.Module:
+        del folder
+        raise ValueError(
+            f"no verified weights are known for {library}'s {spec.constructor!r}: give the path of a file, or `random`"
+        )
+
+    return refuse
 
 
 def unknown(library: str, name: str, known: list[str]) -> ValueError:

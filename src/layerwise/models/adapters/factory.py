@@ -24,8 +24,7 @@ def _function(text: str) -> Callable[..., Any]:
         module = import_module(module_name)
     except ImportError as error:
         raise ValueError(
-            f"the factory {text!r} cannot be imported ({error}): "
-            "is its package installed, or its folder on PYTHONPATH?"
+            f"the factory {text!r} cannot be imported ({error}): is its package installed, or its folder on PYTHONPATH?"
         ) from error
     function = getattr(module, name, None)
     if function is None:

@@ -1,0 +1,19 @@
+"""Networks of EfficientNet-PyTorch 0.7.1."""
+
+from functools import partial
+
+from torch import nn
+
+from layerwise.interfaces import ModelSpec
+from layerwise.models.adapters.base import Adapter, call_constructor, nothing_official, unknown
+
+
+def _build(spec: ModelSpec) -> nn.Module:
+    from efficientnet_pytorch import VALID_MODELS, EfficientNet
+
+    if spec.constructor not in VALID_MODELS:
+        raise unknown("efficientnet_pytorch", spec.constructor, list(VALID_MODELS))
+    return call_constructor(partial(EfficientNet.from_name, spec.constructor), spec)
+
+
+ADAPTER = Adapter(_build, nothing_official("efficientnet_pytorch"))

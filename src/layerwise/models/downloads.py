@@ -1,0 +1,139 @@
+"""Downloading one file: whole, checked, once, however often it breaks off. Without torch."""
+
+import errno
+import logging
+import re
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from layerwise.files import atomic_path, hash_file
+from layerwise.models.pages import refuse_page
+
+log = logging.getLogger(__name__)
+
+CHUNK = 2**16  # bytes; what has come of a chunk is lost when a download breaks off
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where a file is.
+
+    Parameters
+    ----------
+    url, file : str
+        Address, and the name it gets here.
+    sha256 : str
+        First digits of its SHA-256; empty: the host is asked (Hugging Face publishes it with each file).
+    """
+
+    url: str
+    file: str
+    sha256: str
+
+
+def download(address: Address, folder: Path) -> Path:
+    """Download a file into a folder, unless another process does so first.
+
+    What has come is kept in ``file.part`` until the whole is here and its checksum right; a later call
+    continues it.
+
+    Raises
+    ------
+    ValueError
+        The file cannot be had, the folder cannot be written, or what came is not what was published.
+    OSError
+        The disk is full.
+    """
+    from filelock import FileLock
+
+    target = folder / address.file
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder / f".{address.file}.lock"):
+            if not target.is_file():
+                _fetch(address, target)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise ValueError(f"cannot be written into {folder} ({error})") from error
+    return target
+
+
+def kept_hash(path: Path) -> str:
+    """Give the SHA-256 that the host published when the file was fetched; empty if it was brought by hand."""
+    kept = _beside(path)
+    return kept.read_text(encoding="ascii").strip() if kept.is_file() else ""
+
+
+def _fetch(address: Address, target: Path) -> None:
+    expected = address.sha256 or _ask_hash(address.url)
+    part = target.with_name(f"{target.name}.part")
+    continued = part.is_file() and part.stat().st_size > 0
+    _continue(address.url, part)
+    if continued and not hash_file(part).startswith(expected):  # the start was of another file
+        part.unlink()
+        _continue(address.url, part)
+    _check(part, expected)
+    if not address.sha256:
+        with atomic_path(_beside(target)) as temporary:
+            temporary.write_text(f"{expected}\n", encoding="ascii")
+    with atomic_path(target) as temporary:
+        part.replace(temporary)
+
+
+def _continue(url: str, part: Path) -> None:
+    from pooch.downloaders import HTTPDownloader
+    from requests import RequestException
+
+    done = part.stat().st_size if part.is_file() else 0
+    log.info("downloading %s into %s", url, part.parent)
+    fetch = HTTPDownloader(
+        progressbar=sys.stderr.isatty(),
+        chunk_size=CHUNK,
+        headers={"Accept-Encoding": "identity"} | ({"Range": f"bytes={done}-"} if done else {}),
+    )
+    try:
+        with part.open("ab") as handle:
+            fetch(url, handle, None)
+    except RequestException as error:
+        if not part.stat().st_size:
+            part.unlink()
+        if error.response is not None and error.response.status_code == _NOTHING_LEFT:
+            return
+        raise ValueError(f"downloading failed ({error})") from error
+
+
+_NOTHING_LEFT = 416  # HTTP: the whole file is here already
+
+
+def _check(part: Path, expected: str) -> None:
+    found = hash_file(part)
+    if found.startswith(expected):
+        return
+    try:
+        refuse_page(part)
+    except ValueError as error:
+        raise ValueError("a web page came instead of the file: it asks for a login, or the file has moved") from error
+    finally:
+        part.unlink()
+    raise ValueError(
+        f"what came is not the published file: its SHA-256 begins with {found[: len(expected)]}, "
+        f"published is {expected}"
+    )
+
+
+def _ask_hash(url: str) -> str:
+    from huggingface_hub import get_hf_file_metadata
+
+    try:
+        published = get_hf_file_metadata(url).etag or ""
+    except Exception as error:  # its errors share no class over its versions and its HTTP libraries
+        raise ValueError(f"its host does not say its checksum ({error})") from error
+    if re.fullmatch("[0-9a-f]{64}", published) is None:
+        raise ValueError("its host publishes no SHA-256 of it, so it is not used")
+    return published
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(f"{path.name}.sha256")

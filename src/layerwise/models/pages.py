@@ -1,0 +1,21 @@
+"""Web pages that pass for files."""
+
+import re
+from pathlib import Path
+
+PAGE = re.compile(rb"\s*(<!doctype html|<html)", re.IGNORECASE)
+
+
+def refuse_page(path: Path) -> None:
+    """Refuse a web page that was saved under the name of a file of weights.
+
+    Raises
+    ------
+    ValueError
+        It is one.
+    """
+    with path.open("rb") as handle:
+        if PAGE.match(handle.read(64)):
+            raise ValueError(
+                f"{path} is a web page, not a file of weights: the address asks for a login, or the file has moved"
+            )
