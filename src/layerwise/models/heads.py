@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import torch
 from torch import nn
@@ -143,12 +143,13 @@ def _can_be_replaced(module: nn.Module | None) -> bool:
 
 
 def _new_head(old: nn.Module, name: str, outputs: int) -> nn.Module:
-    where: dict[str, Any] = {"device": next(old.parameters()).device, "dtype": next(old.parameters()).dtype}
-    if isinstance(old, nn.Linear):
-        return nn.Linear(old.in_features, outputs, **where).train(old.training)
-    if isinstance(old, nn.Conv2d) and old.kernel_size == (1, 1):
+    if not _can_be_replaced(old):
+        raise ValueError(f"{name!r} is {type(old).__name__}, not a linear layer or a 1x1 convolution")
+    parameter = next(old.parameters())
+    where: dict[str, Any] = {"device": parameter.device, "dtype": parameter.dtype}
+    if isinstance(old, nn.Conv2d):
         return nn.Conv2d(old.in_channels, outputs, 1, **where).train(old.training)
-    raise ValueError(f"{name!r} is {type(old).__name__}, not a linear layer or a 1x1 convolution")
+    return nn.Linear(cast(nn.Linear, old).in_features, outputs, **where).train(old.training)
 
 
 def _take_out_following_relu(parent: nn.Sequential, name: str) -> None:

@@ -1,0 +1,116 @@
+import pytest
+import torch
+from torch import nn
+
+from layerwise.interfaces import ModelSpec
+from layerwise.models import PenultimateTap, build, find_classifier, registry, replace_head, sketch
+
+# One of each kind of head; `make test-models` does this for all 64.
+KINDS = [
+    "squeezenet1_1",
+    "dpn68",
+    "googlenet",
+    "inception_v3",
+    "densenet121",
+    "mnasnet0_5",
+    "efficientnet_b0",
+    "cornet_z",
+    "bninception",
+]
+
+
+def spec_of(name):
+    row = registry.find(name)
+    return ModelSpec(name, row.library, row.constructor, weights="random")
+
+
+@pytest.mark.parametrize("name", registry.names())
+def test_penultimate_dimension_and_head_of_every_network(name):
+    network, row = sketch(name), registry.find(name)
+    classifier = find_classifier(network, spec_of(name), row.preprocessing.size)
+    image = torch.zeros(2, 3, row.preprocessing.size, row.preprocessing.size, device="meta")
+    with PenultimateTap(network, classifier) as tap, torch.inference_mode():
+        assert network(image).shape == (2, 1000)
+    assert tap.output.shape == (2, row.penultimate_dim)
+    with torch.inference_mode():
+        assert replace_head(network, classifier)(image).shape == (2, 1)
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_classifier_of_the_penultimate_representation_gives_the_scores(name):
+    network, row = build(name), registry.find(name)
+    size = row.preprocessing.size
+    replace_head(network, row.classifier, 5)
+    with PenultimateTap(network, row.classifier) as tap, torch.inference_mode():
+        scores = network(torch.randn(2, 3, size, size))
+        head = network.get_submodule(row.classifier)
+        expected = tap.output @ head.weight.flatten(1).T + head.bias
+    torch.testing.assert_close(scores, expected, rtol=1e-4, atol=1e-4 * float(scores.abs().max()))
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_new_head_can_be_trained_and_be_negative(name):
+    row = registry.find(name)
+    network = replace_head(build(name), row.classifier)
+    images = torch.randn(2, 3, row.preprocessing.size, row.preprocessing.size)
+    head = network.get_submodule(row.classifier)
+    with torch.no_grad():
+        before = network(images)
+        assert before.shape == (2, 1)
+        head.weight.neg_()
+        head.bias.neg_()
+        assert torch.equal(network(images), -before)
+    network.train()
+    optimiser = torch.optim.SGD(network.parameters(), lr=1e-3)
+    (network(images) - 1).square().mean().backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in network.parameters())
+    optimiser.step()
+    with torch.no_grad():
+        assert not torch.equal(network.eval()(images), -before)
+
+
+def test_heads_without_auxiliaries_give_one_output_in_training():
+    for name in ("googlenet", "inception_v3"):
+        network = replace_head(build(name), "fc").train()
+        assert isinstance(network(torch.randn(2, 3, 299, 299)), torch.Tensor)
+        assert not any("aux" in parameter.lower() for parameter, _ in network.named_parameters())
+
+
+def test_new_head_keeps_type_and_mode():
+    network = build("squeezenet1_1").double()
+    head = replace_head(network, "classifier.1", 3).get_submodule("classifier.1")
+    assert head.weight.dtype == torch.float64 and not head.training
+
+
+def test_registry_then_timm_then_the_last_layer_that_runs():
+    own = nn.Sequential(nn.Conv2d(3, 30, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(30, 40), nn.Linear(40, 7))
+    spec = ModelSpec("own", "factory", "package:function")
+    assert find_classifier(own, spec, 8) == "4"
+    assert find_classifier(own, spec_of("densenet121"), 8) == "classifier"
+    timm = ModelSpec("net", "timm", "mobilenetv3_small_050", weights="random")
+    assert find_classifier(build(timm), timm, 224) == "classifier"
+    own.pretrained_cfg = {"classifier": ("head", "head_dist")}
+    assert find_classifier(own, spec, 8) == "4"
+    with pytest.raises(ValueError, match="no linear layer or 1x1 convolution runs"):
+        find_classifier(nn.Sequential(nn.Conv2d(3, 4, 3)), spec, 8)
+
+
+def test_what_is_no_classifier():
+    network = build("squeezenet1_1")
+    with pytest.raises(ValueError, match=r"no module 'clasifier.1': did you mean classifier.1"):
+        replace_head(network, "clasifier.1")
+    with pytest.raises(ValueError, match="no module ''"):
+        PenultimateTap(network, "")
+    with pytest.raises(ValueError, match="is ReLU, not a linear layer or a 1x1 convolution"):
+        replace_head(network, "classifier.2")
+    with pytest.raises(ValueError, match="is Conv2d, not a linear layer"):
+        replace_head(network, "features.0")
+    with pytest.raises(ValueError, match="1 output or more, not 0"):
+        replace_head(network, "classifier.1", 0)
+
+
+def test_hook_is_taken_away():
+    network = build("squeezenet1_1")
+    with PenultimateTap(network, "classifier.1"):
+        pass
+    assert not network.get_submodule("classifier.1")._forward_pre_hooks
