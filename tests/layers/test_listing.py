@@ -59,15 +59,6 @@ def test_counts_are_those_of_the_paper(name, shared):
     assert len(list_layers(network, 224, min_units=24)) == counts["leaf_ge24"]
 
 
-@pytest.mark.parametrize("name", registry.names())
-def test_shipped_manifest_is_up_to_date(name):
-    row = registry.find(name)
-    found = leave_out(list_layers(sketch(name), row.preprocessing.size), row.later_modules)
-    told = "`layerwise models manifest NAME` makes it anew"
-    assert read_manifest(shipped_manifest(name)) == found, told
-    assert len(found) == row.layers
-
-
 def test_layers_of_the_study_are_as_many_as_were_counted(shared):
     rows = [registry.find(name) for name in registry.names()]
     rows = [row for row in rows if row.in_paper]

@@ -120,11 +120,17 @@ def test_efficientnet_pytorch_states_the_same():
         assert EfficientNet.get_image_size(row.constructor) == row.preprocessing.size
 
 
+def test_a_copy_that_is_not_the_same_network_is_not_offered():
+    refused = [row for row in map(registry.find, registry.names()) if row.no_mirror]
+    assert {row.name for row in refused} == {"nasnetalarge", "pnasnet5large"}
+    assert all(row.mirror is None and "timm's" in row.no_mirror for row in refused)
+
+
 def test_mirrors_are_where_timm_says_they_are():
     import timm
 
     rows = [row for row in map(registry.find, registry.names()) if row.mirror]
-    assert len(rows) == 22
+    assert len(rows) == 20
     for row in rows:
         stated = timm.get_pretrained_cfg(row.mirror.network)
         if row.mirror.sha256:

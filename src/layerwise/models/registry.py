@@ -20,6 +20,8 @@ Library = Literal["torchvision", "pretrainedmodels", "efficientnet_pytorch", "co
 TABLE = Path(__file__).with_name("models.tsv")
 MISPRINT = " [sic]"  # after an alias: the paper prints it, but no network has that name
 
+REFUSED = "not offered: "  # before the reason, in place of a mirror
+
 
 @dataclass(frozen=True)
 class Mirror:
@@ -66,6 +68,8 @@ class RegistryRow:
         Importable Python package that carries `file`.
     mirror : Mirror or None
         Where the same weights are, if their own host is gone.
+    no_mirror : str
+        Why a copy that exists is not offered.
     top1 : float or None
         ImageNet accuracy that the library publishes for these weights, per cent.
     parameters, layers, penultimate_dim : int or None
@@ -91,6 +95,7 @@ class RegistryRow:
     mapping: Literal["name", "order"]
     package: str
     mirror: Mirror | None
+    no_mirror: str
     top1: float | None
     parameters: int | None
     layers: int | None
@@ -170,7 +175,8 @@ def _parse(cells: dict[str, str]) -> RegistryRow:
         sha256=cells["sha256"],
         mapping="order" if cells["mapping"] == "order" else "name",
         package=cells["package"],
-        mirror=_mirror(cells) if cells["mirror"] else None,
+        mirror=_mirror(cells),
+        no_mirror=cells["mirror"].removeprefix(REFUSED) if cells["mirror"].startswith(REFUSED) else "",
         top1=float(cells["top1"]) if cells["top1"] else None,
         parameters=_integer(cells["parameters"]),
         layers=_integer(cells["layers"]),
@@ -186,7 +192,9 @@ def _list(cell: str) -> list[str]:
     return cell.split(";") if cell else []
 
 
-def _mirror(cells: dict[str, str]) -> Mirror:
+def _mirror(cells: dict[str, str]) -> Mirror | None:
+    if not cells["mirror"] or cells["mirror"].startswith(REFUSED):
+        return None
     return Mirror(cells["mirror"], cells["mirror_file"], cells["mirror_url"], cells["mirror_sha256"])
 
 

@@ -6,10 +6,35 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+import torch
+from PIL.Image import Image
 from torch import nn
 
 from layerwise.interfaces import ModelSpec
 from layerwise.models.states import State
+
+Transform = Callable[[Image], torch.Tensor]  # a photograph to [channel, height, width]
+
+
+def no_transform(constructor: str) -> Transform:
+    """Say that nothing is stated."""
+    raise ValueError(f"nobody states how a photograph is prepared for {constructor!r}")
+
+
+def usual_transform(resize: int, size: int, interpolation: str) -> Transform:
+    """Give the preparation of ImageNet's usual training code: resize, centre crop, usual mean and spread."""
+    from torchvision import transforms
+
+    filters = {mode.value: mode for mode in transforms.InterpolationMode}
+    steps: Transform = transforms.Compose(
+        [
+            transforms.Resize(resize, filters[interpolation]),
+            transforms.CenterCrop(size),
+            transforms.ToTensor(),
+            transforms.Normalize((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+        ]
+    )
+    return steps
 
 
 def as_published(constructor: str, state: State) -> State:
@@ -32,11 +57,15 @@ class Adapter:
     adapt : callable
         Makes of official weights what fits the network called so, as the library does when it loads them:
         old names, left-over parts, a class too many.
+    transform : callable
+        Gives the library's own preparation of a photograph for the network called so, to compare ours with.
+        Raises ValueError where the library has none.
     """
 
     build: Callable[[ModelSpec], nn.Module]
     pretrained: Callable[[ModelSpec, Path | None], nn.Module]
     adapt: Callable[[str, State], State] = as_published
+    transform: Callable[[str], Transform] = no_transform
 
 
 def call_constructor(constructor: Callable[..., Any], spec: ModelSpec, **options: Any) -> nn.Module:

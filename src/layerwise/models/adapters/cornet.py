@@ -4,7 +4,14 @@ from torch import nn
 
 from layerwise.interfaces import ModelSpec
 from layerwise.models import cornet
-from layerwise.models.adapters.base import Adapter, call_constructor, nothing_official, unknown
+from layerwise.models.adapters.base import (
+    Adapter,
+    Transform,
+    call_constructor,
+    nothing_official,
+    unknown,
+    usual_transform,
+)
 
 
 def _build(spec: ModelSpec) -> nn.Module:
@@ -13,4 +20,9 @@ def _build(spec: ModelSpec) -> nn.Module:
     return call_constructor(cornet.CONSTRUCTORS[spec.constructor], spec)
 
 
-ADAPTER = Adapter(_build, nothing_official("CORnet"))
+def _transform(constructor: str) -> Transform:
+    del constructor
+    return usual_transform(256, 224, "bilinear")
+
+
+ADAPTER = Adapter(_build, nothing_official("CORnet"), transform=_transform)

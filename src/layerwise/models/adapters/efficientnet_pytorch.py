@@ -5,7 +5,14 @@ from functools import partial
 from torch import nn
 
 from layerwise.interfaces import ModelSpec
-from layerwise.models.adapters.base import Adapter, call_constructor, nothing_official, unknown
+from layerwise.models.adapters.base import (
+    Adapter,
+    Transform,
+    call_constructor,
+    nothing_official,
+    unknown,
+    usual_transform,
+)
 
 
 def _build(spec: ModelSpec) -> nn.Module:
@@ -16,4 +23,11 @@ def _build(spec: ModelSpec) -> nn.Module:
     return call_constructor(partial(EfficientNet.from_name, spec.constructor), spec)
 
 
-ADAPTER = Adapter(_build, nothing_official("efficientnet_pytorch"))
+def _transform(constructor: str) -> Transform:
+    from efficientnet_pytorch import EfficientNet
+
+    size = EfficientNet.get_image_size(constructor)
+    return usual_transform(size, size, "bicubic")  # as the library's example of an evaluation does
+
+
+ADAPTER = Adapter(_build, nothing_official("efficientnet_pytorch"), transform=_transform)

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from layerwise.interfaces import ModelSpec
-from layerwise.models.adapters.base import Adapter, call_constructor, nothing_official, unknown
+from layerwise.models.adapters.base import Adapter, Transform, call_constructor, nothing_official, unknown
 from layerwise.models.states import State
 
 CLASSIFIER = "last_linear"
@@ -55,4 +55,16 @@ def _without_background(name: str, value: torch.Tensor) -> torch.Tensor:
     return value
 
 
-ADAPTER = Adapter(_build, nothing_official("pretrainedmodels"), _adapt)
+def _transform(constructor: str) -> Transform:
+    from pretrainedmodels.utils import TransformImage
+
+    (stated,) = (
+        setting
+        for name, setting in _library().pretrained_settings[constructor].items()
+        if name in ("imagenet", "imagenet+5k")
+    )
+    transform: Transform = TransformImage(stated)
+    return transform
+
+
+ADAPTER = Adapter(_build, nothing_official("pretrainedmodels"), _adapt, _transform)

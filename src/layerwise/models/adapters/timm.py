@@ -2,11 +2,12 @@
 
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from torch import nn
 
 from layerwise.interfaces import ModelSpec
-from layerwise.models.adapters.base import Adapter, call_constructor, unknown
+from layerwise.models.adapters.base import Adapter, Transform, call_constructor, unknown
 
 
 def _build(spec: ModelSpec) -> nn.Module:
@@ -35,4 +36,16 @@ def _pretrained(spec: ModelSpec, folder: Path | None) -> nn.Module:
         ) from error
 
 
-ADAPTER = Adapter(_build, _pretrained)
+def _transform(constructor: str) -> Transform:
+    import timm
+    from timm.data.config import resolve_data_config
+    from timm.data.transforms_factory import create_transform
+
+    resolve: Any = resolve_data_config  # untyped in timm
+    stated: Any = timm.get_pretrained_cfg(constructor)
+    config = resolve(pretrained_cfg=stated.to_dict() if stated is not None else {})
+    transform: Transform = create_transform(**config, is_training=False)
+    return transform
+
+
+ADAPTER = Adapter(_build, _pretrained, transform=_transform)

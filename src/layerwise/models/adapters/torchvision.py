@@ -7,7 +7,7 @@ from typing import Any
 from torch import nn
 
 from layerwise.interfaces import ModelSpec
-from layerwise.models.adapters.base import Adapter, call_constructor, nothing_official, unknown
+from layerwise.models.adapters.base import Adapter, Transform, call_constructor, nothing_official, unknown
 from layerwise.models.states import State
 
 # What torchvision sets when it loads the official weights of these networks; it belongs to the network that
@@ -38,4 +38,11 @@ def _adapt(constructor: str, state: State) -> State:
     return state
 
 
-ADAPTER = Adapter(_build, nothing_official("torchvision"), _adapt)
+def _transform(constructor: str) -> Transform:
+    from torchvision.models import get_model_weights
+
+    stated: Transform = get_model_weights(constructor)["IMAGENET1K_V1"].transforms()
+    return stated
+
+
+ADAPTER = Adapter(_build, nothing_official("torchvision"), _adapt, _transform)

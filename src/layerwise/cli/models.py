@@ -1,0 +1,203 @@
+"""The commands ``layerwise models ...``: what is known of each network, its weights, and whether all of it holds."""
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+Names = Annotated[list[str] | None, typer.Argument(help="Networks that layerwise knows.")]
+Every = Annotated[bool, typer.Option("--all", help="All networks of table S1 of the paper.")]
+Format = Annotated[str, typer.Option("--format", help="text or json.")]
+Weights = Annotated[Path | None, typer.Option("--weights", help="Folder of weights.")]
+
+OPTIONAL = ("mirror", "no_mirror", "package", "note")  # facts that a network need not have
+
+models = typer.Typer(help="The networks that layerwise knows.", no_args_is_help=True)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the application."""
+    app.add_typer(models, name="models", rich_help_panel="Look things up")
+
+
+@models.command(name="list")
+def list_models(form: Format = "text") -> None:
+    """List the networks: library, layers, parameters, size of the input, top-1."""
+    from layerwise.models import registry
+
+    rows = [_facts(registry.find(name)) for name in registry.names()]
+    _print(rows, form, ("name", "library", "layers", "parameters", "penultimate", "input_size", "top1"))
+
+
+@models.command()
+def show(names: Names, form: Format = "text") -> None:
+    """Show all that is known of networks, and what is not."""
+    from layerwise.models import registry
+
+    rows = [_details(registry.find(name)) for name in names or []]
+    if form == "json":
+        return _print(rows, form, ())
+    _check_form(form)
+    for row in rows:
+        for key, value in row.items():
+            typer.echo(f"{key:14} {_cell(value)}")
+        typer.echo("")
+    return None
+
+
+@models.command()
+def fetch(
+    names: Names = None,
+    every: Every = False,
+    to: Annotated[Path, typer.Option("--to", help="Folder of weights.")] = Path("weights"),
+) -> None:
+    """Download official weights into a folder, so that compute nodes need no network."""
+    from layerwise.interfaces import ModelSpec
+    from layerwise.models import fetch_weights
+
+    failures = {}
+    for row in _chosen(names, every):
+        try:
+            path = fetch_weights(ModelSpec(row.name, row.library, row.constructor), to)
+            typer.echo(f"{row.name}\t{path}")
+        except ValueError as error:
+            failures[row.name] = str(error)
+            typer.echo(f"{row.name}\tnot fetched", err=True)
+    if failures:
+        raise ValueError("\n".join([*failures.values(), f"{len(failures)} networks have no weights"]))
+
+
+@models.command()
+def manifest(
+    names: Names = None,
+    every: Every = False,
+    to: Annotated[Path, typer.Option("--to", help="Folder to write NAME.tsv into.")] = Path("manifests"),
+) -> None:
+    """List the layers of networks anew; the lists that ship with layerwise were made so."""
+    from layerwise.cli.proof import count_layers
+    from layerwise.layers import write_manifest
+    from layerwise.models import sketch
+
+    for row in _chosen(names, every):
+        path = to / f"{row.name}.tsv"
+        layers = count_layers(sketch(row.name), row)
+        write_manifest(layers, path)
+        typer.echo(f"{path}\t{len(layers)} layers")
+
+
+@models.command()
+def check(
+    names: Names = None,
+    every: Every = False,
+    weights: Weights = None,
+    form: Format = "text",
+) -> None:
+    """Build networks and compare all that is known of them with what they do: a line a network, a column a fact."""
+    from layerwise.cli.proof import COLUMNS, failed, prove
+
+    _check_form(form)
+    chosen, rows = _chosen(names, every), []
+    if form == "text":
+        typer.echo(_line(COLUMNS, _WIDTHS))
+    for row in chosen:
+        rows.append(prove(row, weights))
+        typer.echo(json.dumps(rows[-1]) if form == "json" else _line(rows[-1].values(), _WIDTHS))
+    wrong = [f"{row['name']}: {column} {row[column]}" for row in rows for column in COLUMNS if failed(row[column])]
+    if wrong:
+        raise ValueError("not as known:\n  " + "\n  ".join(wrong))
+
+
+@models.command()
+def accuracy(
+    name: Annotated[str, typer.Argument(help="A network that layerwise knows.")],
+    imagenet: Annotated[Path, typer.Option("--imagenet", help="Validation images: folders of synsets, or flat.")],
+    labels: Annotated[Path | None, typer.Option("--labels", help="Lines `file class`, for a flat folder.")] = None,
+    weights: Weights = None,
+    file: Annotated[str, typer.Option("--file", help="imagenet (official weights), or a file.")] = "imagenet",
+    batch_size: Annotated[int, typer.Option("--batch-size", min=1)] = 32,
+    device: Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")] = "auto",
+    output: Annotated[Path | None, typer.Option("--output", help="JSON file for the result.")] = None,
+) -> None:
+    """Measure top-1 and top-5 on ImageNet with the network's own preprocessing, and compare with what is published."""
+    from layerwise.cli.options import choose_device
+    from layerwise.cli.progress import show_progress
+    from layerwise.cli.proof import measure
+
+    result = measure(name, imagenet, labels, weights, file, batch_size, choose_device(device), show_progress)
+    if output is not None:
+        from layerwise.files import atomic_path
+
+        with atomic_path(output) as temporary:
+            temporary.write_text(json.dumps(result) + "\n", encoding="utf-8")
+    typer.echo(json.dumps(result))
+    if result["passed"] is False:
+        raise ValueError(
+            f"{name} is right about {result['top1']:.2f} % of {result['n_images']} images, published is "
+            f"{result['published']:.2f} %: the weights, the labels or the preprocessing are not those of the network"
+        )
+
+
+_WIDTHS = (21, 10, 6, 21, 11, 17, 14, 17, 14, 0)
+
+
+def _chosen(names: list[str] | None, every: bool) -> list[Any]:
+    from layerwise.models import registry
+
+    if bool(names) == every:
+        raise ValueError("name some networks, or give --all, not both")
+    if not every:
+        return [registry.find(name) for name in names or []]
+    rows = (registry.find(name) for name in registry.names())
+    return [row for row in rows if row.in_paper]
+
+
+def _facts(row: Any) -> dict[str, Any]:
+    return {
+        "name": row.name,
+        "library": row.library,
+        "layers": row.layers,
+        "parameters": row.parameters,
+        "penultimate": row.penultimate_dim,
+        "input_size": row.preprocessing.size if row.preprocessing else None,
+        "top1": row.top1,
+    }
+
+
+def _details(row: Any) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    stated = asdict(row)
+    unknown = [key for key, value in stated.items() if value in (None, "") and key not in OPTIONAL]
+    return _facts(row) | stated | {"not verified": unknown}
+
+
+def _print(rows: list[dict[str, Any]], form: str, columns: Iterable[str]) -> None:
+    _check_form(form)
+    if form == "json":
+        for row in rows:
+            typer.echo(json.dumps(row))
+        return
+    columns = list(columns)
+    cells = [columns, *([_cell(row[column]) for column in columns] for row in rows)]
+    widths = [max(len(line[index]) for line in cells) for index in range(len(columns))]
+    for line in cells:
+        typer.echo(_line(line, widths))
+
+
+def _line(cells: Iterable[str], widths: Iterable[int]) -> str:
+    return "  ".join(f"{cell:{width}}" for cell, width in zip(cells, widths, strict=True)).rstrip()
+
+
+def _check_form(form: str) -> None:
+    if form not in ("text", "json"):
+        raise ValueError(f"no format {form!r}: text or json")
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {part}" for key, part in value.items() if part not in (None, ""))
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value)) or "-"
+    return "-" if value in (None, "") else str(value)

@@ -1,0 +1,181 @@
+import json
+import subprocess
+import sys
+import time
+from dataclasses import replace
+
+import pytest
+import torch
+from PIL import Image
+from typer.testing import CliRunner
+
+from layerwise.cli import models as commands
+from layerwise.cli import proof
+from layerwise.cli.app import app
+from layerwise.models import build, registry
+from layerwise.models.equivalence import prove_equivalence
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, ["models", *map(str, arguments)])
+
+
+def said(result):
+    return str(result.exception)
+
+
+def test_list_has_one_object_a_network():
+    found = [json.loads(line) for line in run("list", "--format", "json").stdout.splitlines()]
+    assert [row["name"] for row in found] == list(registry.names())
+    assert found[0] == {
+        "name": "alexnet",
+        "library": "torchvision",
+        "layers": 21,
+        "parameters": 61100840,
+        "penultimate": 4096,
+        "input_size": 224,
+        "top1": 56.522,
+    }
+    lines = run("list").stdout.splitlines()
+    assert len(lines) == len(found) + 1
+    assert lines[-1].split() == ["tf_efficientnet_lite0", "timm", "191", "4652008", "1280", "224", "-"]
+
+
+def test_show_gives_all_facts_and_those_that_are_lacking():
+    text = run("show", "cornet_rt", "nasnetalarge").stdout
+    assert "cornet_rt-933c001c.pth" in text and "not verified   top1" in text
+    assert "averages in zeros at the borders" in text
+    assert json.loads(run("show", "dpn92", "--format", "json").stdout)["mirror"]["network"] == "dpn92.mx_in1k"
+
+
+@pytest.mark.parametrize("command", ["show", "fetch", "check", "accuracy"])
+def test_unknown_name_gives_the_nearest(command, tmp_path):
+    more = ["--imagenet", tmp_path] if command == "accuracy" else []
+    result = run(command, "resnet81", *more)
+    assert result.exit_code == 1 and "did you mean resnet18" in said(result)
+
+
+def test_other_mistakes(tmp_path):
+    assert "no format 'yaml': text or json" in said(run("list", "--format", "yaml"))
+    assert "name some networks, or give --all" in said(run("fetch", "--to", tmp_path))
+    assert "not both" in said(run("check", "alexnet", "--all"))
+
+
+def test_fetch_says_what_it_could_not_have(tmp_path, monkeypatch):
+    from layerwise.models import downloads
+
+    monkeypatch.setattr(downloads, "_fetch", lambda address, target: target.write_bytes(b"?"))
+    result = run("fetch", "tf_efficientnet_lite0", "alexnet", "--to", tmp_path)
+    assert result.exit_code == 0
+    assert [line.split("\t")[0] for line in result.stdout.splitlines()] == ["tf_efficientnet_lite0", "alexnet"]
+
+    def offline(address, target):
+        raise ValueError("no route to host")
+
+    monkeypatch.setattr(downloads, "_fetch", offline)
+    result = run("fetch", "resnet18", "dpn68", "--to", tmp_path)
+    assert result.exit_code == 1
+    for part in ("resnet18-f37072fd.pth: no route", "model.safetensors: no route", "2 networks have no weights"):
+        assert part in said(result)
+
+
+def test_manifest_lists_layers_anew(tmp_path):
+    assert run("manifest", "inception_v3", "--to", tmp_path).exit_code == 0
+    from layerwise.layers import shipped_manifest
+
+    assert (tmp_path / "inception_v3.tsv").read_text() == shipped_manifest("inception_v3").read_text()
+
+
+def test_check_proves_a_network(tmp_path):
+    row = json.loads(run("check", "squeezenet1_1", "--weights", tmp_path, "--format", "json").stdout)
+    assert row == {
+        "name": "squeezenet1_1",
+        "parameters": "1235496",
+        "layers": "57",
+        "hooks": "57 give their units",
+        "penultimate": "512",
+        "head": "trains, both signs",
+        "preprocessing": "as the library",
+        "mirror": "none",
+        "weights": "not downloaded",
+        "unverified": "-",
+    }
+    lines = run("check", "tf_efficientnet_lite0").stdout.splitlines()
+    assert lines[0].split() == list(proof.COLUMNS)
+    assert "here, and fit" in lines[1] and lines[1].endswith("top1")
+
+
+@pytest.mark.parametrize(
+    ("column", "change"),
+    [
+        ("parameters", {"parameters": 1235497}),
+        ("layers", {"layers": 58}),
+        ("layers", {"later_modules": ("classifier.0",)}),
+        ("penultimate", {"penultimate_dim": 511}),
+        ("penultimate", {"classifier": "classifier.3"}),
+        ("head", {"classifier": "classifier.0"}),
+        ("preprocessing", {"std": (0.229, 0.224, 0.226)}),
+        ("preprocessing", {"resize": 257}),
+        ("preprocessing", {"channels": "BGR"}),
+        ("mirror", {"mirror": registry.Mirror("legacy_seresnet50.in1k", "", "", "")}),
+    ],
+)
+def test_check_finds_what_is_wrong(column, change, monkeypatch):
+    row = registry.find("squeezenet1_1")
+    facts = {key: value for key, value in change.items() if hasattr(row, key)}
+    expected = replace(row.preprocessing, **{key: value for key, value in change.items() if key not in facts})
+    row = replace(row, preprocessing=expected, **facts)
+    monkeypatch.setattr("layerwise.models.heads.row_of", lambda _: row)
+    monkeypatch.setattr("layerwise.models.preprocessing.row_of", lambda _: row)
+    monkeypatch.setattr(commands, "_chosen", lambda *_: [row])
+    result = run("check", "squeezenet1_1", "--format", "json")
+    assert json.loads(result.stdout)[column].startswith("FAILED")
+    assert result.exit_code == 1 and f"squeezenet1_1: {column} FAILED" in said(result)
+
+
+def test_weights_of_another_network_fail_the_check(tmp_path):
+    row = registry.find("squeezenet1_1")
+    torch.save(build("squeezenet1_0").state_dict(), tmp_path / row.file)
+    assert "not the published file" in said(run("check", "squeezenet1_1", "--weights", tmp_path))
+
+
+@pytest.fixture
+def imagenet(tmp_path):
+    for number in range(6):
+        Image.new("RGB", (300, 260), (40 * number, 90, 10)).save(tmp_path / f"{number}.png")
+    (tmp_path / "labels.txt").write_text("".join(f"{number}.png {number}\n" for number in range(6)))
+    return tmp_path
+
+
+def test_accuracy_is_measured_written_and_held_against_what_is_published(imagenet, monkeypatch):
+    arguments = ["accuracy", "squeezenet1_1", "--imagenet", imagenet, "--labels", imagenet / "labels.txt"]
+    arguments += ["--device", "cpu", "--batch-size", 4, "--file", "random", "--output", imagenet / "result.json"]
+    result = run(*arguments)
+    assert result.exit_code == 0
+    found = json.loads((imagenet / "result.json").read_text())
+    assert found == json.loads(result.stdout)
+    assert (found["model"], found["n_images"], found["passed"]) == ("squeezenet1_1", 6, None)
+    assert 0 <= found["top1"] <= found["top5"] <= 100
+
+    monkeypatch.setattr(proof, "build", lambda *_, **__: build("squeezenet1_1"))
+    arguments[arguments.index("random")] = "imagenet"
+    result = run(*arguments)
+    assert result.exit_code == 1 and "published is 58.18 %" in said(result)
+    assert json.loads((imagenet / "result.json").read_text())["passed"] is False
+
+
+def test_layers_answers_at_once_and_without_torch():
+    code = "import sys; from layerwise.cli.app import app\ntry: app(['layers', 'nasnetalarge'])\nexcept SystemExit: "
+    code += "sys.exit('torch' in sys.modules)"
+    took = []
+    for _ in range(3):
+        start = time.perf_counter()
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+        took.append(time.perf_counter() - start)
+        assert done.returncode == 0 and len(done.stdout.splitlines()) == 1110
+    assert min(took) < 0.5
+
+
+def test_mirrors_are_proven_by_the_check():
+    row = registry.find("dpn68b")
+    assert proof.prove(row)["mirror"] == f"{prove_equivalence(row)} layers equal"
