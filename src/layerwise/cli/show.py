@@ -10,18 +10,9 @@ from layerwise.cli.options import CONFIG, Config
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the application."""
-    for command in (models, layers, schema):
+    for command in (layers, schema):
         app.command(rich_help_panel="Look things up")(command)
     app.command(name="check-config", rich_help_panel="Look things up")(check_config)
-
-
-def models() -> None:
-    """List the networks that layerwise knows by name."""
-    from layerwise.models import registry
-
-    for name in registry.names():
-        row = registry.find(name)
-        typer.echo(f"{name}\t{row.library}\t{row.preprocessing.size} px")
 
 
 def layers(name: Annotated[str, typer.Argument(help="A network that layerwise knows.")]) -> None:
