@@ -19,6 +19,28 @@ $(BIN)/python:
 	$(PIP) -r envs/dev.lock
 	touch $@
 
+results/demo-data/config.yaml: | .venv/installed
+	$(BIN)/layerwise simulate --output results/demo-data
+
+demo: results/demo-data/config.yaml .venv/installed  ## a whole small study with planted truth
+	$(BIN)/snakemake --profile profiles/local --configfile results/demo-data/config.yaml
+	$(BIN)/layerwise show-recovery --config results/demo-data/config.yaml --truth results/demo-data/truth.json
+
+lint: .venv/installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/snakefmt --check Snakefile workflow
+	$(BIN)/snakemake --lint
+
+test: lint  ## everything that CI checks
+	$(BIN)/pytest
+
+format: .venv/installed-dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/snakefmt Snakefile workflow
+
 lock:  ## write the lock files anew (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
 	  --no-emit-index-url --extra demo --constraint envs/build.in --output-file envs/layerwise.lock envs/build.in pyproject.toml
@@ -26,4 +48,4 @@ lock:  ## write the lock files anew (needs uv)
 	  --no-emit-index-url --extra demo --extra dev --constraint envs/layerwise.lock --output-file envs/dev.lock pyproject.toml
 
 clean:  ## results of the demo and the environment
-	rm -rf .venv results/demo
+	rm -rf .venv results/demo results/demo-data

@@ -10,8 +10,10 @@ from snakemake.utils import min_version
 
 min_version("9.20")
 
+# A study given with --configfile stands alone: nothing of the paper's is mixed into it.
+if "study" not in config:
 
-configfile: "config.yaml"
+    configfile: "config.yaml"
 
 
 include: "workflow/rules/common.smk"

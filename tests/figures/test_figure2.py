@@ -31,7 +31,7 @@ def test_a_panel_a_region_with_its_points_line_and_rho(rng):
     for axis, row in zip(figure.axes, correlations.itertuples(), strict=True):
         points = np.concatenate([collection.get_offsets() for collection in axis.collections])
         np.testing.assert_allclose(points, layers[["memorability", row.region]])
-        assert axis.texts[0].get_text() == f"ρ = {row.rho:.2f}"
+        assert axis.texts[0].get_text() == f"ρ = {row.rho:.2f}".replace("-", "−")
         x, y = axis.lines[0].get_data()
         slope, intercept = np.polyfit(layers["memorability"], layers[row.region], 1)
         np.testing.assert_allclose(y, slope * x + intercept)

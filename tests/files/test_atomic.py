@@ -1,10 +1,15 @@
 import errno
 import os
 import stat
+from pathlib import Path
 
 import pytest
 
 from layerwise.files import atomic_path
+
+
+def names(folder):
+    return [path.name for path in folder.iterdir()]
 
 
 def test_file_appears_only_when_whole(tmp_path):
@@ -14,7 +19,7 @@ def test_file_appears_only_when_whole(tmp_path):
         assert temporary.suffix == ".csv"
         assert not target.exists()
     assert target.read_text() == "whole"
-    assert os.listdir(target.parent) == ["table.csv"]
+    assert names(target.parent) == ["table.csv"]
 
 
 @pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "No space left on device"), KeyboardInterrupt()])
@@ -25,11 +30,11 @@ def test_nothing_is_left_of_a_failed_write_and_the_old_file_stays(tmp_path, erro
         temporary.write_text("half")
         raise error
     assert target.read_text() == "old"
-    assert os.listdir(tmp_path) == ["table.csv"]
+    assert names(tmp_path) == ["table.csv"]
 
 
 def test_full_disk_leaves_nothing_half_written(tmp_path):
-    if not os.path.exists("/dev/full"):
+    if not Path("/dev/full").exists():
         pytest.skip("no /dev/full on this system: a full disk cannot be imitated")
     target = tmp_path / "table.csv"
     with pytest.raises(OSError, match="No space left"), atomic_path(target) as temporary:
@@ -37,7 +42,7 @@ def test_full_disk_leaves_nothing_half_written(tmp_path):
         temporary.symlink_to("/dev/full")
         with temporary.open("w") as handle:
             handle.write("x" * 10**6)
-    assert os.listdir(tmp_path) == []
+    assert names(tmp_path) == []
 
 
 def test_permissions_follow_the_umask_as_for_any_new_file(tmp_path):

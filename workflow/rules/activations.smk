@@ -12,16 +12,16 @@ checkpoint list_layers:
         f"{LOGS}/list_layers/{{model}}.log",
     benchmark:
         f"{LOGS}/list_layers/{{model}}.tsv"
-    conda:
-        ENVIRONMENT
-    params:
-        code=code_of("list_layers"),
-        settings=model_settings,
     wildcard_constraints:
         model=one_of(OWN_MODELS),
+    conda:
+        ENVIRONMENT
     resources:
         mem_mb=8000,
         runtime=30,
+    params:
+        code=code_of("list_layers"),
+        settings=model_settings,
     shell:
         "layerwise list-layers --config {input.config} --model {wildcards.model}"
         " --manifest {output.manifest} --preprocessing {output.preprocessing} > {log} 2>&1"
@@ -41,14 +41,14 @@ rule extract_activations:
         f"{LOGS}/extract_activations/{{model}}/{{stimuli}}.tsv"
     conda:
         ENVIRONMENT
-    params:
-        code=code_of("extract_activations"),
-        settings=model_settings,
     threads: STUDY.compute.threads
     resources:
         mem_mb=6000 + STUDY.compute.memory // 10**6,
         runtime=240,
         gpu=STUDY.compute.gpus,
+    params:
+        code=code_of("extract_activations"),
+        settings=model_settings,
     shell:
         "layerwise extract-activations --config {input.config} --model {wildcards.model}"
         " --manifest {input.manifest} --pixels {input.pixels} --output {output} > {log} 2>&1"

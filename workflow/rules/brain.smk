@@ -14,12 +14,12 @@ rule estimate_ceiling:
         f"{LOGS}/estimate_ceiling/{{region}}.tsv"
     conda:
         ENVIRONMENT
-    params:
-        code=code_of("estimate_ceiling"),
-        settings=ceiling_settings,
     resources:
         mem_mb=4000,
         runtime=30,
+    params:
+        code=code_of("estimate_ceiling"),
+        settings=ceiling_settings,
     shell:
         "layerwise estimate-ceiling --config {input.config} --region {wildcards.region}"
         " --output {output} > {log} 2>&1"
@@ -39,13 +39,13 @@ rule score_brain:
         f"{LOGS}/score_brain/{{model}}/{{region}}/{{block}}.tsv"
     conda:
         ENVIRONMENT
-    params:
-        code=code_of("score_brain"),
-        settings=region_settings,
     threads: STUDY.compute.threads
     resources:
         mem_mb=8000,
         runtime=240,
+    params:
+        code=code_of("score_brain"),
+        settings=region_settings,
     shell:
         "layerwise score-brain --config {input.config} --model {wildcards.model}"
         " --region {wildcards.region} --block {wildcards.block} --manifest {input.manifest}"

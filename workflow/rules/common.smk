@@ -1,5 +1,4 @@
 # What the stage files share: the validated study, where things lie, and the functions behind their inputs.
-import os
 import re
 import sys
 from pathlib import Path
@@ -21,8 +20,9 @@ from layerwise.planning import (
     stimulus_files,
 )
 
-# Jobs find `layerwise` where this Snakemake's Python lies, also where the environment is not activated.
-os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+# Jobs find `layerwise` where this Snakemake's Python lies, also where the environment is not activated. It comes last,
+# so that a conda environment goes before it.
+shell.prefix(f'PATH="$PATH:{Path(sys.executable).parent}"; ')
 
 try:
     STUDY = validate_study(config)
@@ -33,7 +33,7 @@ except ValueError as error:
 RESULTS = f"{STUDY.storage.results}/{STUDY.study}"
 LOGS = f"{RESULTS}/logs"
 CONFIG = f"{RESULTS}/config.yaml"
-ENVIRONMENT = "layerwise"  # named environment of envs/layerwise.yaml
+ENVIRONMENT = "../../envs/layerwise.yaml"
 MODELS = {entry.name: entry for entry in STUDY.models}
 RATINGS = {entry.name: entry for entry in STUDY.ratings}
 STIMULI = [entry.name for entry in (*STUDY.recordings, *STUDY.ratings)]
@@ -42,9 +42,12 @@ FIGURE2 = [f"{RESULTS}/figures/figure2.{ending}" for ending in ("pdf", "svg", "p
 
 # The modules behind each step: an edit in one of them makes the results of that step stale, and of no other.
 CODE = {
-    "list_layers": ["layerwise.layers.listing", "layerwise.models.build"],
+    "list_layers": ["layerwise.layers.listing", "layerwise.models.building"],
     "pack_stimuli": ["layerwise.data.pixels", "layerwise.data.images"],
-    "extract_activations": ["layerwise.activations.extract", "layerwise.models.build"],
+    "extract_activations": [
+        "layerwise.activations.extract",
+        "layerwise.models.building",
+    ],
     "estimate_ceiling": ["layerwise.analyses.ceiling", "layerwise.data.recordings"],
     "score_brain": ["layerwise.analyses.brain"],
     "score_memorability": ["layerwise.analyses.memorability", "layerwise.data.ratings"],
@@ -103,9 +106,13 @@ def image_fingerprint(wildcards):
 
 def stimulus_settings(wildcards):
     """The part of the config that decides which images a set has."""
-    entries = {entry.name: entry for entry in (*STUDY.recordings, *STUDY.ratings)}
-    chosen = {"file", "images", "scores", "splits", "image_column", "unscored_images"}
-    return entries[wildcards.stimuli].model_dump_json(include=chosen - ({"splits"} if "file" in dir(entries[wildcards.stimuli]) else set()))
+    deciding = {"file", "scores", "splits", "images", "image_column", "unscored_images"}
+    for entry in (*STUDY.recordings, *STUDY.ratings):
+        if entry.name == wildcards.stimuli:
+            settings = entry.model_dump(mode="json")
+            # The splits of a recording divide its images, those of LaMem name them.
+            chosen = deciding - {"splits"} if "file" in settings else deciding
+            return {key: settings[key] for key in sorted(chosen & set(settings))}
 
 
 def pixels_of(wildcards):
@@ -154,7 +161,11 @@ def region_settings(wildcards):
     """The part of the config that decides a region's scores."""
     region = REGIONS[wildcards.region]
     splits = STUDY.recording(region.recording).splits.model_dump()
-    return {"label": region.label, "splits": splits, **STUDY.regression.model_dump(exclude={"halves"})}
+    return {
+        "label": region.label,
+        "splits": splits,
+        **STUDY.regression.model_dump(exclude={"halves"}),
+    }
 
 
 def ceiling_settings(wildcards):
@@ -169,20 +180,30 @@ def score_files(wildcards):
 
 def rating_settings(wildcards):
     """The part of the config that decides a network's accuracy."""
-    entry = RATINGS[wildcards.ratings].model_dump(mode="json", exclude={"name", "images", "geometry"})
+    entry = RATINGS[wildcards.ratings].model_dump(
+        mode="json", exclude={"name", "images", "geometry"}
+    )
     return {**entry, **STUDY.regression.model_dump(exclude={"halves"})}
 
 
 def brain_files(wildcards):
     """All scores of a network against all regions."""
     folder = f"{RESULTS}/models/{wildcards.model}/brain"
-    return [f"{folder}/{region}/{block}.parquet" for region in REGIONS for block in blocks_of(wildcards)]
+    return [
+        f"{folder}/{region}/{block}.parquet"
+        for region in REGIONS
+        for block in blocks_of(wildcards)
+    ]
 
 
 def memorability_files(wildcards):
     """All scores of a network against all ratings."""
     folder = f"{RESULTS}/models/{wildcards.model}/memorability"
-    return [f"{folder}/{ratings}/{block}.parquet" for ratings in RATINGS for block in blocks_of(wildcards)]
+    return [
+        f"{folder}/{ratings}/{block}.parquet"
+        for ratings in RATINGS
+        for block in blocks_of(wildcards)
+    ]
 
 
 def final_files():

@@ -24,7 +24,7 @@ rule gather_model:
         ENVIRONMENT
     params:
         code=code_of("gather_model"),
-        folder=RESULTS,
+        folder=subpath(input.config, parent=True),
     shell:
         "layerwise gather-model --config {input.config} --model {wildcards.model}"
         " --manifest {input.manifest} --folder {params.folder} --output {output} > {log} 2>&1"
@@ -43,7 +43,7 @@ rule gather_study:
         ENVIRONMENT
     params:
         code=code_of("gather_study"),
-        folder=RESULTS,
+        folder=subpath(input.config, parent=True),
     shell:
         "layerwise gather-study --config {input.config} --folder {params.folder}"
         " --output {output.table} --csv {output.csv} > {log} 2>&1"

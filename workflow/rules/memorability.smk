@@ -16,13 +16,13 @@ rule score_memorability:
         f"{LOGS}/score_memorability/{{model}}/{{ratings}}/{{block}}.tsv"
     conda:
         ENVIRONMENT
-    params:
-        code=code_of("score_memorability"),
-        settings=rating_settings,
     threads: STUDY.compute.threads
     resources:
         mem_mb=8000,
         runtime=240,
+    params:
+        code=code_of("score_memorability"),
+        settings=rating_settings,
     shell:
         "layerwise score-memorability --config {input.config} --model {wildcards.model}"
         " --ratings {wildcards.ratings} --block {wildcards.block} --manifest {input.manifest}"

@@ -31,14 +31,14 @@ rule pack_stimuli:
         f"{LOGS}/pack_stimuli/{{stimuli}}/{{geometry}}.tsv"
     conda:
         ENVIRONMENT
-    params:
-        code=code_of("pack_stimuli"),
-        settings=stimulus_settings,
-        images=image_fingerprint,
     threads: STUDY.compute.threads
     resources:
         mem_mb=4000,
         runtime=240,
+    params:
+        code=code_of("pack_stimuli"),
+        settings=stimulus_settings,
+        images=image_fingerprint,
     shell:
         "layerwise pack-stimuli --config {input.config} --stimuli {wildcards.stimuli}"
         " --geometry {wildcards.geometry} --output {output} > {log} 2>&1"

@@ -143,23 +143,25 @@ class _Runner:
 
     def fill(self, parts: Sequence[Part], buffers: Sequence[torch.Tensor]) -> Iterator[int]:
         """Run all stimuli, and yield the index of each that is done."""
-        start = 0
+        start, runs = 0, None
         while start < len(self.pixels):
             stop = min(start + self.batch_size, len(self.pixels))
             filled = zip(parts, buffers, strict=True)
-            rows = {part.layer.name: (part, buffer[start:stop]) for part, buffer in filled}
-            if self._run(start, stop, rows):
+            sink = _Sink({part.layer.name: (part, buffer[start:stop]) for part, buffer in filled}, runs)
+            if self._run(start, stop, sink):
+                runs = sink.runs  # the first batch runs through and counts; the others stop when all is taken
                 yield from range(start, stop)
                 start = stop
             else:
                 self._halve()
 
-    def _run(self, start: int, stop: int, rows: Mapping[str, tuple[Part, torch.Tensor]]) -> bool:
-        sink = _Sink(rows)
+    def _run(self, start: int, stop: int, sink: "_Sink") -> bool:
         try:
             images = torch.from_numpy(self.pixels.read(start, stop)).to(self.device)
-            with torch.inference_mode(), LayerTap(self.network, rows, sink):
+            with torch.inference_mode(), LayerTap(self.network, sink.rows, sink):
                 self.network(normalise(images, self.preprocessing))
+        except _AllTaken:
+            pass
         except torch.OutOfMemoryError:
             if self.batch_size == 1:
                 raise
@@ -174,18 +176,31 @@ class _Runner:
         log.warning("the device is out of memory: going on with %d images a batch", self.batch_size)
 
 
+class _AllTaken(Exception):  # noqa: N818, it is no error
+    """Ends a forward pass whose remaining layers are not wanted."""
+
+
 @dataclass
 class _Sink:
-    """Copies the wanted units of each layer into the rows of a batch."""
+    """Copies the wanted units of each layer into the rows of a batch.
+
+    `expected` is the number of runs of wanted layers in a whole pass, where it is known: then the pass ends with the
+    last of them.
+    """
 
     rows: Mapping[str, tuple[Part, torch.Tensor]]
+    expected: int | None = None
+    runs: int = 0
     shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
 
     def __call__(self, name: str, output: torch.Tensor) -> None:
         part, target = self.rows[name]
+        self.runs += 1
         self.shapes[name] = tuple(output.shape)  # of the last run: only that must fit
         if self.shapes[name] == (len(target), part.layer.units):
             target.copy_(output[:, part.start : part.stop])
+        if self.runs == self.expected:
+            raise _AllTaken
 
     def check(self) -> None:
         for name, (part, target) in self.rows.items():

@@ -9,8 +9,8 @@ def add_gram(total: torch.Tensor, activations: torch.Tensor) -> None:
     """Add the Gram matrix of some units, centred over stimuli, to that of others.
 
     The mean is removed before the products, which are taken in float32 and summed in float64: centring a Gram
-    matrix afterwards would lose the digits that a large mean takes up. The mean is removed twice, since the
-    first is only as exact as a float32 sum.
+    matrix afterwards would lose the digits that a large mean takes up. What the rounding of the mean leaves is the
+    same for all stimuli, and falls out when a regression centres its training stimuli.
 
     Parameters
     ----------
@@ -21,6 +21,5 @@ def add_gram(total: torch.Tensor, activations: torch.Tensor) -> None:
     """
     for start in range(0, activations.shape[1], BLOCK):
         block = activations[:, start : start + BLOCK]
-        for _ in range(2):
-            block -= block.mean(dim=0)
+        block -= block.mean(dim=0)
         total += block @ block.T

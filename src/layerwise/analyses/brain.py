@@ -1,15 +1,22 @@
 """Brain similarity: how well the outputs of a layer predict the responses of a region's neuroids to held-out images."""
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from layerwise.activations.store import ActivationStore
+from layerwise.activations.store import ActivationStore, Stored
 from layerwise.data.recordings import average_repetitions
-from layerwise.interfaces import LayerSpec, Progress, Recordings, Split, no_progress
-from layerwise.regression import make_grouped_splits, make_kfold_splits, make_splits, score_gram, score_neuroids
+from layerwise.interfaces import DegenerateWarning, LayerSpec, Progress, Recordings, Split, no_progress
+from layerwise.regression import (
+    make_grouped_splits,
+    make_kfold_splits,
+    make_splits,
+    score_gram,
+    score_neuroids,
+)
 
 
 @dataclass(frozen=True)
@@ -30,7 +37,7 @@ class SplitPlan:
         ValueError
             The recordings do not have the property `by`, or too few stimuli.
         """
-        column = None if self.by is None else self._column(recordings)
+        column = None if self.by is None else _property(recordings, self.by)
         if self.method == "kfold":
             return make_kfold_splits(len(recordings.stimuli), n_splits=self.n_splits, seed=self.seed, groups=column)
         if self.method == "grouped" and column is not None:
@@ -38,11 +45,12 @@ class SplitPlan:
         strata = len(recordings.stimuli) if column is None else column
         return make_splits(strata, self.n_splits, self.train_size, self.seed)
 
-    def _column(self, recordings: Recordings) -> np.ndarray:
-        if self.by not in recordings.columns:
-            known = ", ".join(recordings.columns) or "none"
-            raise ValueError(f"the stimuli have no property {self.by!r} to split by; the file has: {known}")
-        return np.asarray(recordings.columns[self.by])
+
+def _property(recordings: Recordings, name: str) -> np.ndarray:
+    if name not in recordings.columns:
+        known = ", ".join(recordings.columns) or "none"
+        raise ValueError(f"the stimuli have no property {name!r} to split by; the file has: {known}")
+    return np.asarray(recordings.columns[name])
 
 
 @dataclass(frozen=True)
@@ -95,19 +103,19 @@ class BrainSimilarity:
         store.check_stimuli(self.recordings.stimuli)
         responses = average_repetitions(self.recordings.responses)
         splits = self.splits.make(self.recordings)
-        scored = ((layer, self._score_layer(store, layer, responses, splits)) for layer in layers)
+        scored = ((layer, self._score_layer(store.read(layer.name), responses, splits)) for layer in layers)
         tables = [
             _rows(r, store.model, layer.name, self.region)
             for layer, r in progress(scored, f"{store.model} {self.region}", len(layers))
         ]
         return pd.concat(tables, ignore_index=True)
 
-    def _score_layer(
-        self, store: ActivationStore, layer: LayerSpec, responses: np.ndarray, splits: list[Split]
-    ) -> np.ndarray:
-        stored = store.read(layer.name)
+    def _score_layer(self, stored: Stored, responses: np.ndarray, splits: list[Split]) -> np.ndarray:
+        if stored.nonfinite:
+            warnings.warn("layers whose activations are not finite have no score", DegenerateWarning, stacklevel=2)
+            return np.full((len(splits), responses.shape[1]), np.nan)
         score = score_gram if stored.kind == "gram" else score_neuroids
-        return score(stored.array, responses, splits, self.n_components, self.solver, device=self.device)
+        return score(stored.array, responses, splits, self.n_components, self.solver, self.device)
 
 
 def _rows(r: np.ndarray, model: str, layer: str, region: str) -> pd.DataFrame:

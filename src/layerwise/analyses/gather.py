@@ -92,11 +92,8 @@ def _join(table: pd.DataFrame, summary: pd.DataFrame, name: str) -> pd.DataFrame
 
 
 def _add_ceilings(table: pd.DataFrame, region: str, ceiling: float) -> pd.DataFrame:
-    r = table[region]
-    return table.assign(
-        **{
-            f"{region}_ceiling": ceiling,
-            f"{region}_ceiled_2020": (r / ceiling) ** 2,
-            f"{region}_ceiled_2026": r**2 / ceiling,
-        }
-    )
+    r, table = table[region], table.copy()
+    table[f"{region}_ceiling"] = ceiling
+    table[f"{region}_ceiled_2020"] = (r / ceiling) ** 2
+    table[f"{region}_ceiled_2026"] = r**2 / ceiling
+    return table

@@ -1,13 +1,14 @@
 """Memorability: how well the outputs of a layer predict a behavioural score of held-out images."""
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from layerwise.activations.store import ActivationStore
-from layerwise.interfaces import LayerSpec, Progress, Ratings, no_progress
+from layerwise.activations.store import ActivationStore, Stored
+from layerwise.interfaces import DegenerateWarning, LayerSpec, Progress, Ratings, no_progress
 from layerwise.regression import predict_gram, predict_neuroids
 from layerwise.statistics.correlation import spearman
 
@@ -57,7 +58,7 @@ class BehaviouralAccuracy:
             images).
         """
         store.check_stimuli(self.ratings.stimuli)
-        scored = ((layer, self._score_layer(store, layer)) for layer in layers)
+        scored = ((layer, self._score_layer(store.read(layer.name))) for layer in layers)
         tables = [
             pd.DataFrame(
                 {
@@ -72,12 +73,14 @@ class BehaviouralAccuracy:
         ]
         return pd.concat(tables, ignore_index=True)
 
-    def _score_layer(self, store: ActivationStore, layer: LayerSpec) -> list[float]:
-        stored = store.read(layer.name)
+    def _score_layer(self, stored: Stored) -> list[float]:
+        if stored.nonfinite:
+            warnings.warn("layers whose activations are not finite have no score", DegenerateWarning, stacklevel=2)
+            return [float("nan")] * len(self.ratings.splits)
         predict = predict_gram if stored.kind == "gram" else predict_neuroids
         targets = self.ratings.scores[:, :, None]
         predictions = predict(
-            stored.array, targets, self.ratings.splits, self.n_components, self.solver, device=self.device
+            stored.array, targets, self.ratings.splits, self.n_components, self.solver, self.device
         )
         return [
             _rank_correlation(predicted[:, 0], scores[split.test])

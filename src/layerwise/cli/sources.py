@@ -17,7 +17,7 @@ def rated_images(study: Study, name: str) -> tuple[Ratings, StimulusSet]:
     """Read one set of ratings of the study, and the images they belong to."""
     entry = study.rating(name)
     if entry.splits is not None:
-        return read_lamem(entry.splits, entry.images)
+        return read_lamem(entry.splits, entry.images, name=name)
     if entry.scores is None:
         raise ValueError(f"ratings {name!r} name neither scores nor splits")
     return read_ratings(
@@ -27,7 +27,9 @@ def rated_images(study: Study, name: str) -> tuple[Ratings, StimulusSet]:
         score_column=entry.score_column,
         n_folds=entry.folds,
         seed=entry.seed,
+        fold_column=entry.fold_column,
         unscored_images=entry.unscored_images,
+        name=name,
     )
 
 
@@ -35,5 +37,5 @@ def stimulus_set(study: Study, name: str) -> StimulusSet:
     """Find the images of a recording or of a set of ratings."""
     for entry in study.recordings:
         if entry.name == name:
-            return stimuli_of(entry.file, entry.images)
+            return stimuli_of(entry.file, entry.images, name=name)
     return rated_images(study, name)[1]

@@ -297,7 +297,9 @@ def summarise_models(
 def plot_figure2(
     layers: Annotated[Path, typer.Option("--layers", help="Table that gather-study made.")],
     correlations: Annotated[Path, typer.Option("--correlations", help="Table that correlate-layers made.")],
-    output: Annotated[list[Path], typer.Option("--output", help="File to write (.pdf, .svg or .png); repeat for more.")],
+    output: Annotated[
+        list[Path], typer.Option("--output", help="File to write (.pdf, .svg or .png); repeat for more.")
+    ],
     measure: Annotated[str, typer.Option("--measure", help="The measure on the x axis.")] = "memorability",
 ) -> None:
     """Draw brain similarity against the accuracy of predicting memorability."""

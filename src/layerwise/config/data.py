@@ -66,6 +66,8 @@ class RatingEntry(Section):
     """Column of the file names, where the usual names do not tell."""
     score_column: str | None = None
     """Column of the scores, where the usual names do not tell."""
+    fold_column: str | None = None
+    """Column that names the fold in which an image is tested, instead of `folds` and `seed`."""
     folds: int = Field(5, ge=2)
     """Number of folds for a CSV; LaMem brings its own splits."""
     seed: int = Field(1, ge=0)

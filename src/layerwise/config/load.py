@@ -20,7 +20,9 @@ def load_study(path: str | Path) -> Study:
     """
     path = Path(path)
     if not path.is_file():
-        raise ValueError(f"no config file {path}: give one with --config, or run from the folder that holds config.yaml")
+        raise ValueError(
+            f"no config file {path}: give one with --config, or run from the folder that holds config.yaml"
+        )
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except yaml.YAMLError as error:

@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 from layerwise.config.base import Name, Section
 from layerwise.interfaces import ModelSpec, Preprocessing
 from layerwise.models import registry
+from layerwise.models.registry import Library
 
 
 class PreprocessingEntry(Section):
@@ -76,15 +77,25 @@ class ModelEntry(Section):
 
     def spec(self) -> ModelSpec:
         """Resolve the entry to all that is needed to build the network."""
+        library, constructor, weights = self._source()
         given = self.preprocessing
-        preprocessing = Preprocessing(**given.model_dump()) if given else None
-        common = {"seed": self.seed, "options": self.options, "preprocessing": preprocessing}
+        return ModelSpec(
+            name=self.name,
+            library=library,
+            constructor=constructor,
+            weights=self.weights or weights,
+            seed=self.seed,
+            options=self.options,
+            preprocessing=Preprocessing(**given.model_dump()) if given else None,
+        )
+
+    def _source(self) -> tuple[Library, str, str]:
         if self.factory:
-            return ModelSpec(self.name, "factory", self.factory, self.weights or "built", **common)
+            return "factory", self.factory, "built"
         if self.timm:
-            return ModelSpec(self.name, "timm", self.timm, self.weights or "imagenet", **common)
+            return "timm", self.timm, "imagenet"
         row = registry.find(self.model or self.name)
-        return ModelSpec(self.name, row.library, row.constructor, self.weights or "imagenet", **common)
+        return row.library, row.constructor, "imagenet"
 
     def weights_file(self) -> Path | None:
         """The local file of weights that the entry names, if it names one."""

@@ -30,8 +30,7 @@ class RegressionSettings(Section):
     """Number of latent variables."""
     solver: Literal["exact", "scikit-learn"] = "exact"
     """`exact`: each component converged. `scikit-learn`: its iterations with their loose tolerance, as in published
-    Brain-Score values (median r differs by about 5e-4; much slower, and the raw activations of every layer must be
-    kept)."""
+    Brain-Score values (the median r differs by about 5e-4); much slower."""
     halves: int = Field(10, ge=2)
     """Number of random halvings of the repetitions for the ceilings."""
 

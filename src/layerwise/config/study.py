@@ -25,9 +25,9 @@ class Study(Section):
     """Name of the study, and of its folder of results."""
     models: list[Annotated[ModelEntry, BeforeValidator(_named)]] = Field(min_length=1)
     """The networks: names that layerwise knows, or entries of your own."""
-    recordings: list[RecordingEntry] = []
+    recordings: list[RecordingEntry] = Field(default_factory=list)
     """Files of neural responses."""
-    ratings: list[RatingEntry] = []
+    ratings: list[RatingEntry] = Field(default_factory=list)
     """Behavioural scores of images."""
     screen_degrees: float = Field(8, gt=0)
     """Visual angle that a network's input is taken to cover: stimuli of 4 degrees are placed on a grey canvas twice

@@ -8,6 +8,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from layerwise.figures.style import set_style
 
@@ -31,8 +32,8 @@ def plot_figure2(layers: pd.DataFrame, correlations: pd.DataFrame, measure: str 
     regions = list(chosen["region"])
     figure, axes = _panels(len(regions))
     palette = _palette(list(layers["model"].unique()))
-    for axis, row in zip(axes, chosen.itertuples(), strict=True):
-        _draw_panel(axis, layers, str(row.region), measure, float(row.rho), palette)
+    for axis, region, rho in zip(axes, regions, chosen["rho"].to_numpy(float), strict=True):
+        _draw_panel(axis, layers, region, measure, rho, palette)
     figure.supxlabel(f"{measure.replace('_', ' ').capitalize()} prediction accuracy (Spearman's ρ)", fontsize="medium")
     figure.supylabel("Brain similarity (Pearson's r)", fontsize="medium")
     if palette is not None:
@@ -81,7 +82,7 @@ def _draw_panel(
     )
     _draw_regression(axis, points[measure].to_numpy(float), points[region].to_numpy(float))
     axis.set(title=region.replace("_", " "), xlabel="", ylabel="")
-    axis.text(0.04, 0.96, f"ρ = {rho:.2f}", transform=axis.transAxes, va="top", ha="left")
+    axis.text(0.04, 0.96, f"ρ = {rho:.2f}".replace("-", "−"), transform=axis.transAxes, va="top", ha="left")
     axis.margins(0.06, 0.14)
     sns.despine(ax=axis)
 
@@ -96,7 +97,7 @@ def _draw_regression(axis: Axes, x: np.ndarray, y: np.ndarray) -> None:
 
 def _legend(figure: Figure, palette: dict[str, tuple[float, float, float]]) -> None:
     handles = [
-        plt.Line2D([], [], marker="o", linestyle="", markersize=4, color=colour, label=model)
+        Line2D([], [], marker="o", linestyle="", markersize=4, color=colour, label=model)
         for model, colour in palette.items()
     ]
     figure.legend(handles=handles, loc="outside upper center", ncols=min(len(handles), 4), frameon=False)

@@ -20,6 +20,8 @@ def set_style() -> None:
 def save_figure(figure: Figure, paths: Sequence[Path]) -> None:
     """Save a figure under each path, in the format of its ending, whole or not at all."""
     for path in paths:
-        metadata = {"CreationDate": None} if path.suffix == ".pdf" else {"Date": None} if path.suffix == ".svg" else None
+        metadata = (
+            {"CreationDate": None} if path.suffix == ".pdf" else {"Date": None} if path.suffix == ".svg" else None
+        )
         with atomic_path(path) as temporary:
             figure.savefig(temporary, bbox_inches="tight", metadata=metadata)

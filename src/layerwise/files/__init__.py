@@ -1,6 +1,6 @@
 """How anything gets to disk whole, and how it is recognised again.
 
-Tables (``layerwise.files.tables``) are imported on their own: they bring pandas, which planning a workflow does not need.
+Tables (``layerwise.files.tables``) are imported on their own: they bring pandas, which planning does not need.
 """
 
 from layerwise.files.atomic import atomic_path

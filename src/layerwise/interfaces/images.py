@@ -78,8 +78,10 @@ class Geometry:
         """
         match = re.fullmatch(_KEY, key)
         if match is None:
-            raise ValueError(f"no geometry {key!r}: it looks like square224-bilinear, square224-bilinear-canvas2 or "
-                             "crop256to224-bicubic")
+            raise ValueError(
+                f"no geometry {key!r}: it looks like square224-bilinear, square224-bilinear-canvas2 or "
+                "crop256to224-bicubic"
+            )
         side, resize = int(match["size"]), match["resize"]
         return cls(
             kind="crop" if resize else "square",

@@ -1,14 +1,16 @@
 """The layers of a study's networks, as far as they are known before any network is built."""
 
-import json
-from dataclasses import asdict
 from pathlib import Path
+
+from pydantic import TypeAdapter
 
 from layerwise.config.models import ModelEntry
 from layerwise.files import atomic_path
 from layerwise.interfaces import LayerSpec, Preprocessing
 from layerwise.layers.manifest import read_manifest, shipped_manifest
 from layerwise.models import registry
+
+_ADAPTER = TypeAdapter(Preprocessing)
 
 
 def layers_of(entry: ModelEntry) -> list[LayerSpec] | None:
@@ -28,10 +30,9 @@ def preprocessing_of(entry: ModelEntry) -> Preprocessing | None:
 def write_preprocessing(preprocessing: Preprocessing, path: Path) -> None:
     """Write what an own network expects, for planning the jobs after it."""
     with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(asdict(preprocessing), indent=1) + "\n", encoding="utf-8")
+        temporary.write_bytes(_ADAPTER.dump_json(preprocessing, indent=1))
 
 
 def read_preprocessing(path: Path) -> Preprocessing:
     """Read it back."""
-    content = json.loads(path.read_text(encoding="utf-8"))
-    return Preprocessing(**{key: tuple(value) if isinstance(value, list) else value for key, value in content.items()})
+    return _ADAPTER.validate_json(path.read_bytes())

@@ -1,6 +1,7 @@
 """Which images a recording or a set of ratings brings, and how a network wants to see them."""
 
 from pathlib import Path
+from typing import Any, Literal
 
 from layerwise.config import Study
 from layerwise.data.recordings import read_attributes
@@ -33,7 +34,7 @@ def geometry_of(study: Study, stimuli: str, preprocessing: Preprocessing) -> Geo
     return Geometry(kind, preprocessing.size, resize, preprocessing.interpolation, canvas)
 
 
-def _kind_and_canvas(study: Study, stimuli: str) -> tuple[str, float]:
+def _kind_and_canvas(study: Study, stimuli: str) -> tuple[Literal["square", "crop"], float]:
     for recording in study.recordings:
         if recording.name == stimuli:
             degrees = recording.visual_degrees or _attribute(recording.file, "visual_degrees")
@@ -46,5 +47,5 @@ def _own_folder(file: Path) -> Path | None:
     return file.parent / str(folder) if folder else None
 
 
-def _attribute(file: Path, name: str) -> object:
+def _attribute(file: Path, name: str) -> Any:
     return read_attributes(file).get(name) if file.is_file() else None

@@ -75,6 +75,7 @@ def score_gram(
     responses: Array,
     splits: Sequence[Split],
     n_components: int = 25,
+    solver: str = "exact",
     device: str | torch.device = "cpu",
 ) -> NDArray[np.float64]:
     """Do as `score_neuroids`, from the Gram matrix of the centred activations.
@@ -83,7 +84,7 @@ def score_gram(
     ----------
     gram : array [stimulus, stimulus]
         Products of the centred activations of each two stimuli; any layer, however large, has one.
-    responses, splits, n_components, device
+    responses, splits, n_components, solver, device
         As in `score_neuroids`.
 
     Returns
@@ -97,7 +98,7 @@ def score_gram(
         As in `score_neuroids`; also if the matrix is not square.
     """
     values = to_numpy(responses)
-    return _score(_predict_gram(gram, values, splits, n_components, device), values, splits)
+    return _score(_predict_gram(gram, values, splits, n_components, solver, device), values, splits)
 
 
 def predict_neuroids(
@@ -127,6 +128,7 @@ def predict_gram(
     responses: Array,
     splits: Sequence[Split],
     n_components: int = 25,
+    solver: str = "exact",
     device: str | torch.device = "cpu",
 ) -> list[NDArray[np.float64]]:
     """Predict the responses to each split's test stimuli; see `score_gram` and `predict_neuroids`.
@@ -136,7 +138,7 @@ def predict_gram(
     list of float64 array [test stimulus, neuroid]
         One a split.
     """
-    outcome = _predict_gram(gram, to_numpy(responses), splits, n_components, device)
+    outcome = _predict_gram(gram, to_numpy(responses), splits, n_components, solver, device)
     _warn_missing(outcome)
     _warn_unfitted(outcome)
     return outcome.predictions
@@ -221,8 +223,10 @@ def _predict_gram(
     responses: NDArray[np.float64],
     splits: Sequence[Split],
     n_components: int,
+    solver: str,
     device: str | torch.device,
 ) -> _Outcome:
+    check_solver(solver)
     place, matrix = find_device(device), as_matrix(gram, "the Gram matrix")
     if matrix.shape[0] != matrix.shape[1]:
         raise ValueError(f"the Gram matrix has shape {tuple(matrix.shape)}: it needs one row and column a stimulus")
@@ -231,9 +235,17 @@ def _predict_gram(
     check_sizes(n_components, min(len(split.train) for split in splits))
     if not bool(matrix.isfinite().all()):
         raise ValueError("the Gram matrix has NaN or infinite values: check the activations that it was made from")
-    rounding = 100 * torch.finfo(matrix.dtype).eps if matrix.is_floating_point() else ROUNDING
     prepared = _prepare(responses, splits, place)
+    if solver == "scikit-learn":
+        return _predict_nipals(_factor(matrix.to(place, torch.float64)), prepared, splits, n_components)
+    rounding = 100 * torch.finfo(matrix.dtype).eps if matrix.is_floating_point() else ROUNDING
     return _predict_dual(matrix.to(place, torch.float64), prepared, splits, n_components, rounding)
+
+
+def _factor(gram: Tensor) -> Tensor:
+    """Give F with F F' = gram: the activations, rotated, which the iterations of PLS cannot tell from them."""
+    values, vectors = torch.linalg.eigh(gram)
+    return vectors * values.clamp(min=0).sqrt()
 
 
 def _prepare(responses: NDArray[np.float64], splits: Sequence[Split], device: torch.device) -> _Prepared:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 
 
@@ -25,7 +26,7 @@ def summarise_models(layers: pd.DataFrame, columns: Sequence[str]) -> pd.DataFra
     for model, group in layers.groupby("model", sort=False):
         for column in columns:
             if group[column].notna().any():
-                best = group.loc[group[column].idxmax()]
+                best = group.iloc[int(np.nanargmax(group[column].to_numpy(float)))]
                 relative = best["depth"] / group["depth"].max()
                 rows.append((model, column, best["layer"], relative, best[column]))
     return pd.DataFrame(rows, columns=["model", "target", "best_layer", "relative_depth", "value"])

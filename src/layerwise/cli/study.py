@@ -1,0 +1,87 @@
+"""Commands around a study: simulating one, and holding its results against what was planted."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from layerwise.cli.options import Config, limit_threads
+
+TEACHER = "tf_efficientnet_lite0"
+PLANTED = {
+    "V1": "bn1.act",
+    "V2": "blocks.2.0.bn1.act",
+    "V4": "blocks.3.2.bn2.act",
+    "IT": "blocks.5.3.bn2.act",
+}
+SCORED = "blocks.6.0.bn2.act"
+CONFIG = """\
+# A study with planted truth, made by `layerwise simulate`: V1, V2, V4 and IT read early to late layers of a trained
+# EfficientNet-Lite0, and memorability reads a late one. truth.json holds which.
+study: demo
+models:
+  - {teacher}
+  - {{name: {teacher}-untrained, model: {teacher}, weights: random, seed: 1}}
+  - {{name: resnet18-untrained, model: resnet18, weights: random, seed: 1}}
+recordings:
+  - {{name: recorded, file: {folder}/recordings.nc, splits: {{by: object_name}}}}
+ratings:
+  - {{name: rated, images: {folder}/rated, scores: {folder}/scores.csv}}
+compute: {{layers_per_job: 1000, batch_size: 8, threads: {threads}}}
+"""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the application."""
+    for command in (simulate, show_recovery):
+        app.command(name=command.__name__.replace("_", "-"), rich_help_panel="Simulated studies")(command)
+
+
+def simulate(
+    output: Annotated[Path, typer.Option("--output", help="Folder to write the study to.")],
+    recorded: Annotated[int, typer.Option("--recorded", help="Images shown to the simulated neuroids.")] = 120,
+    rated: Annotated[int, typer.Option("--rated", help="Images with simulated scores.")] = 150,
+    seed: Annotated[int, typer.Option("--seed", help="Decides everything.")] = 1,
+    threads: Annotated[int, typer.Option("--threads", help="Threads of each job of the study.")] = 1,
+) -> None:
+    """Make a study with planted truth: images, recordings and scores in the formats of real data, and a config."""
+    from layerwise.analyses.simulation import Teacher
+    from layerwise.config.models import ModelEntry
+    from layerwise.data.simulate import simulate_study
+    from layerwise.files import atomic_path
+    from layerwise.models import build, resolve_preprocessing
+
+    limit_threads(threads)
+    spec = ModelEntry(name=TEACHER).spec()
+    teacher = Teacher(build(spec), resolve_preprocessing(spec), {"recorded": "square", "rated": "crop"})
+    simulate_study(output, teacher, PLANTED, SCORED, n_recorded=recorded, n_rated=rated, seed=seed)
+    # The config comes last: a study with a config is whole.
+    with atomic_path(output / "config.yaml") as temporary:
+        temporary.write_text(CONFIG.format(teacher=TEACHER, folder=output, threads=threads), encoding="utf-8")
+    typer.echo(f"run it with: snakemake --profile profiles/local --configfile {output}/config.yaml")
+
+
+def show_recovery(
+    config: Config, truth: Annotated[Path, typer.Option("--truth", help="The truth.json of a simulated study.")]
+) -> None:
+    """Print what a simulated study recovered beside what was planted, and where its results lie."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from layerwise.analyses.recovery import compare
+    from layerwise.config import load_study
+    from layerwise.data.simulate import read_truth
+    from layerwise.files.tables import read_table
+
+    study = load_study(config)
+    folder = study.storage.results / study.study
+    rows = compare(read_table(folder / "layers.parquet"), read_truth(truth), TEACHER)
+    table = Table(title="Planted in the trained network, and recovered by the pipeline")
+    for name in rows.columns:
+        table.add_column(name.replace("_", " "), no_wrap="layer" in name)
+    for row in rows.itertuples(index=False):
+        table.add_row(*(f"{value:.2f}" if isinstance(value, float) else str(value) for value in row))
+    console = Console(width=140)
+    console.print(table)
+    console.print(read_table(folder / "tables" / "correlations.parquet").round(3).to_string(index=False))
+    console.print(f"\nfigure 2: {folder}/figures/figure2.pdf (.svg, .png)\ntables:   {folder}/tables/*.csv")
