@@ -77,10 +77,10 @@ def test_registry_then_timm_then_the_last_layer_that_runs():
     assert find_classifier(own, spec_of("densenet121"), 8) == "classifier"
     timm = ModelSpec("net", "timm", "mobilenetv3_small_050", weights="random")
     assert find_classifier(build(timm), timm, 224) == "classifier"
-    own.pretrained_cfg = {"classifier": ("head", "head_dist")}
-    assert find_classifier(own, spec, 8) == "4"
     with pytest.raises(ValueError, match="no linear layer or 1x1 convolution runs"):
         find_classifier(nn.Sequential(nn.Conv2d(3, 4, 3)), spec, 8)
+    with pytest.raises(ValueError, match="'1' runs last, but does not give as many values"):
+        find_classifier(nn.Sequential(nn.Flatten(), nn.Linear(192, 7), nn.Unflatten(1, (7, 1)), nn.Flatten(0)), spec, 8)
 
 
 def test_what_is_no_classifier():

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from difflib import get_close_matches
 from types import TracebackType
 from typing import Any, Self, cast
@@ -62,8 +61,8 @@ class PenultimateTap:
 def find_classifier(network: nn.Module, spec: ModelSpec, input_size: int) -> str:
     """Give the name of the module that turns the penultimate representation into classes.
 
-    In this order: what the registry knows; what timm says of its network; the linear layer or 1x1 convolution
-    that runs last.
+    The registry knows it, timm states it; of a factory's network it is the linear layer or 1x1 convolution that
+    runs last, if it gives as many values as the network does.
 
     Parameters
     ----------
@@ -77,14 +76,13 @@ def find_classifier(network: nn.Module, spec: ModelSpec, input_size: int) -> str
     Raises
     ------
     ValueError
-        No linear layer or 1x1 convolution runs in the network.
+        There is none, or there are several.
     """
     row = row_of(spec)
     if row is not None:
         return row.classifier
-    stated = getattr(network, "pretrained_cfg", {}).get("classifier")
-    if isinstance(stated, str) and _can_be_replaced(dict(network.named_modules()).get(stated)):
-        return stated
+    if spec.library == "timm":
+        return _stated(network, spec)
     return _last_to_run(network, input_size)
 
 
@@ -159,25 +157,35 @@ def _take_out_following_relu(parent: nn.Sequential, name: str) -> None:
         setattr(parent, after[0], nn.Identity())
 
 
-@dataclass
-class _Last:
-    name: str = ""
+def _stated(network: nn.Module, spec: ModelSpec) -> str:
+    stated = getattr(network, "pretrained_cfg", {}).get("classifier")
+    if isinstance(stated, list | tuple):
+        raise ValueError(
+            f"{spec.constructor!r} averages {len(stated)} classifiers ({', '.join(stated)}), so it has no single "
+            "penultimate representation"
+        )
+    if not isinstance(stated, str) or not _can_be_replaced(dict(network.named_modules()).get(stated)):
+        raise ValueError(f"{spec.constructor!r} has no classifier that is a linear layer or a 1x1 convolution")
+    return stated
 
 
 def _last_to_run(network: nn.Module, input_size: int) -> str:
-    last = _Last()
+    ran: list[tuple[str, torch.Tensor]] = []
     parameter = next(network.parameters(), torch.empty(0))
-    with _noting(network, last), torch.inference_mode():
-        network(torch.zeros(2, 3, input_size, input_size, device=parameter.device))
-    if not last.name:
-        raise ValueError("no linear layer or 1x1 convolution runs in the network: name its classifier")
-    return last.name
+    with _noting(network, ran), torch.inference_mode():
+        scores = network(torch.zeros(2, 3, input_size, input_size, device=parameter.device))
+    if not ran:
+        raise ValueError("no linear layer or 1x1 convolution runs in the network: it has no classifier")
+    name, output = ran[-1]
+    if not isinstance(scores, torch.Tensor) or scores.shape[:2] != output.shape[:2]:
+        raise ValueError(f"{name!r} runs last, but does not give as many values as the network: it is no classifier")
+    return name
 
 
 @contextmanager
-def _noting(network: nn.Module, last: _Last) -> Iterator[None]:
+def _noting(network: nn.Module, ran: list[tuple[str, torch.Tensor]]) -> Iterator[None]:
     def hook(name: str) -> Any:
-        return lambda *_: setattr(last, "name", name)
+        return lambda module, inputs, output: ran.append((name, output))
 
     handles = [
         module.register_forward_hook(hook(name)) for name, module in network.named_modules() if _can_be_replaced(module)
