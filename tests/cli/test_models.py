@@ -1,7 +1,7 @@
 import json
+import resource
 import subprocess
 import sys
-import time
 from dataclasses import replace
 
 import pytest
@@ -169,11 +169,12 @@ def test_layers_answers_at_once_and_without_torch():
     code += "sys.exit('torch' in sys.modules)"
     took = []
     for _ in range(3):
-        start = time.perf_counter()
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-        took.append(time.perf_counter() - start)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        took.append(after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime)
         assert done.returncode == 0 and len(done.stdout.splitlines()) == 1110
-    assert min(took) < 0.5
+    assert min(took) < 0.5  # of a core's time: other work on the machine does not count
 
 
 def test_mirrors_are_proven_by_the_check():

@@ -47,6 +47,13 @@ def test_code_in_a_file_is_not_run(tmp_path, monkeypatch):
     assert not (tmp_path / "ran").exists()
 
 
+@pytest.mark.parametrize("page", ["<!DOCTYPE html><html>", "\n  <HTML>"])
+def test_web_page_in_place_of_a_file(tmp_path, page):
+    (tmp_path / "a.pth").write_text(page)
+    with pytest.raises(ValueError, match="is a web page, not a file of weights"):
+        read_state(tmp_path / "a.pth")
+
+
 @pytest.mark.parametrize("ending", [".pth", ".safetensors"])
 @pytest.mark.parametrize("keep", [0, 1, 0.5, 0.99])
 def test_truncated_file(tmp_path, ending, keep):

@@ -130,10 +130,11 @@ def test_mirror_with_the_very_same_file(published, server, tmp_path):
     assert fetch_weights(SPEC, tmp_path).name == "net.pth"
 
 
-def test_mirror_without_published_hash_keeps_that_of_its_host(published, tmp_path):
+def test_mirror_without_published_hash_keeps_that_of_its_host(published, tmp_path, caplog):
     published(mirror=registry.Mirror("resnet18", "copy.safetensors", "", ""))
     (tmp_path / "copy.safetensors").write_bytes(CONTENT)
     assert find_weights(SPEC, tmp_path) == tmp_path / "copy.safetensors"  # brought by hand
+    assert "no checksum is known" in caplog.text
     (tmp_path / "copy.safetensors.sha256").write_text("0" * 64)
     with pytest.raises(ValueError, match="is not the published file of weights"):
         find_weights(SPEC, tmp_path)
@@ -165,6 +166,12 @@ def test_hash_follows_content_and_recipe(tmp_path):
         ]
     }
     assert len(drawn) == 3  # the name in the study does not change the weights
+
+
+def test_random_weights_of_every_network_have_a_hash_of_their_own():
+    rows = [registry.find(name) for name in registry.names()]
+    specs = [ModelSpec(row.name, row.library, row.constructor, weights="random") for row in rows]
+    assert len({hash_weights(spec) for spec in specs}) == len(rows)
 
 
 def test_hash_of_weights_that_are_not_here(tmp_path, published):

@@ -1,5 +1,6 @@
 """Where trained weights are found, and how they are recognised again. Without torch."""
 
+import logging
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -9,6 +10,8 @@ from layerwise.interfaces import ModelSpec
 from layerwise.models.downloads import Address, download, kept_hash
 from layerwise.models.pages import refuse_page
 from layerwise.models.registry import RegistryRow, row_of
+
+log = logging.getLogger(__name__)
 
 UNTRAINED = ("random", "built")  # "built": a factory keeps what it was built with
 SUFFIXES = (".safetensors", ".pth", ".pt")
@@ -48,6 +51,8 @@ def find_weights(spec: ModelSpec, folder: str | Path | None = None) -> Path | No
         return _first([Path(folder) / f"{spec.constructor}{end}" for end in SUFFIXES] if folder else [])
     for path, sha256 in _places(row, Path(folder) if folder else None):
         if path.is_file():
+            if not sha256:
+                log.warning("no checksum is known of %s: it is used as it is", path)
             check_hash(path, sha256)
             return path
     return None
