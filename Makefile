@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
 
-.PHONY: demo test lint format lock clean
+.PHONY: demo test test-models lint format lock clean
 
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit(f"layerwise needs Python 3.11 or newer, this is {sys.version.split()[0]}: make PYTHON=python3.12 ..." if sys.version_info < (3, 11) else 0)'
@@ -35,6 +35,10 @@ lint: .venv/installed-dev
 
 test: lint  ## everything that CI checks
 	$(BIN)/pytest
+
+WEIGHTS ?= weights
+test-models: .venv/installed  ## all 64 networks, fact by fact (half an hour at most; WEIGHTS=folder of weights)
+	$(BIN)/layerwise models check --all --weights $(WEIGHTS)
 
 format: .venv/installed-dev
 	$(BIN)/ruff check --fix .
