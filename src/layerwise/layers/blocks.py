@@ -28,9 +28,8 @@ def blocks(n_layers: int, layers_per_job: int) -> list[str]:
     """
     if n_layers < 1 or layers_per_job < 1:
         raise ValueError(f"cannot cut {n_layers} layers into blocks of {layers_per_job}: both must be 1 or more")
-    width = max(3, len(str(n_layers)))
     starts = range(1, n_layers + 1, layers_per_job)
-    return [_name(start, min(start + layers_per_job - 1, n_layers), width) for start in starts]
+    return [name_block(start, min(start + layers_per_job - 1, n_layers), n_layers) for start in starts]
 
 
 def in_block(layers: Sequence[LayerSpec], block: str) -> list[LayerSpec]:
@@ -57,5 +56,7 @@ def in_block(layers: Sequence[LayerSpec], block: str) -> list[LayerSpec]:
     return sorted(layers, key=lambda layer: layer.depth)[first - 1 : last]
 
 
-def _name(first: int, last: int, width: int) -> str:
+def name_block(first: int, last: int, n_layers: int) -> str:
+    """Name the block from one rank to another, both from 1 and both in it, of a network with `n_layers` layers."""
+    width = max(3, len(str(n_layers)))
     return f"{first:0{width}d}" if first == last else f"{first:0{width}d}-{last:0{width}d}"

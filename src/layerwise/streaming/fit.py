@@ -1,0 +1,297 @@
+"""PLS with one target on many layers at once, streamed: a forward pass for each component, and nothing on disk."""
+
+import logging
+import time
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from layerwise.activations.precision import exact_products
+from layerwise.files import hash_arrays, hash_object
+from layerwise.interfaces import DegenerateWarning, LayerSpec, Preprocessing, Progress, Split, no_progress
+from layerwise.streaming.passes import Passes
+from layerwise.streaming.planner import Demand, explain
+from layerwise.streaming.problem import Problem
+from layerwise.streaming.products import choose_products
+from layerwise.streaming.source import Batches, Pixels
+from layerwise.streaming.state import load_state, save_state
+from layerwise.streaming.vectors import LayerVectors
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Streamed:
+    """How a streamed fit is run; the result does not depend on it beyond rounding.
+
+    Parameters
+    ----------
+    n_components : int
+        Latent variables.
+    batch_size : int
+        Images in a forward pass; halved, with a log message, if the device runs out of memory.
+    device : str
+        "cpu" or "cuda".
+    memory : int
+        Bytes of the device: pixels stay on a GPU if they fit beside all else.
+    tf32 : bool
+        Let a GPU's convolutions round their inputs to ten bits of mantissa. The regression's own products always
+        keep float32.
+    dtype : torch.dtype
+        Of network and vectors.
+    state : Path or None
+        File that holds the state from time to time; a fit that was interrupted goes on from it. Removed at the end.
+    save_every : float
+        Seconds between two saves.
+    """
+
+    n_components: int = 25
+    batch_size: int = 32
+    device: str = "cpu"
+    memory: int = 4 * 10**9
+    tf32: bool = True
+    dtype: torch.dtype = torch.float32
+    state: Path | None = None
+    save_every: float = 600
+
+
+def stream_pls(
+    network: nn.Module,
+    all_layers: Sequence[LayerSpec],
+    group: Sequence[LayerSpec],
+    pixels: Pixels,
+    preprocessing: Preprocessing,
+    scores: NDArray[np.float64],
+    splits: Sequence[Split],
+    how: Streamed,
+    attributes: Mapping[str, str],
+    progress: Progress = no_progress,
+) -> NDArray[np.float64]:
+    """Predict one target from each of many layers, by PLS from all of their units, for all splits at once.
+
+    Parameters
+    ----------
+    network : nn.Module
+        Moved to the device, and set to eval mode.
+    all_layers : sequence of LayerSpec
+        Of the network, for the estimate of memory.
+    group : sequence of LayerSpec
+        Layers to fit in the same passes.
+    pixels : Pixels
+        Decoded images.
+    preprocessing : Preprocessing
+        What the network expects.
+    scores : float64 array [split, image]
+        The target; NaN where an image is not used by a split.
+    splits : sequence of Split
+        Training and test images.
+    how : Streamed
+        Settings.
+    attributes : mapping of str to str
+        "model", and the hashes "weights" and "code": a state of others is not continued.
+    progress : Progress
+        Shows how far it has come, image by image.
+
+    Returns
+    -------
+    float64 array [layer, image, split]
+        Predictions for all images, training images too. NaN for layers with values that are not finite; a split's
+        training mean where a layer is constant.
+
+    Raises
+    ------
+    ValueError
+        Sizes do not fit, training images have no score, or the layers are not those of the network.
+
+    Warns
+    -----
+    DegenerateWarning
+        Layers gave NaN or infinite values.
+
+    References
+    ----------
+    Phatak & de Hoog 2002, doi:10.1002/cem.728: PLS with one target is the method of conjugate gradients.
+    """
+    scores = np.asarray(scores, dtype=np.float64)
+    _check(group, pixels, scores, splits, how)
+    batch_size = min(how.batch_size, len(pixels))
+    network.to(how.device, how.dtype).eval()
+    while True:
+        demand = Demand(len(pixels), len(splits), how.n_components, preprocessing.size, batch_size)
+        try:
+            with torch.inference_mode(), exact_products(how.tf32):
+                fit = _Fit(network, all_layers, group, pixels, preprocessing, scores, splits, how, demand, attributes)
+                return fit.run(progress)
+        except torch.OutOfMemoryError:
+            if batch_size == 1:
+                raise
+        # Outside the except clause: there the traceback still holds the tensors of the fit. All passes need the same
+        # batches, so that it starts again.
+        torch.cuda.empty_cache()
+        batch_size //= 2
+        log.warning("the device is out of memory: starting again with %d images a batch", batch_size)
+
+
+def _check(
+    group: Sequence[LayerSpec],
+    pixels: Pixels,
+    scores: NDArray[np.float64],
+    splits: Sequence[Split],
+    how: Streamed,
+) -> None:
+    if not group or how.batch_size < 1 or how.n_components < 1:
+        raise ValueError(
+            f"{len(group)} layers, batches of {how.batch_size} images and {how.n_components} components were asked "
+            "for: all must be 1 or more"
+        )
+    if scores.shape != (len(splits), len(pixels)):
+        raise ValueError(
+            f"the scores have shape {scores.shape}: give one row for each of {len(splits)} splits and one column for "
+            f"each of {len(pixels)} images"
+        )
+    least = min(len(split.train) for split in splits)
+    if least < how.n_components:
+        raise ValueError(f"{least} training images are too few for {how.n_components} components")
+
+
+class _Fit:
+    """One attempt, with one size of batches."""
+
+    def __init__(
+        self,
+        network: nn.Module,
+        all_layers: Sequence[LayerSpec],
+        group: Sequence[LayerSpec],
+        pixels: Pixels,
+        preprocessing: Preprocessing,
+        scores: NDArray[np.float64],
+        splits: Sequence[Split],
+        how: Streamed,
+        demand: Demand,
+        attributes: Mapping[str, str],
+    ) -> None:
+        device, n_splits = torch.device(how.device), len(splits)
+        resident = device.type == "cuda" and _fits(all_layers, group, demand, how.memory)
+        log.info("%s: %s", attributes["model"], explain(all_layers, group, demand, resident))
+        self.how, self.layers, self.model = how, group, attributes["model"]
+        batches = Batches(pixels, demand.batch_size, device, resident)
+        self.passes = Passes(network, group, batches, preprocessing, how.dtype)
+        self.problem = Problem.of(scores, splits, batches.n_padded, device)
+        self.products = choose_products(device, how.dtype, n_splits)
+        self.vectors = [
+            LayerVectors.empty(layer.units, n_splits, how.n_components, how.dtype, device) for layer in group
+        ]
+        shape = (len(group), batches.n_padded, n_splits)
+        self.predictions = torch.zeros(shape, dtype=torch.float64, device=device)
+        self.scores = torch.zeros(shape, dtype=how.dtype, device=device)
+        # Of the batch at hand; at fixed addresses, as CUDA graphs want them.
+        self.batch_scores = torch.zeros(len(group), demand.batch_size, n_splits, dtype=how.dtype, device=device)
+        self.training_scores = torch.zeros(demand.batch_size, n_splits, dtype=how.dtype, device=device)
+        self.weights = torch.zeros(demand.batch_size, 2 * n_splits, dtype=how.dtype, device=device)
+        self.mask = torch.zeros(demand.batch_size, n_splits, dtype=how.dtype, device=device)
+        self.offsets = torch.zeros(len(group), n_splits, dtype=how.dtype, device=device)
+        self.broken: list[int] = []
+        self.fingerprint = hash_object(
+            [
+                dict(attributes),
+                [asdict(layer) for layer in group],
+                pixels.content_hash,
+                asdict(preprocessing),
+                hash_arrays(scores, *(part for split in splits for part in split)),
+                [how.n_components, demand.batch_size, device.type, how.tf32, str(how.dtype)],
+            ]
+        )
+
+    def run(self, progress: Progress) -> NDArray[np.float64]:
+        """Fit all components, or those that are left."""
+        self.passes.survey(self._find_shift)
+        state = self.how.state
+        done, self.broken = load_state(state, self.fingerprint, self.vectors, self.predictions) if state else (0, [])
+        n_images = len(self.passes.batches.pixels)
+        n_passes = self.how.n_components - done + (done == 0)
+        steps = self._components(done)
+        for _ in progress(steps, f"fitting {len(self.layers)} layers of {self.model}", n_passes * n_images):
+            pass
+        if state:
+            state.unlink(missing_ok=True)
+        predictions = (self.predictions[:, :n_images] + self.problem.means).cpu().numpy()
+        predictions[self.broken] = np.nan
+        self._warn_broken()
+        return predictions
+
+    def _components(self, done: int) -> Iterator[int]:
+        if not done:
+            yield from self._sum_up()
+        saved = time.monotonic()
+        self.passes.warm_up(self._project)
+        for component in range(done, self.how.n_components):
+            if self.how.state and component > done and time.monotonic() - saved >= self.how.save_every:
+                save_state(self.how.state, self.fingerprint, component, self.vectors, self.predictions, self.broken)
+                saved = time.monotonic()
+            for offsets, layer in zip(self.offsets, self.vectors, strict=True):
+                offsets.copy_(layer.aim(component))
+            yield from self.passes.run(self._project, self._set_mask, self._keep_scores)
+            for layer, scores, predictions in zip(self.vectors, self.scores, self.predictions, strict=True):
+                layer.explain(component, scores, predictions, self.problem)
+
+    def _sum_up(self) -> Iterator[int]:
+        self.passes.warm_up(self._add)
+        for layer in self.vectors:
+            layer.sums.zero_()
+        yield from self.passes.run(self._add, self._set_weights, lambda _start: None)
+        self.broken = [index for index, layer in enumerate(self.vectors) if not layer.start(self.problem)]
+
+    # --- what a layer's output is used for ------------------------------------------------------------------------
+
+    def _find_shift(self, index: int, activations: Tensor) -> None:
+        # The mean of the first batch. The first image goes before the mean: the mean of equal numbers is not always
+        # that number in floating point, and a constant layer must come out as exactly constant.
+        self.vectors[index].shift.copy_(activations[0] + (activations - activations[0]).mean(0))
+
+    def _add(self, index: int, activations: Tensor) -> None:
+        layer = self.vectors[index]
+        self.products.accumulate(activations, layer.shift, self.weights, layer.sums)
+
+    def _project(self, index: int, activations: Tensor) -> None:
+        layer, scores = self.vectors[index], self.batch_scores[index]
+        self.products.project(
+            activations, layer.shift, layer.direction, self.offsets[index], self.mask, scores, self.training_scores
+        )
+        self.products.accumulate(activations, layer.shift, self.training_scores, layer.total)
+
+    # --- what changes from batch to batch -------------------------------------------------------------------------
+
+    def _rows(self, start: int) -> slice:
+        return slice(start, start + len(self.mask))
+
+    def _set_weights(self, start: int) -> None:
+        rows = self._rows(start)
+        self.weights.copy_(torch.cat([self.problem.mask[rows], self.problem.targets[rows]], dim=1))
+
+    def _set_mask(self, start: int) -> None:
+        self.mask.copy_(self.problem.mask[self._rows(start)])
+
+    def _keep_scores(self, start: int) -> None:
+        self.scores[:, self._rows(start)] = self.batch_scores
+
+    def _warn_broken(self) -> None:
+        if self.broken:
+            named = ", ".join(self.layers[index].name for index in self.broken[:5])
+            more = ", ..." if len(self.broken) > 5 else ""
+            warnings.warn(
+                f"{len(self.broken)} layers of {self.model} gave NaN or infinite values, so nothing can be predicted "
+                f"from them: {named}{more}",
+                DegenerateWarning,
+                stacklevel=4,
+            )
+
+
+def _fits(layers: Sequence[LayerSpec], group: Sequence[LayerSpec], demand: Demand, memory: int) -> bool:
+    """Tell whether the pixels fit on the device beside what the fit needs."""
+    return sum(map(demand.of_layer, group)) + demand.working(layers) + demand.pixels() <= memory

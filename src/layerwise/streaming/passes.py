@@ -1,0 +1,167 @@
+"""Forward passes over all images in which the output of every wanted layer is shown to a visitor."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from layerwise.interfaces import LayerSpec, Preprocessing
+from layerwise.models.inputs import normalise
+from layerwise.streaming.source import Batches
+
+Visitor = Callable[[int, Tensor], None]  # index of a layer, its output [image, unit]
+
+
+class _AllTaken(Exception):  # noqa: N818, it is no error
+    """Ends a forward pass whose remaining layers are not wanted."""
+
+
+class Passes:
+    """Runs a network over batches of images.
+
+    A visitor sees each wanted layer once a batch, with the output of the layer's last run in it, before a following
+    operation can overwrite it in place. The order of a layer's units is its own but the same in all passes, so that
+    outputs need no copy. On a GPU a pass is recorded as a CUDA graph and replayed.
+
+    Parameters
+    ----------
+    network : nn.Module
+        On the device of the batches, in eval mode.
+    layers : sequence of LayerSpec
+        Wanted layers.
+    batches : Batches
+        All images.
+    preprocessing : Preprocessing
+        What the network expects.
+    dtype : torch.dtype
+        Of the network's parameters.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        layers: Sequence[LayerSpec],
+        batches: Batches,
+        preprocessing: Preprocessing,
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        self.network, self.layers, self.batches = network, layers, batches
+        self._preprocessing, self._dtype = preprocessing, dtype
+        self._format = torch.channels_last if batches.device.type == "cuda" else torch.contiguous_format
+        if batches.device.type == "cuda":
+            network.to(memory_format=torch.channels_last)
+        self._inputs = self._prepare(batches.first())
+        self._runs = [0] * len(layers)  # of each layer in a forward pass
+        self._nhwc = [False] * len(layers)  # whether the units of each layer are in the order height, width, channel
+        self._recorded: tuple[Visitor, Callable[[], None]] | None = None
+
+    def survey(self, visit: Visitor) -> None:
+        """Run the first batch, and count the runs of each layer; the visitor sees all of them, the last one last.
+
+        Raises
+        ------
+        ValueError
+            A layer does not run, or gives other outputs than the manifest says.
+        """
+        sizes = [0] * len(self.layers)
+
+        def note(index: int, output: Any) -> None:
+            if not isinstance(output, Tensor) or output.ndim < 2:
+                raise ValueError(f"the layer {self.layers[index].name!r} gives no tensor [image, ...]")
+            self._runs[index] += 1
+            self._nhwc[index] = _is_nhwc(output)
+            sizes[index] = output[0].numel()
+            if sizes[index] == self.layers[index].units:
+                visit(index, self._rows(index, output))
+
+        with self._hooked(note):
+            self.network(self._inputs)
+        for layer, size in zip(self.layers, sizes, strict=True):
+            if size != layer.units:
+                gave = f"gave {size} values" if size else "did not run"
+                raise ValueError(
+                    f"the layer {layer.name!r} {gave} for an image, not {layer.units}: the manifest is of another "
+                    "network or another input size; list the layers again"
+                )
+
+    def run(self, visit: Visitor, before: Callable[[int], None], after: Callable[[int], None]) -> Iterator[int]:
+        """Run all batches, and yield the index of each image that is done.
+
+        Parameters
+        ----------
+        visit : Visitor
+            Called for each layer; on a GPU only while the graph is recorded, so it must always do the same.
+        before, after : callable
+            Called with the index of a batch's first image before and after its forward pass.
+        """
+        step = self._record(visit) if self.batches.device.type == "cuda" else lambda: self._forward(visit)
+        size, n_images = self.batches.batch_size, len(self.batches.pixels)
+        for number, pixels in enumerate(self.batches):
+            self._inputs.copy_(self._prepare(pixels))
+            before(number * size)
+            step()
+            after(number * size)
+            yield from range(number * size, min((number + 1) * size, n_images))
+
+    def warm_up(self, visit: Visitor) -> None:
+        """Run one batch, as CUDA graphs want it before they are recorded; what a visitor sums up is spoilt."""
+        if self.batches.device.type == "cuda":
+            aside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+            aside.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(aside):
+                self._forward(visit)
+            torch.cuda.current_stream().wait_stream(aside)
+
+    def _record(self, visit: Visitor) -> Callable[[], None]:
+        if self._recorded is None or self._recorded[0] != visit:
+            self._recorded = None  # gives its memory back before the next is recorded
+            graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(graph):
+                self._forward(visit)
+            self._recorded = visit, graph.replay
+        return self._recorded[1]
+
+    def _forward(self, visit: Visitor) -> None:
+        runs, left = [0] * len(self.layers), [sum(self._runs)]
+
+        def take(index: int, output: Tensor) -> None:
+            runs[index] += 1
+            left[0] -= 1
+            if runs[index] == self._runs[index]:
+                visit(index, self._rows(index, output))
+            if not left[0]:
+                raise _AllTaken
+
+        with self._hooked(take), suppress(_AllTaken):
+            self.network(self._inputs)
+
+    @contextmanager
+    def _hooked(self, take: Callable[[int, Any], None]) -> Iterator[None]:
+        modules = dict(self.network.named_modules())
+        unknown = [layer.name for layer in self.layers if layer.name not in modules]
+        if unknown:
+            raise ValueError(f"the network has no layer {unknown[0]!r}: the manifest is of another network")
+        handles = [
+            modules[layer.name].register_forward_hook(lambda _module, _inputs, output, index=index: take(index, output))
+            for index, layer in enumerate(self.layers)
+        ]
+        try:
+            yield
+        finally:
+            for handle in handles:
+                handle.remove()
+
+    def _rows(self, index: int, output: Tensor) -> Tensor:
+        if self._nhwc[index]:
+            output = output.contiguous(memory_format=torch.channels_last).permute(0, 2, 3, 1)
+        return output.contiguous().flatten(1)
+
+    def _prepare(self, pixels: Tensor) -> Tensor:
+        images = normalise(pixels.to(self.batches.device), self._preprocessing)
+        return images.to(self._dtype).contiguous(memory_format=self._format)
+
+
+def _is_nhwc(output: Tensor) -> bool:
+    return output.ndim == 4 and not output.is_contiguous() and output.is_contiguous(memory_format=torch.channels_last)

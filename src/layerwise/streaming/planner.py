@@ -1,0 +1,124 @@
+"""Which layers are fitted together, within a budget of memory. Without torch: the workflow plans with it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from layerwise.interfaces import LayerSpec
+from layerwise.layers.blocks import name_block
+
+VALUE = 4  # bytes of a float32
+NETWORK = 15 * 10**8  # weights, the CUDA context and the workspaces of convolutions
+OPEN_LAYERS = 6  # outputs as large as the largest that a network holds at once: a dense block keeps several
+
+
+@dataclass(frozen=True)
+class Demand:
+    """What a streamed fit needs memory for.
+
+    Parameters
+    ----------
+    n_images : int
+        Rated images.
+    n_splits : int
+        Splits, fitted at once.
+    n_components : int
+        Latent variables.
+    size : int
+        Side of the network's input, pixels.
+    batch_size : int
+        Images in a forward pass.
+    """
+
+    n_images: int
+    n_splits: int
+    n_components: int
+    size: int
+    batch_size: int
+
+    def of_layer(self, layer: LayerSpec) -> int:
+        """Give the bytes that one layer keeps from pass to pass."""
+        history = self.n_splits * (self.n_components - 1)
+        vectors = 1 + 4 * self.n_splits + history  # shift; mean, residual, direction, sum; earlier residuals
+        scores = 3 * self.n_splits * (self.n_images + self.batch_size)  # float32, and predictions in float64
+        return VALUE * (vectors * layer.units + scores)
+
+    def working(self, layers: Sequence[LayerSpec]) -> int:
+        """Give the bytes that a forward pass through a network needs beside what its layers keep."""
+        largest = max(layer.units for layer in layers)
+        images = 4 * 3 * self.size**2
+        return NETWORK + VALUE * (OPEN_LAYERS * self.batch_size * largest + self.batch_size * images)
+
+    def pixels(self) -> int:
+        """Give the bytes of all images as uint8."""
+        return 3 * self.size**2 * self.n_images
+
+
+def plan_groups(layers: Sequence[LayerSpec], demand: Demand, memory: int) -> list[str]:
+    """Divide the layers of a network, in order of depth, into as few groups as the memory allows.
+
+    Each group costs as many forward passes as there are components, and one more. Pixels lie on the device where
+    the group leaves room for them; they are streamed to it otherwise, so they do not make groups smaller.
+
+    Parameters
+    ----------
+    layers : sequence of LayerSpec
+        All layers of the network.
+    demand : Demand
+        What each needs.
+    memory : int
+        Bytes of the device.
+
+    Returns
+    -------
+    list of str
+        Names of blocks, as `layerwise.layers.blocks.in_block` reads them.
+
+    Raises
+    ------
+    ValueError
+        A layer does not fit alone; the message says what would do.
+    """
+    ordered = sorted(layers, key=lambda layer: layer.depth)
+    room = memory - demand.working(ordered)
+    hungriest = max(ordered, key=demand.of_layer)
+    if demand.of_layer(hungriest) > room:
+        least = demand.of_layer(hungriest) + demand.working(ordered)
+        raise ValueError(
+            f"{memory:,} bytes are too few to fit the layer {hungriest.name!r} ({hungriest.units:,} units) on "
+            f"{demand.n_images:,} images: at least {least:,} are needed; set compute.gpu_memory to "
+            f"{-(-least // 10**6)}MB or more if the device has it, or a smaller compute.batch_size"
+        )
+    starts, used = [1], 0
+    for rank, layer in enumerate(ordered, start=1):
+        needed = demand.of_layer(layer)
+        if used + needed > room:
+            starts.append(rank)
+            used = 0
+        used += needed
+    ends = [*(start - 1 for start in starts[1:]), len(ordered)]
+    return [name_block(start, end, len(ordered)) for start, end in zip(starts, ends, strict=True)]
+
+
+def explain(layers: Sequence[LayerSpec], group: Sequence[LayerSpec], demand: Demand, resident: bool) -> str:
+    """Say what a job will do: passes, bytes and why.
+
+    Parameters
+    ----------
+    layers : sequence of LayerSpec
+        All layers of the network.
+    group : sequence of LayerSpec
+        Those that are fitted together.
+    demand : Demand
+        What each needs.
+    resident : bool
+        Whether the pixels lie on the device.
+    """
+    kept = sum(demand.of_layer(layer) for layer in group)
+    whole = sum(demand.of_layer(layer) for layer in layers)
+    where = "on the device" if resident else "streamed to it"
+    return (
+        f"{len(group)} of {len(layers)} layers in {demand.n_components + 1} forward passes over "
+        f"{demand.n_images:,} images: {kept / 1e9:.2f} GB of {whole / 1e9:.2f} GB of all layers' vectors, "
+        f"{demand.working(layers) / 1e9:.2f} GB for the network at {demand.batch_size} images a batch, "
+        f"{demand.pixels() / 1e9:.2f} GB of pixels {where}"
+    )

@@ -1,0 +1,63 @@
+"""The targets of a streamed fit: the training images of each split, and what is to be predicted of them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from layerwise.interfaces import Split
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Targets of all splits, padded to whole batches with images that no split trains on.
+
+    Parameters
+    ----------
+    mask : float64 Tensor [image, split]
+        1 for training images.
+    targets : float64 Tensor [image, split]
+        Centred over the training images, zero for all others.
+    means : float64 Tensor [split]
+        What was subtracted.
+    """
+
+    mask: Tensor
+    targets: Tensor
+    means: Tensor
+
+    @classmethod
+    def of(cls, scores: NDArray[np.float64], splits: Sequence[Split], n_padded: int, device: torch.device) -> "Problem":
+        """Centre the scores [split, image] of each split's training images.
+
+        Raises
+        ------
+        ValueError
+            The splits are not those of the scores, or a training image has no score.
+        """
+        if len(scores) != len(splits) or not len(splits):
+            raise ValueError(
+                f"scores of {len(scores)} splits were given for {len(splits)} splits: give as many of each"
+            )
+        mask, targets = np.zeros((n_padded, len(splits))), np.zeros((n_padded, len(splits)))
+        means = np.array([values[split.train].mean() for values, split in zip(scores, splits, strict=True)])
+        lacking = int((~np.isfinite(means)).sum())
+        if lacking:
+            raise ValueError(f"in {lacking} of {len(splits)} splits training images have no score: leave them out")
+        for index, split in enumerate(splits):
+            mask[split.train, index] = 1
+            targets[split.train, index] = scores[index, split.train] - means[index]
+        return cls(*(torch.as_tensor(part, device=device) for part in (mask, targets, means)))
+
+    @property
+    def counts(self) -> Tensor:
+        """Number of training images, [split]."""
+        return self.mask.sum(0)
+
+    @property
+    def n_splits(self) -> int:
+        """Number of splits."""
+        return self.mask.shape[1]

@@ -1,0 +1,93 @@
+"""Pixels on their way to the device: all of them once, or batch by batch while the device computes."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+LOADED_AT_ONCE = 1024  # images read from the file in one piece on their way to stay on the device
+
+
+class Pixels(Protocol):
+    """Decoded images, such as `layerwise.data.pixels.PixelCache`."""
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Ids, in the order of the images."""
+        ...
+
+    @property
+    def content_hash(self) -> str:
+        """Hash of ids, pixels and geometry."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def read(self, start: int, stop: int) -> NDArray[np.uint8]:
+        """Give images, uint8 [image, height, width, 3]."""
+        ...
+
+
+class Batches:
+    """Batches of equal size in the same order at each iteration; the last is filled up with its last image.
+
+    Parameters
+    ----------
+    pixels : Pixels
+        All images.
+    batch_size : int
+        Images in a batch.
+    device : torch.device
+        Where they go.
+    resident : bool
+        Keep all on the device, read once; else a thread reads the next batch while this one is used.
+    """
+
+    def __init__(self, pixels: Pixels, batch_size: int, device: torch.device, resident: bool) -> None:
+        self.pixels, self.batch_size, self.device = pixels, batch_size, device
+        self._all = self._load() if resident else None
+
+    @property
+    def n_padded(self) -> int:
+        """Number of images of all batches."""
+        return -(-len(self.pixels) // self.batch_size) * self.batch_size
+
+    def first(self) -> Tensor:
+        """Give the first batch."""
+        return self._read(0) if self._all is None else self._fill(self._all[: self.batch_size])
+
+    def __iter__(self) -> Iterator[Tensor]:
+        starts = range(0, len(self.pixels), self.batch_size)
+        if self._all is not None:
+            yield from (self._fill(self._all[start : start + self.batch_size]) for start in starts)
+            return
+        with ThreadPoolExecutor(1) as reader:
+            coming = reader.submit(self._read, 0)
+            for start in starts:
+                batch = coming.result()
+                if start + self.batch_size < len(self.pixels):
+                    coming = reader.submit(self._read, start + self.batch_size)
+                yield batch
+
+    def _load(self) -> Tensor:
+        first = self.pixels.read(0, 1)
+        everything = torch.empty(len(self.pixels), *first.shape[1:], dtype=torch.uint8, device=self.device)
+        for start in range(0, len(self.pixels), LOADED_AT_ONCE):
+            stop = min(start + LOADED_AT_ONCE, len(self.pixels))
+            everything[start:stop] = torch.from_numpy(self.pixels.read(start, stop)).to(self.device)
+        return everything
+
+    def _read(self, start: int) -> Tensor:
+        stop = min(start + self.batch_size, len(self.pixels))
+        batch = self._fill(torch.from_numpy(self.pixels.read(start, stop)))
+        if self.device.type != "cuda":
+            return batch
+        return batch.pin_memory().to(self.device, non_blocking=True)
+
+    def _fill(self, batch: Tensor) -> Tensor:
+        missing = self.batch_size - len(batch)
+        return torch.cat([batch, batch[-1:].expand(missing, -1, -1, -1)]) if missing else batch

@@ -1,0 +1,160 @@
+"""One layer of a streamed fit: what it keeps from pass to pass, and how a component is found from it.
+
+PLS with one target is the method of conjugate gradients on the normal equations X'X b = X'y. In float32, and even in
+float64, its directions lose conjugacy within 25 components unless each new residual X'(y - prediction) is made
+orthogonal to all earlier ones, so these are kept.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from layerwise.streaming.problem import Problem
+
+NOTHING = 4  # of the units of rounding: a residual or a spread that is smaller is nothing but rounding
+
+
+@dataclass
+class LayerVectors:
+    """Vectors of one layer, float32, for all splits.
+
+    Parameters
+    ----------
+    shift : Tensor [unit]
+        Subtracted from every activation before a product, so that no digits are spent on the mean.
+    sums : Tensor [2 split, unit]
+        Training mean of the shifted activations, then the residual X'(y - prediction).
+    direction : Tensor [split, unit]
+        Of unit length; the scores of a component are the projections of the images on it.
+    total : Tensor [split, unit]
+        X' of the training scores, summed up batch by batch.
+    history : Tensor [split, component - 1, unit]
+        Earlier residuals, of unit length.
+    square, scale : float64 Tensor [split]
+        Squared length of the last residual, and of the direction before it was brought to unit length (not squared).
+    first : float64 Tensor [split]
+        Squared length of the first residual.
+    active : Tensor [split]
+        Whether anything is left to explain.
+    """
+
+    shift: Tensor
+    sums: Tensor
+    direction: Tensor
+    total: Tensor
+    history: Tensor
+    square: Tensor
+    scale: Tensor
+    first: Tensor
+    active: Tensor
+
+    @classmethod
+    def empty(
+        cls, units: int, n_splits: int, n_components: int, dtype: torch.dtype, device: str | torch.device
+    ) -> "LayerVectors":
+        """Allocate the vectors of a layer."""
+
+        def zeros(*shape: int, dtype: torch.dtype = dtype) -> Tensor:
+            return torch.zeros(*shape, dtype=dtype, device=device)
+
+        return cls(
+            shift=zeros(units),
+            sums=zeros(2 * n_splits, units),
+            direction=zeros(n_splits, units),
+            total=zeros(n_splits, units),
+            history=zeros(n_splits, n_components - 1, units),
+            square=zeros(n_splits, dtype=torch.float64),
+            scale=zeros(n_splits, dtype=torch.float64),
+            first=zeros(n_splits, dtype=torch.float64),
+            active=zeros(n_splits, dtype=torch.bool),
+        )
+
+    @property
+    def mean(self) -> Tensor:
+        """Training mean of the shifted activations, [split, unit]."""
+        return self.sums[: len(self.direction)]
+
+    @property
+    def residual(self) -> Tensor:
+        """X'(y - prediction), [split, unit]."""
+        return self.sums[len(self.direction) :]
+
+    def start(self, problem: Problem) -> bool:
+        """Turn the sums of the first pass into means and first residuals; False if they are not finite."""
+        finite = bool(self.sums.isfinite().all())
+        dtype = self.sums.dtype
+        self.mean.div_(problem.counts.to(dtype)[:, None])
+        self.residual.sub_(self.mean * problem.targets.sum(0).to(dtype)[:, None])
+        self.first = _square(self.residual)
+        self.active = (self.first > 0) & finite
+        return finite
+
+    def aim(self, component: int) -> Tensor:
+        """Find the direction of a component, and give the offsets [split] of its scores.
+
+        Parameters
+        ----------
+        component : int
+            From 0.
+        """
+        past, residual = self.history[:, :component], self.residual
+        if component:
+            residual -= torch.bmm(past.mT, torch.bmm(past, residual[..., None]))[..., 0]
+        square = _square(residual)
+        least = (NOTHING * torch.finfo(residual.dtype).eps) ** 2
+        self.active = self.active & (square > least * self.first)
+        residual.mul_(self.active[:, None])
+        square = square * self.active
+        if component < self.history.shape[1]:
+            torch.mul(residual, _inverse(square.sqrt()).to(residual.dtype)[:, None], out=self.history[:, component])
+        kept = square * _inverse(self.square) * self.scale
+        self.direction.mul_(kept.to(residual.dtype)[:, None]).add_(residual)
+        self.direction.mul_(self.active[:, None])
+        self.square, self.scale = square, _square(self.direction).sqrt()
+        self.direction.mul_(_inverse(self.scale).to(residual.dtype)[:, None])
+        self.total.zero_()
+        return (self.mean * self.direction).sum(1)
+
+    def explain(self, component: int, scores: Tensor, predictions: Tensor, problem: Problem) -> None:
+        """Take the scores of a component into the predictions, and out of the residual.
+
+        Parameters
+        ----------
+        component : int
+            From 0.
+        scores : Tensor [image, split]
+            Projections of all images on the direction.
+        predictions : float64 Tensor [image, split]
+            Of the centred targets; changed in place.
+        problem : Problem
+            Targets.
+        """
+        scores = scores.double()
+        inside = scores * problem.mask
+        spread = inside.square().sum(0)
+        if component == 0:
+            self.active = self.active & (spread > self._rounding() * problem.counts)
+        # The projection of what is left of the targets on the scores: in exact arithmetic square / (spread * scale),
+        # but this cannot make the fit worse, whatever was rounded on the way.
+        left = problem.targets - predictions * problem.mask
+        gain = (inside * left).sum(0) * _inverse(spread) * self.active
+        predictions.addcmul_(scores, gain)
+        dtype = self.total.dtype
+        self.total.sub_(self.mean * inside.sum(0).to(dtype)[:, None])
+        self.residual.sub_(self.total * gain.to(dtype)[:, None])
+
+    def _rounding(self) -> Tensor:
+        """Give the variance of scores that rounding of a constant layer's values would show."""
+        return (NOTHING * torch.finfo(self.shift.dtype).eps * self.shift.abs().max().double()).square()
+
+
+def _square(vectors: Tensor) -> Tensor:
+    """Give squared lengths [split] of vectors [split, unit], in float64."""
+    square: Tensor = torch.linalg.vector_norm(vectors, dim=1, dtype=torch.float64).square()
+    return square
+
+
+def _inverse(values: Tensor) -> Tensor:
+    """Give 1 / value, and 0 for 0."""
+    return torch.where(values > 0, 1 / torch.where(values > 0, values, 1), 0)

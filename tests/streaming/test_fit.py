@@ -1,0 +1,238 @@
+"""The streamed fit against the regression room's dense float64 PLS on the same layers."""
+
+import logging
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import spearmanr
+from torch import nn
+
+from layerwise.interfaces import DegenerateWarning
+from layerwise.layers import LayerTap, list_layers
+from layerwise.models.inputs import normalise
+from layerwise.regression import predict_neuroids
+from layerwise.streaming import Streamed, stream_pls
+from layerwise.streaming import fit as fit_module
+
+SIZE = 24  # of the images in conftest
+ATTRIBUTES = {"model": "mine", "weights": "a", "code": "b"}
+
+
+def dense(network, layers, images, preprocessing, scores, splits):
+    """Predictions of the test images from collected activations, {layer: [split]}."""
+    network = network.cpu().double()
+    with torch.inference_mode(), LayerTap(network, [layer.name for layer in layers]) as tap:
+        network(normalise(torch.from_numpy(images.array), preprocessing).double())
+    targets = np.nan_to_num(scores)[:, :, None]
+    return {
+        layer.name: [part[:, 0] for part in predict_neuroids(tap.outputs[layer.name], targets, splits)]
+        for layer in layers
+        if float(tap.outputs[layer.name].std()) > 0
+    }
+
+
+def compare(streamed, layers, expected, splits):
+    """Give the largest deviation over all layers and splits, in standard deviations of the predictions."""
+    worst = 0.0
+    for layer, predictions in zip(layers, streamed, strict=True):
+        for index, split in enumerate(splits if layer.name in expected else ()):
+            reference = expected[layer.name][index]
+            deviation = np.abs(predictions[split.test, index] - reference).max() / reference.std()
+            worst = max(worst, deviation)
+    return worst
+
+
+@pytest.mark.parametrize(("n_splits", "batch_size"), [(5, 32), (3, 50)])
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-9), (torch.float32, 5e-4)])
+def test_equals_dense_pls(network, layers, study, preprocessing, device, n_splits, batch_size, dtype, tolerance):
+    images, scores, splits = study(n_splits=n_splits)
+    how = Streamed(batch_size=batch_size, device=device, dtype=dtype, tf32=False)
+    streamed = stream_pls(network, layers, layers, images, preprocessing, scores, splits, how, ATTRIBUTES)
+    expected = dense(network, layers, images, preprocessing, scores, splits)
+    assert set(expected) == {layer.name for layer in layers} - {"dead"}
+    assert streamed.shape == (len(layers), len(images), n_splits)
+    deviation = compare(streamed, layers, expected, splits)
+    print(f"deviation {deviation:.1e}")
+    assert deviation < tolerance
+
+
+def test_float32_keeps_the_order_of_predictions(network, layers, study, preprocessing):
+    images, scores, splits = study(n=600)
+    streamed = stream_pls(network, layers, layers, images, preprocessing, scores, splits, Streamed(), ATTRIBUTES)
+    expected = dense(network, layers, images, preprocessing, scores, splits)
+    for layer, predictions in zip(layers, streamed, strict=True):
+        for index, split in enumerate(splits if layer.name in expected else ()):
+            truth = scores[index, split.test]
+            ours = spearmanr(predictions[split.test, index], truth)[0]
+            assert ours == pytest.approx(spearmanr(expected[layer.name][index], truth)[0], abs=2e-4)
+
+
+def test_constant_layers_predict_the_training_mean(network, layers, study, preprocessing):
+    images, scores, splits = study()
+    streamed = stream_pls(network, layers, layers, images, preprocessing, scores, splits, Streamed(), ATTRIBUTES)
+    dead = [layer.name for layer in layers].index("dead")
+    for index, split in enumerate(splits):
+        np.testing.assert_allclose(streamed[dead, :, index], scores[index, split.train].mean(), rtol=1e-12)
+
+
+def test_a_group_gives_what_all_layers_give(network, layers, study, preprocessing):
+    images, scores, splits = study()
+    arguments = images, preprocessing, scores, splits, Streamed(), ATTRIBUTES
+    everything = stream_pls(network, layers, layers, *arguments)
+    part = stream_pls(network, layers, layers[1:3], *arguments)
+    np.testing.assert_array_equal(part, everything[1:3])
+
+
+def test_layers_after_the_last_wanted_one_do_not_run(network, layers, study, preprocessing):
+    images, scores, splits = study()
+    runs = []
+    network.last.register_forward_hook(lambda *_: runs.append(1))
+    stream_pls(network, layers, layers[:2], images, preprocessing, scores, splits, Streamed(), ATTRIBUTES)
+    assert len(runs) == 1  # of the first batch, which counts the runs of each layer
+
+
+def test_an_interrupted_fit_goes_on_with_the_same_result(
+    network, layers, study, preprocessing, device, tmp_path, monkeypatch
+):
+    images, scores, splits = study()
+    how = Streamed(device=device, state=tmp_path / "state.pt", save_every=0, n_components=8)
+    arguments = network, layers, layers, images, preprocessing, scores, splits
+    whole = stream_pls(*arguments, replace(how, state=None), ATTRIBUTES)
+
+    class Killed(BaseException):
+        pass
+
+    aim = fit_module.LayerVectors.aim
+
+    def die(self, component):
+        if component == 5:
+            raise Killed
+        return aim(self, component)
+
+    monkeypatch.setattr(fit_module.LayerVectors, "aim", die)
+    with pytest.raises(Killed):
+        stream_pls(*arguments, how, ATTRIBUTES)
+    assert how.state.is_file()
+    started = []
+    monkeypatch.setattr(
+        fit_module.LayerVectors, "aim", lambda self, component: started.append(component) or aim(self, component)
+    )
+    resumed = stream_pls(*arguments, how, ATTRIBUTES)
+    assert min(started) == 5
+    np.testing.assert_array_equal(resumed, whole)
+    assert not how.state.exists()
+
+
+@pytest.mark.parametrize("content", ["other weights", "not a state"])
+def test_a_state_of_something_else_is_not_continued(
+    network, layers, study, preprocessing, tmp_path, monkeypatch, caplog, content
+):
+    images, scores, splits = study()
+    how = Streamed(state=tmp_path / "state.pt", save_every=0, n_components=3)
+    arguments = network, layers, layers, images, preprocessing, scores, splits
+    whole = stream_pls(*arguments, replace(how, state=None), ATTRIBUTES)
+    if content == "other weights":
+        with monkeypatch.context() as patch:
+            patch.setattr(type(how.state), "unlink", lambda *_, **__: None)
+            stream_pls(*arguments, how, {**ATTRIBUTES, "weights": "others"})
+    else:
+        how.state.write_bytes(b"PK rubbish")
+    assert how.state.is_file()
+    with caplog.at_level(logging.WARNING):
+        np.testing.assert_array_equal(stream_pls(*arguments, how, ATTRIBUTES), whole)
+    assert "starting from the first component" in caplog.text
+
+
+def test_layers_with_nan_are_reported_and_others_fitted(network, layers, study, preprocessing):
+    images, scores, splits = study()
+    how = Streamed(n_components=4)
+    arguments = layers, layers, images, preprocessing, scores, splits, how, ATTRIBUTES
+    before = stream_pls(network, *arguments)
+    with torch.no_grad():
+        network.head.weight[3] = torch.nan
+    with pytest.warns(DegenerateWarning, match=r"2 layers of mine .* head, last$"):
+        after = stream_pls(network, *arguments)
+    names = [layer.name for layer in layers]
+    broken = [names.index("head"), names.index("last")]
+    assert np.isnan(after[broken]).all()
+    np.testing.assert_array_equal(np.delete(after, broken, 0), np.delete(before, broken, 0))
+
+
+def test_out_of_memory_halves_the_batch(network, layers, study, preprocessing, caplog):
+    images, scores, splits = study()
+
+    class Hungry(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner = network
+
+        def forward(self, x):
+            if len(x) > 10:
+                raise torch.OutOfMemoryError("too much")
+            return self.inner(x)
+
+    hungry = Hungry().eval()
+    wanted = list_layers(network, SIZE)
+    wanted = [replace(layer, name=f"inner.{layer.name}") for layer in wanted]
+    arguments = images, preprocessing, scores, splits
+    with caplog.at_level(logging.WARNING):
+        halved = stream_pls(hungry, wanted, wanted, *arguments, Streamed(batch_size=32), ATTRIBUTES)
+    assert "8 images a batch" in caplog.text
+    plain = stream_pls(network, layers, layers, *arguments, Streamed(batch_size=8), ATTRIBUTES)
+    np.testing.assert_array_equal(halved, plain)
+
+
+def test_too_few_units_or_targets_do_not_blow_up(study, preprocessing, rng):
+    """A layer of rank 3: what cannot be explained is left alone, also by the components that find nothing."""
+    images, scores, splits = study(n=120)
+
+    class Narrow(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.down = nn.Linear(SIZE * SIZE * 3, 3)
+            self.up = nn.Linear(3, 40)
+
+        def forward(self, x):
+            return self.up(self.down(x.flatten(1)))
+
+    torch.manual_seed(int(rng.integers(2**31)))
+    network = Narrow().eval()
+    layers = list_layers(network, SIZE)
+    streamed = stream_pls(network, layers, layers, images, preprocessing, scores, splits, Streamed(), ATTRIBUTES)
+    expected = dense(network, layers, images, preprocessing, scores, splits)
+    assert compare(streamed, layers, expected, splits) < 1e-3
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda layers, scores: (layers, scores[:, :-1]), "scores have shape"),
+        (lambda layers, scores: ([], scores), "0 layers"),
+        (lambda layers, scores: ([replace(layers[0], name="nothing")], scores), "no layer 'nothing'"),
+        (lambda layers, scores: ([replace(layers[0], units=5)], scores), "list the layers again"),
+        (lambda layers, scores: (layers, np.full_like(scores, np.nan)), "training images have no score"),
+    ],
+)
+def test_mistakes_are_named(network, layers, study, preprocessing, change, message):
+    images, scores, splits = study(n=60)
+    wanted, values = change(layers, scores)
+    with pytest.raises(ValueError, match=message):
+        stream_pls(network, layers, wanted, images, preprocessing, values, splits, Streamed(), ATTRIBUTES)
+
+
+def test_more_components_than_training_images(network, layers, study, preprocessing):
+    images, scores, splits = study(n=30)
+    with pytest.raises(ValueError, match="22 training images are too few for 25"):
+        stream_pls(network, layers, layers, images, preprocessing, scores, splits, Streamed(), ATTRIBUTES)
+
+
+def test_images_without_padding_and_single_batches(network, layers, study, preprocessing):
+    images, scores, splits = study(n=64)
+    arguments = layers, layers, images, preprocessing, scores, splits
+    one = stream_pls(network, *arguments, Streamed(batch_size=64, dtype=torch.float64), ATTRIBUTES)
+    larger = stream_pls(network, *arguments, Streamed(batch_size=500, dtype=torch.float64), ATTRIBUTES)
+    odd = stream_pls(network, *arguments, Streamed(batch_size=7, dtype=torch.float64), ATTRIBUTES)
+    np.testing.assert_array_equal(one, larger)
+    np.testing.assert_allclose(odd, one, atol=1e-6)
