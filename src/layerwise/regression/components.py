@@ -116,7 +116,8 @@ class _Residual:
 
     def _decompose(self) -> tuple[Tensor, Tensor]:
         # Splits with nothing left get a zero matrix, which every test of convergence passes.
-        self.S.mul_(self.active[:, None, None])
+        if not bool(self.active.all()):
+            self.S.mul_(self.active[:, None, None])
         vectors, values, self.block = leading_eigenvectors(self.S, self.block)
         return vectors, values
 

@@ -245,7 +245,8 @@ def _predict_gram(
 def _factor(gram: Tensor) -> Tensor:
     """Give F with F F' = gram: the activations, rotated, which the iterations of PLS cannot tell from them."""
     values, vectors = torch.linalg.eigh(gram)
-    return vectors * values.clamp(min=0).sqrt()
+    factor: Tensor = vectors * values.clamp(min=0).sqrt()
+    return factor
 
 
 def _prepare(responses: NDArray[np.float64], splits: Sequence[Split], device: torch.device) -> _Prepared:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -29,7 +30,7 @@ class Training:
             row[torch.as_tensor(split.train)] = 1
         return cls(mask.to(device))
 
-    @property
+    @cached_property
     def counts(self) -> Tensor:
         """Number of training stimuli, [split, 1]."""
         return self.mask.sum(1, keepdim=True)
