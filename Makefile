@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
 
-.PHONY: demo test test-models lint format lock clean
+.PHONY: demo test test-brainscore test-models lint format lock clean
 
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit(f"layerwise needs Python 3.11 or newer, this is {sys.version.split()[0]}: make PYTHON=python3.12 ..." if sys.version_info < (3, 11) else 0)'
@@ -36,6 +36,14 @@ lint: .venv/installed-dev
 test: lint  ## everything that CI checks
 	$(BIN)/pytest
 
+.venv-brainscore/installed: envs/brainscore.lock
+	$(PYTHON) -m venv .venv-brainscore
+	.venv-brainscore/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<
+	touch $@
+
+test-brainscore: .venv/installed-dev .venv-brainscore/installed  ## our scores against Brain-Score's own code
+	$(BIN)/pytest tests/brainscore
+
 WEIGHTS ?= weights
 test-models: .venv/installed  ## all 64 networks, fact by fact (half an hour at most; WEIGHTS=folder of weights)
 	$(BIN)/layerwise models check --all --weights $(WEIGHTS)
@@ -50,6 +58,8 @@ lock:  ## write the lock files anew (needs uv)
 	  --no-emit-index-url --extra demo --constraint envs/build.in --output-file envs/layerwise.lock envs/build.in pyproject.toml
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
 	  --no-emit-index-url --extra demo --extra dev --constraint envs/layerwise.lock --output-file envs/dev.lock pyproject.toml
+	uv pip compile --quiet --python-version 3.11 --python-platform linux --generate-hashes --no-annotate --no-header \
+	  --no-emit-index-url --override envs/brainscore.overrides --output-file envs/brainscore.lock envs/brainscore.in
 
-clean:  ## results of the demo and the environment
-	rm -rf .venv results/demo results/demo-data
+clean:  ## results of the demo and the environments
+	rm -rf .venv .venv-brainscore results/demo results/demo-data

@@ -17,6 +17,7 @@ if "study" not in config:
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/recordings.smk"
 include: "workflow/rules/stimuli.smk"
 include: "workflow/rules/activations.smk"
 include: "workflow/rules/brain.smk"
@@ -29,3 +30,9 @@ rule all:
     default_target: True
     input:
         final_files(),
+
+
+# Jobs read the study as it was validated, every default filled in. It is no input of theirs, since any edit would make
+# every result stale: each rule names the settings that it depends on.
+onstart:
+    shell("layerwise write-config --content {CONTENT:q} --output {CONFIG}")

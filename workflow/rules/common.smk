@@ -36,7 +36,8 @@ CONFIG = f"{RESULTS}/config.yaml"
 ENVIRONMENT = "../../envs/layerwise.yaml"
 MODELS = {entry.name: entry for entry in STUDY.models}
 RATINGS = {entry.name: entry for entry in STUDY.ratings}
-STIMULI = [entry.name for entry in (*STUDY.recordings, *STUDY.ratings)]
+STIMULI = STUDY.stimulus_sets()
+EXPORTED = {entry.name: entry for entry in STUDY.recordings if entry.brainscore}
 OWN_MODELS = [name for name, entry in MODELS.items() if layers_of(entry) is None]
 FIGURE2 = [f"{RESULTS}/figures/figure2.{ending}" for ending in ("pdf", "svg", "png")]
 
@@ -95,11 +96,18 @@ def blocks_of(wildcards):
 
 def description_files(wildcards):
     """The recording, or the tables of scores, that name the images; those that are there."""
-    return present(stimulus_files(STUDY, wildcards.stimuli)[0])
+    return there_or_made(stimulus_files(STUDY, wildcards.stimuli)[0], wildcards.stimuli)
+
+
+def there_or_made(files, stimuli):
+    """Those files that are there, or all of them if the workflow exports them."""
+    return [str(path) for path in files] if stimuli in EXPORTED else present(files)
 
 
 def image_fingerprint(wildcards):
-    """Changes with the images."""
+    """Changes with the images; for exported ones, the recording stands for them."""
+    if wildcards.stimuli in EXPORTED:
+        return ""
     folder = stimulus_files(STUDY, wildcards.stimuli)[1]
     return fingerprint(folder) if folder else ""
 
@@ -148,8 +156,9 @@ def keep_or_not(path):
 
 
 def recording_of(wildcards):
-    """The file of a region's recording, if it is there."""
-    return present([STUDY.recording(REGIONS[wildcards.region].recording).file])
+    """The file of a region's recording, if it is there or the workflow exports it."""
+    recording = REGIONS[wildcards.region].recording
+    return there_or_made([STUDY.recording(recording).file], recording)
 
 
 def region_activations(wildcards):

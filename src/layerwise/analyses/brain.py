@@ -28,22 +28,27 @@ class SplitPlan:
     n_splits: int = 10
     train_size: float = 0.9
     seed: int = 1
+    order: str | None = None
 
     def make(self, recordings: Recordings) -> list[Split]:
-        """Draw the splits on the sorted order of the stimuli.
+        """Draw the splits on the sorted order of the stimuli, or on that of the property `order`.
 
         Raises
         ------
         ValueError
-            The recordings do not have the property `by`, or too few stimuli.
+            The recordings do not have the property `by` or `order`, or too few stimuli.
         """
-        column = None if self.by is None else _property(recordings, self.by)
+        stimuli = np.arange(len(recordings.stimuli))
+        order = stimuli if self.order is None else np.argsort(_property(recordings, self.order), kind="stable")
+        column = None if self.by is None else _property(recordings, self.by)[order]
+        return [Split(np.sort(order[train]), np.sort(order[test])) for train, test in self._draw(len(order), column)]
+
+    def _draw(self, n_stimuli: int, column: np.ndarray | None) -> list[Split]:
         if self.method == "kfold":
-            return make_kfold_splits(len(recordings.stimuli), n_splits=self.n_splits, seed=self.seed, groups=column)
+            return make_kfold_splits(n_stimuli, n_splits=self.n_splits, seed=self.seed, groups=column)
         if self.method == "grouped" and column is not None:
             return make_grouped_splits(column, self.n_splits, self.train_size, self.seed)
-        strata = len(recordings.stimuli) if column is None else column
-        return make_splits(strata, self.n_splits, self.train_size, self.seed)
+        return make_splits(n_stimuli if column is None else column, self.n_splits, self.train_size, self.seed)
 
 
 def _property(recordings: Recordings, name: str) -> np.ndarray:

@@ -23,6 +23,9 @@ class SplitsEntry(Section):
     """Share of the stimuli (or groups) to train on; `kfold` has no use for it."""
     seed: int = Field(1, ge=0)
     """Seed of the splits."""
+    order: str | None = None
+    """The property on whose order splits are drawn; default: the ids. `brainscore_rank`, in files exported from
+    Brain-Score, gives exactly its splits."""
 
     @model_validator(mode="after")
     def _groups_named(self) -> Self:
@@ -49,6 +52,18 @@ class RecordingEntry(Section):
     centre cropped (ImageNet's way)."""
     visual_degrees: float | None = Field(None, gt=0)
     """Side of the images as the animal saw them, degrees of visual angle; default: what the file says."""
+    brainscore: str | None = None
+    """Brain-Score's name of the recordings, such as MajajHong2015.public: if `file` is not there, the workflow exports
+    it, and the images."""
+
+    @model_validator(mode="after")
+    def _planned_before_export(self) -> Self:
+        if self.brainscore and (self.images is None or self.regions is None or self.visual_degrees is None):
+            raise ValueError(
+                "recordings that are exported from Brain-Score need `images`, `regions` and `visual_degrees`: jobs are "
+                "planned before the file is there"
+            )
+        return self
 
 
 class RatingEntry(Section):

@@ -42,9 +42,13 @@ class Study(Section):
     @model_validator(mode="after")
     def _names_differ(self) -> Self:
         _must_differ("models", (entry.name for entry in self.models))
-        _must_differ("recordings and ratings", (entry.name for entry in (*self.recordings, *self.ratings)))
+        _must_differ("recordings and ratings", self.stimulus_sets())
         _must_differ("the measures of ratings", (entry.measure for entry in self.ratings))
         return self
+
+    def stimulus_sets(self) -> list[str]:
+        """Names of the recordings and of the ratings: each brings its images."""
+        return [entry.name for entry in self.recordings] + [entry.name for entry in self.ratings]
 
     def model_entry(self, name: str) -> ModelEntry:
         """The entry of a network of the study."""

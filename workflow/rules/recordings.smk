@@ -1,0 +1,31 @@
+# In:  names of Brain-Score's recordings.
+# Out: the files of recordings that the config names, and their images.
+
+
+EXPORT = f"{workflow.basedir}/workflow/scripts/export_brainscore.py"
+BRAINSCORE = Path(workflow.basedir, ".venv-brainscore", "bin", "python")
+FILES = {str(entry.file): entry for entry in EXPORTED.values()}
+
+
+# One rule a file, since each lies where the config says. They run here, as compute nodes may have no network.
+for path, entry in FILES.items():
+
+    rule:
+        name:
+            f"export_recordings_{entry.name}"
+        output:
+            path,
+        log:
+            f"{LOGS}/export_recordings/{entry.name}.log",
+        localrule: True
+        conda:
+            "../../envs/brainscore.yaml"
+        params:
+            # With --software-deployment-method conda, `python` is that environment's.
+            python=BRAINSCORE if BRAINSCORE.is_file() else "python",
+            script=EXPORT,
+            identifier=entry.brainscore,
+            images=entry.images,
+        shell:
+            "{params.python} {params.script} {params.identifier} --output {output} --images {params.images}"
+            " > {log} 2>&1"

@@ -1,0 +1,328 @@
+"""Exports recordings of Brain-Score to the file that layerwise reads, and their images to a folder.
+
+    .venv-brainscore/bin/python workflow/scripts/export_brainscore.py FreemanZiemba2013.public \
+        --output data/FreemanZiemba2013.public.nc --images data/FreemanZiemba2013.public
+
+It runs in Brain-Score's own environment (envs/brainscore.lock), which has no layerwise. Public recordings are open to
+everybody; for private ones Brain-Score takes the credentials that AWS's usual settings name.
+"""
+
+import argparse
+import os
+import re
+import shutil
+import sys
+import tempfile
+from collections import Counter
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+os.environ["BS_INSTALL_DEPENDENCIES"] = "no"  # else loading a data set runs an installer
+os.environ.setdefault("RESULTCACHING_DISABLE", "1")
+
+import numpy as np
+
+FORMAT = "layerwise recordings"
+VERSION = 1
+RANK = "brainscore_rank"
+OWN_NAMES = ("presentation", "stimulus", "repetition", "image", "neuroid", "region", "responses", RANK)
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """What Brain-Score's benchmarks do with a data set.
+
+    Parameters
+    ----------
+    window : tuple of two int
+        Start and end of the responses that are averaged, milliseconds after the onset of the stimulus.
+    visual_degrees : float
+        Side of the images.
+    stratum : str
+        The property whose shares are kept equal when stimuli are split.
+    """
+
+    window: tuple
+    visual_degrees: float
+    stratum: str
+
+
+PROTOCOLS = {
+    "FreemanZiemba2013": Protocol((50, 200), 4, "texture_type"),
+    "MajajHong2015": Protocol((70, 170), 8, "object_name"),
+}
+
+
+def find_protocol(identifier, window=None, visual_degrees=None, stratum=None):
+    """Give the protocol of a data set; what is given goes before what is known.
+
+    Raises
+    ------
+    ValueError
+        The data set is not known and not all of its protocol is given.
+    """
+    known = PROTOCOLS.get(identifier.split(".")[0])
+    if known is None and None in (window, visual_degrees, stratum):
+        raise ValueError(
+            f"the protocol of {identifier!r} is not known (known: {', '.join(PROTOCOLS)}): give --window START STOP, "
+            "--visual-degrees and --stratum"
+        )
+    return Protocol(tuple(window or known.window), visual_degrees or known.visual_degrees, stratum or known.stratum)
+
+
+def export(assembly, stimulus_set, protocol, output, images, source):
+    """Write the recordings and copy their images; the recordings come last, so a file there is whole.
+
+    Parameters
+    ----------
+    assembly : NeuroidAssembly [presentation, neuroid] or [presentation, neuroid, time_bin]
+        With coordinates stimulus_id, repetition and the properties of stimuli on the presentations, and neuroid_id
+        and region on the neuroids.
+    stimulus_set : StimulusSet
+        Finds the image of a stimulus.
+    protocol : Protocol
+        Time window, visual angle and stratum.
+    output, images : path
+        File and folder to write.
+    source : str
+        Where the recordings come from.
+
+    Raises
+    ------
+    ValueError
+        The assembly lacks a coordinate or a time bin, a stimulus has no image, or presentations of one stimulus
+        differ in their properties.
+    """
+    output, images = Path(output).absolute(), Path(images).absolute()
+    assembly = average_window(assembly, protocol.window).transpose("presentation", "neuroid")
+    coordinates = presentation_coordinates(assembly)
+    missing = {"stimulus_id", "repetition", protocol.stratum} - set(coordinates)
+    if missing:
+        raise ValueError(
+            f"the presentations have no {sorted(missing)[0]!r}; they have: {', '.join(sorted(coordinates))}"
+        )
+    stimuli = coordinates.pop("stimulus_id").astype(str)
+    columns = {
+        "stimulus": stimuli,
+        "repetition": coordinates.pop("repetition"),
+        RANK: rank(assembly, stimuli),
+        **properties(coordinates, stimuli),
+    }
+    names = copy_images(stimulus_set, np.unique(coordinate_values(assembly, "stimulus_id")), images)
+    columns["image"] = np.array([names[stimulus] for stimulus in stimuli])
+    attributes = {
+        "format": FORMAT,
+        "version": VERSION,
+        "images": Path(os.path.relpath(images, output.parent)).as_posix(),
+        "units": "as in Brain-Score",
+        "source": source,
+        "visual_degrees": float(protocol.visual_degrees),
+        "stratum": protocol.stratum,
+        "window_ms": "{}-{}".format(*protocol.window),
+    }
+    neuroids, regions = name_neuroids(assembly)
+    with whole_file(output) as temporary:
+        write(temporary, assembly.values, columns, {"neuroid": neuroids, "region": regions}, attributes)
+
+
+def average_window(assembly, window):
+    """Average the time bins of a window; an assembly without time bins, or with a single one, has none to average.
+
+    Raises
+    ------
+    ValueError
+        The bins do not fill the window exactly.
+    """
+    if "time_bin" not in assembly.dims:
+        return assembly
+    start, stop = (np.asarray(assembly[f"time_bin_{end}"].values) for end in ("start", "end"))
+    inside = (start >= window[0]) & (stop <= window[1])
+    if np.sum((stop - start)[inside]) != window[1] - window[0] or len(np.unique(start[inside])) < inside.sum():
+        raise ValueError(
+            f"the time bins ({len(start)} from {start.min()} to {stop.max()} ms) do not fill the window "
+            f"{window[0]}-{window[1]} ms: choose another window"
+        )
+    return assembly.isel(time_bin=np.flatnonzero(inside)).mean(dim="time_bin", keep_attrs=True)
+
+
+def rank(assembly, stimuli):
+    """Position of each presentation's stimulus in the order on which Brain-Score draws its splits.
+
+    That is the order after averaging over repetitions. Brain-Score groups by all coordinates of the presentations, and
+    which of them comes first differs between data sets.
+    """
+    from brainscore_vision.benchmark_helpers.neural_common import average_repetition
+
+    order = average_repetition(assembly.isel(neuroid=[0]))["stimulus_id"].values.astype(str)
+    if len(order) != len(np.unique(stimuli)):
+        twice, _ = Counter(order.tolist()).most_common(1)[0]
+        raise ValueError(
+            f"presentations of one stimulus ({twice!r}, for one) differ in their properties, so Brain-Score would not "
+            "average them: drop the coordinate in which they differ"
+        )
+    places = {stimulus: place for place, stimulus in enumerate(order.tolist())}
+    return np.array([places[stimulus] for stimulus in stimuli], dtype=np.int64)
+
+
+def presentation_coordinates(assembly):
+    """All coordinates of the presentations, by name."""
+    from brainscore_core.supported_data_standards.brainio.assemblies import walk_coords
+
+    return {name: np.asarray(values) for name, dims, values in walk_coords(assembly) if dims == ("presentation",)}
+
+
+def coordinate_values(assembly, name):
+    """Values of a coordinate."""
+    return np.asarray(assembly[name].values)
+
+
+def properties(coordinates, stimuli):
+    """Keep what describes stimuli: coordinates that all presentations of a stimulus agree in."""
+    _, first, rows = np.unique(stimuli, return_index=True, return_inverse=True)
+    kept = {}
+    for name, values in coordinates.items():
+        plain = plain_values(values)
+        differs = (plain != plain[first][rows]) & ~((plain != plain) & (plain[first][rows] != plain[first][rows]))
+        if name in OWN_NAMES or differs.any():
+            print(f"left out: the coordinate {name!r}", file=sys.stderr)
+        else:
+            kept[name] = plain
+    return kept
+
+
+def plain_values(values):
+    """Numbers as they are, truth values as 0 and 1, all else as text."""
+    if values.dtype.kind == "b":
+        return values.astype(np.int8)
+    return values if values.dtype.kind in "fiu" else values.astype(str)
+
+
+def name_neuroids(assembly):
+    """Ids that are unique in the file (V1 and V2 may both count from 1), and regions.
+
+    Raises
+    ------
+    ValueError
+        Two neuroids of a region share an id.
+    """
+    regions = coordinate_values(assembly, "region").astype(str)
+    ids = coordinate_values(assembly, "neuroid_id").astype(str)
+    if len(np.unique(ids)) < len(ids):
+        ids = np.array([f"{region}-{name}" for region, name in zip(regions, ids, strict=True)])
+    name, count = Counter(ids.tolist()).most_common(1)[0]
+    if count > 1:
+        raise ValueError(f"{count} neuroids share the id {name!r}")
+    return ids, regions
+
+
+def copy_images(stimulus_set, ids, folder):
+    """Copy the image of each stimulus under a name of its own; gives the names by id.
+
+    Raises
+    ------
+    ValueError
+        A stimulus has no image file.
+    """
+    paths = {str(stimulus): Path(stimulus_set.get_stimulus(stimulus)) for stimulus in ids}
+    missing = [stimulus for stimulus, path in paths.items() if not path.is_file()]
+    if missing:
+        raise ValueError(f"{len(missing)} stimuli have no image, such as {missing[0]!r} ({paths[missing[0]]})")
+    names = {stimulus: re.sub(r"[^\w.()+-]", "_", path.name) for stimulus, path in paths.items()}
+    if len({name.lower() for name in names.values()}) < len(names):
+        names = {stimulus: f"{place:06d}-{name}" for place, (stimulus, name) in enumerate(names.items())}
+    folder.mkdir(parents=True, exist_ok=True)
+    for stimulus, path in paths.items():
+        with whole_file(folder / names[stimulus]) as temporary:
+            shutil.copyfile(path, temporary)
+    return names
+
+
+@contextmanager
+def whole_file(target):
+    """Give a temporary path that becomes the target only if all goes well."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".export-") as folder:
+        temporary = Path(folder) / target.name
+        yield temporary
+        temporary.replace(target)
+
+
+def write(path, responses, presentations, neuroids, attributes):
+    """Write netCDF4: responses in their own precision, with checksums.
+
+    Parameters
+    ----------
+    path : path
+        File to write.
+    responses : array [presentation, neuroid]
+        NaN where nothing was recorded.
+    presentations, neuroids : dict of str to array
+        Coordinates of the two dimensions.
+    attributes : dict
+        Of the file.
+    """
+    import netCDF4
+
+    checked = {"zlib": True, "complevel": 4, "shuffle": True, "fletcher32": True}
+    responses = np.asarray(responses)
+    responses = responses if responses.dtype.kind == "f" else responses.astype(np.float64)
+    with netCDF4.Dataset(path, "w", format="NETCDF4") as file:
+        for name, value in attributes.items():
+            (file.setncattr_string if isinstance(value, str) else file.setncattr)(name, value)
+        for dimension, size in zip(("presentation", "neuroid"), responses.shape, strict=True):
+            file.createDimension(dimension, size)
+        file.createVariable("responses", responses.dtype, ("presentation", "neuroid"), **checked)[:] = responses
+        for dimension, columns in (("presentation", presentations), ("neuroid", neuroids)):
+            for name, values in columns.items():
+                values = plain_values(np.asarray(values))
+                text = values.dtype.kind == "U"
+                variable = file.createVariable(name, str if text else values.dtype, (dimension,))
+                variable[:] = values.astype(object) if text else values
+
+
+def load(identifier):
+    """Load recordings and stimulus set from Brain-Score.
+
+    Raises
+    ------
+    ValueError
+        This is not Brain-Score's environment.
+    """
+    try:
+        from brainscore_vision import load_dataset
+    except ImportError as error:
+        raise ValueError(
+            f"Brain-Score is not installed here ({error}): `make .venv-brainscore/installed` sets up an environment "
+            "for it, whose Python runs this script"
+        ) from error
+    assembly = load_dataset(identifier)
+    return assembly, assembly.attrs["stimulus_set"]
+
+
+def parse(arguments):
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("identifier", help="such as FreemanZiemba2013.public or MajajHong2015.public")
+    parser.add_argument("--output", type=Path, required=True, help="netCDF file to write")
+    parser.add_argument("--images", type=Path, required=True, help="folder for the images")
+    parser.add_argument("--window", type=int, nargs=2, metavar=("START", "STOP"), help="milliseconds")
+    parser.add_argument("--visual-degrees", type=float, help="side of the images")
+    parser.add_argument("--stratum", help="property whose shares are kept equal in splits")
+    return parser.parse_args(arguments)
+
+
+def main(arguments=None):
+    """Export one data set."""
+    given = parse(arguments)
+    try:
+        protocol = find_protocol(given.identifier, given.window, given.visual_degrees, given.stratum)
+        assembly, stimulus_set = load(given.identifier)
+        source = f"Brain-Score, {given.identifier}"
+        export(assembly, stimulus_set, protocol, given.output, given.images, source)
+    except ValueError as error:
+        sys.exit(f"error: {error}")
+
+
+if __name__ == "__main__":
+    main()
