@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 os.environ.setdefault("MPLBACKEND", "Agg")
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # the matrices of tests are small: threads would only wait for each other
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -3,8 +3,6 @@
 
 
 checkpoint list_layers:
-    input:
-        config=ancient(CONFIG),
     output:
         manifest=f"{RESULTS}/models/{{model}}/manifest.tsv",
         preprocessing=f"{RESULTS}/models/{{model}}/preprocessing.json",
@@ -20,16 +18,16 @@ checkpoint list_layers:
         mem_mb=8000,
         runtime=30,
     params:
+        config=CONFIG,
         code=code_of("list_layers"),
         settings=model_settings,
     shell:
-        "layerwise list-layers --config {input.config} --model {wildcards.model}"
+        "layerwise list-layers --config {params.config} --model {wildcards.model}"
         " --manifest {output.manifest} --preprocessing {output.preprocessing} > {log} 2>&1"
 
 
 rule extract_activations:
     input:
-        config=ancient(CONFIG),
         manifest=manifest_of,
         pixels=pixels_of,
         weights=weights_of,
@@ -47,8 +45,11 @@ rule extract_activations:
         runtime=240,
         gpu=STUDY.compute.gpus,
     params:
+        config=CONFIG,
         code=code_of("extract_activations"),
+        manifest=manifest_option,
+        layers=layers_hash,
         settings=model_settings,
     shell:
-        "layerwise extract-activations --config {input.config} --model {wildcards.model}"
-        " --manifest {input.manifest} --pixels {input.pixels} --output {output} > {log} 2>&1"
+        "layerwise extract-activations --threads {threads} --config {params.config} --model {wildcards.model}"
+        " {params.manifest} --pixels {input.pixels} --output {output} > {log} 2>&1"

@@ -4,7 +4,6 @@
 
 rule estimate_ceiling:
     input:
-        config=ancient(CONFIG),
         recording=recording_of,
     output:
         f"{RESULTS}/ceilings/{{region}}.parquet",
@@ -18,16 +17,16 @@ rule estimate_ceiling:
         mem_mb=4000,
         runtime=30,
     params:
+        config=CONFIG,
         code=code_of("estimate_ceiling"),
         settings=ceiling_settings,
     shell:
-        "layerwise estimate-ceiling --config {input.config} --region {wildcards.region}"
+        "layerwise estimate-ceiling --config {params.config} --region {wildcards.region}"
         " --output {output} > {log} 2>&1"
 
 
 rule score_brain:
     input:
-        config=ancient(CONFIG),
         manifest=manifest_of,
         activations=region_activations,
         recording=recording_of,
@@ -44,9 +43,12 @@ rule score_brain:
         mem_mb=8000,
         runtime=240,
     params:
+        config=CONFIG,
         code=code_of("score_brain"),
+        manifest=manifest_option,
+        layers=layers_hash,
         settings=region_settings,
     shell:
-        "layerwise score-brain --config {input.config} --model {wildcards.model}"
-        " --region {wildcards.region} --block {wildcards.block} --manifest {input.manifest}"
+        "layerwise score-brain --threads {threads} --config {params.config} --model {wildcards.model}"
+        " --region {wildcards.region} --block {wildcards.block} {params.manifest}"
         " --activations {input.activations} --output {output} > {log} 2>&1"

@@ -1,14 +1,15 @@
 # What the stage files share: the validated study, where things lie, and the functions behind their inputs.
 import re
 import sys
+from dataclasses import astuple
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
 from layerwise.config import validate_study
-from layerwise.files import hash_source
+from layerwise.files import hash_object, hash_source
 from layerwise.layers.blocks import blocks
-from layerwise.layers.manifest import read_manifest, shipped_manifest
+from layerwise.layers.manifest import read_manifest
 from layerwise.planning import (
     fingerprint,
     geometry_of,
@@ -30,9 +31,10 @@ try:
 except ValueError as error:
     raise WorkflowError(str(error)) from None
 
+CONTENT = STUDY.model_dump_json()
 RESULTS = f"{STUDY.storage.results}/{STUDY.study}"
 LOGS = f"{RESULTS}/logs"
-CONFIG = f"{RESULTS}/config.yaml"
+CONFIG = f"{RESULTS}/config.yaml"  # written when a run starts; what each step needs of it is among its parameters
 ENVIRONMENT = "../../envs/layerwise.yaml"
 MODELS = {entry.name: entry for entry in STUDY.models}
 RATINGS = {entry.name: entry for entry in STUDY.ratings}
@@ -79,16 +81,30 @@ def listed(model):
 
 
 def manifest_of(wildcards):
-    """The table of a network's layers."""
-    if wildcards.model in OWN_MODELS:
-        return listed(wildcards.model).manifest
-    return str(shipped_manifest(MODELS[wildcards.model].registered))
+    """The table of an own network's layers; that of a network that layerwise knows ships with it."""
+    return listed(wildcards.model).manifest if wildcards.model in OWN_MODELS else []
+
+
+def manifest_option(wildcards):
+    """Tells a command of an own network's table."""
+    path = manifest_of(wildcards)
+    return f"--manifest {path}" if path else ""
+
+
+def layers_in(wildcards):
+    """The layers of a network, in order of depth."""
+    known = layers_of(MODELS[wildcards.model])
+    return known if known is not None else read_manifest(manifest_of(wildcards))
+
+
+def layers_hash(wildcards):
+    """Changes with the layers of a network."""
+    return hash_object([astuple(layer) for layer in layers_in(wildcards)])
 
 
 def blocks_of(wildcards):
     """The blocks of layers that one job each scores."""
-    layers = read_manifest(Path(manifest_of(wildcards)))
-    return blocks(len(layers), STUDY.compute.layers_per_job)
+    return blocks(len(layers_in(wildcards)), STUDY.compute.layers_per_job)
 
 
 # --- stimuli ------------------------------------------------------------------------------------------------------

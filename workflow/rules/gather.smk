@@ -11,7 +11,6 @@ localrules:
 
 rule gather_model:
     input:
-        config=ancient(CONFIG),
         manifest=manifest_of,
         brain=brain_files,
         memorability=memorability_files,
@@ -23,16 +22,18 @@ rule gather_model:
     conda:
         ENVIRONMENT
     params:
+        config=CONFIG,
         code=code_of("gather_model"),
-        folder=subpath(input.config, parent=True),
+        manifest=manifest_option,
+        layers=layers_hash,
+        folder=subpath(output[0], ancestor=3),
     shell:
-        "layerwise gather-model --config {input.config} --model {wildcards.model}"
-        " --manifest {input.manifest} --folder {params.folder} --output {output} > {log} 2>&1"
+        "layerwise gather-model --config {params.config} --model {wildcards.model}"
+        " {params.manifest} --folder {params.folder} --output {output} > {log} 2>&1"
 
 
 rule gather_study:
     input:
-        config=ancient(CONFIG),
         layers=expand(f"{RESULTS}/models/{{model}}/layers.parquet", model=MODELS),
     output:
         table=f"{RESULTS}/layers.parquet",
@@ -42,16 +43,16 @@ rule gather_study:
     conda:
         ENVIRONMENT
     params:
+        config=CONFIG,
         code=code_of("gather_study"),
-        folder=subpath(input.config, parent=True),
+        folder=subpath(output.table, parent=True),
     shell:
-        "layerwise gather-study --config {input.config} --folder {params.folder}"
+        "layerwise gather-study --config {params.config} --folder {params.folder}"
         " --output {output.table} --csv {output.csv} > {log} 2>&1"
 
 
 rule correlate_layers:
     input:
-        config=ancient(CONFIG),
         layers=f"{RESULTS}/layers.parquet",
     output:
         table=f"{RESULTS}/tables/correlations.parquet",
@@ -61,15 +62,15 @@ rule correlate_layers:
     conda:
         ENVIRONMENT
     params:
+        config=CONFIG,
         code=code_of("correlate_layers"),
     shell:
-        "layerwise correlate-layers --config {input.config} --layers {input.layers}"
+        "layerwise correlate-layers --config {params.config} --layers {input.layers}"
         " --output {output.table} --csv {output.csv} > {log} 2>&1"
 
 
 rule summarise_models:
     input:
-        config=ancient(CONFIG),
         layers=f"{RESULTS}/layers.parquet",
     output:
         table=f"{RESULTS}/tables/models.parquet",
@@ -79,7 +80,8 @@ rule summarise_models:
     conda:
         ENVIRONMENT
     params:
+        config=CONFIG,
         code=code_of("summarise_models"),
     shell:
-        "layerwise summarise-models --config {input.config} --layers {input.layers}"
+        "layerwise summarise-models --config {params.config} --layers {input.layers}"
         " --output {output.table} --csv {output.csv} > {log} 2>&1"

@@ -4,7 +4,6 @@
 
 rule score_memorability:
     input:
-        config=ancient(CONFIG),
         manifest=manifest_of,
         activations=f"{RESULTS}/models/{{model}}/activations/{{ratings}}.h5",
         scores=score_files,
@@ -21,9 +20,12 @@ rule score_memorability:
         mem_mb=8000,
         runtime=240,
     params:
+        config=CONFIG,
         code=code_of("score_memorability"),
+        manifest=manifest_option,
+        layers=layers_hash,
         settings=rating_settings,
     shell:
-        "layerwise score-memorability --config {input.config} --model {wildcards.model}"
-        " --ratings {wildcards.ratings} --block {wildcards.block} --manifest {input.manifest}"
+        "layerwise score-memorability --threads {threads} --config {params.config} --model {wildcards.model}"
+        " --ratings {wildcards.ratings} --block {wildcards.block} {params.manifest}"
         " --activations {input.activations} --output {output} > {log} 2>&1"

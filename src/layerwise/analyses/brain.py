@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -106,9 +106,12 @@ class BrainSimilarity:
             defined r) and r_neuroids (list: r of each neuroid, in the order of the file).
         """
         store.check_stimuli(self.recordings.stimuli)
-        responses = average_repetitions(self.recordings.responses)
-        splits = self.splits.make(self.recordings)
-        scored = ((layer, self._score_layer(store.read(layer.name), responses, splits)) for layer in layers)
+        rows, recordings = _shown(self.recordings)
+        responses = average_repetitions(recordings.responses)
+        splits = self.splits.make(recordings)
+        scored = (
+            (layer, self._score_layer(_take(store.read(layer.name), rows), responses, splits)) for layer in layers
+        )
         tables = [
             _rows(r, store.model, layer.name, self.region)
             for layer, r in progress(scored, f"{store.model} {self.region}", len(layers))
@@ -121,6 +124,33 @@ class BrainSimilarity:
             return np.full((len(splits), responses.shape[1]), np.nan)
         score = score_gram if stored.kind == "gram" else score_neuroids
         return score(stored.array, responses, splits, self.n_components, self.solver, self.device)
+
+
+def _shown(recordings: Recordings) -> tuple[np.ndarray, Recordings]:
+    """Leave out stimuli to which no neuroid of the region has a response; also give the rows of those that stay."""
+    rows = np.flatnonzero(~np.isnan(recordings.responses).all(axis=(0, 2)))
+    left_out = len(recordings.stimuli) - len(rows)
+    if not left_out:
+        return rows, recordings
+    warnings.warn(
+        f"{left_out} of {len(recordings.stimuli)} stimuli have no response of any neuroid, and are left out",
+        DegenerateWarning,
+        stacklevel=3,
+    )
+    kept = replace(
+        recordings,
+        responses=recordings.responses[:, rows],
+        stimuli=tuple(recordings.stimuli[row] for row in rows),
+        columns={name: np.asarray(values)[rows] for name, values in recordings.columns.items()},
+    )
+    return rows, kept
+
+
+def _take(stored: Stored, rows: np.ndarray) -> Stored:
+    if len(rows) == len(stored.array):
+        return stored
+    square = stored.kind == "gram"
+    return replace(stored, array=stored.array[np.ix_(rows, rows)] if square else stored.array[rows])
 
 
 def _rows(r: np.ndarray, model: str, layer: str, region: str) -> pd.DataFrame:

@@ -79,9 +79,7 @@ class BehaviouralAccuracy:
             return [float("nan")] * len(self.ratings.splits)
         predict = predict_gram if stored.kind == "gram" else predict_neuroids
         targets = self.ratings.scores[:, :, None]
-        predictions = predict(
-            stored.array, targets, self.ratings.splits, self.n_components, self.solver, self.device
-        )
+        predictions = predict(stored.array, targets, self.ratings.splits, self.n_components, self.solver, self.device)
         return [
             _rank_correlation(predicted[:, 0], scores[split.test])
             for predicted, scores, split in zip(predictions, self.ratings.scores, self.ratings.splits, strict=True)

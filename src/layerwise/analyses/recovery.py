@@ -25,21 +25,22 @@ def compare(layers: pd.DataFrame, truth: Mapping[str, Planted], teacher: str) ->
         For each region and measure: the planted and the best layer of the teacher, their relative depths, the score
         of each, how a perfect prediction would score, and the best score of any other network (the controls).
     """
-    own, controls = layers[layers["model"] == teacher].set_index("layer"), layers[layers["model"] != teacher]
-    relative = own["depth"] / own["depth"].max()
-    return pd.DataFrame(
-        [
-            {
-                "target": target,
-                "planted_layer": planted.layer,
-                "best_layer": best,
-                "planted_depth": float(relative[planted.layer]),
-                "best_depth": float(relative[best]),
-                "score_planted": float(own.loc[planted.layer, target]),
-                "score_best": float(own.loc[best, target]),
-                "perfect_score": planted.best,
-                "best_control": float(controls[target].max()),
-            }
-            for target, planted, best in ((name, entry, str(own[name].idxmax())) for name, entry in truth.items())
-        ]
-    )
+    own, controls = layers[layers["model"] == teacher], layers[layers["model"] != teacher]
+    return pd.DataFrame([_row(target, planted, own, controls) for target, planted in truth.items()])
+
+
+def _row(target: str, planted: Planted, own: pd.DataFrame, controls: pd.DataFrame) -> dict[str, object]:
+    scores = pd.Series(own[target].to_numpy(float), index=own["layer"])
+    depths = pd.Series((own["depth"] / own["depth"].max()).to_numpy(float), index=own["layer"])
+    best = str(scores.idxmax())
+    return {
+        "target": target,
+        "planted_layer": planted.layer,
+        "best_layer": best,
+        "planted_depth": depths[planted.layer],
+        "best_depth": depths[best],
+        "score_planted": scores[planted.layer],
+        "score_best": scores[best],
+        "perfect_score": planted.best,
+        "best_control": controls[target].max(),
+    }

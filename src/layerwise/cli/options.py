@@ -17,6 +17,7 @@ RegionName = Annotated[str, typer.Option("--region", help="Name of a region of t
 Block = Annotated[str, typer.Option("--block", help="Block of layers, such as 001-064, counted by depth.")]
 Activations = Annotated[Path, typer.Option("--activations", help="File that extract-activations made.")]
 Output = Annotated[Path, typer.Option("--output", help="File to write.")]
+Threads = Annotated[int | None, typer.Option("--threads", min=1, help="Threads; default: compute.threads.")]
 
 CONFIG = Path("config.yaml")
 

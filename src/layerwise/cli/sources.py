@@ -1,10 +1,13 @@
 """Opens the data that a config names."""
 
+from pathlib import Path
+
 from layerwise.config import Study
 from layerwise.data.ratings import read_lamem, read_ratings
 from layerwise.data.recordings import read_recordings, stimuli_of
-from layerwise.interfaces import Ratings, Recordings, StimulusSet
-from layerwise.planning import find_region
+from layerwise.interfaces import LayerSpec, Ratings, Recordings, StimulusSet
+from layerwise.layers.manifest import read_manifest
+from layerwise.planning import find_region, layers_of
 
 
 def region_recordings(study: Study, name: str) -> Recordings:
@@ -39,3 +42,19 @@ def stimulus_set(study: Study, name: str) -> StimulusSet:
         if entry.name == name:
             return stimuli_of(entry.file, entry.images, name=name)
     return rated_images(study, name)[1]
+
+
+def layers_in(study: Study, model: str, manifest: Path | None) -> list[LayerSpec]:
+    """Read the layers of a network of the study, from a table or, without one, from what ships.
+
+    Raises
+    ------
+    ValueError
+        Nothing ships for a network of your own.
+    """
+    if manifest is not None:
+        return read_manifest(manifest)
+    layers = layers_of(study.model_entry(model))
+    if layers is None:
+        raise ValueError(f"no list of layers ships for {model!r}: make one with list-layers, and give it as --manifest")
+    return layers

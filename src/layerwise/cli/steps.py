@@ -13,13 +13,16 @@ from layerwise.cli.options import (
     Model,
     Output,
     RegionName,
+    Threads,
     choose_device,
     counted_warnings,
     limit_threads,
 )
 from layerwise.cli.progress import show_progress
 
-Manifest = Annotated[Path, typer.Option("--manifest", help="Table of the network's layers.")]
+Manifest = Annotated[
+    Path | None, typer.Option("--manifest", help="Table of the network's layers; default: the one that ships.")
+]
 Stimuli = Annotated[str, typer.Option("--stimuli", help="Name of a recording or of ratings of the study.")]
 Folder = Annotated[Path, typer.Option("--folder", help="Folder of results to gather from.")]
 Csv = Annotated[Path | None, typer.Option("--csv", help="The same table for people.")]
@@ -61,7 +64,7 @@ def write_config(
 
 def list_layers(
     model: Model,
-    manifest: Manifest,
+    manifest: Annotated[Path, typer.Option("--manifest", help="File to write the table of layers.")],
     preprocessing: Annotated[Path, typer.Option("--preprocessing", help="File to write what the network expects.")],
     config: Config = CONFIG,
 ) -> None:
@@ -85,6 +88,7 @@ def pack_stimuli(
     geometry: Annotated[str, typer.Option("--geometry", help="Such as square224-bilinear or crop256to224-bicubic.")],
     output: Output,
     config: Config = CONFIG,
+    threads: Threads = None,
 ) -> None:
     """Decode the images of a stimulus set once, into one HDF5 file of pixels."""
     from layerwise.cli.sources import stimulus_set
@@ -95,31 +99,34 @@ def pack_stimuli(
     study = load_study(config)
     with counted_warnings():
         images = stimulus_set(study, stimuli)
-        pack_pixels(images, Geometry.from_key(geometry), output, show_progress, workers=study.compute.threads)
+        pack_pixels(
+            images, Geometry.from_key(geometry), output, show_progress, workers=threads or study.compute.threads
+        )
 
 
 def extract_activations(
     model: Model,
-    manifest: Manifest,
     pixels: Annotated[Path, typer.Option("--pixels", help="File that pack-stimuli made.")],
     output: Output,
+    manifest: Manifest = None,
     config: Config = CONFIG,
+    threads: Threads = None,
 ) -> None:
     """Run a network over a stimulus set and keep what regression needs of every layer."""
     from layerwise.activations import extract_activations as extract
+    from layerwise.cli.sources import layers_in
     from layerwise.config import load_study
     from layerwise.data.pixels import PixelCache
     from layerwise.files import hash_source
-    from layerwise.layers.manifest import read_manifest
     from layerwise.models import build, hash_weights, resolve_preprocessing
 
     study = load_study(config)
     spec, compute = study.model_entry(model).spec(), study.compute
-    limit_threads(compute.threads)
+    limit_threads(threads or compute.threads)
     with counted_warnings():
         extract(
             build(spec, weights_folder=study.storage.weights),
-            read_manifest(manifest),
+            layers_in(study, model, manifest),
             PixelCache(pixels),
             resolve_preprocessing(spec),
             output,
@@ -151,24 +158,24 @@ def score_brain(
     model: Model,
     region: RegionName,
     block: Block,
-    manifest: Manifest,
     activations: Activations,
     output: Output,
+    manifest: Manifest = None,
     config: Config = CONFIG,
+    threads: Threads = None,
 ) -> None:
     """Score a block of layers against one region: Pearson r of each neuroid in each split."""
     from layerwise.activations import ActivationStore
     from layerwise.analyses.brain import BrainSimilarity, SplitPlan
-    from layerwise.cli.sources import region_recordings
+    from layerwise.cli.sources import layers_in, region_recordings
     from layerwise.config import load_study
     from layerwise.files.tables import write_table
     from layerwise.layers.blocks import in_block
-    from layerwise.layers.manifest import read_manifest
     from layerwise.planning import find_region
 
     study = load_study(config)
     entry = study.recording(find_region(study, region).recording)
-    limit_threads(study.compute.threads)
+    limit_threads(threads or study.compute.threads)
     similarity = BrainSimilarity(
         region_recordings(study, region),
         region,
@@ -178,7 +185,7 @@ def score_brain(
         choose_device(study.compute.device),
     )
     with counted_warnings():
-        layers = in_block(read_manifest(manifest), block)
+        layers = in_block(layers_in(study, model, manifest), block)
         write_table(similarity.score(ActivationStore(activations, model), layers, show_progress), output)
 
 
@@ -186,22 +193,22 @@ def score_memorability(
     model: Model,
     ratings: Annotated[str, typer.Option("--ratings", help="Name of a set of ratings of the study.")],
     block: Block,
-    manifest: Manifest,
     activations: Activations,
     output: Output,
+    manifest: Manifest = None,
     config: Config = CONFIG,
+    threads: Threads = None,
 ) -> None:
     """Score a block of layers against behavioural scores: Spearman's rho in each split."""
     from layerwise.activations import ActivationStore
     from layerwise.analyses.memorability import BehaviouralAccuracy
-    from layerwise.cli.sources import rated_images
+    from layerwise.cli.sources import layers_in, rated_images
     from layerwise.config import load_study
     from layerwise.files.tables import write_table
     from layerwise.layers.blocks import in_block
-    from layerwise.layers.manifest import read_manifest
 
     study = load_study(config)
-    limit_threads(study.compute.threads)
+    limit_threads(threads or study.compute.threads)
     accuracy = BehaviouralAccuracy(
         rated_images(study, ratings)[0],
         study.rating(ratings).measure,
@@ -210,21 +217,23 @@ def score_memorability(
         choose_device(study.compute.device),
     )
     with counted_warnings():
-        layers = in_block(read_manifest(manifest), block)
+        layers = in_block(layers_in(study, model, manifest), block)
         write_table(accuracy.score(ActivationStore(activations, model), layers, show_progress), output)
 
 
-def gather_model(model: Model, manifest: Manifest, folder: Folder, output: Output, config: Config = CONFIG) -> None:
+def gather_model(
+    model: Model, folder: Folder, output: Output, manifest: Manifest = None, config: Config = CONFIG
+) -> None:
     """Gather the scores of one network: a row a layer."""
     from layerwise.analyses.gather import gather_model as gather
+    from layerwise.cli.sources import layers_in
     from layerwise.config import load_study
     from layerwise.files.tables import read_table, write_table
     from layerwise.layers.blocks import blocks
-    from layerwise.layers.manifest import read_manifest
     from layerwise.planning import regions
 
     study = load_study(config)
-    layers = read_manifest(manifest)
+    layers = layers_in(study, model, manifest)
     names = [f"{block}.parquet" for block in blocks(len(layers), study.compute.layers_per_job)]
     own = folder / "models" / model
     wanted = [region.name for region in regions(study)]

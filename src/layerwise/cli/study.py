@@ -39,8 +39,8 @@ def register(app: typer.Typer) -> None:
 
 def simulate(
     output: Annotated[Path, typer.Option("--output", help="Folder to write the study to.")],
-    recorded: Annotated[int, typer.Option("--recorded", help="Images shown to the simulated neuroids.")] = 120,
-    rated: Annotated[int, typer.Option("--rated", help="Images with simulated scores.")] = 150,
+    recorded: Annotated[int, typer.Option("--recorded", help="Images shown to the simulated neuroids.")] = 100,
+    rated: Annotated[int, typer.Option("--rated", help="Images with simulated scores.")] = 120,
     seed: Annotated[int, typer.Option("--seed", help="Decides everything.")] = 1,
     threads: Annotated[int, typer.Option("--threads", help="Threads of each job of the study.")] = 1,
 ) -> None:
@@ -81,7 +81,7 @@ def show_recovery(
         table.add_column(name.replace("_", " "), no_wrap="layer" in name)
     for row in rows.itertuples(index=False):
         table.add_row(*(f"{value:.2f}" if isinstance(value, float) else str(value) for value in row))
-    console = Console(width=140)
+    console = Console(width=160)
     console.print(table)
     console.print(read_table(folder / "tables" / "correlations.parquet").round(3).to_string(index=False))
     console.print(f"\nfigure 2: {folder}/figures/figure2.pdf (.svg, .png)\ntables:   {folder}/tables/*.csv")

@@ -1,0 +1,103 @@
+import numpy as np
+import pytest
+from scipy.stats import pearsonr
+from sklearn.cross_decomposition import PLSRegression
+from sklearn.model_selection import StratifiedShuffleSplit
+
+from layerwise.activations.store import ActivationStore
+from layerwise.analyses.brain import BrainSimilarity, SplitPlan
+from layerwise.interfaces import DegenerateWarning, Recordings
+
+
+def record(rng, stimuli, activations, n_neuroids=5):
+    """Noisy read-outs of the small layer, three repetitions, some trials missing."""
+    small = next(iter(activations.values()))
+    signal = small @ rng.standard_normal((small.shape[1], n_neuroids))
+    responses = signal + 0.5 * signal.std() * rng.standard_normal((3, *signal.shape))
+    responses[2, ::7] = np.nan
+    columns = {"object_name": np.repeat(["a", "b", "c"], len(stimuli) // 3), "movie": np.arange(len(stimuli)) // 6}
+    names = tuple(f"neuroid{index}" for index in range(n_neuroids))
+    return Recordings(responses, stimuli, names, ("IT",) * n_neuroids, columns)
+
+
+def test_rows_are_what_a_plain_loop_over_scikit_learn_gives(rng, store, activations, stimuli):
+    recordings = record(rng, stimuli, activations)
+    similarity = BrainSimilarity(recordings, "IT", SplitPlan(by="object_name"), n_components=10, solver="scikit-learn")
+    layers = list(activations)[:2]
+    table = similarity.score(store, layers)
+    responses = np.nanmean(recordings.responses, axis=0)
+    draws = StratifiedShuffleSplit(n_splits=10, train_size=0.9, random_state=1)
+    for split, (train, test) in enumerate(draws.split(responses, recordings.columns["object_name"])):
+        for layer in layers:
+            fit = PLSRegression(10, scale=False).fit(activations[layer][np.sort(train)], responses[np.sort(train)])
+            predicted = fit.predict(activations[layer][test])
+            expected = [pearsonr(predicted[:, i], responses[test, i])[0] for i in range(5)]
+            row = table[(table["layer"] == layer.name) & (table["split"] == split)].iloc[0]
+            # The Gram matrix is kept in float32; the activations of the small layer are exact.
+            np.testing.assert_allclose(row["r_neuroids"], expected, atol=1e-10 if layer.name == "small" else 1e-5)
+            assert row["r"] == pytest.approx(np.median(expected), abs=1e-5)
+    assert list(table.columns) == ["model", "layer", "region", "split", "r", "neuroids", "r_neuroids"]
+    assert len(table) == 20
+
+
+def test_shuffled_responses_are_not_predicted(rng, store, activations, stimuli):
+    recordings = record(rng, stimuli, activations, n_neuroids=40)
+    order = rng.permutation(len(stimuli))
+    shuffled = Recordings(recordings.responses[:, order], stimuli, recordings.neuroids, recordings.regions)
+    planted = BrainSimilarity(recordings, "IT", n_components=10).score(store, list(activations)[:1])["r"].mean()
+    null = BrainSimilarity(shuffled, "IT", n_components=10).score(store, list(activations)[:1])["r"].mean()
+    # Ten splits of one shuffle of 60 stimuli: the mean of medians has a standard error of about .14.
+    assert planted > 0.7
+    assert abs(null) < 0.5
+
+
+def test_a_constant_layer_has_no_score_and_the_study_goes_on(rng, store, activations, stimuli):
+    similarity = BrainSimilarity(record(rng, stimuli, activations), "IT", n_components=10)
+    with pytest.warns(DegenerateWarning, match="constant"):
+        table = similarity.score(store, list(activations))
+    undefined = table.groupby("layer", sort=False)["r"].apply(lambda r: r.isna().all())
+    assert undefined.to_dict() == {"small": False, "large": False, "constant": True}
+    assert (table.loc[table["layer"] == "constant", "neuroids"] == 0).all()
+
+
+def test_a_layer_that_is_not_finite_has_no_score(rng, tmp_path, store, activations, stimuli):
+    import h5py
+
+    with h5py.File(store.path, "r+") as file:
+        file["layers/small"].attrs["nonfinite"] = True
+    similarity = BrainSimilarity(record(rng, stimuli, activations), "IT", n_components=10)
+    with pytest.warns(DegenerateWarning, match="not finite"):
+        table = similarity.score(ActivationStore(store.path), list(activations)[:1])
+    assert table["r"].isna().all()
+
+
+def test_stimuli_without_any_response_are_left_out(rng, store, activations, stimuli):
+    recordings = record(rng, stimuli, activations)
+    recordings.responses[:, 10:20] = np.nan
+    with pytest.warns(DegenerateWarning, match="10 of 60 stimuli"):
+        table = BrainSimilarity(recordings, "IT", n_components=10).score(store, list(activations)[:2])
+    assert table["r"].notna().all()
+
+
+def test_whole_groups_are_held_out(rng, store, activations, stimuli):
+    recordings = record(rng, stimuli, activations)
+    movie = recordings.columns["movie"]
+    for train, test in SplitPlan("grouped", by="movie").make(recordings):
+        assert not set(movie[train]) & set(movie[test])
+    folds = SplitPlan("kfold", by="movie", n_splits=5).make(recordings)
+    assert sorted(np.concatenate([test for _, test in folds])) == list(range(len(stimuli)))
+    for train, test in folds:
+        assert not set(movie[train]) & set(movie[test])
+
+
+def test_an_unknown_property_is_named_with_those_that_are_there(rng, store, activations, stimuli):
+    similarity = BrainSimilarity(record(rng, stimuli, activations), "IT", SplitPlan(by="texture"))
+    with pytest.raises(ValueError, match=r"no property 'texture'.*object_name, movie"):
+        similarity.score(store, list(activations))
+
+
+def test_activations_of_other_stimuli_are_refused(rng, store, activations, stimuli):
+    recordings = record(rng, stimuli, activations)
+    other = Recordings(recordings.responses, ("other", *stimuli[1:]), recordings.neuroids, recordings.regions)
+    with pytest.raises(ValueError, match="made from other stimuli"):
+        BrainSimilarity(other, "IT").score(store, list(activations))

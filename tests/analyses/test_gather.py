@@ -1,0 +1,65 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from layerwise.analyses.gather import gather_model, median_ceilings
+from layerwise.interfaces import LayerSpec
+
+LAYERS = [LayerSpec("a", "Conv2d", (4, 3, 3), 36, 1), LayerSpec("b", "Linear", (50,), 50, 2)]
+
+
+def tables(rng):
+    brain = pd.DataFrame(
+        [("m", layer, region, split, rng.random()) for layer in "ab" for region in ("V1", "IT") for split in range(4)],
+        columns=["model", "layer", "region", "split", "r"],
+    )
+    behaviour = pd.DataFrame(
+        [("m", layer, "memorability", split, rng.random()) for layer in "ab" for split in range(3)],
+        columns=["model", "layer", "measure", "split", "rho"],
+    )
+    ceilings = pd.DataFrame(
+        [(region, half, f"n{i}", rng.random()) for region in ("V1", "IT") for half in range(3) for i in range(5)],
+        columns=["region", "half", "neuroid", "ceiling"],
+    )
+    return brain, behaviour, ceilings
+
+
+def test_a_row_a_layer_with_mean_error_and_ceilings(rng):
+    brain, behaviour, ceilings = tables(rng)
+    halves = [brain.iloc[:7], brain.iloc[7:]]  # blocks come in any pieces
+    table = gather_model("m", LAYERS, halves, [behaviour], [ceilings])
+    assert list(table["layer"]) == ["a", "b"]
+    assert list(table["shape"]) == ["4x3x3", "50"]
+    r = brain[(brain["layer"] == "b") & (brain["region"] == "IT")]["r"].to_numpy()
+    cube = ceilings[ceilings["region"] == "IT"]["ceiling"].to_numpy().reshape(3, 5)
+    ceiling = np.median(cube, axis=1).mean()
+    row = table.iloc[1]
+    assert row["IT"] == pytest.approx(r.mean())
+    assert row["IT_error"] == pytest.approx(r.std() / 2)
+    assert row["IT_ceiling"] == pytest.approx(ceiling)
+    assert row["IT_ceiled_2020"] == pytest.approx((r.mean() / ceiling) ** 2)
+    assert row["IT_ceiled_2026"] == pytest.approx(r.mean() ** 2 / ceiling)
+    assert row["memorability"] == pytest.approx(behaviour[behaviour["layer"] == "b"]["rho"].mean())
+
+
+def test_undefined_splits_and_ceilings_stay_undefined_or_are_left_out(rng):
+    brain, behaviour, ceilings = tables(rng)
+    brain.loc[(brain["layer"] == "a") & (brain["region"] == "V1"), "r"] = np.nan
+    ceilings["ceiling"] = np.nan  # one repetition only
+    table = gather_model("m", LAYERS, [brain], [behaviour], [ceilings])
+    assert np.isnan(table.loc[0, "V1"])
+    assert table["IT"].notna().all()
+    assert table["IT_ceiled_2020"].isna().all()
+    assert np.isnan(median_ceilings([ceilings])["V1"])
+
+
+def test_a_missing_job_is_named(rng):
+    brain, behaviour, ceilings = tables(rng)
+    with pytest.raises(ValueError, match="V1: no scores for 1 of 2 layers"):
+        gather_model("m", LAYERS, [brain[brain["layer"] == "a"]], [behaviour], [ceilings])
+
+
+def test_a_study_of_the_brain_alone_or_of_behaviour_alone(rng):
+    brain, behaviour, ceilings = tables(rng)
+    assert "memorability" not in gather_model("m", LAYERS, [brain], [], [ceilings])
+    assert "V1" not in gather_model("m", LAYERS, [], [behaviour], [])

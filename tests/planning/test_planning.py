@@ -1,0 +1,104 @@
+import time
+
+import pytest
+
+from layerwise.config import validate_study
+from layerwise.config.models import ModelEntry
+from layerwise.interfaces import Geometry, Preprocessing
+from layerwise.planning import (
+    Region,
+    find_region,
+    fingerprint,
+    geometry_of,
+    layers_of,
+    preprocessing_of,
+    present,
+    read_preprocessing,
+    regions,
+    stimulus_files,
+    write_preprocessing,
+)
+
+EXPECTED = Preprocessing(224, 256, "bicubic", (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+
+
+def study(**changes):
+    recordings = [{"name": "movies", "file": "none.nc", "regions": ["V1"]}]
+    ratings = [{"name": "figrim", "images": "photos", "scores": "scores.csv"}]
+    return validate_study({"study": "s", "models": ["alexnet"], "recordings": recordings, "ratings": ratings} | changes)
+
+
+def test_a_region_may_get_a_name_of_its_own():
+    both = study(
+        recordings=[
+            {"name": "random", "file": "x.nc", "regions": ["V1"]},
+            {"name": "whole", "file": "x.nc", "regions": {"V1": "V1_whole_movies"}},
+        ]
+    )
+    assert regions(both) == (Region("V1", "random", "V1"), Region("V1_whole_movies", "whole", "V1"))
+    assert find_region(both, "V1_whole_movies").label == "V1"
+    with pytest.raises(ValueError, match="no region 'V2' in the study; there are: V1, V1_whole_movies"):
+        find_region(both, "V2")
+
+
+def test_two_regions_of_one_name_are_refused():
+    twice = [{"name": name, "file": "x.nc", "regions": ["V1"]} for name in ("one", "two")]
+    with pytest.raises(ValueError, match=r"'V1' is given twice, in one \(V1\), two \(V1\)"):
+        regions(study(recordings=twice))
+
+
+def test_a_region_must_not_be_named_like_a_measure():
+    with pytest.raises(ValueError, match="'memorability' is given twice"):
+        regions(study(recordings=[{"name": "a", "file": "x.nc", "regions": ["memorability"]}]))
+
+
+def test_regions_of_a_file_that_is_not_there_must_be_named():
+    with pytest.raises(ValueError, match=r"none.nc is not there.*`regions: \[V1\]`"):
+        regions(study(recordings=[{"name": "a", "file": "none.nc"}]))
+
+
+def test_geometry_of_recordings_follows_visual_degrees_and_that_of_ratings_the_network():
+    degrees = study(recordings=[{"name": "movies", "file": "none.nc", "regions": ["V1"], "visual_degrees": 4}])
+    assert geometry_of(degrees, "movies", EXPECTED) == Geometry("square", 224, 224, "bicubic", 2.0)
+    assert geometry_of(study(), "movies", EXPECTED) == Geometry("square", 224, 224, "bicubic", 1.0)
+    assert geometry_of(study(), "figrim", EXPECTED) == Geometry("crop", 224, 256, "bicubic", 1.0)
+
+
+def test_files_that_are_not_there_are_left_out(tmp_path):
+    (tmp_path / "there").touch()
+    assert present([tmp_path / "there", tmp_path / "missing"]) == [str(tmp_path / "there")]
+
+
+def test_fingerprint_changes_with_the_images(tmp_path):
+    empty = fingerprint(tmp_path)
+    assert empty == fingerprint(tmp_path / "missing")
+    (tmp_path / "a.png").write_bytes(b"1")
+    one = fingerprint(tmp_path)
+    time.sleep(0.01)
+    (tmp_path / "a.png").write_bytes(b"2")
+    assert len({empty, one, fingerprint(tmp_path)}) == 3
+
+
+def test_stimulus_files_of_recordings_and_ratings(tmp_path):
+    files, folder = stimulus_files(study(), "movies")
+    assert [str(file) for file in files] == ["none.nc"]
+    assert folder is None
+    files, folder = stimulus_files(study(), "figrim")
+    assert ([str(file) for file in files], str(folder)) == (["scores.csv"], "photos")
+    for name in ("train_1.txt", "test_1.txt"):
+        (tmp_path / name).touch()
+    lamem = study(ratings=[{"name": "lamem", "images": "photos", "splits": str(tmp_path)}])
+    assert stimulus_files(lamem, "lamem")[0] == [tmp_path / "test_1.txt", tmp_path / "train_1.txt"]
+
+
+def test_known_networks_bring_layers_and_preprocessing_and_own_ones_do_not():
+    known, own = ModelEntry(name="alexnet"), ModelEntry(name="mine", timm="convnext_tiny.fb_in1k")
+    assert len(layers_of(known)) == 21
+    assert preprocessing_of(known).size == 224
+    assert (layers_of(own), preprocessing_of(own)) == (None, None)
+    assert layers_of(ModelEntry(name="alexnet", options={"num_classes": 10})) is None
+
+
+def test_preprocessing_survives_being_written(tmp_path):
+    write_preprocessing(EXPECTED, tmp_path / "preprocessing.json")
+    assert read_preprocessing(tmp_path / "preprocessing.json") == EXPECTED
