@@ -12,9 +12,7 @@ from layerwise.data.drawing import CATEGORIES, draw_image
 
 
 @settings(max_examples=60, deadline=None)
-@given(
-    seed=st.integers(0, 2**32 - 1), size=st.integers(16, 128), category=st.sampled_from([*CATEGORIES, None])
-)
+@given(seed=st.integers(0, 2**32 - 1), size=st.integers(16, 128), category=st.sampled_from([*CATEGORIES, None]))
 def test_images_are_rgb_reproducible_and_not_flat(seed, size, category):
     image = draw_image(np.random.default_rng(seed), size, category)
     assert image.shape == (size, size, 3)

@@ -73,5 +73,5 @@ def test_missing_number_equals_itself():
 
 @pytest.mark.parametrize("values", [np.array(["dog", "cat"]), np.array([1.0, np.nan])])
 def test_property_of_two_values_is_named(values):
-    with pytest.raises(ValueError, match=r"'object' of stimulus 'a' is .* and .* in another"):
+    with pytest.raises(ValueError, match=r"'object' of stimulus 'a' is .* in presentation 1 and .* in presentation 2"):
         property_of("object", values, np.array(["a", "a"]))

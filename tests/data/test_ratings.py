@@ -92,11 +92,7 @@ def test_named_columns_are_taken(tmp_path, small):
 
 
 def test_files_of_spreadsheets_are_read(tmp_path, small):
-    text = (
-        "image,score\r\n"
-        + "\r\n".join(f'"{row.split(",")[0]}", {row.split(",")[1]}' for row in GOOD)
-        + "\r\n\r\n"
-    )
+    text = "image,score\r\n" + "\r\n".join(f'"{row.split(",")[0]}", {row.split(",")[1]}' for row in GOOD) + "\r\n\r\n"
     (tmp_path / "s.csv").write_bytes(b"\xef\xbb\xbf" + text.encode())
     ratings, _ = read_ratings(tmp_path / "s.csv", small, n_folds=2)
     assert ratings.scores[0].tolist() == [0.1, 0.2, 0.3, 0.4]
@@ -165,7 +161,7 @@ def test_unclear_columns_are_named(tmp_path, small):
     path = write(tmp_path / "s.csv", "image,dprime", *GOOD)
     refuse(path, small, r"none of the columns image, dprime could be the scores: .*`score_column`")
     path = write(tmp_path / "s.csv", "image;score", *(row.replace(",", ";") for row in GOOD))
-    refuse(path, small, "none of the columns image;score could be the images")
+    refuse(path, small, "are parted by semicolons: export it with commas")
     refuse(plain(tmp_path, *GOOD), small, "no column 'scores': did you mean 'score'", score_column="scores")
     refuse(plain(tmp_path, *GOOD), small, "no column 'fold': there are: image, score", fold_column="fold")
 
@@ -233,9 +229,7 @@ def test_lamem_scores_belong_to_split_and_image(lamem):
     ratings, stimuli = read_lamem(lamem / "splits", lamem / "images")
     assert stimuli.ids == ratings.stimuli == tuple(f"{letter}.jpg" for letter in "abcde")
     assert stimuli.paths[0] == lamem / "images" / "a.jpg"
-    np.testing.assert_array_equal(
-        ratings.scores, [[0.5, 0.75, 1, 0.25, np.nan], [0.9, np.nan, 0.6, 0.4, 0.1]]
-    )
+    np.testing.assert_array_equal(ratings.scores, [[0.5, 0.75, 1, 0.25, np.nan], [0.9, np.nan, 0.6, 0.4, 0.1]])
     assert [split.train.tolist() for split in ratings.splits] == [[0, 1], [2, 3]]
     assert [split.test.tolist() for split in ratings.splits] == [[3], [4]]
 

@@ -170,9 +170,7 @@ def test_stimuli_find_their_images(written, tmp_path):
     stimuli = stimuli_of(path)
     assert stimuli.ids == recordings.stimuli
     assert stimuli.name == "recordings"
-    assert [file.resolve() for file in stimuli.paths] == [
-        tmp_path / "images" / f"{name}.png" for name in stimuli.ids
-    ]
+    assert [file.resolve() for file in stimuli.paths] == [tmp_path / "images" / f"{name}.png" for name in stimuli.ids]
     elsewhere = images_of(recordings, tmp_path / "elsewhere")
     assert stimuli_of(path, tmp_path / "elsewhere", "mine") == replace(elsewhere, name="mine")
 
@@ -324,9 +322,7 @@ def test_contradicting_presentations_are_named(written):
         again = data.isel(presentation=[0])
         return xr.concat([data, again.assign(responses=again["responses"] + 1)], "presentation")
 
-    with pytest.raises(
-        ValueError, match=r"changed\.nc: stimulus 'stimulus0' was presented twice in repetition 0"
-    ):
+    with pytest.raises(ValueError, match=r"changed\.nc: stimulus 'stimulus0' was presented twice in repetition 0"):
         read_recordings(rewrite(written[0], change))
 
 
@@ -350,9 +346,7 @@ def test_stimulus_without_image_is_named(written):
         data["image"][data["stimulus"] == "stimulus3"] = ""
         return data
 
-    with pytest.raises(
-        ValueError, match=r"1 stimuli have no image file(.|\n)*stimulus3 \(no image in the file\)"
-    ):
+    with pytest.raises(ValueError, match=r"1 stimuli have no image file(.|\n)*stimulus3 \(no image in the file\)"):
         stimuli_of(rewrite(written[0], change))
 
 
@@ -385,9 +379,7 @@ def test_responses_that_say_nothing_are_refused(written):
     with pytest.raises(ValueError, match="responses are empty"):
         read_recordings(rewrite(written[0], lambda data: data.isel(presentation=slice(0, 0))))
     with pytest.raises(ValueError, match="must be numbers"):
-        read_recordings(
-            rewrite(written[0], lambda data: data.assign(responses=data["responses"].astype(str)))
-        )
+        read_recordings(rewrite(written[0], lambda data: data.assign(responses=data["responses"].astype(str))))
 
 
 def test_neuroids_of_one_name_are_refused(written):

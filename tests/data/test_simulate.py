@@ -45,9 +45,7 @@ def test_read_out_lies_in_the_leading_components(rng):
     scores = PCA(5).fit_transform(activations)
     weights, *_ = np.linalg.lstsq(scores, targets, rcond=None)
     np.testing.assert_allclose(scores @ weights, targets, atol=1e-8)
-    assert np.all(
-        np.sum(np.abs(weights) > 1e-8 * np.abs(weights).max(axis=0), axis=0) == 3
-    )  # half, rounded up
+    assert np.all(np.sum(np.abs(weights) > 1e-8 * np.abs(weights).max(axis=0), axis=0) == 3)  # half, rounded up
 
 
 def test_read_out_of_a_layer_wider_than_a_block(rng, monkeypatch):
@@ -156,9 +154,7 @@ def test_study_is_read_like_real_data(tmp_path):
     scores = PCA(12).fit_transform(signal)
     average = average_repetitions(recordings.responses)[:, :6]
     explained = scores @ np.linalg.lstsq(scores, average, rcond=None)[0]
-    assert (
-        1 - np.var(average - explained) / np.var(average) > 0.7
-    )  # planted: .8, and some of the noise is fitted
+    assert 1 - np.var(average - explained) / np.var(average) > 0.7  # planted: .8, and some of the noise is fitted
     ratings, rated = read_ratings(tmp_path / "scores.csv", tmp_path / "rated")
     assert ratings.scores.shape == (5, 40)
     assert len(rated.paths) == 40

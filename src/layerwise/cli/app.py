@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from layerwise.cli import models, show, steps, study
+from layerwise.cli import data, models, show, steps, study
 
 app = typer.Typer(
     name="layerwise",
@@ -15,7 +15,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for module in (show, models, study, steps):
+for module in (show, models, data, study, steps):
     module.register(app)
 
 

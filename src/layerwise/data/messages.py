@@ -25,9 +25,7 @@ def did_you_mean(name: str, known: Collection[str]) -> str:
     return f"there are: {', '.join(names[:SHOWN])}{more}" if names else "there are none"
 
 
-def check_format(
-    attributes: Mapping[str, object], path: Path, expected: str, version: int, advice: str
-) -> None:
+def check_format(attributes: Mapping[str, object], path: Path, expected: str, version: int, advice: str) -> None:
     """Check what a file says of itself.
 
     Parameters
@@ -50,14 +48,10 @@ def check_format(
     """
     if attributes.get("format") != expected:
         found = attributes.get("format", "none")
-        raise ValueError(
-            f"{path} does not have the format {expected!r} (its attribute format: {found}): {advice}"
-        )
+        raise ValueError(f"{path} does not have the format {expected!r} (its attribute format: {found}): {advice}")
     written = str(attributes.get("version", "none"))
     if not written.isdecimal() or int(written) < 1:
-        raise ValueError(
-            f"{path} has no usable attribute version ({written}, must be 1 to {version}): {advice}"
-        )
+        raise ValueError(f"{path} has no usable attribute version ({written}, must be 1 to {version}): {advice}")
     if int(written) > version:
         raise ValueError(
             f"{path} was written by a newer layerwise (version {written} of the format; this one reads up to "

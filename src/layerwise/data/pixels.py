@@ -185,8 +185,7 @@ def _check_space(folder: Path, needed: int) -> None:
     free = shutil.disk_usage(folder).free
     if free < needed:
         raise OSError(
-            f"the disk of {folder} has {free / 1e9:.2f} GB free, "
-            f"and the decoded images need {needed / 1e9:.2f} GB"
+            f"the disk of {folder} has {free / 1e9:.2f} GB free, and the decoded images need {needed / 1e9:.2f} GB"
         )
 
 

@@ -37,15 +37,16 @@ def arrange(
         labels, layers = np.unique(repetitions, return_inverse=True)
     cells = layers * len(ids) + rows
     filled = np.full((len(labels) * len(ids), responses.shape[1]), np.nan, responses.dtype)
-    _, first = np.unique(cells, return_index=True)
+    _, first, cell_of = np.unique(cells, return_index=True, return_inverse=True)
     filled[cells[first]] = responses[first]
     # Sessions that recorded different neuroids may share a repetition: they complete each other.
     for again in np.setdiff1d(np.arange(len(cells)), first, assume_unique=True):
         cell, new = filled[cells[again]], responses[again]
         if np.any(np.isfinite(cell) & np.isfinite(new) & (cell != new)):
             raise ValueError(
-                f"stimulus '{stimuli[again]}' was presented twice in repetition {labels[layers[again]]}, "
-                "with different responses: give each presentation its own repetition, or leave them all out"
+                f"stimulus '{stimuli[again]}' was presented twice in repetition {labels[layers[again]]} (presentations "
+                f"{first[cell_of[again]] + 1} and {again + 1}), with different responses: give each its own "
+                "repetition, or leave both out"
             )
         np.copyto(cell, new, where=np.isnan(cell))
     return filled.reshape(len(labels), len(ids), -1), tuple(ids.tolist())
@@ -79,8 +80,9 @@ def property_of(name: str, values: NDArray[np.generic], stimuli: NDArray[np.str_
     if differs.any():
         where = int(np.flatnonzero(differs)[0])
         raise ValueError(
-            f"the property {name!r} of stimulus '{stimuli[where]}' is {expected[where]} in one presentation "
-            f"and {values[where]} in another: correct it, or drop it if it does not describe stimuli"
+            f"the property {name!r} of stimulus '{stimuli[where]}' is {expected[where]} in presentation "
+            f"{first[rows[where]] + 1} and {values[where]} in presentation {where + 1}: correct it, or drop it if it "
+            "does not describe stimuli"
         )
     return values[first]
 

@@ -81,9 +81,7 @@ def read_ratings(
     rows["image"] = [str(PurePosixPath(image)) if image else "" for image in rows["image"]]
     _check_rows(rows, _list_images(folder), folder, scores, unscored_images)
     rows = rows.sort_values("image")
-    splits = (
-        _draw_folds(len(rows), n_folds, seed) if fold_column is None else _given_folds(rows["fold"], scores)
-    )
+    splits = _draw_folds(len(rows), n_folds, seed) if fold_column is None else _given_folds(rows["fold"], scores)
     ids = tuple(rows["image"])
     values = np.tile(rows["score"].to_numpy(dtype=np.float64), (len(splits), 1))
     return Ratings(ids, values, splits), StimulusSet(name or folder.name, ids, tuple(folder / i for i in ids))
@@ -126,10 +124,7 @@ def read_lamem(
     ICCV, 2390-2398. https://doi.org/10.1109/ICCV.2015.275
     """
     problems: list[str] = []
-    parsed = [
-        {part: _read_part(path, problems) for part, path in files.items()}
-        for files in _find_parts(Path(splits))
-    ]
+    parsed = [{part: _read_part(path, problems) for part, path in files.items()} for files in _find_parts(Path(splits))]
     problems += [problem for number, parts in enumerate(parsed, 1) for problem in _overlaps(number, parts)]
     if problems:
         raise ValueError(list_problems(problems, f"problems in the split files of {splits}"))
@@ -148,19 +143,22 @@ def _read_table(path: Path) -> pd.DataFrame:
             path, dtype=str, keep_default_na=False, skip_blank_lines=False, encoding="utf-8-sig"
         ).fillna("")
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise ValueError(
-            f"{path} is not a CSV with a row an image, in UTF-8 ({error}): export it again"
-        ) from error
+        raise ValueError(f"{path} is not a CSV with a row an image, in UTF-8 ({error}): export it again") from error
+    _check_commas([str(column) for column in table.columns], path)
     if not isinstance(table.index, pd.RangeIndex):
-        raise ValueError(
-            f"the rows of {path} have more fields than its first line has names: name each column"
-        )
+        raise ValueError(f"the rows of {path} have more fields than its first line has names: name each column")
     table = table[(table != "").any(axis=1)]
     if table.empty:
-        raise ValueError(
-            f"{path} has no rows: it needs one an image, below a line with the names of the columns"
-        )
+        raise ValueError(f"{path} has no rows: it needs one an image, below a line with the names of the columns")
     return table
+
+
+def _check_commas(columns: Sequence[str], path: Path) -> None:
+    for name, sign in (("semicolons", ";"), ("tabs", "\t")):
+        if len(columns) == 1 and sign in columns[0]:
+            raise ValueError(
+                f"the fields of {path} are parted by {name}: export it with commas between fields and points in numbers"
+            )
 
 
 def _find_column(table: pd.DataFrame, given: str | None, usual: Sequence[str], what: str, path: Path) -> str:
@@ -171,9 +169,7 @@ def _find_column(table: pd.DataFrame, given: str | None, usual: Sequence[str], w
         return given
     found = [column for column in columns if re.sub(r"[\s-]+", "_", column.strip().lower()) in usual]
     if len(found) != 1:
-        problem = (
-            f"the columns {', '.join(found)} all" if found else f"none of the columns {', '.join(columns)}"
-        )
+        problem = f"the columns {', '.join(found)} all" if found else f"none of the columns {', '.join(columns)}"
         raise ValueError(
             f"in {path} {problem} could be the {what}s: name one with `{what}_column` (usual names: "
             f"{', '.join(usual)}; columns are parted by commas)"
@@ -184,13 +180,12 @@ def _find_column(table: pd.DataFrame, given: str | None, usual: Sequence[str], w
 def _list_images(folder: Path) -> set[str]:
     if not folder.is_dir():
         raise ValueError(f"no folder of images {folder}: check the path in the config")
-    files = (path.relative_to(folder) for path in folder.rglob("*") if path.suffix.lower() in ENDINGS)
+    found = (path for path in folder.rglob("*") if path.suffix.lower() in ENDINGS and path.is_file())
+    files = (path.relative_to(folder) for path in found)  # links that lead nowhere are no files
     return {file.as_posix() for file in files if not any(part.startswith(".") for part in file.parts)}
 
 
-def _check_rows(
-    rows: pd.DataFrame, images: Collection[str], folder: Path, path: Path, unscored_images: str
-) -> None:
+def _check_rows(rows: pd.DataFrame, images: Collection[str], folder: Path, path: Path, unscored_images: str) -> None:
     problems = _row_problems(rows, images, folder)
     unscored = sorted(set(images) - set(rows["image"]))
     if unscored_images == "error":
@@ -225,7 +220,10 @@ def _schema(images: Collection[str], folder: Path, columns: Sequence[str]) -> pa
         ],
         "score": [
             pa.Check(lambda texts: ~_is_missing(texts), error="is missing"),
-            pa.Check(lambda texts: _is_missing(texts) | _is_number(texts), error="is not a finite number"),
+            pa.Check(lambda texts: ~_has_comma(texts), error="has a decimal comma: write a point"),
+            pa.Check(
+                lambda texts: _is_missing(texts) | _has_comma(texts) | _is_number(texts), error="is not a finite number"
+            ),
         ],
         "fold": [pa.Check(lambda labels: labels != "", error="is empty")],
     }
@@ -236,6 +234,10 @@ def _is_missing(texts: pd.Series) -> pd.Series:
     return texts.str.lower().isin(_MISSING)
 
 
+def _has_comma(texts: pd.Series) -> pd.Series:
+    return texts.str.fullmatch(r"[+-]?\d*,\d+")
+
+
 def _is_number(texts: pd.Series) -> pd.Series:
     return pd.Series(np.isfinite(pd.to_numeric(texts, errors="coerce")), index=texts.index)
 
@@ -243,8 +245,7 @@ def _is_number(texts: pd.Series) -> pd.Series:
 def _draw_folds(n_images: int, n_folds: int, seed: int) -> list[Split]:
     if not 2 <= n_folds <= n_images:
         raise ValueError(
-            f"{n_images} images cannot make {n_folds} folds: there must be 2 folds or more, and an "
-            "image for each"
+            f"{n_images} images cannot make {n_folds} folds: there must be 2 folds or more, and an image for each"
         )
     folds = KFold(n_folds, shuffle=True, random_state=seed).split(np.zeros(n_images))
     return [Split(train.astype(np.int64), test.astype(np.int64)) for train, test in folds]
@@ -262,12 +263,8 @@ def _find_parts(folder: Path) -> list[dict[str, Path]]:
     matches = (re.fullmatch(r"(train|val|test)_(\d+)\.txt", path.name) for path in folder.glob("*.txt"))
     numbers = [int(match[2]) for match in matches if match]
     if not numbers:
-        raise ValueError(
-            f"no split files in {folder}: it should hold train_1.txt, val_1.txt, test_1.txt and so on"
-        )
-    files = [
-        {part: folder / f"{part}_{number}.txt" for part in PARTS} for number in range(1, max(numbers) + 1)
-    ]
+        raise ValueError(f"no split files in {folder}: it should hold train_1.txt, val_1.txt, test_1.txt and so on")
+    files = [{part: folder / f"{part}_{number}.txt" for part in PARTS} for number in range(1, max(numbers) + 1)]
     missing = [str(path) for parts in files for path in parts.values() if not path.is_file()]
     if missing:
         raise ValueError(list_problems(missing, "split files are missing"))
@@ -325,9 +322,7 @@ def _by_split(
     scores = np.full((len(parsed), len(ids)), np.nan)
     splits = []
     for values, parts in zip(scores, parsed, strict=True):
-        places = {
-            part: np.array([rows[image] for image in scored], np.int64) for part, scored in parts.items()
-        }
+        places = {part: np.array([rows[image] for image in scored], np.int64) for part, scored in parts.items()}
         for part, scored in parts.items():
             values[places[part]] = list(scored.values())
         splits.append(Split(np.sort(places["train"]), np.sort(places["test"])))

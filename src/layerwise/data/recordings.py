@@ -11,7 +11,7 @@ import os
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, Any
 
 import h5py
@@ -29,9 +29,7 @@ if TYPE_CHECKING:  # planning reads attributes and regions, and is not to wait f
 FORMAT = "layerwise recordings"
 VERSION = 1
 _NOT_PROPERTIES = ("presentation", "stimulus", "repetition", "image", "neuroid", "region", "responses")
-_ADVICE = (
-    "write it with layerwise.data.recordings.write_recordings, or set the attributes as its docstring says"
-)
+_ADVICE = "write it with layerwise.data.recordings.write_recordings, or set the attributes as its docstring says"
 
 
 def write_recordings(
@@ -66,9 +64,7 @@ def write_recordings(
     path = Path(path).absolute()
     taken = sorted(set(recordings.columns) & set(_NOT_PROPERTIES))
     if taken:
-        raise ValueError(
-            f"a property of the stimuli cannot be called {taken[0]!r}, a name of the format: rename it"
-        )
+        raise ValueError(f"a property of the stimuli cannot be called {taken[0]!r}, a name of the format: rename it")
     folder, names = _relative_images(recordings, images)
     attributes = {
         "format": FORMAT,
@@ -147,9 +143,7 @@ def stimuli_of(path: str | Path, folder: str | Path | None = None, name: str | N
         images = property_of("image", _text(dataset, "image", "presentation", may_be_empty=True), stimuli)
         given = dataset.attrs.get("images")
     if folder is None and given is None:
-        raise ValueError(
-            f"{path} does not name the folder of its images: give it in the config, `images: folder`"
-        )
+        raise ValueError(f"{path} does not name the folder of its images: give it in the config, `images: folder`")
     folder = path.parent / str(given) if folder is None else Path(folder)
     ids = np.unique(stimuli).tolist()
     _check_images(dict(zip(ids, images.tolist(), strict=True)), folder)
@@ -244,18 +238,17 @@ def _damage_named(path: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, RuntimeError, LookupError, UnicodeError) as error:
-        raise ValueError(
-            f"{path} is truncated, or no netCDF4 file ({error}): copy or export it again"
-        ) from error
+        raise ValueError(f"{path} is truncated, or no netCDF4 file ({error}): copy or export it again") from error
 
 
 def _attributes(file: h5py.File) -> dict[str, Any]:
-    # Some writers store a number as an array of one.
-    return {
-        name: value.item() if np.size(value) == 1 and hasattr(value, "item") else value
-        for name, value in file.attrs.items()
-        if not name.startswith("_")
-    }
+    return {name: _plain_attribute(value) for name, value in file.attrs.items() if not name.startswith("_")}
+
+
+def _plain_attribute(value: Any) -> Any:
+    # Some writers store a number as an array of one, and text as bytes.
+    single = value.item() if np.size(value) == 1 and hasattr(value, "item") else value
+    return single.decode() if isinstance(single, bytes) else single
 
 
 def _relative_images(recordings: Recordings, images: StimulusSet) -> tuple[Path, dict[str, str]]:
@@ -307,9 +300,7 @@ def _text(dataset: "xr.Dataset", name: str, dimension: str, may_be_empty: bool =
     values = _variable(dataset, name, dimension)
     words = [value.decode() if isinstance(value, bytes) else str(value) for value in values.tolist()]
     if not may_be_empty and "" in words:
-        raise ValueError(
-            f"{name!r} is empty in {words.count('')} places (first: {words.index('')}): fill it in"
-        )
+        raise ValueError(f"{name!r} is empty in {words.count('')} places (first: {words.index('')}): fill it in")
     return np.array(words, dtype=np.str_)
 
 
@@ -318,9 +309,7 @@ def _responses(dataset: "xr.Dataset") -> NDArray[np.floating]:
     if values.dtype.kind not in "fiu":
         raise ValueError(f"its responses are of type {values.dtype}, and must be numbers")
     if not values.size:
-        raise ValueError(
-            f"its responses are empty: {values.shape[0]} presentations of {values.shape[1]} neuroids"
-        )
+        raise ValueError(f"its responses are empty: {values.shape[0]} presentations of {values.shape[1]} neuroids")
     return values.astype(np.result_type(values.dtype, np.float32), copy=False)
 
 
@@ -367,14 +356,15 @@ def _check_finite(responses: NDArray[np.floating], neuroids: NDArray[np.str_]) -
     infinite = np.isinf(responses)
     if infinite.any():
         first = neuroids[infinite.any(axis=0)][0]
-        raise ValueError(
-            f"{infinite.sum()} responses are infinite (first neuroid: {first}): mark missing ones as NaN"
-        )
+        raise ValueError(f"{infinite.sum()} responses are infinite (first neuroid: {first}): mark missing ones as NaN")
     if np.isnan(responses).all():
         raise ValueError("all of its responses are NaN: export them again")
 
 
 def _check_images(images: dict[str, str], folder: Path) -> None:
+    outside = [f"{stimulus} ({image})" for stimulus, image in images.items() if _leaves(image)]
+    if outside:
+        raise ValueError(list_problems(outside, f"images lie outside the folder {folder}, which none may"))
     without = [f"{stimulus} (no image in the file)" for stimulus, image in images.items() if not image]
     missing = [
         f"{stimulus} ({folder / image})"
@@ -383,3 +373,8 @@ def _check_images(images: dict[str, str], folder: Path) -> None:
     ]
     if without or missing:
         raise ValueError(list_problems(without + missing, "stimuli have no image file"))
+
+
+def _leaves(image: str) -> bool:
+    path = PurePosixPath(image.replace("\\", "/"))
+    return path.is_absolute() or ".." in path.parts or bool(PureWindowsPath(image).drive)

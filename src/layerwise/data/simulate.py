@@ -253,12 +253,8 @@ def simulate_study(
     seen = teacher(recorded, sorted(set(regions.values())))
     layers = {region: seen[layer] for region, layer in regions.items()}
     columns = {"object_name": categories}
-    recordings = simulate_recordings(
-        layers, recorded.ids, reading, n_neuroids, n_repetitions, ceiling, columns
-    )
-    write_recordings(
-        recordings, folder / "recordings.nc", recorded, "simulated by layerwise", visual_degrees=8
-    )
+    recordings = simulate_recordings(layers, recorded.ids, reading, n_neuroids, n_repetitions, ceiling, columns)
+    write_recordings(recordings, folder / "recordings.nc", recorded, "simulated by layerwise", visual_degrees=8)
     rated, _ = draw_stimuli(folder / "rated", n_rated, drawing, size)
     scores = simulate_scores(teacher(rated, [score_layer])[score_layer], reading, ceiling)
     write_csv(pd.DataFrame({"image": rated.ids, "score": scores.round(6)}), folder / "scores.csv")
@@ -275,9 +271,7 @@ def read_truth(path: str | Path) -> dict[str, Planted]:
 
 def _write_truth(truth: Mapping[str, Planted], path: Path) -> None:
     with atomic_path(path) as temporary:
-        temporary.write_text(
-            json.dumps({name: asdict(planted) for name, planted in truth.items()}, indent=2) + "\n"
-        )
+        temporary.write_text(json.dumps({name: asdict(planted) for name, planted in truth.items()}, indent=2) + "\n")
 
 
 def _noise(reliability: float) -> float:
@@ -291,9 +285,7 @@ def _gram(activations: NDArray[np.floating]) -> NDArray[np.float64]:
     for start in range(0, activations.shape[1], _BLOCK):
         block = activations[:, start : start + _BLOCK].astype(np.float64)
         if not np.isfinite(block).all():
-            raise ValueError(
-                "activations are not finite: choose another layer of the teacher, or other weights"
-            )
+            raise ValueError("activations are not finite: choose another layer of the teacher, or other weights")
         block -= block.mean(axis=0)
         gram += block @ block.T
     return gram

@@ -1,0 +1,78 @@
+"""The commands ``layerwise data ...``: what files of data hold, and what is wrong with them."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from layerwise.data.reports import Report
+
+data = typer.Typer(help="Your recordings, ratings and images.", no_args_is_help=True)
+
+
+@data.callback()
+def describe() -> None:
+    """Your recordings, ratings and images."""  # with one command alone, typer would drop its name
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the application."""
+    app.add_typer(data, name="data", rich_help_panel="Look things up")
+
+
+@data.command()
+def check(
+    files: Annotated[
+        list[Path], typer.Argument(help="Recordings (.nc), tables of scores (.csv), or folders of LaMem's splits.")
+    ],
+    images: Annotated[Path | None, typer.Option("--images", help="Folder of the images.")] = None,
+    image_column: Annotated[str | None, typer.Option("--image-column", help="Column of the file names.")] = None,
+    score_column: Annotated[str | None, typer.Option("--score-column", help="Column of the scores.")] = None,
+) -> None:
+    """Say what files of data hold, and everything that is wrong with them; the exit status is 1 if anything is."""
+    reports = [_report(path, images, image_column, score_column) for path in files]
+    for report in reports:
+        _print(report)
+    if any(report.problems for report in reports):
+        raise typer.Exit(1)
+
+
+def _report(path: Path, images: Path | None, image_column: str | None, score_column: str | None) -> "Report":
+    from layerwise.data.kinds import kind_of
+    from layerwise.data.report_ratings import report_lamem, report_ratings
+    from layerwise.data.report_recordings import report_recordings
+    from layerwise.data.reports import Report
+    from layerwise.regression import internal_consistency
+
+    try:
+        kind = kind_of(path)
+    except ValueError as error:
+        return Report(path, "unknown", problems=[str(error)])
+    if kind == "lamem":
+        return report_lamem(path, images)
+    if kind == "ratings":
+        return report_ratings(path, images, image_column, score_column)
+    return report_recordings(path, internal_consistency, images)
+
+
+def _print(report: "Report") -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    console = Console(width=None if Console().is_terminal else 140, highlight=False)
+    console.print(f"\n[bold]{escape(str(report.path))}[/bold]: {report.kind}", soft_wrap=True)
+    for found in report.tables:
+        table = Table(title=found.title, title_justify="left", show_header=any(found.columns))
+        for name in found.columns:
+            table.add_column(name)
+        for row in found.rows:
+            table.add_row(*map(escape, row))
+        console.print(table)
+    for note in report.notes:
+        console.print(f"note: {escape(note)}", soft_wrap=True)
+    for problem in report.problems:
+        console.print(f"[red]problem:[/red] {escape(problem)}", soft_wrap=True)
+    if not report.problems:
+        console.print("[green]no problems found[/green]")

@@ -1,0 +1,129 @@
+"""Looks behavioural scores over: a table of one's own, or LaMem's split files."""
+
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from layerwise.data.ratings import PARTS, read_lamem, read_ratings
+from layerwise.data.reports import Report, show_range
+from layerwise.interfaces import Ratings
+
+OFFICIAL = {"train": 45_000, "val": 3_741, "test": 10_000}
+"""Images in each of LaMem's five official splits."""
+
+
+def report_ratings(
+    path: Path, images: Path | None = None, image_column: str | None = None, score_column: str | None = None
+) -> Report:
+    """Look a table of scores over.
+
+    Parameters
+    ----------
+    path : Path
+        CSV.
+    images : Path, optional
+        Folder of the images; default: `images` beside the table, else the table's own.
+    image_column, score_column : str, optional
+        Columns, where the usual names do not tell.
+
+    Returns
+    -------
+    Report
+    """
+    beside = path.parent / "images"
+    folder = images or (beside if beside.is_dir() else path.parent)
+    report = Report(path, "ratings")
+    try:
+        ratings, stimuli = read_ratings(path, folder, image_column, score_column, n_folds=2)
+    except ValueError as error:
+        report.problems.append(str(error))
+        return report
+    scores = ratings.scores[0]
+    report.add_table(
+        "What the table says",
+        ("", ""),
+        [
+            ("images", f"{len(stimuli.ids)}, all in {folder}"),
+            ("scores", show_range(scores)),
+            ("mean and standard deviation", f"{scores.mean():.3f}, {scores.std(ddof=1):.3f}"),
+            ("quartiles", ", ".join(f"{value:.3f}" for value in np.quantile(scores, (0.25, 0.5, 0.75)))),
+            ("different scores", len(np.unique(scores))),
+        ],
+    )
+    if len(np.unique(scores)) == 1:
+        report.problems.append(f"all images have the score {scores[0]:g}: there is nothing to predict")
+    return report
+
+
+def report_lamem(splits: Path, images: Path | None = None) -> Report:
+    """Look LaMem's split files over.
+
+    Parameters
+    ----------
+    splits : Path
+        Folder of train_1.txt and so on, or the folder above it.
+    images : Path, optional
+        Folder of the images; default: `images` beside the splits, and without one images are not looked for.
+
+    Returns
+    -------
+    Report
+    """
+    splits = splits / "splits" if (splits / "splits").is_dir() else splits
+    report = Report(splits, "LaMem's splits")
+    beside = splits.parent / "images"
+    folder = images or (beside if beside.is_dir() else None)
+    try:
+        ratings, _ = read_lamem(splits, folder or splits, check_images=folder is not None)
+    except ValueError as error:
+        report.problems.append(str(error))
+        return report
+    scores, members = ratings.scores, _members(ratings)
+    rows = [
+        (number, *(int(inside[part].sum()) for part in PARTS), show_range(row[inside["all"]]), float(np.nanmean(row)))
+        for number, (row, inside) in enumerate(zip(scores, members, strict=True), 1)
+    ]
+    report.add_table("Splits", ("split", *PARTS, "scores", "mean"), rows)
+    report.add_table("All splits", ("", ""), _over_splits(ratings))
+    report.notes += _unusual_counts(members)
+    if folder is None:
+        report.notes.append("the images were not looked for: give their folder with --images")
+    return report
+
+
+def _members(ratings: Ratings) -> list[dict[str, NDArray[np.bool_]]]:
+    found = []
+    for scores, split in zip(ratings.scores, ratings.splits, strict=True):
+        train, test = np.zeros((2, len(scores)), dtype=bool)
+        train[split.train], test[split.test] = True, True
+        scored = np.isfinite(scores)
+        found.append({"train": train, "test": test, "val": scored & ~train & ~test, "all": scored})
+    return found
+
+
+def _over_splits(ratings: Ratings) -> list[tuple[str, object]]:
+    scores = ratings.scores
+    tests = [set(split.test.tolist()) for split in ratings.splits]
+    shared = [len(one & two) for one, two in combinations(tests, 2)]
+    spread = np.nanmax(scores, axis=0) - np.nanmin(scores, axis=0)
+    rows: list[tuple[str, object]] = [
+        ("images", len(ratings.stimuli)),
+        ("tested in at least one split", len(set().union(*tests))),
+        ("with another score in another split", int(np.sum(spread > 0))),
+    ]
+    if shared:
+        differences = [np.nanmean(np.abs(one - two)) for one, two in combinations(scores, 2)]
+        rows.append(("shared by two test parts", show_range(np.array(shared), " images")))
+        rows.append(("mean difference of an image's scores", float(np.mean(differences))))
+    return rows
+
+
+def _unusual_counts(members: list[dict[str, NDArray[np.bool_]]]) -> list[str]:
+    return [
+        f"split {number}: {int(inside[part].sum()):,} images in {part}, and LaMem's own have {count:,}"
+        for number, inside in enumerate(members, 1)
+        for part, count in OFFICIAL.items()
+        if inside[part].sum() != count
+    ]

@@ -1,0 +1,190 @@
+"""Looks a file of recordings over."""
+
+import warnings
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from layerwise.data.messages import SHOWN
+from layerwise.data.ratings import ENDINGS
+from layerwise.data.recordings import read_attributes, read_recordings, stimuli_of
+from layerwise.data.reports import Report, show, show_range
+from layerwise.interfaces import Recordings, StimulusSet
+
+Consistency = Callable[[NDArray[np.floating]], NDArray[np.float64]]
+CODES = (255, 65535, 99, 999, 9999, 32767, -1, -9, -99, -999, -9999, -32768)
+"""Numbers that people write for a missing trial."""
+
+
+def report_recordings(path: Path, consistency: Consistency, images: Path | None = None) -> Report:
+    """Look a file of recordings over.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    consistency : callable
+        Takes responses [repetition, stimulus, neuroid] and gives ceilings [half, neuroid].
+    images : Path, optional
+        Folder of the images; default: the one that the file names.
+
+    Returns
+    -------
+    Report
+    """
+    report = Report(path, "recordings")
+    recordings = _try(report, lambda: read_recordings(path))
+    if recordings is None:
+        return report
+    attributes = read_attributes(path)
+    stimuli = _try(report, lambda: stimuli_of(path, images))
+    report.add_table("What the file says", ("", ""), _statements(recordings, attributes, stimuli))
+    report.add_table(
+        "Regions", _REGION_COLUMNS, [_region(recordings, name, consistency) for name in _names(recordings)]
+    )
+    report.add_table("Properties of the stimuli", ("property", "values", "stimuli of each"), _properties(recordings))
+    for name in _names(recordings):
+        _look_at_region(report, recordings, name)
+    report.problems += _missing_codes(recordings)
+    if stimuli is not None:
+        report.notes += _unused_images(stimuli)
+    return report
+
+
+_REGION_COLUMNS = (
+    "region", "neuroids", "stimuli", "repetitions", "missing trials", "mean response", "ceiling", "neuroids below .5"
+)  # fmt: skip
+
+
+def _try(report: Report, read: Callable[[], Any]) -> Any:
+    try:
+        return read()
+    except ValueError as error:
+        report.problems.append(str(error))
+        return None
+
+
+def _names(recordings: Recordings) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(recordings.regions))
+
+
+def _of_region(recordings: Recordings, region: str) -> NDArray[np.floating]:
+    return recordings.responses[:, :, np.array(recordings.regions) == region]
+
+
+def _shown(responses: NDArray[np.floating]) -> NDArray[np.intp]:
+    """How often each stimulus was presented to any neuroid: [stimulus]."""
+    return np.asarray((~np.isnan(responses).all(axis=2)).sum(axis=0))
+
+
+def _statements(
+    recordings: Recordings, attributes: Mapping[str, Any], stimuli: StimulusSet | None
+) -> list[tuple[str, object]]:
+    return [
+        ("stimuli", len(recordings.stimuli)),
+        ("images", "not all found" if stimuli is None else f"all in {stimuli.paths[0].parent.resolve()}"),
+        ("responses", f"{recordings.responses.dtype}, {recordings.units or 'no unit given'}"),
+        ("visual degrees", attributes.get("visual_degrees", "not given")),
+        ("source", attributes.get("source") or "not given"),
+    ]
+
+
+def _region(recordings: Recordings, region: str, consistency: Consistency) -> tuple[object, ...]:
+    responses = _of_region(recordings, region)
+    shown = _shown(responses)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # neuroids without a ceiling are reported by name
+        ceilings = consistency(responses[:, shown > 0])
+        middle = float(np.nanmean(np.nanmedian(ceilings, axis=1)))
+        low = int(np.sum(np.nanmean(ceilings, axis=0) < 0.5))
+    presented = ~np.isnan(responses).all(axis=2)  # repetitions that a stimulus never had are not missing
+    return (
+        region,
+        responses.shape[2],
+        int(np.sum(shown > 0)),
+        show_range(shown[shown > 0]),
+        f"{100 * np.isnan(responses[presented]).mean():.2g} %",
+        float(np.nanmean(responses)),
+        middle,
+        low if np.isfinite(middle) else "-",
+    )
+
+
+def _properties(recordings: Recordings) -> list[tuple[object, ...]]:
+    rows: list[tuple[object, ...]] = []
+    for name, values in recordings.columns.items():
+        counts = np.unique(np.asarray(values), return_counts=True)[1]
+        rows.append((name, len(counts), show_range(counts)))
+    return rows
+
+
+def _look_at_region(report: Report, recordings: Recordings, region: str) -> None:
+    responses = _of_region(recordings, region)
+    shown = _shown(responses)
+    if shown.max() == 1:
+        report.notes.append(f"{region}: one repetition of each stimulus, so its ceiling is undefined")
+    elif shown[shown > 0].min() == 1:
+        report.notes.append(f"{region}: {np.sum(shown == 1)} stimuli have one repetition only")
+    if (shown == 0).any():
+        report.notes.append(
+            f"{region}: {np.sum(shown == 0)} stimuli were never shown (such as {_first(recordings, shown == 0)}); "
+            "its scores leave them out"
+        )
+    report.problems += _useless_neuroids(recordings, region, shown)
+
+
+def _first(recordings: Recordings, chosen: NDArray[np.bool_]) -> str:
+    return recordings.stimuli[int(np.flatnonzero(chosen)[0])]
+
+
+def _useless_neuroids(recordings: Recordings, region: str, shown: NDArray[np.intp]) -> list[str]:
+    problems = []
+    for column in np.flatnonzero(np.array(recordings.regions) == region):
+        values = recordings.responses[:, :, column]
+        found = values[~np.isnan(values)]
+        name = f"{region}, neuroid {recordings.neuroids[column]!r} (column {column + 1})"
+        unseen = int(np.sum(np.isnan(values).all(axis=0) & (shown > 0)))
+        if not found.size:
+            problems.append(f"{name}: has no response at all; take it out")
+        elif found.min() == found.max():
+            problems.append(f"{name}: always responds with {show(found[0])}, so nothing can be predicted; take it out")
+        elif unseen:
+            problems.append(f"{name}: has no response to {unseen} stimuli that others of its region have seen")
+    return problems
+
+
+def _missing_codes(recordings: Recordings) -> list[str]:
+    """Find numbers that stand far from all others, and that people write for a missing trial."""
+    responses = recordings.responses
+    values, counts = np.unique(responses[~np.isnan(responses)], return_counts=True)
+    if len(values) < 3:
+        return []
+    problems = []
+    for code, count, rest in ((values[-1], counts[-1], values[:-1]), (values[0], counts[0], values[1:])):
+        far = min(abs(code - rest[0]), abs(code - rest[-1])) > rest[-1] - rest[0]
+        if code in CODES and far:
+            repetition, stimulus, column = (int(index[0]) for index in np.nonzero(responses == code))
+            problems.append(
+                f"{show(float(code))} occurs {count} times, and all other responses are from {show(rest[0])} to "
+                f"{show(rest[-1])} (first: stimulus {recordings.stimuli[stimulus]!r}, repetition {repetition + 1}, "
+                f"neuroid {recordings.neuroids[column]!r}): if it marks missing trials, write NaN instead"
+            )
+    return problems
+
+
+def _unused_images(stimuli: StimulusSet) -> list[str]:
+    known = {path.name for path in stimuli.paths}
+    folders = {path.parent for path in stimuli.paths}
+    unused = sorted(
+        path.name
+        for folder in folders
+        for path in folder.iterdir()
+        if path.suffix.lower() in ENDINGS and path.name not in known
+    )
+    if not unused:
+        return []
+    names = ", ".join(unused[:3]) + (", ..." if len(unused) > SHOWN else "")
+    return [f"{len(unused)} images have no responses ({names})"]

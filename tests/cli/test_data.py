@@ -1,0 +1,318 @@
+"""`layerwise data check`: what it says of good files, and of each way in which a file can be bad."""
+
+import re
+
+import h5py
+import numpy as np
+import pytest
+import xarray as xr
+from typer.testing import CliRunner
+
+from layerwise.cli.app import app
+from layerwise.data.recordings import write_recordings
+from layerwise.data.reports import show
+from layerwise.interfaces import Recordings, StimulusSet
+from layerwise.regression import internal_consistency
+
+N_STIMULI, N_REPETITIONS = 12, 4
+
+
+def check(*arguments):
+    """Exit status, and what was printed with its table lines and line breaks taken out."""
+    result = CliRunner().invoke(app, ["data", "check", *map(str, arguments)])
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    return result.exit_code, re.sub(r"[\s│┃]+", " ", result.stdout)
+
+
+@pytest.fixture
+def recordings(rng):
+    signal = rng.normal(size=(1, N_STIMULI, 5))
+    responses = (signal + rng.normal(size=(N_REPETITIONS, N_STIMULI, 5))).astype(np.float32)
+    return Recordings(
+        responses,
+        tuple(f"stimulus{index:02d}" for index in range(N_STIMULI)),
+        tuple(f"n{index}" for index in range(5)),
+        ("V4", "V4", "IT", "IT", "IT"),
+        {"object": np.array(["cat", "dog", "elk"] * 4), "movie": np.arange(N_STIMULI) // 6},
+        "spikes/s",
+    )
+
+
+@pytest.fixture
+def written(tmp_path, recordings):
+    def write(name="recordings.nc"):
+        folder = tmp_path / "images"
+        folder.mkdir(exist_ok=True)
+        paths = tuple(folder / f"{stimulus}.png" for stimulus in recordings.stimuli)
+        for path in paths:
+            path.touch()
+        images = StimulusSet("images", recordings.stimuli, paths)
+        write_recordings(recordings, tmp_path / name, images, "a test", visual_degrees=8)
+        return tmp_path / name
+
+    return write
+
+
+@pytest.fixture
+def table(tmp_path):
+    def write(text, names=("a.jpg", "b.jpg", "c.jpg"), encoding="utf-8"):
+        (tmp_path / "images").mkdir(exist_ok=True)
+        for name in names:
+            (tmp_path / "images" / name).touch()
+        path = tmp_path / "scores.csv"
+        path.write_bytes(text.encode(encoding))
+        return path
+
+    return write
+
+
+def test_recordings_are_described(written, recordings):
+    recordings.responses[3, :4] = np.nan  # four stimuli have a repetition less
+    recordings.responses[0, 0, 4] = np.nan  # one trial of the 44 x 3 of IT
+    status, text = check(written())
+    assert status == 0
+    assert "stimuli 12" in text
+    assert "float32, spikes/s" in text
+    assert "source a test" in text
+    for region, places, missing in (("V4", slice(0, 2), "0 %"), ("IT", slice(2, 5), "0.76 %")):
+        part = recordings.responses[..., places]
+        ceiling = np.median(internal_consistency(part), axis=1).mean()
+        row = f"{region} {part.shape[2]} 12 3 to 4 {missing} {show(np.nanmean(part))} {show(ceiling)}"
+        assert row in text
+    assert "object 3 4" in text
+    assert "movie 2 6" in text
+    assert "no problems found" in text
+
+
+def test_one_repetition_has_no_ceiling_and_says_so(written, recordings):
+    recordings.responses[1:] = np.nan
+    status, text = check(written())
+    assert status == 0
+    assert "IT: one repetition of each stimulus, so its ceiling is undefined" in text
+    assert re.search(r"V4 2 12 1 0 % \S+ undefined -", text)
+
+
+def test_stimuli_never_shown_in_one_region_are_noted(written, recordings):
+    recordings.responses[:, 3:5, :2] = np.nan
+    status, text = check(written())
+    assert status == 0
+    assert "V4: 2 stimuli were never shown (such as stimulus03)" in text
+    assert "IT: 2 stimuli" not in text
+
+
+def test_neuroids_that_cannot_be_predicted_are_named(written, recordings):
+    recordings.responses[:, :, 1] = 7
+    recordings.responses[:, :, 2] = np.nan
+    recordings.responses[:, 5:7, 4] = np.nan
+    status, text = check(written())
+    assert status == 1
+    assert "V4, neuroid 'n1' (column 2): always responds with 7" in text
+    assert "IT, neuroid 'n2' (column 3): has no response at all" in text
+    assert "IT, neuroid 'n4' (column 5): has no response to 2 stimuli that others of its region have seen" in text
+
+
+@pytest.mark.parametrize("code", [255, -99, -999])
+def test_codes_for_missing_trials_are_suspected(written, recordings, rng, code):
+    recordings.responses[:] = rng.poisson(4, recordings.responses.shape)
+    recordings.responses[2, 7, 3] = code
+    recordings.responses[1, 8, 4] = code
+    status, text = check(written())
+    assert status == 1
+    assert f"{code} occurs 2 times" in text
+    assert "(first: stimulus 'stimulus08', repetition 2, neuroid 'n4')" in text
+
+
+def test_counts_that_reach_255_by_themselves_are_not_suspected(written, recordings, rng):
+    recordings.responses[:] = np.linspace(0, 255, recordings.responses.size).reshape(recordings.responses.shape)
+    assert check(written())[0] == 0
+
+
+def test_images_without_responses_are_noted(written, tmp_path):
+    path = written()
+    (tmp_path / "images" / "more.png").touch()
+    (tmp_path / "images" / "notes.txt").touch()
+    status, text = check(path)
+    assert status == 0
+    assert "1 images have no responses (more.png)" in text
+
+
+def change(path, alter):
+    with xr.open_dataset(path, engine="h5netcdf") as dataset:
+        changed = alter(dataset.load())
+    changed.to_netcdf(path, engine="h5netcdf")
+    return path
+
+
+def with_image(dataset, name):
+    images = dataset["image"].values.astype(object)
+    images[dataset["stimulus"].values == "stimulus03"] = name
+    return dataset.assign_coords(image=("presentation", images))
+
+
+@pytest.mark.parametrize("name", ["../secret.png", "/etc/hostname", "a/../../b.png", "..\\b.png", "C:\\b.png"])
+def test_images_outside_the_folder_are_refused(written, tmp_path, name):
+    (tmp_path / "secret.png").touch()
+    status, text = check(change(written(), lambda dataset: with_image(dataset, name)))
+    assert status == 1
+    assert "1 images lie outside the folder" in text
+    assert f"stimulus03 ({name})" in text
+
+
+def test_problems_of_responses_and_of_images_are_both_told(written, recordings):
+    recordings.responses[:, :, 1] = 7
+    status, text = check(change(written(), lambda dataset: with_image(dataset, "gone.png")))
+    assert status == 1
+    assert "always responds with 7" in text
+    assert "gone.png" in text
+
+
+def test_contradicting_presentations_are_named_by_row(written):
+    status, text = check(change(written(), lambda dataset: dataset.assign_coords(
+        repetition=("presentation", np.zeros(dataset.sizes["presentation"], int)))))  # fmt: skip
+    assert status == 1
+    assert "'stimulus00' was presented twice in repetition 0 (presentations 1 and 13)" in text
+
+
+@pytest.mark.parametrize("kind", ["U8", "S8"])
+def test_responses_of_another_type_are_refused(written, kind):
+    def as_text(dataset):
+        values = dataset["responses"].values.astype(kind)
+        return dataset.drop_vars("responses").assign(responses=(("presentation", "neuroid"), values.astype(object)))
+
+    status, text = check(change(written(), as_text))
+    assert status == 1
+    assert "must be numbers" in text
+
+
+def test_a_newer_version_and_a_truncated_file_are_named(written):
+    newer, cut = written("newer.nc"), written("cut.nc")
+    with h5py.File(newer, "r+") as file:
+        file.attrs["version"] = 99
+    cut.write_bytes(cut.read_bytes()[: cut.stat().st_size // 2])
+    status, text = check(newer, cut, written("good.nc"))
+    assert status == 1
+    assert "newer.nc was written by a newer layerwise (version 99" in text
+    assert "cut.nc is truncated" in text
+    assert text.count("no problems found") == 1
+
+
+def test_attributes_of_fixed_length_are_read(written):
+    path = written()
+    with h5py.File(path, "r+") as file:
+        for name in ("format", "images", "units"):
+            value = file.attrs[name]
+            del file.attrs[name]
+            file.attrs[name] = np.bytes_(value)  # as netCDF's C library writes text
+    status, text = check(path)
+    assert status == 0
+    assert "float32, spikes/s" in text
+
+
+def test_other_paths_say_what_they_should_be(tmp_path):
+    (tmp_path / "loop.nc").symlink_to(tmp_path / "loop.nc")
+    (tmp_path / "old.nc").write_bytes(b"CDF\x01 and more")
+    (tmp_path / "data.zip").write_bytes(b"PK\x03\x04")
+    (tmp_path / "empty").mkdir()
+    names = ("loop.nc", "old.nc", "data.zip", "empty", "absent.nc")
+    status, text = check(*(tmp_path / name for name in names))
+    assert status == 1
+    assert text.count("problem:") == 5
+    for words in ("leads to itself", "nccopy -k nc4", "unpack it first", "no split files", "check its spelling"):
+        assert words in text
+
+
+def test_ratings_are_described(table):
+    status, text = check(table("image,score\na.jpg,0.5\nb.jpg,0.7\nc.jpg,0.9\n"))
+    assert status == 0
+    assert "scores 0.5 to 0.9" in text
+    assert "mean and standard deviation 0.700, 0.200" in text
+
+
+def test_names_with_spaces_and_letters_of_any_language(table, tmp_path):
+    names = ("my photo 1.jpg", "süß.jpg", "写真.jpg")
+    rows = "".join(f"{name},0.{index + 1}\n" for index, name in enumerate(names))
+    assert check(table("image,score\n" + rows, names))[0] == 0
+    assert check(table("image,score\n" + rows, names, "utf-8-sig"))[0] == 0  # with a byte order mark
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("image;score\na.jpg;0,5\nb.jpg;0,7\nc.jpg;0,9\n", "are parted by semicolons"),
+        ("image;score\na.jpg;0.5\nb.jpg;0.7\nc.jpg;0.9\n", "are parted by semicolons"),
+        ("image\tscore\na.jpg\t0.5\nb.jpg\t0.7\n", "are parted by tabs"),
+        ('image,score\na.jpg,"0,5"\nb.jpg,0.7\nc.jpg,0.9\n', "line 2: the score '0,5' has a decimal comma"),
+        ("image,score\na.jpg,0.5\nb.jpg,high\nc.jpg,0.9\n", "line 3: the score 'high' is not a finite number"),
+        ("image,score\na.jpg,0.5\nb.jpg,\nc.jpg,0.9\n", "line 3: the score '' is missing"),
+        ("image,score\na.jpg,0.5\na.jpg,0.6\nb.jpg,0.7\nc.jpg,0.9\n", "line 3: the image 'a.jpg' is named more than"),
+        ("image,score\na.jpg,0.5\nb.jpg,0.7\n", "c.jpg: has no score"),
+        ("image,score\na.jpg,0.5\nb.jpg,0.7\nc.jpg,0.9\n../d.jpg,0.1\n", "line 5: the image '../d.jpg' is not in"),
+        ("image,score\na.jpg,0.5\nb.jpg,0.5\nc.jpg,0.5\n", "all images have the score 0.5"),
+    ],
+)
+def test_problems_of_ratings_are_named_by_line(table, tmp_path, text, expected):
+    (tmp_path / "d.jpg").touch()
+    status, printed = check(table(text))
+    assert status == 1
+    assert expected in printed
+
+
+def test_links_that_lead_to_themselves_are_no_images(table, tmp_path):
+    path = table("image,score\na.jpg,0.5\nb.jpg,0.7\nc.jpg,0.9\nloop.jpg,0.1\n")
+    loop = tmp_path / "images" / "loop.jpg"
+    loop.symlink_to(loop)
+    status, text = check(path)
+    assert status == 1
+    assert "line 5: the image 'loop.jpg' is not in" in text
+
+
+def write_lamem(folder, rng, n_splits=2):
+    names = [f"{number:08d}.jpg" for number in range(20)]
+    (folder / "splits").mkdir()
+    for number in range(1, n_splits + 1):
+        order = rng.permutation(names)
+        for part, chosen in (("train", order[:12]), ("val", order[12:15]), ("test", order[15:])):
+            lines = [f"{name} {rng.uniform(0.2, 1):.6f}\n" for name in chosen]
+            (folder / "splits" / f"{part}_{number}.txt").write_text("".join(lines))
+    return names
+
+
+def test_lamem_is_described(tmp_path, rng):
+    names = write_lamem(tmp_path, rng)
+    status, text = check(tmp_path / "splits")
+    assert status == 0
+    assert re.search(r"1 12 3 5 0\.\S+ to \S+", text)
+    assert "images 20" in text
+    assert "split 1: 12 images in train, and LaMem's own have 45,000" in text
+    assert "the images were not looked for" in text
+    (tmp_path / "images").mkdir()
+    for name in names[1:]:
+        (tmp_path / "images" / name).touch()
+    status, text = check(tmp_path)  # LaMem's own folder
+    assert status == 1
+    assert f"1 of 20 images are not in {tmp_path}/images" in text
+    assert names[0] in text
+
+
+def test_lamem_problems_are_named_by_line(tmp_path, rng):
+    write_lamem(tmp_path, rng)
+    path = tmp_path / "splits" / "val_2.txt"
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join([lines[0], lines[1].split()[0] + " 1.5", lines[2]]))
+    status, text = check(tmp_path / "splits")
+    assert status == 1
+    assert "val_2.txt, line 2" in text
+    assert "the score is not above 0 and up to 1" in text
+
+
+def test_the_official_splits(shared):
+    status, text = check(shared("data", "lamem", "splits"))
+    assert status == 0
+    assert text.count("45,000 3,741 10,000") == 5
+    assert "with another score in another split 58,728" in text
+
+
+def test_figrim_and_its_images(shared):
+    status, text = check(shared("data", "figrim60", "scores.csv"))
+    assert status == 0
+    assert "images 60" in text
