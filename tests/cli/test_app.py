@@ -1,0 +1,215 @@
+"""Commands as a user runs them, from the arguments to the exit status."""
+
+import contextlib
+import errno
+import io
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import yaml
+from PIL import Image
+
+from layerwise.cli import app, steps
+from layerwise.data.recordings import write_recordings
+from layerwise.interfaces import Recordings, StimulusSet
+from layerwise.models import build
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass
+class Done:
+    returncode: int
+    stderr: str
+
+
+def run(*arguments: str) -> Done:
+    stderr = io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stderr(stderr):
+        patch.setattr(sys, "argv", ["layerwise", *arguments])
+        try:
+            app.main()
+            status = 0
+        except SystemExit as exit:
+            status = int(exit.code or 0)
+    return Done(status, stderr.getvalue())
+
+
+@pytest.fixture
+def folder(tmp_path, rng, monkeypatch):
+    """A study of 32 images with scores and recordings, an own network and a known one; tests run in its folder."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "photos").mkdir()
+    names = [f"photo {index:02d}.png" for index in range(32)]
+    for name in names:
+        Image.fromarray(rng.integers(0, 255, (40, 50, 3), dtype=np.uint8)).save(tmp_path / "photos" / name)
+    pd.DataFrame({"image": names, "score": rng.random(32)}).to_csv(tmp_path / "scores.csv", index=False)
+    responses = rng.standard_normal((3, 32, 4))
+    images = StimulusSet("photos", tuple(names), tuple(tmp_path / "photos" / name for name in names))
+    recordings = Recordings(responses, tuple(names), ("a", "b", "c", "d"), ("V1",) * 4)
+    write_recordings(recordings, tmp_path / "movies.nc", images)
+    configure(tmp_path)
+    return tmp_path
+
+
+def configure(folder: Path, **changes: object) -> None:
+    study = {
+        "study": "s",
+        "models": [
+            {"name": "tiny", "factory": "tiny_networks:build", "preprocessing": {"size": 32, "resize": 36}},
+            {"name": "squeezenet", "model": "squeezenet1_1", "weights": "weights.pth"},
+        ],
+        "recordings": [{"name": "movies", "file": "movies.nc"}],
+        "ratings": [{"name": "figrim", "images": "photos", "scores": "scores.csv", "folds": 2}],
+        "regression": {"components": 4},
+    }
+    (folder / "config.yaml").write_text(yaml.safe_dump(study | changes))
+
+
+def pack(stimuli="figrim", geometry="crop36to32-bilinear"):
+    return run("pack-stimuli", "--stimuli", stimuli, "--geometry", geometry, "--output", "pixels.h5")
+
+
+def list_layers():
+    arguments = ("--model", "tiny", "--manifest", "layers.tsv", "--preprocessing", "preprocessing.json")
+    return run("list-layers", *arguments)
+
+
+def extract(model="tiny"):
+    options = ("--manifest", "layers.tsv") if model == "tiny" else ()
+    return run("extract-activations", "--model", model, "--pixels", "pixels.h5", "--output", "activations.h5", *options)
+
+
+def score():
+    options = ("--model", "tiny", "--manifest", "layers.tsv", "--activations", "activations.h5", "--block", "001-008")
+    return run("score-memorability", *options, "--ratings", "figrim", "--output", "rho.parquet")
+
+
+def fails(done: Done, pattern: str, folder: Path, *unwritten: str) -> None:
+    """A sentence, a status that is not 0, no traceback, and nothing half-written."""
+    assert done.returncode != 0
+    assert re.search(pattern, done.stderr, re.DOTALL), done.stderr
+    assert done.stderr.count("error: ") == 1
+    assert "Traceback" not in done.stderr
+    for name in unwritten:
+        assert not (folder / name).exists()
+    assert [path for path in folder.rglob(".*") if path.is_file()] == []
+
+
+def test_commands_have_the_names_of_the_rules():
+    rules = set()
+    for file in (ROOT / "workflow/rules").glob("*.smk"):
+        rules |= set(re.findall(r"^(?:rule|checkpoint) (\w+):", file.read_text(), re.MULTILINE))
+    commands = {command.name for command in app.app.registered_commands}
+    missing = {rule for rule in rules if rule.replace("_", "-") not in commands}
+    assert missing == set()
+    assert {"score_brain", "gather_study"} <= rules
+
+
+def test_every_step_says_what_it_does():
+    for command in app.app.registered_commands:
+        assert command.callback.__doc__, command.name
+    assert steps.__doc__
+
+
+def test_help_and_planning_do_not_wait_for_torch():
+    code = "import sys; from layerwise.cli.app import app; import layerwise.planning; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_steps_work_without_snakemake(folder):
+    for done in (pack(), list_layers(), extract(), score()):
+        assert done.returncode == 0, done.stderr
+    table = pd.read_parquet(folder / "rho.parquet")
+    assert len(table) == 8 * 2
+    assert table["rho"].notna().all()
+
+
+@pytest.mark.parametrize("mode", ["L", "CMYK", "P", "RGBA", "I;16", "1"])
+def test_images_of_other_modes_are_read(folder, mode):
+    grey = np.random.default_rng(0).integers(0, 2**16, (40, 50)).astype(np.uint16)
+    image = Image.fromarray(grey) if mode == "I;16" else Image.fromarray((grey // 257).astype(np.uint8)).convert(mode)
+    image.save(folder / "photos/photo 00.png", format="TIFF" if mode == "CMYK" else "PNG")
+    assert pack().returncode == 0
+
+
+def test_truncated_and_missing_images(folder):
+    photo = folder / "photos/photo 03.png"
+    photo.write_bytes(photo.read_bytes()[:200])
+    fails(pack(), r"1 images? cannot be read.*photo 03\.png", folder, "pixels.h5")
+    photo.unlink()
+    fails(pack(), r"photo 03\.png", folder, "pixels.h5")
+
+
+def test_scores_without_images_and_images_without_scores(folder):
+    table = pd.read_csv(folder / "scores.csv")
+    table.iloc[1:].to_csv(folder / "scores.csv", index=False)
+    fails(pack(), r"photo 00\.png", folder, "pixels.h5")
+    pd.concat([table, pd.DataFrame({"image": ["none.png"], "score": [0.5]})]).to_csv(folder / "scores.csv", index=False)
+    fails(pack(), r"none\.png", folder, "pixels.h5")
+
+
+def test_duplicate_ids_and_missing_scores(folder):
+    table = pd.read_csv(folder / "scores.csv")
+    pd.concat([table, table.iloc[:1]]).to_csv(folder / "scores.csv", index=False)
+    fails(pack(), r"photo 00\.png", folder, "pixels.h5")
+    table.assign(score=[np.nan, *table["score"][1:]]).to_csv(folder / "scores.csv", index=False)
+    fails(pack(), "line 2", folder, "pixels.h5")
+
+
+def test_unknown_names(folder):
+    fails(pack(stimuli="figrin"), "no rating 'figrin'", folder, "pixels.h5")
+    fails(pack(geometry="round224"), "no geometry 'round224'", folder, "pixels.h5")
+    configure(folder, models=["alexnett"])
+    fails(pack(), "no network 'alexnett'.*did you mean", folder, "pixels.h5")
+    configure(folder, modles=[])
+    fails(pack(), "unknown key 'modles': did you mean 'models'", folder, "pixels.h5")
+    fails(run("layers", "alexnett"), "did you mean", folder)
+
+
+def test_weights_with_missing_and_extra_keys(folder):
+    pack(geometry="crop256to224-bilinear")
+    state = build("squeezenet1_1").state_dict()
+    torch.save({key: value for key, value in state.items() if "features.3" not in key}, folder / "weights.pth")
+    fails(extract("squeezenet"), r"features\.3", folder, "activations.h5")
+    torch.save(state | {"more": torch.zeros(3)}, folder / "weights.pth")
+    fails(extract("squeezenet"), "more", folder, "activations.h5")
+    (folder / "weights.pth").unlink()
+    fails(extract("squeezenet"), r"no file 'weights\.pth'", folder, "activations.h5")
+
+
+def test_caches_that_are_truncated_or_of_another_network(folder):
+    pack(), list_layers(), extract()
+    content = (folder / "activations.h5").read_bytes()
+    with h5py.File(folder / "activations.h5", "r+") as file:
+        file.attrs["model"] = "another"
+    fails(score(), "of 'another', not of 'tiny'", folder, "rho.parquet")
+    (folder / "activations.h5").write_bytes(content[: len(content) // 2])
+    fails(score(), r"activations\.h5 is damaged", folder, "rho.parquet")
+    (folder / "pixels.h5").write_bytes((folder / "pixels.h5").read_bytes()[:1000])
+    (folder / "activations.h5").unlink()
+    fails(extract(), r"pixels\.h5 is", folder, "activations.h5")
+
+
+def test_fewer_stimuli_than_components(folder):
+    configure(folder, regression={"components": 25})
+    pack(), list_layers(), extract()
+    fails(score(), "25.*16|16.*25", folder, "rho.parquet")
+
+
+def test_a_disk_that_is_full(folder, monkeypatch):
+    pack(), list_layers()
+
+    def full(path):
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    monkeypatch.setattr("layerwise.files.atomic._flush", full)
+    fails(extract(), "the disk is full.*free some space", folder, "activations.h5")
