@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageCms
 from torchvision import transforms
 
 from layerwise.data.images import GREY, apply_geometry, load_image
@@ -105,6 +105,19 @@ def test_exif_rotation_is_applied(tmp_path, rng):
     exif[0x0112] = 6  # the camera lay on its side: turn clockwise
     loaded = load_image(save(Image.fromarray(pixels), tmp_path / "a.png", exif=exif))
     np.testing.assert_array_equal(loaded, np.rot90(pixels, -1))
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+def test_colour_profiles_change_nothing_as_in_pil(tmp_path, rng, mode):
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()
+    shape = (9, 12) if mode == "L" else (9, 12, len(mode))
+    image = Image.fromarray(rng.integers(0, 256, shape, dtype=np.uint8), mode)
+    image.save(tmp_path / "plain.tif")
+    image.save(tmp_path / "profile.tif", icc_profile=profile)
+    with Image.open(tmp_path / "profile.tif") as opened:
+        assert opened.info["icc_profile"] == profile
+        np.testing.assert_array_equal(load_image(tmp_path / "profile.tif"), opened.convert("RGB"))
+    np.testing.assert_array_equal(load_image(tmp_path / "profile.tif"), load_image(tmp_path / "plain.tif"))
 
 
 def test_missing_file_is_named(tmp_path):

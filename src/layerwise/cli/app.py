@@ -29,7 +29,7 @@ def main() -> None:
         print(f"error: {_sentence(error)}", file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt:
-        print("stopped; nothing half-written is left, run the same command to start again", file=sys.stderr)
+        print("stopped; no result is half-written: run the same command again", file=sys.stderr)
         sys.exit(130)
 
 

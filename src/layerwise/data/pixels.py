@@ -1,23 +1,25 @@
 """The cache of decoded images: one HDF5 file of uint8 pixels for a stimulus set and a geometry."""
 
-import hashlib
 import json
 import os
 import shutil
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
 
 import h5py
 import numpy as np
+import PIL
 from numpy.typing import NDArray
 
 from layerwise.data.images import apply_geometry, load_image
 from layerwise.data.messages import check_format, list_problems
-from layerwise.files import atomic_path, hash_file, hash_object
+from layerwise.data.partial import PartialPixels
+from layerwise.files import hash_file, hash_object, hash_source
 from layerwise.interfaces import Geometry, Progress, StimulusSet, no_progress
 
 FORMAT = "layerwise pixels"
@@ -41,7 +43,8 @@ def pack_pixels(
     geometry : Geometry
         How each becomes a square.
     output : path
-        HDF5 file to write, whole or not at all.
+        HDF5 file to write, whole or not at all. A run that was stopped leaves what it decoded in hidden files beside
+        it, and the same call goes on from there.
     progress : Progress
         Shows how far it has come.
     workers : int, optional
@@ -56,15 +59,18 @@ def pack_pixels(
         The disk is full.
     """
     _check_ids(stimuli)
-    decoded = _decode_all(stimuli.paths, geometry, workers or _cores())
-    shown = progress(decoded, f"decoding {stimuli.name}", len(stimuli.ids))
-    with atomic_path(output) as temporary:
-        _check_space(temporary.parent, len(stimuli.ids) * geometry.size**2 * 3)
-        try:
-            with h5py.File(temporary, "w") as file:
-                _write(file, stimuli.ids, geometry, shown)
-        except RuntimeError as error:  # so says HDF5 if it cannot write
-            raise OSError(f"cannot write {output}, is the disk full? ({error})") from error
+    output, n_images = Path(output), len(stimuli.ids)
+    shape = (n_images, geometry.size, geometry.size, 3)
+    with _full_disk_named(output):
+        partial = PartialPixels(output, shape, _key(stimuli.ids, geometry))
+    with partial:
+        wanted = partial.take_over(stimuli.paths)
+        _check_space(output.parent, len(wanted) * geometry.size**2 * 3)
+        decoded = _decode_all([stimuli.paths[place] for place in wanted], geometry, workers or _cores())
+        _fill(partial, wanted, progress(decoded, f"decoding {stimuli.name}", len(wanted)))
+        with _full_disk_named(output):
+            _describe(partial, stimuli.ids, geometry)
+        partial.finish()
 
 
 class PixelCache:
@@ -146,12 +152,6 @@ class _Decoded:
     problem: str = ""
 
 
-@dataclass(frozen=True)
-class _Digest:
-    file: str
-    pixels: str
-
-
 def _check_ids(stimuli: StimulusSet) -> None:
     if not stimuli.ids:
         raise ValueError(f"the stimulus set {stimuli.name!r} holds no image")
@@ -189,29 +189,42 @@ def _check_space(folder: Path, needed: int) -> None:
         )
 
 
-def _write(file: h5py.File, ids: Sequence[str], geometry: Geometry, decoded: Iterable[_Decoded]) -> None:
-    # Contiguous, so that readers need no HDF5 library: they read bytes at an offset.
-    pixels = file.create_dataset("pixels", (len(ids), geometry.size, geometry.size, 3), np.uint8)
-    digests = _fill(pixels, decoded)
-    file["ids"] = np.array(ids, dtype=object)
-    file["sha256"] = np.array([digest.file for digest in digests], dtype="S64")
-    file.attrs["format"] = FORMAT
-    file.attrs["version"] = VERSION
-    file.attrs["geometry"] = json.dumps(asdict(geometry), sort_keys=True)
-    file.attrs["content_hash"] = hash_object([ids, asdict(geometry), [digest.pixels for digest in digests]])
+@contextmanager
+def _full_disk_named(output: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, RuntimeError) as error:  # HDF5 raises either if it cannot write
+        raise OSError(f"cannot write {output}, is the disk full? ({error})") from error
 
 
-def _fill(pixels: h5py.Dataset, decoded: Iterable[_Decoded]) -> list[_Digest]:
-    digests, problems = [], []
-    for index, one in enumerate(decoded):
+def _key(ids: Sequence[str], geometry: Geometry) -> str:
+    code = hash_source("layerwise.data.images")
+    return hash_object([VERSION, ids, asdict(geometry), code, PIL.__version__])
+
+
+def _describe(partial: PartialPixels, ids: Sequence[str], geometry: Geometry) -> None:
+    digests = [partial.digests[place] for place in range(len(ids))]
+    partial.settle()
+    with h5py.File(partial.path, "r+") as file:
+        for name in ("ids", "sha256"):
+            file.pop(name, None)  # of a run that was stopped right here
+        file["ids"] = np.array(ids, dtype=object)
+        file["sha256"] = np.array([digest.file for digest in digests], dtype="S64")
+        file.attrs["format"] = FORMAT
+        file.attrs["version"] = VERSION
+        file.attrs["geometry"] = json.dumps(asdict(geometry), sort_keys=True)
+        file.attrs["content_hash"] = hash_object([ids, asdict(geometry), [digest.pixels for digest in digests]])
+
+
+def _fill(partial: PartialPixels, places: Sequence[int], decoded: Iterable[_Decoded]) -> None:
+    problems = []
+    for place, one in zip(places, decoded, strict=True):
         if one.problem:
             problems.append(one.problem)
         elif not problems:  # once one is broken nothing is kept, but the rest is still looked at
-            pixels[index] = one.image
-            digests.append(_Digest(one.file, hashlib.sha256(one.image.tobytes()).hexdigest()))
+            partial.add(place, one.image, one.file)
     if problems:
         raise ValueError(list_problems(problems, "images cannot be read"))
-    return digests
 
 
 def _locate(pixels: h5py.Dataset) -> tuple[int, tuple[int, ...]]:
