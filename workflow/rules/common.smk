@@ -51,8 +51,12 @@ CODE = {
         "layerwise.activations.extract",
         "layerwise.models.building",
     ],
-    "estimate_ceiling": ["layerwise.analyses.ceiling", "layerwise.data.recordings"],
-    "score_brain": ["layerwise.analyses.brain"],
+    "estimate_ceiling": [
+        "layerwise.analyses.ceiling",
+        "layerwise.analyses.reliability",
+        "layerwise.data.recordings",
+    ],
+    "score_brain": ["layerwise.analyses.brain", "layerwise.analyses.reliability"],
     "score_memorability": ["layerwise.analyses.memorability", "layerwise.data.ratings"],
     "gather_model": ["layerwise.analyses.gather"],
     "gather_study": [],
@@ -184,18 +188,17 @@ def region_activations(wildcards):
 
 def region_settings(wildcards):
     """The part of the config that decides a region's scores."""
-    region = REGIONS[wildcards.region]
-    splits = STUDY.recording(region.recording).splits.model_dump()
+    entry = STUDY.recording(REGIONS[wildcards.region].recording)
     return {
-        "label": region.label,
-        "splits": splits,
+        **chosen_neuroids(wildcards),
+        "splits": entry.splits.model_dump(),
         **STUDY.regression.model_dump(exclude={"halves"}),
     }
 
 
 def ceiling_settings(wildcards):
     """The part of the config that decides a region's ceilings."""
-    return {"label": REGIONS[wildcards.region].label, "halves": STUDY.regression.halves}
+    return {**chosen_neuroids(wildcards), "halves": STUDY.regression.halves}
 
 
 def score_files(wildcards):
@@ -204,6 +207,16 @@ def score_files(wildcards):
 
 
 def rating_settings(wildcards):
+def chosen_neuroids(wildcards):
+    """The part of the config that decides which neuroids a region has."""
+    region = REGIONS[wildcards.region]
+    reliability = STUDY.recording(region.recording).min_reliability
+    chosen = {"label": region.label, "min_reliability": reliability}
+    return (
+        chosen if reliability is None else {**chosen, "halves": STUDY.regression.halves}
+    )
+
+
     """The part of the config that decides a network's accuracy."""
     entry = RATINGS[wildcards.ratings].model_dump(
         mode="json", exclude={"name", "images", "geometry"}

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from layerwise.analyses.reliability import keep_reliable
 from layerwise.config import Study
 from layerwise.data.ratings import read_lamem, read_ratings
 from layerwise.data.recordings import read_recordings, stimuli_of
@@ -11,9 +12,13 @@ from layerwise.planning import find_region, layers_of
 
 
 def region_recordings(study: Study, name: str) -> Recordings:
-    """Read the responses of one region of the study."""
+    """Read the responses of one region of the study, less the neuroids that are not reliable enough for it."""
     region = find_region(study, name)
-    return read_recordings(study.recording(region.recording).file, regions=[region.label])
+    entry = study.recording(region.recording)
+    recordings = read_recordings(entry.file, regions=[region.label])
+    if entry.min_reliability is None:
+        return recordings
+    return keep_reliable(recordings, entry.min_reliability, study.regression.halves)
 
 
 def rated_images(study: Study, name: str) -> tuple[Ratings, StimulusSet]:

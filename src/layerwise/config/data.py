@@ -52,6 +52,8 @@ class RecordingEntry(Section):
     centre cropped (ImageNet's way)."""
     visual_degrees: float | None = Field(None, gt=0)
     """Side of the images as the animal saw them, degrees of visual angle; default: what the file says."""
+    min_reliability: float | None = Field(None, gt=-1, lt=1)
+    """Neuroids whose ceiling (mean over halvings of the repetitions) is lower are left out; default: none is."""
     brainscore: str | None = None
     """Brain-Score's name of the recordings, such as MajajHong2015.public: if `file` is not there, the workflow exports
     it, and the images."""
