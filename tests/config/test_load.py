@@ -4,6 +4,8 @@ import pytest
 import yaml
 
 from layerwise.config import Study, dump_study, load_study, validate_study
+from layerwise.models.registry import find, names
+from layerwise.planning import layers_of
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -17,6 +19,8 @@ def test_the_paper_is_the_config_at_the_top():
     assert [entry.splits.by for entry in paper.recordings] == ["texture_type", "object_name"]
     assert [region for entry in paper.recordings for region in entry.regions] == ["V1", "V2", "V4", "IT"]
     assert paper.regression.components == 25
+    assert {entry.registered for entry in paper.models} == {name for name in names() if find(name).in_paper}
+    assert sum(len(layers_of(entry)) for entry in paper.models) == 16862
 
 
 def test_a_study_survives_being_written_and_read():

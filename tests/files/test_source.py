@@ -15,12 +15,12 @@ def package(tmp_path, monkeypatch):
     monkeypatch.setattr(source, "ROOT", root)
 
     def digest(*modules):
-        for cached in (source._tree, source._imports, source._digest):
+        for cached in (source._imports, source._digest):
             cached.cache_clear()
         return source.hash_source(*modules)
 
     yield root, digest
-    for cached in (source._tree, source._imports, source._digest):
+    for cached in (source._imports, source._digest):
         cached.cache_clear()
 
 

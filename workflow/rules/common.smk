@@ -40,7 +40,8 @@ MODELS = {entry.name: entry for entry in STUDY.models}
 RATINGS = {entry.name: entry for entry in STUDY.ratings}
 STIMULI = STUDY.stimulus_sets()
 EXPORTED = {entry.name: entry for entry in STUDY.recordings if entry.brainscore}
-OWN_MODELS = [name for name, entry in MODELS.items() if layers_of(entry) is None]
+SHIPPED = {name: layers_of(entry) for name, entry in MODELS.items()}
+OWN_MODELS = [name for name, layers in SHIPPED.items() if layers is None]
 FIGURE2 = [f"{RESULTS}/figures/figure2.{ending}" for ending in ("pdf", "svg", "png")]
 
 # The modules behind each step: an edit in one of them makes the results of that step stale, and of no other.
@@ -63,6 +64,16 @@ CODE = {
     "correlate_layers": ["layerwise.statistics.correlation"],
     "summarise_models": ["layerwise.statistics.summary"],
     "plot_figure2": ["layerwise.figures.figure2", "layerwise.figures.style"],
+}
+
+
+def hash_layers(layers):
+    """Changes with any layer."""
+    return hash_object([astuple(layer) for layer in layers])
+
+
+SHIPPED_HASHES = {
+    name: hash_layers(layers) for name, layers in SHIPPED.items() if layers
 }
 
 
@@ -97,13 +108,13 @@ def manifest_option(wildcards):
 
 def layers_in(wildcards):
     """The layers of a network, in order of depth."""
-    known = layers_of(MODELS[wildcards.model])
-    return known if known is not None else read_manifest(manifest_of(wildcards))
+    return SHIPPED[wildcards.model] or read_manifest(manifest_of(wildcards))
 
 
 def layers_hash(wildcards):
     """Changes with the layers of a network."""
-    return hash_object([astuple(layer) for layer in layers_in(wildcards)])
+    own = wildcards.model in OWN_MODELS
+    return hash_layers(layers_in(wildcards)) if own else SHIPPED_HASHES[wildcards.model]
 
 
 def blocks_of(wildcards):
@@ -196,6 +207,16 @@ def region_settings(wildcards):
     }
 
 
+def chosen_neuroids(wildcards):
+    """The part of the config that decides which neuroids a region has."""
+    region = REGIONS[wildcards.region]
+    reliability = STUDY.recording(region.recording).min_reliability
+    chosen = {"label": region.label, "min_reliability": reliability}
+    return (
+        chosen if reliability is None else {**chosen, "halves": STUDY.regression.halves}
+    )
+
+
 def ceiling_settings(wildcards):
     """The part of the config that decides a region's ceilings."""
     return {**chosen_neuroids(wildcards), "halves": STUDY.regression.halves}
@@ -207,16 +228,6 @@ def score_files(wildcards):
 
 
 def rating_settings(wildcards):
-def chosen_neuroids(wildcards):
-    """The part of the config that decides which neuroids a region has."""
-    region = REGIONS[wildcards.region]
-    reliability = STUDY.recording(region.recording).min_reliability
-    chosen = {"label": region.label, "min_reliability": reliability}
-    return (
-        chosen if reliability is None else {**chosen, "halves": STUDY.regression.halves}
-    )
-
-
     """The part of the config that decides a network's accuracy."""
     entry = RATINGS[wildcards.ratings].model_dump(
         mode="json", exclude={"name", "images", "geometry"}

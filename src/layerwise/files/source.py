@@ -1,7 +1,6 @@
 """Hash of the code behind a step: Snakemake sees a changed parameter, not a changed module."""
 
 import ast
-import copy
 import hashlib
 from functools import cache
 from pathlib import Path
@@ -46,7 +45,6 @@ def _path(module: str) -> Path | None:
     return next((path for path in candidates if path.is_file()), None)
 
 
-@cache
 def _tree(module: str) -> ast.Module:
     path = _path(module)
     if path is None:
@@ -79,7 +77,6 @@ def _digest(name: str) -> str:
 
 
 def _without_docstrings(tree: ast.AST) -> ast.AST:
-    tree = copy.deepcopy(tree)
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
             node.body = node.body[1:] or [ast.Pass()]
