@@ -38,6 +38,24 @@ def check(
         raise typer.Exit(1)
 
 
+@data.command(name="import")
+def import_recordings(
+    description: Annotated[Path, typer.Argument(help="YAML file: responses, dimensions, stimuli, neuroids, images.")],
+    output: Annotated[Path, typer.Option("--output", help="File of recordings to write (.nc).")],
+) -> None:
+    """Turn your own recordings (.npz, .npy, .h5 or .csv) into the file that a study takes.
+
+    The description names the array and the order of its dimensions, a table of stimuli (stimulus, image, properties)
+    and one of neuroids (neuroid, region); examples/own has one for fMRI.
+    """
+    from layerwise.data.described import read_described
+    from layerwise.data.recordings import write_recordings
+
+    found = read_described(description)
+    write_recordings(found.recordings, output, found.images, found.source, found.visual_degrees)
+    typer.echo(f"{output}: look it over with `layerwise data check {output}`")
+
+
 def _report(path: Path, images: Path | None, image_column: str | None, score_column: str | None) -> "Report":
     from layerwise.data.kinds import kind_of
     from layerwise.data.report_ratings import report_lamem, report_ratings

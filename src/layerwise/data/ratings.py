@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from sklearn.model_selection import KFold
 
 from layerwise.data.messages import did_you_mean, list_problems
+from layerwise.data.tables import read_text_table
 from layerwise.interfaces import Ratings, Split, StimulusSet
 
 IMAGE_COLUMNS = ("image", "file", "filename", "file_name", "name", "stimulus")
@@ -71,7 +72,7 @@ def read_ratings(
         problems of the rows are counted, and ten are shown with their lines.
     """
     scores, folder = Path(scores), Path(folder)
-    table = _read_table(scores)
+    table = read_text_table(scores, "table of scores", "image")
     columns = {
         "image": _find_column(table, image_column, IMAGE_COLUMNS, "image", scores),
         "score": _find_column(table, score_column, SCORE_COLUMNS, "score", scores),
@@ -133,32 +134,6 @@ def read_lamem(
         _check_present(ids, Path(folder))
     scores, parts_of = _by_split(parsed, ids)
     return Ratings(ids, scores, parts_of), StimulusSet(name, ids, tuple(Path(folder) / i for i in ids))
-
-
-def _read_table(path: Path) -> pd.DataFrame:
-    if not path.is_file():
-        raise ValueError(f"no table of scores {path}: check the path in the config")
-    try:
-        table = pd.read_csv(
-            path, dtype=str, keep_default_na=False, skip_blank_lines=False, encoding="utf-8-sig"
-        ).fillna("")
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is not a CSV with a row an image, in UTF-8 ({error}): export it again") from error
-    _check_commas([str(column) for column in table.columns], path)
-    if not isinstance(table.index, pd.RangeIndex):
-        raise ValueError(f"the rows of {path} have more fields than its first line has names: name each column")
-    table = table[(table != "").any(axis=1)]
-    if table.empty:
-        raise ValueError(f"{path} has no rows: it needs one an image, below a line with the names of the columns")
-    return table
-
-
-def _check_commas(columns: Sequence[str], path: Path) -> None:
-    for name, sign in (("semicolons", ";"), ("tabs", "\t")):
-        if len(columns) == 1 and sign in columns[0]:
-            raise ValueError(
-                f"the fields of {path} are parted by {name}: export it with commas between fields and points in numbers"
-            )
 
 
 def _find_column(table: pd.DataFrame, given: str | None, usual: Sequence[str], what: str, path: Path) -> str:

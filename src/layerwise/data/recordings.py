@@ -207,6 +207,12 @@ def average_repetitions(responses: NDArray[np.floating]) -> NDArray[np.float64]:
     return means
 
 
+def leaves_folder(image: str) -> bool:
+    """Tell whether a name, taken relative to a folder, leads out of it on any system."""
+    path = PurePosixPath(image.replace("\\", "/"))
+    return path.is_absolute() or ".." in path.parts or bool(PureWindowsPath(image).drive)
+
+
 @contextmanager
 def _readable(path: str | Path) -> Iterator[h5py.File]:
     path = Path(path)
@@ -362,7 +368,7 @@ def _check_finite(responses: NDArray[np.floating], neuroids: NDArray[np.str_]) -
 
 
 def _check_images(images: dict[str, str], folder: Path) -> None:
-    outside = [f"{stimulus} ({image})" for stimulus, image in images.items() if _leaves(image)]
+    outside = [f"{stimulus} ({image})" for stimulus, image in images.items() if leaves_folder(image)]
     if outside:
         raise ValueError(list_problems(outside, f"images lie outside the folder {folder}, which none may"))
     without = [f"{stimulus} (no image in the file)" for stimulus, image in images.items() if not image]
@@ -373,8 +379,3 @@ def _check_images(images: dict[str, str], folder: Path) -> None:
     ]
     if without or missing:
         raise ValueError(list_problems(without + missing, "stimuli have no image file"))
-
-
-def _leaves(image: str) -> bool:
-    path = PurePosixPath(image.replace("\\", "/"))
-    return path.is_absolute() or ".." in path.parts or bool(PureWindowsPath(image).drive)

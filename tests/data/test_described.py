@@ -1,0 +1,240 @@
+"""Own recordings by a description: every kind of file gives the same, and every mistake is named."""
+
+import runpy
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from layerwise.cli.app import app
+from layerwise.data.described import read_described
+from layerwise.data.recordings import list_regions, read_attributes, read_recordings, stimuli_of
+
+N_STIMULI, N_NEUROIDS, N_REPETITIONS = 7, 5, 3
+REGIONS = ["V4", "IT", "V4", "IT", "IT"]
+EXAMPLE = Path(__file__).parents[2] / "examples" / "own" / "simulate.py"
+
+
+@pytest.fixture
+def responses(rng):
+    values = rng.normal(size=(N_REPETITIONS, N_STIMULI, N_NEUROIDS))
+    values[2, 1] = np.nan
+    values[0, 3, 2] = np.nan
+    return values
+
+
+@pytest.fixture
+def folder(tmp_path, rng):
+    """Tables and images; stimuli in any order."""
+    names = [f"picture {index}" for index in rng.permutation(N_STIMULI)]
+    (tmp_path / "images").mkdir()
+    for name in names:
+        (tmp_path / "images" / f"{name}.png").touch()
+    movies = [f"{index % 2}" for index in range(N_STIMULI)]
+    stimuli = {"stimulus": names, "image": [f"{name}.png" for name in names], "movie": movies}
+    pd.DataFrame(stimuli).to_csv(tmp_path / "stimuli.csv", index=False)
+    neuroids = {"neuroid": [f"n{index}" for index in range(N_NEUROIDS)], "region": REGIONS}
+    pd.DataFrame(neuroids).to_csv(tmp_path / "neuroids.csv", index=False)
+    return tmp_path
+
+
+def describe(folder, **changes):
+    description = {
+        "responses": "responses.npz",
+        "dimensions": ["repetition", "stimulus", "neuroid"],
+        "stimuli": "stimuli.csv",
+        "neuroids": "neuroids.csv",
+        "images": "images",
+        "units": "spikes/s",
+        "source": "a test",
+        "visual_degrees": 4,
+    } | changes
+    path = folder / "description.yaml"
+    path.write_text(yaml.safe_dump({key: value for key, value in description.items() if value is not None}))
+    return path
+
+
+def assert_right(found, folder, responses):
+    names = pd.read_csv(folder / "stimuli.csv")["stimulus"].drop_duplicates()
+    order = np.argsort(names)
+    np.testing.assert_array_equal(found.recordings.responses, responses[:, order])
+    assert found.recordings.stimuli == tuple(names.iloc[order])
+    assert found.recordings.neuroids == tuple(f"n{index}" for index in range(N_NEUROIDS))
+    assert found.recordings.regions == tuple(REGIONS)
+    assert found.images.paths == tuple(folder / "images" / f"{name}.png" for name in names.iloc[order])
+    assert (found.source, found.visual_degrees, found.recordings.units) == ("a test", 4, "spikes/s")
+
+
+@pytest.mark.parametrize("dimensions", [(0, 1, 2), (2, 1, 0), (1, 0, 2), (2, 0, 1)])
+@pytest.mark.parametrize("ending", ["npz", "npy", "h5"])
+def test_arrays_in_any_order_of_dimensions(folder, responses, ending, dimensions):
+    turned = responses.transpose(dimensions)
+    path = folder / f"responses.{ending}"
+    if ending == "npz":
+        np.savez(path, counts=turned, other=np.zeros(3))
+    elif ending == "npy":
+        np.save(path, turned)
+    else:
+        with h5py.File(path, "w") as file:
+            file["session/counts"] = turned
+    names = [("repetition", "stimulus", "neuroid")[place] for place in dimensions]
+    array = {"npz": "counts", "npy": None, "h5": "session/counts"}[ending]
+    found = read_described(describe(folder, responses=path.name, dimensions=names, array=array))
+    assert_right(found, folder, responses)
+
+
+def test_codes_for_missing_trials_become_nan(folder, responses):
+    counts = np.where(np.isnan(responses), 255, np.abs(100 * responses)).astype(np.uint8)
+    np.savez(folder / "responses.npz", counts)
+    expected = np.where(np.isnan(responses), np.nan, counts)
+    assert_right(read_described(describe(folder, missing=[255])), folder, expected)
+
+
+def presentations(folder, responses, rng):
+    """A row for each presentation, in any order; trials without any response were never made."""
+    stimuli = pd.read_csv(folder / "stimuli.csv")
+    made = np.argwhere(~np.isnan(responses).all(axis=2))
+    rng.shuffle(made)
+    table = stimuli.iloc[made[:, 1]].assign(repetition=made[:, 0])
+    table.to_csv(folder / "presentations.csv", index=False)
+    return responses[made[:, 0], made[:, 1]]
+
+
+@pytest.mark.parametrize("ending", ["npz", "csv"])
+def test_presentations_in_any_order(folder, responses, rng, ending):
+    rows = presentations(folder, responses, rng)
+    if ending == "npz":
+        np.savez(folder / "responses.npz", rows)
+    else:
+        columns = pd.DataFrame(rows, columns=[f"n{index}" for index in range(N_NEUROIDS)])
+        columns.assign(comment="kept apart").to_csv(folder / "responses.csv", index=False)
+    description = describe(
+        folder,
+        responses=f"responses.{ending}",
+        dimensions=["presentation", "neuroid"],
+        stimuli="presentations.csv",
+    )
+    found = read_described(description)
+    assert_right(found, folder, responses)
+    assert found.recordings.columns["movie"].dtype.kind == "i"  # numbers sort as numbers
+
+
+def test_the_command_writes_what_a_study_reads(folder, responses):
+    np.savez(folder / "responses.npz", responses)
+    output = folder / "out" / "recordings.nc"
+    result = CliRunner().invoke(app, ["data", "import", str(describe(folder)), "--output", str(output)])
+    assert result.exit_code == 0, result.exception
+    found, expected = read_recordings(output), read_described(describe(folder)).recordings
+    np.testing.assert_array_equal(found.responses, expected.responses)
+    assert (found.stimuli, found.neuroids, found.regions) == (expected.stimuli, expected.neuroids, expected.regions)
+    assert read_attributes(output)["visual_degrees"] == 4
+    assert [path.name for path in stimuli_of(output).paths] == [f"{name}.png" for name in found.stimuli]
+
+
+def test_the_example_of_fmri(tmp_path):
+    runpy.run_path(str(EXAMPLE))["main"](tmp_path)
+    found = read_described(tmp_path / "fmri.yaml")
+    assert found.recordings.responses.shape == (3, 40, 90)
+    assert np.isnan(found.recordings.responses).sum() == 20
+    output = tmp_path / "fmri.nc"
+    result = CliRunner().invoke(app, ["data", "import", str(tmp_path / "fmri.yaml"), "--output", str(output)])
+    assert result.exit_code == 0, result.exception
+    assert list_regions(output) == ("V4", "LO")
+    assert read_recordings(output, ["V4"]).responses.shape == (3, 40, 45)
+    checked = CliRunner().invoke(app, ["data", "check", str(output)])
+    assert checked.exit_code == 0, checked.stdout
+    assert "no problems found" in checked.stdout
+
+
+def refuse(path, match):
+    with pytest.raises(ValueError, match=match):
+        read_described(path)
+
+
+def test_mistakes_in_the_description_are_named(folder, responses):
+    np.savez(folder / "responses.npz", responses, responses[0])
+    refuse(folder / "none.yaml", r"no description .*none\.yaml")
+    refuse(describe(folder, neuroid="x"), r"there is no key 'neuroid': did you mean 'neuroids'")
+    refuse(
+        describe(folder, images=None, stimuli=None), r"2 problems(.|\n)*'stimuli' is needed(.|\n)*'images' is needed"
+    )
+    refuse(describe(folder, visual_degrees=-1), "visual_degrees: Input should be greater than 0")
+    refuse(describe(folder), r"there are 2 arrays \(arr_0, arr_1\): name one with `array`")
+    refuse(describe(folder, array="arr_2"), "there is no array 'arr_2': did you mean 'arr_")
+    refuse(describe(folder, array="arr_1"), r"have the shape \(7, 5\), and 3 dimensions are named")
+    refuse(describe(folder, dimensions=["stimulus", "stimulus"]), "must be stimulus and neuroid")
+    refuse(describe(folder, dimensions=["repetition", "neuroid"]), "must be stimulus and neuroid")
+    (folder / "broken.yaml").write_text("responses: [")
+    refuse(folder / "broken.yaml", "is not YAML")
+
+
+def test_files_that_cannot_be_read_are_named(folder, responses):
+    np.savez(folder / "responses.npz", responses)
+    refuse(describe(folder, responses="none.npz"), r"no file of responses .*none\.npz")
+    (folder / "cut.npz").write_bytes((folder / "responses.npz").read_bytes()[:100])
+    refuse(describe(folder, responses="cut.npz"), r"cut\.npz is truncated")
+    (folder / "cut.h5").write_bytes(b"\x89HDF\r\n\x1a\n")
+    refuse(describe(folder, responses="cut.h5"), r"cut\.h5 is truncated")
+    np.savez(folder / "objects.npz", np.array([1, "a", None], dtype=object))
+    refuse(describe(folder, responses="objects.npz"), r"objects\.npz: .*allow_pickle")
+    np.savez(folder / "words.npz", np.full(responses.shape, "a"))
+    refuse(describe(folder, responses="words.npz"), "must be numbers")
+    (folder / "responses.mat5").touch()
+    refuse(describe(folder, responses="responses.mat5"), "and responses.mat5 is none: convert it")
+    responses[0, 0, 0] = np.inf
+    np.savez(folder / "responses.npz", responses)
+    refuse(describe(folder), "1 responses in .* are infinite")
+
+
+def test_tables_that_do_not_fit_are_named(folder, responses):
+    np.savez(folder / "responses.npz", responses[:, :6])
+    refuse(describe(folder), r"are of 6 stimuli or presentations, and .*stimuli\.csv has 7 rows")
+    np.savez(folder / "responses.npz", responses[..., :4])
+    refuse(describe(folder), r"are of 4 neuroids, and .*neuroids\.csv has 5 rows")
+    np.savez(folder / "responses.npz", responses)
+    stimuli, neuroids = (pd.read_csv(folder / f"{name}.csv") for name in ("stimuli", "neuroids"))
+    stimuli.assign(stimulus=["a", "a", "b", "c", "d", "e", "f"]).to_csv(folder / "twice.csv", index=False)
+    refuse(describe(folder, stimuli="twice.csv"), r"1 stimuli have several rows in .*twice\.csv(.|\n)*a")
+    stimuli.drop(columns="image").to_csv(folder / "bare.csv", index=False)
+    refuse(describe(folder, stimuli="bare.csv"), "has no column 'image'")
+    stimuli.assign(image=["", *stimuli["image"][1:]]).to_csv(folder / "empty.csv", index=False)
+    refuse(describe(folder, stimuli="empty.csv"), r"1 places in the column 'image' .* are empty(.|\n)*line 2")
+    neuroids.assign(neuroid=["n0", "n0", "n1", "n2", "n3"]).to_csv(folder / "same.csv", index=False)
+    refuse(describe(folder, neuroids="same.csv"), r"1 ids in .*same\.csv are given to several neuroids(.|\n)*n0")
+
+
+@pytest.mark.parametrize(
+    ("name", "words"), [("gone.png", "is not there"), ("../stimuli.csv", "lies outside its folder")]
+)
+def test_images_that_cannot_be_used_are_named(folder, responses, name, words):
+    np.savez(folder / "responses.npz", responses)
+    stimuli = pd.read_csv(folder / "stimuli.csv")
+    stimuli.assign(image=[name, *stimuli["image"][1:]]).to_csv(folder / "changed.csv", index=False)
+    refuse(describe(folder, stimuli="changed.csv"), rf"1 images of .*(.|\n)*{words}")
+
+
+def test_cells_that_are_no_numbers_are_named(folder, responses, rng):
+    rows = presentations(folder, responses, rng)
+    table = pd.DataFrame(rows, columns=[f"n{index}" for index in range(N_NEUROIDS)]).astype(object)
+    table.iloc[4, 2] = "3,5"
+    table.iloc[6, 0] = "many"
+    changes = {"responses": "r.csv", "dimensions": ["presentation", "neuroid"], "stimuli": "presentations.csv"}
+    table.to_csv(folder / "r.csv", index=False)
+    refuse(
+        describe(folder, **changes), r"2 problems(.|\n)*line 6, column 'n2': '3,5'(.|\n)*line 8, column 'n0': 'many'"
+    )
+    table.drop(columns="n3").to_csv(folder / "r.csv", index=False)
+    refuse(describe(folder, **changes), r"1 neuroids have no column in .*r\.csv(.|\n)*n3")
+
+
+def test_presentations_that_contradict_each_other_are_named(folder, responses, rng):
+    rows = presentations(folder, responses, rng)
+    np.savez(folder / "responses.npz", rows)
+    table = pd.read_csv(folder / "presentations.csv")
+    table.assign(repetition=0).to_csv(folder / "presentations.csv", index=False)
+    changes = {"dimensions": ["presentation", "neuroid"], "stimuli": "presentations.csv"}
+    refuse(describe(folder, **changes), "was presented twice in repetition 0")
