@@ -103,6 +103,7 @@ def test_check_proves_a_network(tmp_path):
     lines = run("check", "tf_efficientnet_lite0").stdout.splitlines()
     assert lines[0].split() == list(proof.COLUMNS)
     assert "here, and fit" in lines[1] and lines[1].endswith("top1")
+    assert lines[2:] == ["1 networks, 191 layers"]
 
 
 @pytest.mark.parametrize(

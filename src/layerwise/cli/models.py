@@ -104,6 +104,9 @@ def check(
     for row in chosen:
         rows.append(prove(row, weights))
         typer.echo(json.dumps(rows[-1]) if form == "json" else _line(rows[-1].values(), _WIDTHS))
+    if form == "text":
+        total = sum(int(row["layers"]) for row in rows if row["layers"].isdecimal())
+        typer.echo(f"{len(rows)} networks, {total} layers")
     wrong = [f"{row['name']}: {column} {row[column]}" for row in rows for column in COLUMNS if failed(row[column])]
     if wrong:
         raise ValueError("not as known:\n  " + "\n  ".join(wrong))
