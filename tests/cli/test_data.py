@@ -8,6 +8,7 @@ import pytest
 import xarray as xr
 from typer.testing import CliRunner
 
+from layerwise.analyses.ceiling import rating_consistency
 from layerwise.cli.app import app
 from layerwise.data.recordings import write_recordings
 from layerwise.data.reports import show
@@ -226,6 +227,23 @@ def test_ratings_are_described(table):
     assert status == 0
     assert "scores 0.5 to 0.9" in text
     assert "mean and standard deviation 0.700, 0.200" in text
+
+
+def test_raters_are_described(table, rng):
+    names = tuple(f"{index}.jpg" for index in range(9))
+    scores = rng.uniform(0, 1, 9)[:, None] + 0.1 * rng.normal(size=(9, 3))
+    rows = [",".join([name, *map(str, row)]) for name, row in zip(names, scores, strict=True)]
+    rows[4] = rows[4].rpartition(",")[0] + ","  # the third rater did not see the fifth image
+    path = table("\n".join(["image,a,b,c", *rows]), names)
+    status, text = check(path, "--rater", "a", "--rater", "b", "--rater", "c")
+    assert status == 0
+    scores[4, 2] = np.nan
+    assert "raters 3 " in text
+    assert "raters of an image 2 to 3" in text
+    assert "missing 3.7 %" in text
+    consistency = show(float(rating_consistency(scores.T).mean()))
+    assert f"consistency (split halves, Spearman-Brown) {consistency}" in text
+    assert check(path)[0] == 1  # no column of scores is named
 
 
 def test_names_with_spaces_and_letters_of_any_language(table, tmp_path):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageCms
 from torchvision import transforms
 
-from layerwise.data.images import GREY, apply_geometry, load_image
+from layerwise.data.images import GREY, apply_geometry, load_image, load_square
 from layerwise.interfaces import Geometry
 
 
@@ -198,6 +198,17 @@ def test_canvas_smaller_than_the_image_shows_its_centre(rng):
     pixels = noise(rng, 40, 40)
     ours = apply_geometry(pixels, Geometry("square", 20, 20, "bilinear", 0.5))
     np.testing.assert_array_equal(ours, pixels[10:30, 10:30])
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "P", "CMYK"])
+@pytest.mark.parametrize("geometry", [Geometry("square", 8, 8, "bicubic", 2.0), Geometry("crop", 10, 12, "bilinear")])
+def test_reading_and_resizing_at_once_changes_nothing(tmp_path, rng, mode, geometry):
+    image = Image.fromarray(rng.integers(0, 256, (21, 30, 3), dtype=np.uint8)).convert(mode)
+    exif = Image.Exif()
+    exif[0x0112] = int(rng.integers(1, 9))  # the camera's rotation
+    image.save(tmp_path / "a.tif", exif=exif)
+    expected = apply_geometry(load_image(tmp_path / "a.tif"), geometry)
+    np.testing.assert_array_equal(load_square(tmp_path / "a.tif", geometry), expected)
 
 
 def test_crop_larger_than_the_image_is_refused(rng):

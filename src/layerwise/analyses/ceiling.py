@@ -2,6 +2,8 @@
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
+from scipy.stats import spearmanr
 
 from layerwise.interfaces import Recordings
 from layerwise.regression import internal_consistency
@@ -36,3 +38,44 @@ def estimate_ceiling(recordings: Recordings, region: str, n_halves: int = 10, se
             "ceiling": ceilings.ravel(),
         }
     )
+
+
+def rating_consistency(raters: NDArray[np.floating], n_halves: int = 100, seed: int = 1) -> NDArray[np.float64]:
+    """Estimate how consistent the mean scores of images are over raters.
+
+    Parameters
+    ----------
+    raters : float array [rater, image]
+        NaN where a rater did not see an image.
+    n_halves : int
+        Number of random halvings of the raters.
+    seed : int
+        Seed of the halvings.
+
+    Returns
+    -------
+    float64 array [half]
+        Spearman's rho between the mean scores of two halves, over the images that both have seen, corrected to all
+        raters (Spearman-Brown); NaN where fewer than three images are left, or a half scores all of them alike.
+
+    Raises
+    ------
+    ValueError
+        There are fewer than two raters.
+    """
+    if len(raters) < 2:
+        raise ValueError(f"consistency over raters needs two or more, and there are {len(raters)}")
+    rng = np.random.default_rng(seed)
+    rho = np.full(n_halves, np.nan)
+    for half in range(n_halves):
+        order = rng.permutation(len(raters))
+        first, second = (_mean_score(raters[part]) for part in np.array_split(order, 2))
+        both = np.isfinite(first) & np.isfinite(second)
+        if both.sum() > 2 and np.ptp(first[both]) > 0 and np.ptp(second[both]) > 0:
+            rho[half] = spearmanr(first[both], second[both]).statistic
+    return np.where(rho > -1, 2 * rho / np.where(rho > -1, 1 + rho, 1), np.nan)
+
+
+def _mean_score(raters: NDArray[np.floating]) -> NDArray[np.float64]:
+    counts = (~np.isnan(raters)).sum(axis=0)
+    return np.where(counts > 0, np.nansum(raters, axis=0) / np.maximum(counts, 1), np.nan)

@@ -29,9 +29,10 @@ def check(
     images: Annotated[Path | None, typer.Option("--images", help="Folder of the images.")] = None,
     image_column: Annotated[str | None, typer.Option("--image-column", help="Column of the file names.")] = None,
     score_column: Annotated[str | None, typer.Option("--score-column", help="Column of the scores.")] = None,
+    rater: Annotated[list[str] | None, typer.Option("--rater", help="Column of one rater; repeat for more.")] = None,
 ) -> None:
     """Say what files of data hold, and everything that is wrong with them; the exit status is 1 if anything is."""
-    reports = [_report(path, images, image_column, score_column) for path in files]
+    reports = [_report(path, images, image_column, score_column, rater) for path in files]
     for report in reports:
         _print(report)
     if any(report.problems for report in reports):
@@ -56,7 +57,10 @@ def import_recordings(
     typer.echo(f"{output}: look it over with `layerwise data check {output}`")
 
 
-def _report(path: Path, images: Path | None, image_column: str | None, score_column: str | None) -> "Report":
+def _report(
+    path: Path, images: Path | None, image_column: str | None, score_column: str | None, raters: list[str] | None
+) -> "Report":
+    from layerwise.analyses.ceiling import rating_consistency
     from layerwise.data.kinds import kind_of
     from layerwise.data.report_ratings import report_lamem, report_ratings
     from layerwise.data.report_recordings import report_recordings
@@ -70,7 +74,7 @@ def _report(path: Path, images: Path | None, image_column: str | None, score_col
     if kind == "lamem":
         return report_lamem(path, images)
     if kind == "ratings":
-        return report_ratings(path, images, image_column, score_column)
+        return report_ratings(path, rating_consistency, images, image_column, score_column, raters or None)
     return report_recordings(path, internal_consistency, images)
 
 

@@ -37,6 +37,7 @@ def rated_images(study: Study, name: str) -> tuple[Ratings, StimulusSet]:
         seed=entry.seed,
         fold_column=entry.fold_column,
         unscored_images=entry.unscored_images,
+        rater_columns=entry.rater_columns,
         name=name,
     )
 

@@ -83,6 +83,8 @@ class RatingEntry(Section):
     """Column of the file names, where the usual names do not tell."""
     score_column: str | None = None
     """Column of the scores, where the usual names do not tell."""
+    rater_columns: list[str] | None = None
+    """Columns of single raters, instead of a column of scores: the score of an image is the mean over its raters."""
     fold_column: str | None = None
     """Column that names the fold in which an image is tested, instead of `folds` and `seed`."""
     folds: int = Field(5, ge=2)

@@ -33,19 +33,29 @@ def load_image(path: str | Path) -> NDArray[np.uint8]:
     ValueError
         The file is missing, truncated, not an image, or holds 32-bit or floating-point grey.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise ValueError(f"no image {path}: check the folder of the images and the file's name")
-    try:
-        with Image.open(path) as image:
-            return np.asarray(_to_rgb(ImageOps.exif_transpose(image)))
-    except MemoryError:
-        raise
-    except Exception as error:  # PIL's decoders raise nearly anything on broken files, SyntaxError included
-        raise ValueError(
-            f"cannot read the image {path} ({error}): it is truncated, or not an image that PIL knows; "
-            "copy it again, save it as PNG, or take it out of the study"
-        ) from error
+    return np.asarray(_open(Path(path)))
+
+
+def load_square(path: str | Path, geometry: Geometry) -> NDArray[np.uint8]:
+    """Read an image file and resize it: `apply_geometry` of `load_image`, without the copies between them.
+
+    Parameters
+    ----------
+    path : path
+        Any file that PIL reads.
+    geometry : Geometry
+        What to do.
+
+    Returns
+    -------
+    uint8 array [size, size, 3]
+
+    Raises
+    ------
+    ValueError
+        As `load_image` and `apply_geometry`.
+    """
+    return np.asarray(_reshape(_open(Path(path)), geometry))
 
 
 def apply_geometry(image: NDArray[np.uint8], geometry: Geometry) -> NDArray[np.uint8]:
@@ -70,13 +80,32 @@ def apply_geometry(image: NDArray[np.uint8], geometry: Geometry) -> NDArray[np.u
     ValueError
         The crop is larger than the resized image, or a size is below one pixel.
     """
+    return np.asarray(_reshape(Image.fromarray(image), geometry))
+
+
+def _open(path: Path) -> Image.Image:
+    if not path.is_file():
+        raise ValueError(f"no image {path}: check the folder of the images and the file's name")
+    try:
+        with Image.open(path) as image:
+            return _to_rgb(ImageOps.exif_transpose(image))
+    except MemoryError:
+        raise
+    except Exception as error:  # PIL's decoders raise nearly anything on broken files, SyntaxError included
+        raise ValueError(
+            f"cannot read the image {path} ({error}): it is truncated, or not an image that PIL knows; "
+            "copy it again, save it as PNG, or take it out of the study"
+        ) from error
+
+
+def _reshape(image: Image.Image, geometry: Geometry) -> Image.Image:
     _check(geometry)
-    picture = _place_on_canvas(Image.fromarray(image), geometry.canvas)
+    picture = _place_on_canvas(image, geometry.canvas)
     resample = _FILTERS[geometry.interpolation]
     if geometry.kind == "square":
-        return np.asarray(picture.resize((geometry.size, geometry.size), resample))
+        return picture.resize((geometry.size, geometry.size), resample)
     resized = picture.resize(_shorter_side_to(geometry.resize, picture.size), resample)
-    return np.asarray(_crop_centre(resized, geometry.size))
+    return _crop_centre(resized, geometry.size)
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:

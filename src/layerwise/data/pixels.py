@@ -16,7 +16,7 @@ import numpy as np
 import PIL
 from numpy.typing import NDArray
 
-from layerwise.data.images import apply_geometry, load_image
+from layerwise.data.images import load_square
 from layerwise.data.messages import check_format, list_problems
 from layerwise.data.partial import PartialPixels
 from layerwise.files import hash_file, hash_object, hash_source
@@ -175,7 +175,7 @@ def _decode_all(paths: Sequence[Path], geometry: Geometry, workers: int) -> Iter
 
 def _decode(path: Path, geometry: Geometry) -> _Decoded:
     try:
-        return _Decoded(apply_geometry(load_image(path), geometry), hash_file(path))
+        return _Decoded(load_square(path, geometry), hash_file(path))
     except ValueError as error:
         return _Decoded(np.empty(0, np.uint8), problem=str(error))
 

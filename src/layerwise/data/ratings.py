@@ -36,6 +36,7 @@ def read_ratings(
     fold_column: str | None = None,
     unscored_images: Literal["error", "ignore"] = "error",
     name: str | None = None,
+    rater_columns: Sequence[str] | None = None,
 ) -> tuple[Ratings, StimulusSet]:
     """Read a table of scores and find the images they belong to.
 
@@ -57,6 +58,8 @@ def read_ratings(
         What to do about images in the folder that the table does not name.
     name : str, optional
         Name of the images' set; default: the folder's.
+    rater_columns : sequence of str, optional
+        Columns of one rater each, instead of a column of scores: an image's score is the mean over its raters.
 
     Returns
     -------
@@ -73,6 +76,8 @@ def read_ratings(
     """
     scores, folder = Path(scores), Path(folder)
     table = read_text_table(scores, "table of scores", "image")
+    if rater_columns is not None:
+        score_column = _add_means(table, read_raters(scores, rater_columns), score_column)
     columns = {
         "image": _find_column(table, image_column, IMAGE_COLUMNS, "image", scores),
         "score": _find_column(table, score_column, SCORE_COLUMNS, "score", scores),
@@ -86,6 +91,42 @@ def read_ratings(
     ids = tuple(rows["image"])
     values = np.tile(rows["score"].to_numpy(dtype=np.float64), (len(splits), 1))
     return Ratings(ids, values, splits), StimulusSet(name or folder.name, ids, tuple(folder / i for i in ids))
+
+
+def read_raters(scores: str | Path, columns: Sequence[str]) -> NDArray[np.float64]:
+    """Read the columns of single raters.
+
+    Parameters
+    ----------
+    scores : path
+        CSV with a row an image.
+    columns : sequence of str
+        One a rater.
+
+    Returns
+    -------
+    float64 array [rater, image]
+        NaN where a rater did not see an image; images as in the table.
+
+    Raises
+    ------
+    ValueError
+        There are fewer than two columns, one is not there, or a cell is neither empty nor a number: all such cells
+        are counted, and ten are shown with line and column.
+    """
+    path = Path(scores)
+    table = read_text_table(path, "table of scores", "image")
+    if len(set(columns)) < 2 or len(set(columns)) < len(columns):
+        raise ValueError(f"the columns of raters are {list(columns)}: name two or more, each once")
+    texts = {name: table[_find_column(table, name, (), "rater", path)].str.strip() for name in columns}
+    problems = [
+        f"line {table.index[row] + 2}, column {name!r}: {cells.iloc[row]!r} is not a finite number"
+        for name, cells in texts.items()
+        for row in np.flatnonzero(~(_is_missing(cells) | _is_number(cells))).tolist()
+    ]
+    if problems:
+        raise ValueError(list_problems(problems, f"problems with {path}"))
+    return np.array([pd.to_numeric(cells, errors="coerce").to_numpy(np.float64) for cells in texts.values()])
 
 
 def read_lamem(
@@ -134,6 +175,16 @@ def read_lamem(
         _check_present(ids, Path(folder))
     scores, parts_of = _by_split(parsed, ids)
     return Ratings(ids, scores, parts_of), StimulusSet(name, ids, tuple(Path(folder) / i for i in ids))
+
+
+def _add_means(table: pd.DataFrame, raters: NDArray[np.float64], score_column: str | None) -> str:
+    if score_column is not None:
+        raise ValueError(f"give either the column of scores ({score_column!r}) or the columns of raters")
+    counts = (~np.isnan(raters)).sum(axis=0)
+    means = np.nansum(raters, axis=0) / np.maximum(counts, 1)
+    name = "the mean over raters"
+    table[name] = [repr(float(mean)) if count else "" for mean, count in zip(means, counts, strict=True)]
+    return name
 
 
 def _find_column(table: pd.DataFrame, given: str | None, usual: Sequence[str], what: str, path: Path) -> str:

@@ -1,21 +1,28 @@
 """Looks behavioural scores over: a table of one's own, or LaMem's split files."""
 
+from collections.abc import Callable, Sequence
 from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from layerwise.data.ratings import PARTS, read_lamem, read_ratings
+from layerwise.data.ratings import PARTS, read_lamem, read_raters, read_ratings
 from layerwise.data.reports import Report, show_range
 from layerwise.interfaces import Ratings
 
+Consistency = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 OFFICIAL = {"train": 45_000, "val": 3_741, "test": 10_000}
 """Images in each of LaMem's five official splits."""
 
 
 def report_ratings(
-    path: Path, images: Path | None = None, image_column: str | None = None, score_column: str | None = None
+    path: Path,
+    consistency: Consistency,
+    images: Path | None = None,
+    image_column: str | None = None,
+    score_column: str | None = None,
+    rater_columns: Sequence[str] | None = None,
 ) -> Report:
     """Look a table of scores over.
 
@@ -23,10 +30,14 @@ def report_ratings(
     ----------
     path : Path
         CSV.
+    consistency : callable
+        Takes scores [rater, image] and gives the consistency of their means [half].
     images : Path, optional
         Folder of the images; default: `images` beside the table, else the table's own.
     image_column, score_column : str, optional
         Columns, where the usual names do not tell.
+    rater_columns : sequence of str, optional
+        Columns of single raters, instead of a column of scores.
 
     Returns
     -------
@@ -36,7 +47,7 @@ def report_ratings(
     folder = images or (beside if beside.is_dir() else path.parent)
     report = Report(path, "ratings")
     try:
-        ratings, stimuli = read_ratings(path, folder, image_column, score_column, n_folds=2)
+        ratings, stimuli = read_ratings(path, folder, image_column, score_column, 2, rater_columns=rater_columns)
     except ValueError as error:
         report.problems.append(str(error))
         return report
@@ -52,9 +63,21 @@ def report_ratings(
             ("different scores", len(np.unique(scores))),
         ],
     )
+    if rater_columns:
+        report.add_table("Raters", ("", ""), _raters(read_raters(path, rater_columns), consistency))
     if len(np.unique(scores)) == 1:
         report.problems.append(f"all images have the score {scores[0]:g}: there is nothing to predict")
     return report
+
+
+def _raters(raters: NDArray[np.float64], consistency: Consistency) -> list[tuple[str, object]]:
+    seen = ~np.isnan(raters)
+    return [
+        ("raters", len(raters)),
+        ("raters of an image", show_range(seen.sum(axis=0))),
+        ("missing", f"{100 * (1 - seen.mean()):.2g} %"),
+        ("consistency (split halves, Spearman-Brown)", float(np.mean(consistency(raters)))),
+    ]
 
 
 def report_lamem(splits: Path, images: Path | None = None) -> Report:
