@@ -12,6 +12,7 @@ from matplotlib.lines import Line2D
 
 from layerwise.figures.style import set_style
 
+BEHIND = {"facecolor": "white", "edgecolor": "none", "alpha": 0.7, "pad": 1}  # keeps text readable over points
 MAX_COLOURS = 10  # more networks than that cannot be told apart by colour
 
 
@@ -82,7 +83,7 @@ def _draw_panel(
     )
     _draw_regression(axis, points[measure].to_numpy(float), points[region].to_numpy(float))
     axis.set(title=region.replace("_", " "), xlabel="", ylabel="")
-    axis.text(0.04, 0.96, f"ρ = {rho:.2f}".replace("-", "−"), transform=axis.transAxes, va="top", ha="left")
+    axis.text(0.04, 0.96, f"ρ = {rho:.2f}".replace("-", "−"), transform=axis.transAxes, va="top", ha="left", bbox=BEHIND)
     axis.margins(0.06, 0.14)
     sns.despine(ax=axis)
 
