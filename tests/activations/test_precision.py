@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from layerwise.activations.precision import full_precision
+from layerwise.activations.precision import exact_products, full_precision
 
 
 def settings():
@@ -21,3 +21,11 @@ def test_full_inside_and_as_before_outside(before):
         assert settings() == (before, before)
     finally:
         torch.backends.cuda.matmul.fp32_precision, torch.backends.cudnn.conv.fp32_precision = original
+
+
+@pytest.mark.skipif(not hasattr(torch.backends.cuda.matmul, "fp32_precision"), reason="before PyTorch 2.9")
+def test_products_and_convolutions_are_set_apart():
+    original = settings()
+    with exact_products(tf32_convolutions=True):
+        assert settings() == ("ieee", "tf32")
+    assert settings() == original

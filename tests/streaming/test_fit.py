@@ -55,7 +55,8 @@ def test_equals_dense_pls(network, layers, study, preprocessing, device, n_split
     assert streamed.shape == (len(layers), len(images), n_splits)
     deviation = compare(streamed, layers, expected, splits)
     print(f"deviation {deviation:.1e}")
-    assert deviation < tolerance
+    # Pixels are normalised in float32, which a GPU rounds otherwise than the CPU on which the dense fit runs.
+    assert deviation < max(tolerance, 1e-5 if device == "cuda" else 0)
 
 
 def test_float32_keeps_the_order_of_predictions(network, layers, study, preprocessing):

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from torch import nn
 
 from layerwise.activations.gram import add_gram
-from layerwise.activations.packing import pack
 from layerwise.activations.planner import Part, kind_of, plan_passes
 from layerwise.activations.precision import full_precision
 from layerwise.activations.store import StoreWriter, write_store
@@ -222,6 +221,7 @@ class _Reducer:
     device: torch.device
     nonfinite: list[str] = field(default_factory=list)
     _gram: torch.Tensor | None = None
+    _triangle: torch.Tensor | None = None
 
     def take(self, part: Part, buffer: torch.Tensor) -> None:
         """Take the units of a part; the buffer is overwritten."""
@@ -242,8 +242,15 @@ class _Reducer:
         finite = bool(torch.isfinite(rounded).all())
         if not finite:
             rounded.fill_(torch.nan)
-        self.store.put_gram(layer, pack(rounded.cpu().numpy()))
+        self.store.put_gram(layer, rounded[self._upper()].cpu().numpy())
         self._note(layer, finite)
+
+    def _upper(self) -> torch.Tensor:
+        """Mark the triangle that is kept: picked on the device, half as much is brought from it."""
+        if self._triangle is None:
+            everything = torch.ones(self.n_stimuli, self.n_stimuli, dtype=torch.bool, device=self.device)
+            self._triangle = everything.triu_()
+        return self._triangle
 
     def _note(self, layer: LayerSpec, finite: bool) -> None:
         if not finite and layer.name not in self.nonfinite:

@@ -3,6 +3,7 @@
 import torch
 
 BLOCK = 2048  # units in one product
+PARTS = 4  # of the rows of a product: 5/8 of a symmetric matrix is computed
 
 
 def add_gram(total: torch.Tensor, activations: torch.Tensor) -> None:
@@ -15,11 +16,12 @@ def add_gram(total: torch.Tensor, activations: torch.Tensor) -> None:
     Parameters
     ----------
     total : float64 tensor [stimulus, stimulus]
-        Changed in place.
+        Changed in place; its upper triangle, with the diagonal, is what counts.
     activations : float32 tensor [stimulus, unit]
         Overwritten.
     """
-    for start in range(0, activations.shape[1], BLOCK):
-        block = activations[:, start : start + BLOCK]
+    rows = -(-len(total) // PARTS)
+    for block in torch.split(activations, BLOCK, dim=1):
         block -= block.mean(dim=0)
-        total += block @ block.T
+        for start in range(0, len(total), rows):
+            total[start : start + rows, start:] += block[start : start + rows] @ block[start:].T

@@ -11,6 +11,7 @@ from torch import Tensor
 
 SPLITS = 5
 PARTS = 512  # at most so many partial sums of a projection
+LARGE = 100_000  # units
 PROGRAMS = 2048  # about so many programs fill a large GPU several times
 
 
@@ -121,8 +122,10 @@ def project(
 def accumulate(activations: Tensor, shift: Tensor, weights: Tensor, total: Tensor) -> None:
     """Do as `layerwise.streaming.products.accumulate`, for a multiple of five rows in float32 on a GPU."""
     n_rows, n_units = activations.shape
+    # Long rows at once for large layers; for small ones more images at once, or too few programs would run.
+    rows, units = (4, 512) if n_units >= LARGE else (16, 256)
     for first in range(0, len(total), SPLITS):
-        _accumulate[(triton.cdiv(n_units, 512),)](
+        _accumulate[(triton.cdiv(n_units, units),)](
             activations,
             shift,
             weights[:, first:],
@@ -130,7 +133,7 @@ def accumulate(activations: Tensor, shift: Tensor, weights: Tensor, total: Tenso
             n_rows,
             n_units,
             weights.stride(0),
-            ROWS=4,
-            UNITS=512,
+            ROWS=rows,
+            UNITS=units,
             num_warps=4,
         )
