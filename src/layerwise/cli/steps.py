@@ -255,8 +255,9 @@ def gather_study(folder: Folder, output: Output, csv: Csv = None, config: Config
     from layerwise.files.tables import read_table, write_csv, write_table
 
     study = load_study(config)
-    tables = [read_table(folder / "models" / entry.name / "layers.parquet") for entry in study.models]
-    table = pd.concat(tables, ignore_index=True)
+    tables = {entry.name: read_table(folder / "models" / entry.name / "layers.parquet") for entry in study.models}
+    table = pd.concat(tables.values(), ignore_index=True)
+    table.attrs = {"data": {name: one.attrs.get("data", {}) for name, one in tables.items()}}
     write_table(table, output)
     if csv:
         write_csv(table, csv)
