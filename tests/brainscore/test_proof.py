@@ -26,7 +26,7 @@ PLAN = SplitPlan(by="object_name", order="brainscore_rank")
 class RawStore:
     """The activations that Brain-Score was given, in the order of the ids."""
 
-    model = "model"
+    model, attributes = "model", {}
 
     def __init__(self, features, ids):
         self.order = np.argsort(ids)

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from layerwise.activations.store import ActivationStore, Stored
+from layerwise.data.content import content_hash
 from layerwise.data.recordings import average_repetitions
 from layerwise.interfaces import DegenerateWarning, LayerSpec, Progress, Recordings, Split, no_progress
 from layerwise.regression import (
@@ -103,7 +104,8 @@ class BrainSimilarity:
         -------
         DataFrame
             Rows (layer, split): model, layer, region, split, r (median over neuroids), neuroids (how many have a
-            defined r) and r_neuroids (list: r of each neuroid, in the order of the file).
+            defined r) and r_neuroids (list: r of each neuroid, in the order of the file). Its `attrs["data"]` hold the
+            hashes of the recordings and of all that the activations were computed from.
         """
         store.check_stimuli(self.recordings.stimuli)
         rows, recordings = _shown(self.recordings)
@@ -116,7 +118,9 @@ class BrainSimilarity:
             _rows(r, store.model, layer.name, self.region)
             for layer, r in progress(scored, f"{store.model} {self.region}", len(layers))
         ]
-        return pd.concat(tables, ignore_index=True)
+        table = pd.concat(tables, ignore_index=True)
+        table.attrs["data"] = {self.region: {"recordings": content_hash(self.recordings), **store.attributes}}
+        return table
 
     def _score_layer(self, stored: Stored, responses: np.ndarray, splits: list[Split]) -> np.ndarray:
         if stored.nonfinite:

@@ -5,6 +5,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
+from layerwise.data.content import content_hash
 from layerwise.interfaces import Recordings
 from layerwise.regression import internal_consistency
 
@@ -30,7 +31,7 @@ def estimate_ceiling(recordings: Recordings, region: str, n_halves: int = 10, se
     """
     ceilings = internal_consistency(recordings.responses, n_halves=n_halves, seed=seed)
     halves, neuroids = ceilings.shape
-    return pd.DataFrame(
+    table = pd.DataFrame(
         {
             "region": region,
             "half": np.repeat(np.arange(halves), neuroids),
@@ -38,6 +39,8 @@ def estimate_ceiling(recordings: Recordings, region: str, n_halves: int = 10, se
             "ceiling": ceilings.ravel(),
         }
     )
+    table.attrs["data"] = {region: {"recordings": content_hash(recordings)}}
+    return table
 
 
 def rating_consistency(raters: NDArray[np.floating], n_halves: int = 100, seed: int = 1) -> NDArray[np.float64]:

@@ -59,6 +59,7 @@ def gather_model(
         table = _add_ceilings(table, region, medians[region])
     for measure, rows in _by(behaviour, "measure"):
         table = _join(table, _summarise(rows, measure, "rho"), measure)
+    table.attrs = {"data": _origins([*brain, *behaviour, *ceilings])}
     return table
 
 
@@ -67,6 +68,20 @@ def median_ceilings(ceilings: Sequence[pd.DataFrame]) -> dict[str, float]:
     return {
         str(region): float(rows.groupby("half")["ceiling"].median().mean()) for region, rows in _by(ceilings, "region")
     }
+
+
+def _origins(tables: Sequence[pd.DataFrame]) -> dict[str, dict[str, str]]:
+    found: dict[str, dict[str, str]] = {}
+    for table in tables:
+        for name, hashes in table.attrs.get("data", {}).items():
+            known = found.setdefault(name, {})
+            differing = [key for key, value in hashes.items() if known.setdefault(key, value) != value]
+            if differing:
+                raise ValueError(
+                    f"{name}: some of its jobs saw other {differing[0]} than the rest (their hashes differ): run all "
+                    "of them again"
+                )
+    return found
 
 
 def _by(tables: Sequence[pd.DataFrame], column: str) -> Iterable[tuple[str, pd.DataFrame]]:

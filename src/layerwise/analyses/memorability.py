@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from layerwise.activations.store import ActivationStore, Stored
+from layerwise.data.content import content_hash
 from layerwise.interfaces import DegenerateWarning, LayerSpec, Progress, Ratings, no_progress
 from layerwise.regression import predict_gram, predict_neuroids
 from layerwise.statistics.correlation import spearman
@@ -55,7 +56,8 @@ class BehaviouralAccuracy:
         -------
         DataFrame
             Rows (layer, split): model, layer, measure, split, rho (Spearman, predictions against scores of the test
-            images).
+            images). Its `attrs["data"]` hold the hashes of the ratings and of all that the activations were computed
+            from.
         """
         store.check_stimuli(self.ratings.stimuli)
         scored = ((layer, self._score_layer(store.read(layer.name))) for layer in layers)
@@ -71,7 +73,9 @@ class BehaviouralAccuracy:
             )
             for layer, rho in progress(scored, f"{store.model} {self.measure}", len(layers))
         ]
-        return pd.concat(tables, ignore_index=True)
+        table = pd.concat(tables, ignore_index=True)
+        table.attrs["data"] = {self.measure: {"ratings": content_hash(self.ratings), **store.attributes}}
+        return table
 
     def _score_layer(self, stored: Stored) -> list[float]:
         if stored.nonfinite:
