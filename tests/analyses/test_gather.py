@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from layerwise.analyses.gather import gather_model, median_ceilings
-from layerwise.interfaces import LayerSpec
+from layerwise.interfaces import DegenerateWarning, LayerSpec
 
 LAYERS = [LayerSpec("a", "Conv2d", (4, 3, 3), 36, 1), LayerSpec("b", "Linear", (50,), 50, 2)]
 
@@ -36,6 +36,7 @@ def test_a_row_a_layer_with_mean_error_and_ceilings(rng):
     row = table.iloc[1]
     assert row["IT"] == pytest.approx(r.mean())
     assert row["IT_error"] == pytest.approx(r.std() / 2)
+    assert (row["IT_splits"], row["memorability_splits"]) == (4, 3)
     assert row["IT_ceiling"] == pytest.approx(ceiling)
     assert row["IT_ceiled_2020"] == pytest.approx((r.mean() / ceiling) ** 2)
     assert row["IT_ceiled_2026"] == pytest.approx(r.mean() ** 2 / ceiling)
@@ -46,11 +47,34 @@ def test_undefined_splits_and_ceilings_stay_undefined_or_are_left_out(rng):
     brain, behaviour, ceilings = tables(rng)
     brain.loc[(brain["layer"] == "a") & (brain["region"] == "V1"), "r"] = np.nan
     ceilings["ceiling"] = np.nan  # one repetition only
-    table = gather_model("m", LAYERS, [brain], [behaviour], [ceilings])
+    with pytest.warns(DegenerateWarning, match="V1: 1 of 2 layers"):
+        table = gather_model("m", LAYERS, [brain], [behaviour], [ceilings])
     assert np.isnan(table.loc[0, "V1"])
     assert table["IT"].notna().all()
     assert table["IT_ceiled_2020"].isna().all()
     assert np.isnan(median_ceilings([ceilings])["V1"])
+
+
+def test_splits_without_a_value_are_counted_and_do_not_shrink_the_error(rng):
+    brain, behaviour, ceilings = tables(rng)
+    of_a = (brain["layer"] == "a") & (brain["region"] == "V1")
+    brain.loc[of_a & brain["split"].isin([0, 2]), "r"] = np.nan
+    defined = brain.loc[of_a & ~brain["split"].isin([0, 2]), "r"].to_numpy()
+    table = gather_model("m", LAYERS, [brain], [behaviour], [ceilings])
+    assert table.loc[0, "V1"] == pytest.approx(defined.mean())
+    assert table.loc[0, "V1_error"] == pytest.approx(defined.std() / np.sqrt(2))
+    assert list(table["V1_splits"]) == [2, 4]
+
+
+def test_fewer_than_half_of_the_splits_give_no_value_and_one_warning(rng):
+    brain, behaviour, ceilings = tables(rng)
+    brain.loc[(brain["region"] == "V1") & (brain["split"] > 0), "r"] = np.nan
+    with pytest.warns(DegenerateWarning, match="V1: 2 of 2 layers") as caught:
+        table = gather_model("m", LAYERS, [brain], [behaviour], [ceilings])
+    assert len(caught) == 1
+    assert table[["V1", "V1_error", "V1_ceiled_2020", "V1_ceiled_2026"]].isna().all(axis=None)
+    assert list(table["V1_splits"]) == [1, 1]
+    assert table["IT"].notna().all()
 
 
 def test_a_missing_job_is_named(rng):

@@ -1,11 +1,12 @@
 """Gathers the rows of many jobs into one row for each layer."""
 
+import warnings
 from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pandas as pd
 
-from layerwise.interfaces import LayerSpec
+from layerwise.interfaces import DegenerateWarning, LayerSpec
 
 
 def gather_model(
@@ -35,13 +36,19 @@ def gather_model(
     DataFrame
         Columns model, layer, class, shape, units, depth, then for each region its brain similarity (mean over splits
         of the median r over neuroids), `_error` (standard deviation over splits / sqrt(splits), Brain-Score's way),
-        `_ceiling` (median over neuroids, mean over halves), `_ceiled_2020` ((r/c)^2) and `_ceiled_2026` (r^2/c), and
-        for each measure its accuracy (mean over splits of Spearman's rho) and `_error`.
+        `_splits` (how many splits have a value: mean and error are over these), `_ceiling` (median over neuroids, mean
+        over halves), `_ceiled_2020` ((r/c)^2) and `_ceiled_2026` (r^2/c), and for each measure its accuracy (mean over
+        splits of Spearman's rho), `_error` and `_splits`.
 
     Raises
     ------
     ValueError
         A layer has no rows: a job is missing.
+
+    Warns
+    -----
+    DegenerateWarning
+        Layers have a value in fewer than half of their splits: theirs is NaN.
     """
     table = pd.DataFrame(
         {
@@ -92,7 +99,18 @@ def _by(tables: Sequence[pd.DataFrame], column: str) -> Iterable[tuple[str, pd.D
 
 def _summarise(rows: pd.DataFrame, name: str, value: str) -> pd.DataFrame:
     grouped = rows.groupby("layer", sort=False)[value]
-    summary = pd.DataFrame({name: grouped.mean(), f"{name}_error": grouped.std(ddof=0) / np.sqrt(grouped.size())})
+    defined = grouped.count()
+    error = grouped.std(ddof=0) / np.sqrt(defined)
+    summary = pd.DataFrame({name: grouped.mean(), f"{name}_error": error, f"{name}_splits": defined})
+    few = defined < grouped.size() / 2
+    if few.any():
+        # The mean over the few splits that happen to have a value would pass for one over all.
+        summary.loc[few, [name, f"{name}_error"]] = np.nan
+        warnings.warn(
+            f"{name}: {few.sum()} of {len(few)} layers have a value in fewer than half of their splits, and get none",
+            DegenerateWarning,
+            stacklevel=3,
+        )
     return summary.reset_index()
 
 
