@@ -3,6 +3,7 @@ import pandas as pd
 import pytest
 
 from layerwise.analyses.gather import gather_model, median_ceilings
+from layerwise.config.base import check_column
 from layerwise.interfaces import DegenerateWarning, LayerSpec
 
 LAYERS = [LayerSpec("a", "Conv2d", (4, 3, 3), 36, 1), LayerSpec("b", "Linear", (50,), 50, 2)]
@@ -87,3 +88,12 @@ def test_a_study_of_the_brain_alone_or_of_behaviour_alone(rng):
     brain, behaviour, ceilings = tables(rng)
     assert "memorability" not in gather_model("m", LAYERS, [brain], [], [ceilings])
     assert "V1" not in gather_model("m", LAYERS, [], [behaviour], [])
+
+
+def test_no_region_or_measure_may_be_named_like_any_other_column(rng):
+    brain, behaviour, ceilings = tables(rng)
+    names = set(gather_model("m", LAYERS, [brain], [behaviour], [ceilings])) - {"V1", "IT", "memorability"}
+    assert len(names) == 6 + 2 * 5 + 2
+    for name in names:
+        with pytest.raises(ValueError, match="choose a name"):
+            check_column(name)

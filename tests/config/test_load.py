@@ -59,6 +59,8 @@ ratings: [{name: figrim, images: folder, scores: scores.csv}]
         ),
         ({"recordings": [{"name": "m", "file": "x", "splits": {"method": "grouped"}}]}, "need `by`"),
         ({"ratings": [{"name": "m", "images": "x"}]}, "either `scores`"),
+        ({"ratings": [{"name": "m", "images": "x", "scores": "y", "measure": "units"}]}, "measure: 'units' is"),
+        ({"ratings": [{"name": "m", "images": "x", "scores": "y", "measure": "a_error"}]}, "measure: 'a_error' ends"),
         ({"models": ["alexnet", "alexnet"]}, "given twice: alexnet"),
         ({"models": []}, "at least 1 item"),
         ({"models": [{"name": "a", "timm": "x", "factory": "y:z"}]}, "give one of model, timm and factory"),

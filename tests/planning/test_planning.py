@@ -1,10 +1,14 @@
+import json
+import re
 import time
 
+import numpy as np
 import pytest
 
 from layerwise.config import validate_study
 from layerwise.config.models import ModelEntry
-from layerwise.interfaces import Geometry, Preprocessing
+from layerwise.data.recordings import write_recordings
+from layerwise.interfaces import Geometry, Preprocessing, Recordings, StimulusSet
 from layerwise.planning import (
     Region,
     find_region,
@@ -45,6 +49,33 @@ def test_two_regions_of_one_name_are_refused():
     twice = [{"name": name, "file": "x.nc", "regions": ["V1"]} for name in ("one", "two")]
     with pytest.raises(ValueError, match=r"'V1' is given twice, in one \(V1\), two \(V1\)"):
         regions(study(recordings=twice))
+
+
+def test_the_hint_names_the_region_that_is_there_twice():
+    recordings = [
+        {"name": "one", "file": "x.nc", "regions": ["V1", "IT"]},
+        {"name": "two", "file": "x.nc", "regions": {"inferior": "IT"}},
+    ]
+    with pytest.raises(ValueError, match=r"'IT' is given twice.*`regions: \{inferior: another_name\}`.*recording two"):
+        regions(study(recordings=recordings))
+
+
+@pytest.mark.parametrize("name", ["model", "depth", "V1_error", "IT_splits", "V4_ceiled_2026"])
+def test_a_region_must_not_be_named_like_a_column(name):
+    with pytest.raises(ValueError, match=f"'a': a region cannot be named so: '{name}'"):
+        regions(study(recordings=[{"name": "a", "file": "x.nc", "regions": [name]}]))
+
+
+@pytest.mark.parametrize(
+    ("label", "hint"), [("I/T", "IT"), ("../V1", "V1"), ("V 1", "V1"), ("V1\n", "V1"), ("/", "a_name")]
+)
+def test_labels_of_a_file_that_cannot_name_a_folder(tmp_path, label, hint):
+    recordings = Recordings(np.zeros((2, 3, 2)), ("a", "b", "c"), ("n1", "n2"), ("V4", label))
+    write_recordings(recordings, tmp_path / "x.nc", StimulusSet("x", ("a", "b", "c"), (tmp_path / "a.png",) * 3))
+    with pytest.raises(ValueError, match=re.escape(f"`regions: {{{json.dumps(label)}: {hint}}}`")):
+        regions(study(recordings=[{"name": "a", "file": str(tmp_path / "x.nc")}]))
+    named = study(recordings=[{"name": "a", "file": str(tmp_path / "x.nc"), "regions": {label: "IT"}}])
+    assert regions(named) == (Region("IT", "a", label),)
 
 
 def test_a_region_must_not_be_named_like_a_measure():

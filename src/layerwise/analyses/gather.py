@@ -100,7 +100,7 @@ def _by(tables: Sequence[pd.DataFrame], column: str) -> Iterable[tuple[str, pd.D
 def _summarise(rows: pd.DataFrame, name: str, value: str) -> pd.DataFrame:
     grouped = rows.groupby("layer", sort=False)[value]
     defined = grouped.count()
-    error = grouped.std(ddof=0) / np.sqrt(defined)
+    error: pd.Series[float] = grouped.std(ddof=0) / np.sqrt(defined)
     summary = pd.DataFrame({name: grouped.mean(), f"{name}_error": error, f"{name}_splits": defined})
     few = defined < grouped.size() / 2
     if few.any():

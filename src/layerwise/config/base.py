@@ -2,10 +2,40 @@
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
 
 # A name becomes a folder and a wildcard of the workflow, so it may hold nothing that a path or a shell reads otherwise.
-Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", min_length=1, max_length=80)]
+NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
+NAME_LENGTH = 80
+Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN, min_length=1, max_length=NAME_LENGTH)]
+
+COLUMNS = ("model", "layer", "class", "shape", "units", "depth")
+DERIVED = ("_error", "_splits", "_ceiling", "_ceiled_2020", "_ceiled_2026")
+
+
+def check_column(name: str) -> str:
+    """Accept a name that becomes a column of layers.parquet, where it must not meet another column.
+
+    Raises
+    ------
+    ValueError
+        The table has a column of this name, or makes such names of those of regions and measures.
+    """
+    if name in COLUMNS:
+        raise ValueError(f"{name!r} is a column of layers.parquet already: choose a name other than {_listed(COLUMNS)}")
+    if name.endswith(DERIVED):
+        raise ValueError(
+            f"{name!r} ends like the columns that layers.parquet derives from a region or measure: choose a name that "
+            f"does not end in {_listed(DERIVED)}"
+        )
+    return name
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    return f"{', '.join(names[:-1])} or {names[-1]}"
+
+
+ColumnName = Annotated[Name, AfterValidator(check_column)]
 
 
 class Section(BaseModel):

@@ -5,7 +5,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from layerwise.config.base import Name, Section
+from layerwise.config.base import ColumnName, Name, Section
 
 
 class SplitsEntry(Section):
@@ -93,7 +93,7 @@ class RatingEntry(Section):
     """Seed of the folds."""
     unscored_images: Literal["error", "ignore"] = "error"
     """What to do if the folder holds images without a score."""
-    measure: Name = "memorability"
+    measure: ColumnName = "memorability"
     """What the scores measure: the name of the column in layers.parquet."""
     geometry: Literal["square", "crop"] = "crop"
     """As for recordings."""

@@ -1,9 +1,12 @@
 """The regions of a study: one region of one recording, under a name of its own."""
 
+import json
+import re
 from collections import Counter
 from dataclasses import dataclass
 
 from layerwise.config import Study
+from layerwise.config.base import NAME_LENGTH, NAME_PATTERN, check_column
 from layerwise.config.data import RecordingEntry
 from layerwise.data.recordings import list_regions
 
@@ -33,17 +36,19 @@ def regions(study: Study) -> tuple[Region, ...]:
     Raises
     ------
     ValueError
-        Two recordings give a region the same name, a region is named like a measure, or the regions of a recording
-        are neither in the config nor in a file that is there.
+        Two recordings give a region the same name, a region is named like a measure or another column of
+        layers.parquet, a file's name of a region cannot be that of a folder, or the regions of a recording are
+        neither in the config nor in a file that is there.
     """
     found = tuple(region for entry in study.recordings for region in _regions_of(entry))
     names = [region.name for region in found] + [rating.measure for rating in study.ratings]
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
-        where = ", ".join(f"{region.recording} ({region.label})" for region in found if region.name in twice)
+        same = [region for region in found if region.name == twice[0]]
+        where = ", ".join(f"{region.recording} ({region.label})" for region in same)
         raise ValueError(
             f"the name {twice[0]!r} is given twice, in {where}: rename one in the config, with "
-            f"`regions: {{{found[0].label}: another_name}}` under the recording"
+            f"`regions: {{{same[-1].label}: another_name}}` under the recording {same[-1].recording}"
         )
     return found
 
@@ -64,8 +69,30 @@ def _regions_of(entry: RecordingEntry) -> tuple[Region, ...]:
                 f"recording {entry.name!r}: {entry.file} is not there, so its regions are not known; put the file "
                 f"there, or name them in the config: `regions: [V1]`"
             )
-        names = {label: label for label in list_regions(entry.file)}
+        names = {label: _as_name(label, entry) for label in list_regions(entry.file)}
     else:
         given = entry.regions
         names = given if isinstance(given, dict) else {label: label for label in given}
+    for label, name in names.items():
+        _check_column(name, label, entry)
     return tuple(Region(name, entry.name, label) for label, name in names.items())
+
+
+def _as_name(label: str, entry: RecordingEntry) -> str:
+    if re.fullmatch(NAME_PATTERN, label) and len(label) <= NAME_LENGTH:
+        return label
+    suggested = re.sub(r"[^A-Za-z0-9._-]", "", label).lstrip("._-")[:NAME_LENGTH] or "a_name"
+    raise ValueError(
+        f"recording {entry.name!r}: {entry.file} holds a region {label!r}, which cannot be the name of a folder; name "
+        f"those that you want in the config: `regions: {{{json.dumps(label)}: {suggested}}}`"
+    )
+
+
+def _check_column(name: str, label: str, entry: RecordingEntry) -> None:
+    try:
+        check_column(name)
+    except ValueError as error:
+        raise ValueError(
+            f"recording {entry.name!r}: a region cannot be named so: {error}, with "
+            f"`regions: {{{json.dumps(label)}: another_name}}` under the recording"
+        ) from error
