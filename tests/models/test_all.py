@@ -20,7 +20,7 @@ from layerwise.models import (
 )
 from layerwise.models.adapters import ADAPTERS
 
-PHOTOGRAPHS = 4
+PHOTOGRAPHS = 2
 
 
 @pytest.mark.parametrize("name", registry.names())
@@ -31,19 +31,16 @@ def test_facts_of_a_network(name):
     assert {parameter.device.type for parameter in network.parameters()} == {"meta"}
     assert sum(parameter.numel() for parameter in network.parameters()) == row.parameters
 
-    layers = leave_out(list_layers(network, size), row.later_modules)
+    classifier = find_classifier(network, ModelSpec(name, row.library, row.constructor, weights="random"), size)
+    with PenultimateTap(network, classifier) as tap:
+        layers = leave_out(list_layers(network, size), row.later_modules)
+    assert tap.output.shape == (2, row.penultimate_dim)
     told = f"`layerwise models manifest {name}` lists them anew"
     assert read_manifest(shipped_manifest(name)) == layers, told
     assert len(layers) == row.layers
 
-    spec = ModelSpec(name, row.library, row.constructor, weights="random")
-    classifier = find_classifier(network, spec, size)
-    images = torch.zeros(2, 3, size, size, device="meta")
-    with PenultimateTap(network, classifier) as tap, torch.inference_mode():
-        assert network(images).shape == (2, 1000)
-    assert tap.output.shape == (2, row.penultimate_dim)
     with torch.inference_mode():
-        assert replace_head(network, classifier)(images).shape == (2, 1)
+        assert replace_head(network, classifier)(torch.zeros(2, 3, size, size, device="meta")).shape == (2, 1)
 
 
 def ours(pixels, preprocessing, kind):
