@@ -1,9 +1,11 @@
+import re
 from pathlib import Path
 
 import pytest
 import yaml
 
 from layerwise.config import Study, dump_study, load_study, validate_study
+from layerwise.config.load import parse_yaml
 from layerwise.models.registry import find, names
 from layerwise.planning import layers_of
 
@@ -80,6 +82,49 @@ def test_all_problems_are_told_at_once():
     with pytest.raises(ValueError, match="has 3 problems") as caught:
         validate_study(study(modles=[], compute={"threads": 0}, storage={"results": 3.5}))
     assert len(str(caught.value).splitlines()) == 4
+
+
+@pytest.mark.parametrize(
+    ("regions", "lines"),
+    [
+        (["V1", "a b"], [r"  recordings\[0\].regions\[1\]: String should match .*, given: 'a b'"]),
+        ({"I/T": "a b"}, [r"  recordings\[0\].regions.I/T: String should match .*, given: 'a b'"]),
+        (
+            3,
+            [
+                rf"  recordings\[0\].regions: Input should be a valid {kind}, given: 3"
+                for kind in ("list", "dictionary")
+            ],
+        ),
+    ],
+)
+def test_problems_of_a_list_or_mapping_speak_of_what_was_given(regions, lines):
+    with pytest.raises(ValueError, match=r"has [12] problems?:") as caught:
+        validate_study(study(recordings=[{"name": "m", "file": "x", "regions": regions}]))
+    told = str(caught.value).splitlines()[1:]
+    assert len(told) == len(lines)
+    for line, pattern in zip(told, lines, strict=True):
+        assert re.fullmatch(pattern, line)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("study: a\nmodels: [alexnet]\nstudy: b\n", "the key 'study' is given twice, in lines 1 and 3"),
+        ("study: a\nmodels:\n  - {name: a, seed: 1, seed: 2}\n", "the key 'seed' is given twice, in lines 3 and 3"),
+        ('{"study": "a", study: "b"}', "the key 'study' is given twice"),
+    ],
+)
+def test_a_key_that_is_given_twice_is_refused(tmp_path, text, message):
+    (tmp_path / "config.yaml").write_text(text)
+    with pytest.raises(ValueError, match=message):
+        load_study(tmp_path / "config.yaml")
+
+
+def test_keys_may_override_merged_ones():
+    text = "a: &a {x: 1, y: 2}\nb: &b {<<: *a, x: 3}\nc: {<<: *b, x: 4}\nd: {1: p, '1': q}"
+    expected = {"a": {"x": 1, "y": 2}, "b": {"x": 3, "y": 2}, "c": {"x": 4, "y": 2}, "d": {1: "p", "1": "q"}}
+    assert parse_yaml(text) == expected
 
 
 @pytest.mark.parametrize("text", ["a: [", "just words", ""])

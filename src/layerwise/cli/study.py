@@ -1,5 +1,6 @@
 """Commands around a study: simulating one, and holding its results against what was planted."""
 
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -18,7 +19,7 @@ SCORED = "blocks.6.0.bn2.act"
 CONFIG = """\
 # A study with planted truth, made by `layerwise simulate`: V1, V2, V4 and IT read early to late layers of a trained
 # EfficientNet-Lite0, and memorability reads a late one. truth.json holds which.
-study: demo
+study: '{name}'
 models:
   - {teacher}
   - {{name: {teacher}-untrained, model: {teacher}, weights: random, seed: 1}}
@@ -57,8 +58,20 @@ def simulate(
     simulate_study(output, teacher, PLANTED, SCORED, n_recorded=recorded, n_rated=rated, seed=seed)
     # The config comes last: a study with a config is whole.
     with atomic_path(output / "config.yaml") as temporary:
-        temporary.write_text(CONFIG.format(teacher=TEACHER, folder=output, threads=threads), encoding="utf-8")
+        temporary.write_text(_config(output, threads), encoding="utf-8")
     typer.echo(f"run it with: snakemake --profile profiles/local --configfile {output}/config.yaml")
+
+
+def _config(folder: Path, threads: int) -> str:
+    return CONFIG.format(name=_study_name(folder), teacher=TEACHER, folder=folder, threads=threads)
+
+
+def _study_name(folder: Path) -> str:
+    """Name a study after its folder, so that two studies do not share their results."""
+    name = folder.resolve().name
+    if name == "demo-data":
+        return "demo"
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("._-")[:80] or "simulated"
 
 
 def show_recovery(

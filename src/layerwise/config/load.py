@@ -23,11 +23,34 @@ def load_study(path: str | Path) -> Study:
         raise ValueError(
             f"no config file {path}: give one with --config, or run from the folder that holds config.yaml"
         )
+    return validate_study(parse_yaml(path.read_text(encoding="utf-8"), str(path)), str(path))
+
+
+def parse_yaml(text: str, source: str = "the config") -> Any:
+    """Parse YAML, in which no mapping may hold a key twice: the first value would be lost without a word.
+
+    Raises
+    ------
+    ValueError
+        The text is no YAML, or a key is given twice; the message names it and its line.
+    """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return yaml.load(text, _UniqueKeys)
     except yaml.YAMLError as error:
-        raise ValueError(f"{path} is not valid YAML: {error}") from error
-    return validate_study(content, str(path))
+        raise ValueError(f"{source} is not valid YAML: {error}") from error
+
+
+class _UniqueKeys(yaml.SafeLoader):
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        # Before `<<` is resolved: the keys that it brings may be overridden.
+        node = super().compose_mapping_node(anchor)
+        lines: dict[tuple[str, str], int] = {}
+        for key, _ in node.value:
+            line, same = key.start_mark.line + 1, (key.tag, str(key.value))
+            if same in lines:
+                raise yaml.YAMLError(f"the key {key.value!r} is given twice, in lines {lines[same]} and {line}")
+            lines[same] = line
+        return node
 
 
 def validate_study(content: Any, source: str = "the config") -> Study:

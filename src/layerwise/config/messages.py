@@ -1,8 +1,10 @@
 """Turns what pydantic found into sentences: where, what was given, what is allowed, and what was likely meant."""
 
 import difflib
+import re
 import types
 import typing
+from collections.abc import Sequence
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -21,9 +23,28 @@ def explain(error: ValidationError, root: type[BaseModel], source: str) -> str:
     source : str
         Name of the file, for the reader.
     """
-    problems = error.errors(include_url=False)
+    problems = _without_other_kinds(error.errors(include_url=False))
     count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
     return "\n".join([f"{source} has {count}:", *(f"  {_line(problem, root)}" for problem in problems)])
+
+
+# pydantic's names for the members of a union, which it puts among the keys: list[constrained-str].
+_MEMBER = re.compile(r"(list|dict)\[.*\]")
+
+
+def _without_other_kinds(problems: Sequence[ErrorDetails]) -> list[ErrorDetails]:
+    """Where a list or a mapping is allowed and a list with a mistake was given, leave out that it is no mapping."""
+    return [problem for problem in problems if not any(_outdoes(other["loc"], problem["loc"]) for other in problems)]
+
+
+def _outdoes(other: tuple[int | str, ...], location: tuple[int | str, ...]) -> bool:
+    """Tell whether a problem lies deeper in the same union than one that is about its kind as a whole."""
+    shared = location[:-1]
+    return _is_member(location[-1:]) and len(other) > len(location) and other[: len(shared)] == shared
+
+
+def _is_member(part: tuple[int | str, ...]) -> bool:
+    return any(_MEMBER.fullmatch(str(name)) for name in part)
 
 
 def _line(problem: ErrorDetails, root: type[BaseModel]) -> str:
@@ -42,6 +63,8 @@ def _line(problem: ErrorDetails, root: type[BaseModel]) -> str:
 def _where(location: tuple[int | str, ...]) -> str:
     text = ""
     for part in location:
+        if _is_member((part,)):
+            continue
         text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
     return f"{text}: " if text else ""
 

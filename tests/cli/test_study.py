@@ -1,0 +1,35 @@
+from pathlib import Path
+
+import pytest
+
+from layerwise.cli import study
+from layerwise.config import validate_study
+from layerwise.config.load import parse_yaml
+
+
+@pytest.mark.parametrize(
+    ("folder", "name"),
+    [
+        ("results/demo-data", "demo"),
+        ("other", "other"),
+        ("results/two words, and more", "two-words-and-more"),
+        ("results/.hidden", "hidden"),
+        ("123", "123"),
+        ("результат", "simulated"),
+    ],
+)
+def test_a_simulated_study_is_named_after_its_folder(folder, name):
+    assert study._study_name(Path(folder)) == name
+    assert validate_study(parse_yaml(f"study: '{name}'\nmodels: [alexnet]")).study == name
+
+
+def test_its_config_is_valid_and_points_to_the_folder():
+    config = validate_study(parse_yaml(study._config(Path("results/mine"), threads=3)))
+    assert (config.study, config.compute.threads) == ("mine", 3)
+    assert config.recordings[0].file == Path("results/mine/recordings.nc")
+
+
+def test_a_folder_without_a_name_of_its_own(tmp_path, monkeypatch):
+    (tmp_path / "planted").mkdir()
+    monkeypatch.chdir(tmp_path / "planted")
+    assert study._study_name(Path()) == "planted"
