@@ -3,6 +3,8 @@ import pytest
 import torch
 
 from layerwise.activations.gram import BLOCK, add_gram
+from layerwise.activations.packing import pack, unpack
+from layerwise.regression import make_splits, score_gram, score_neuroids
 
 
 @pytest.fixture(params=["cpu", "cuda"])
@@ -43,3 +45,18 @@ def test_constant_units_leave_nothing(rng, device):
     total = torch.zeros(20, 20, dtype=torch.float64, device=device)
     add_gram(total, activations)
     assert float(total.abs().max()) < 1e-10
+
+
+@pytest.mark.parametrize("decay", [0.3, 0.5, 0.7, 1.0])
+def test_small_components_of_a_layer_are_not_lost(rng, decay):
+    """Low rank (decay 1) and steep spectra: float32 anywhere would leave 25 latent variables to rounding."""
+    latent = rng.normal(size=(120, 8 if decay == 1 else 60))
+    sizes = decay ** np.arange(latent.shape[1])
+    activations = ((latent * sizes) @ rng.normal(size=(latent.shape[1], 400))).astype(np.float32)
+    responses = latent[:, :8] @ rng.normal(size=(8, 10)) + rng.normal(size=(120, 10))
+    total = torch.zeros(120, 120, dtype=torch.float64)
+    add_gram(total, torch.from_numpy(activations.copy()))
+    gram = unpack(pack(total.numpy()), 120)
+    splits = make_splits(120)
+    from_units, from_gram = score_neuroids(activations, responses, splits), score_gram(gram, responses, splits)
+    np.testing.assert_allclose(np.median(from_gram, 1).mean(), np.median(from_units, 1).mean(), atol=1e-3)

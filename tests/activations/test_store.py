@@ -22,7 +22,7 @@ LARGE = LayerSpec("block.0", "Conv2d", (4, 5, 5), 100, 1)
 @pytest.fixture
 def arrays(rng):
     raw = rng.normal(size=(N, SMALL.units)).astype(np.float32)
-    gram = np.cov(rng.normal(size=(N, LARGE.units))).astype(np.float32)
+    gram = np.cov(rng.normal(size=(N, LARGE.units)))
     return raw, (gram + gram.T) / 2
 
 
@@ -54,7 +54,7 @@ def test_what_is_written_is_read(path, arrays):
     np.testing.assert_array_equal(small.array, arrays[0])
     np.testing.assert_array_equal(large.array, arrays[1])
     assert not small.nonfinite and not large.nonfinite
-    assert small.array.dtype == large.array.dtype == np.float32
+    assert (small.array.dtype, large.array.dtype) == (np.float32, np.float64)
 
 
 def test_nonfinite_layers_are_marked(tmp_path):
@@ -86,9 +86,7 @@ def test_stimuli_must_be_the_same_in_the_same_order(path):
 def test_truncated_files(path, keep):
     content = path.read_bytes()
     path.write_bytes(content[: int(keep * len(content)) if isinstance(keep, float) else keep])
-    with pytest.raises(
-        ValueError, match=r"is damaged or not a file of activations .*delete it, and run the step"
-    ):
+    with pytest.raises(ValueError, match=r"is damaged or not a file of activations .*delete it, and run the step"):
         ActivationStore(path)
 
 

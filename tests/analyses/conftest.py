@@ -38,5 +38,5 @@ def store(tmp_path, activations, stimuli):
                 writer.put_activations(Part(layer, 0, layer.units), values)
             else:
                 centred = values.astype(np.float64) - values.mean(axis=0, dtype=np.float64)
-                writer.put_gram(layer, pack((centred @ centred.T).astype(np.float32)))
+                writer.put_gram(layer, pack(centred @ centred.T))
     return ActivationStore(tmp_path / "activations.h5", "network")

@@ -60,8 +60,8 @@ def extract_activations(
     """Run a network over stimuli and keep what regression needs of every layer.
 
     Of a layer with no more units than there are stimuli the activations are kept; of a larger one the Gram
-    matrix of the centred activations, which is all that PLS sees of it. Both are float32; a Gram matrix is
-    summed in float64. The peak of memory is `memory`, plus the network and what it needs itself for a batch.
+    matrix of the centred activations, which is all that PLS sees of it. The activations are kept in float32, a
+    Gram matrix in float64. The peak of memory is `memory`, plus the network and what it needs for a batch.
 
     Parameters
     ----------
@@ -238,11 +238,10 @@ class _Reducer:
             self._finish(part.layer, self._gram)
 
     def _finish(self, layer: LayerSpec, gram: torch.Tensor) -> None:
-        rounded = gram.to(torch.float32)
-        finite = bool(torch.isfinite(rounded).all())
+        finite = bool(torch.isfinite(gram).all())
         if not finite:
-            rounded.fill_(torch.nan)
-        self.store.put_gram(layer, rounded[self._upper()].cpu().numpy())
+            gram.fill_(torch.nan)
+        self.store.put_gram(layer, gram[self._upper()].cpu().numpy())
         self._note(layer, finite)
 
     def _upper(self) -> torch.Tensor:

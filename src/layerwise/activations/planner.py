@@ -10,6 +10,7 @@ Kind = Literal["activations", "gram"]
 
 VALUE = 4  # bytes of a float32
 GRAM_BYTES = 24  # bytes an entry of a Gram matrix takes while it is summed (float64), added to, and packed
+BLOCK = 2048  # units in one product, in float64
 LEAST_UNITS = 1024  # fewer units a pass would mean very many passes
 
 
@@ -35,7 +36,7 @@ def kind_of(layer: LayerSpec, n_stimuli: int) -> Kind:
 def reserved_bytes(layers: Sequence[LayerSpec], n_stimuli: int) -> int:
     """Give the memory that summing Gram matrices takes, one at a time; 0 if no layer needs one."""
     needed = any(kind_of(layer, n_stimuli) == "gram" for layer in layers)
-    return GRAM_BYTES * n_stimuli**2 if needed else 0
+    return (GRAM_BYTES * n_stimuli + 16 * BLOCK) * n_stimuli if needed else 0
 
 
 def plan_passes(layers: Sequence[LayerSpec], n_stimuli: int, memory: int) -> list[list[Part]]:

@@ -19,12 +19,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from layerwise.activations.packing import packed_size, unpack
-from layerwise.activations.planner import VALUE, Kind, Part, kind_of
+from layerwise.activations.planner import Kind, Part, kind_of
 from layerwise.files import atomic_path
 from layerwise.interfaces import LayerSpec
 
 FORMAT = "layerwise activations"
 VERSION = 1
+TYPES: dict[Kind, type[np.floating]] = {"activations": np.float32, "gram": np.float64}
 REQUIRED = ("model", "weights", "preprocessing", "stimuli", "code")
 
 _ADVICE = "delete it, and run the step that extracts activations again"
@@ -39,14 +40,14 @@ class Stored:
     ----------
     kind : {"activations", "gram"}
         What `array` is.
-    array : float32 array [stimulus, unit] or [stimulus, stimulus]
+    array : float32 array [stimulus, unit] or float64 array [stimulus, stimulus]
         The activations, or the Gram matrix of the centred activations.
     nonfinite : bool
         The layer gave NaN or infinite values: nothing can be predicted from it.
     """
 
     kind: Kind
-    array: NDArray[np.float32]
+    array: NDArray[np.floating]
     nonfinite: bool
 
 
@@ -86,9 +87,7 @@ class ActivationStore:
             _check_format(attributes, self.path)
             self.attributes = {name: str(attributes[name]) for name in REQUIRED}
             self.stimuli: tuple[str, ...] = tuple(file["stimuli"].asstr()[:].tolist())
-            self.layers = sorted(
-                (_layer(item) for item in file["layers"].values()), key=lambda layer: layer.depth
-            )
+            self.layers = sorted((_layer(item) for item in file["layers"].values()), key=lambda layer: layer.depth)
         self.model = self.attributes["model"]
         if model is not None and model != self.model:
             raise ValueError(f"{path} holds activations of {self.model!r}, not of {model!r}: {_ADVICE}")
@@ -104,9 +103,7 @@ class ActivationStore:
         if tuple(stimuli) == self.stimuli:
             return
         strange = [*(set(stimuli) - set(self.stimuli)), *(set(self.stimuli) - set(stimuli))]
-        detail = (
-            f"{len(strange)} ids differ, such as {min(strange)!r}" if strange else "they are in another order"
-        )
+        detail = f"{len(strange)} ids differ, such as {min(strange)!r}" if strange else "they are in another order"
         raise ValueError(
             f"{self.path} was made from other stimuli ({len(self.stimuli)} of them, here {len(stimuli)}): "
             f"{detail}; {_ADVICE}"
@@ -140,9 +137,7 @@ class ActivationStore:
         except _UnusableError:
             raise
         except _DAMAGED as error:
-            raise ValueError(
-                f"{self.path} is damaged or not a file of activations ({error}): {_ADVICE}"
-            ) from error
+            raise ValueError(f"{self.path} is damaged or not a file of activations ({error}): {_ADVICE}") from error
 
 
 class StoreWriter:
@@ -155,17 +150,18 @@ class StoreWriter:
     def add(self, layer: LayerSpec) -> None:
         """Make room for a layer."""
         shape = _stored_shape(layer, self._n_stimuli)
-        dataset = self._layers.create_dataset(_key(layer.name), shape, np.float32)
+        kind = kind_of(layer, self._n_stimuli)
+        dataset = self._layers.create_dataset(_key(layer.name), shape, TYPES[kind])
         dataset.attrs["layer"], dataset.attrs["class"] = layer.name, layer.kind
         dataset.attrs["shape"], dataset.attrs["units"] = layer.shape, layer.units
-        dataset.attrs["depth"], dataset.attrs["kind"] = layer.depth, kind_of(layer, self._n_stimuli)
+        dataset.attrs["depth"], dataset.attrs["kind"] = layer.depth, kind
         dataset.attrs["nonfinite"] = False
 
     def put_activations(self, part: Part, values: NDArray[np.float32]) -> None:
         """Write the columns of some units, float32 array [stimulus, unit]."""
         self._layers[_key(part.layer.name)][:, part.start : part.stop] = values
 
-    def put_gram(self, layer: LayerSpec, packed: NDArray[np.float32]) -> None:
+    def put_gram(self, layer: LayerSpec, packed: NDArray[np.float64]) -> None:
         """Write the packed Gram matrix of a layer."""
         self._layers[_key(layer.name)][:] = packed
 
@@ -200,9 +196,7 @@ def write_store(
     """
     missing = [name for name in REQUIRED if not attributes.get(name)]
     if missing:
-        raise ValueError(
-            f"activations cannot be told apart later without the attributes {', '.join(missing)}"
-        )
+        raise ValueError(f"activations cannot be told apart later without the attributes {', '.join(missing)}")
     with atomic_path(path) as temporary:
         _check_space(temporary.parent, layers, len(stimuli))
         with _created(temporary) as file:
@@ -233,9 +227,7 @@ class _UnusableError(ValueError):
 
 def _check_format(attributes: Mapping[str, object], path: Path) -> None:
     if attributes.get("format") != FORMAT:
-        raise _UnusableError(
-            f"{path} is not a file of activations (its format is {attributes.get('format')!r})"
-        )
+        raise _UnusableError(f"{path} is not a file of activations (its format is {attributes.get('format')!r})")
     version = int(str(attributes["version"]))
     if version > VERSION:
         raise _UnusableError(
@@ -248,7 +240,9 @@ def _check_format(attributes: Mapping[str, object], path: Path) -> None:
 
 def _check_space(folder: Path, layers: Sequence[LayerSpec], n_stimuli: int) -> None:
     # HDF5 on a full disk can bring down the interpreter, so it is asked beforehand.
-    needed = VALUE * sum(prod(_stored_shape(layer, n_stimuli)) for layer in layers)
+    needed = sum(
+        np.dtype(TYPES[kind_of(layer, n_stimuli)]).itemsize * prod(_stored_shape(layer, n_stimuli)) for layer in layers
+    )
     free = shutil.disk_usage(folder).free
     if free < needed:
         raise OSError(

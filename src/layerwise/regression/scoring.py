@@ -83,7 +83,8 @@ def score_gram(
     Parameters
     ----------
     gram : array [stimulus, stimulus]
-        Products of the centred activations of each two stimuli; any layer, however large, has one.
+        Products of the centred activations of each two stimuli; any layer, however large, has one. Computed and kept
+        in float64: float32 loses components smaller than 3e-4 of the largest.
     responses, splits, n_components, solver, device
         As in `score_neuroids`.
 
@@ -239,7 +240,13 @@ def _predict_gram(
     if solver == "scikit-learn":
         return _predict_nipals(_factor(matrix.to(place, torch.float64)), prepared, splits, n_components)
     rounding = 100 * torch.finfo(matrix.dtype).eps if matrix.is_floating_point() else ROUNDING
-    return _predict_dual(matrix.to(place, torch.float64), prepared, splits, n_components, rounding)
+    try:
+        return _predict_dual(matrix.to(place, torch.float64), prepared, splits, n_components, rounding)
+    except torch.linalg.LinAlgError as error:
+        raise ValueError(
+            f"the Gram matrix ({matrix.dtype}) is not positive semi-definite up to rounding, so that {n_components} "
+            "components cannot be told from it: compute and keep it in float64"
+        ) from error
 
 
 def _factor(gram: Tensor) -> Tensor:
