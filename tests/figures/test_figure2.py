@@ -45,6 +45,11 @@ def test_layers_without_a_value_are_not_drawn(rng):
     assert sum(len(collection.get_offsets()) for collection in figure.axes[0].collections) == len(layers) - 5
 
 
+def test_an_unknown_measure_is_named_with_those_that_are_there(rng):
+    with pytest.raises(ValueError, match=r"no region was correlated with a measure 'beauty'.*: memorability"):
+        plot_figure2(*tables(rng), "beauty")
+
+
 @pytest.mark.parametrize(("n_models", "legends"), [(3, 1), (MAX_COLOURS + 1, 0)])
 def test_networks_have_colours_as_long_as_they_can_be_told_apart(rng, n_models, legends):
     assert len(plot_figure2(*tables(rng, n_models)).legends) == legends

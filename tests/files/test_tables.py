@@ -20,3 +20,10 @@ def test_missing_and_truncated_tables_are_named(tmp_path):
     (tmp_path / "table.parquet").write_bytes(content[: len(content) // 2])
     with pytest.raises(ValueError, match="not a whole parquet file"):
         read_table(tmp_path / "table.parquet")
+
+
+def test_missing_columns_are_named_with_those_that_are_there(tmp_path):
+    write_table(pd.DataFrame({"layer": ["a"], "r": [0.5]}), tmp_path / "table.parquet")
+    assert list(read_table(tmp_path / "table.parquet", ["r"])) == ["layer", "r"]
+    with pytest.raises(ValueError, match=r"table\.parquet lacks split, rho: .* it has: layer, r$"):
+        read_table(tmp_path / "table.parquet", ["layer", "split", "rho"])

@@ -136,6 +136,9 @@ def network(width=4):
 def not_a_network():
     return 3
 
+def missing_file():
+    return {}["path"]
+
 number = 3
 """
 
@@ -144,6 +147,7 @@ number = 3
 def factory(tmp_path, monkeypatch):
     (tmp_path / "own_networks.py").write_text(FACTORY)
     (tmp_path / "broken_networks.py").write_text("import no_such_package\n")
+    (tmp_path / "raising_networks.py").write_text("raise RuntimeError('no licence')\n")
     monkeypatch.syspath_prepend(tmp_path)
 
 
@@ -161,6 +165,11 @@ def test_factory_is_called_under_the_seed(factory):
         ("own_networks", "looks like package.module:function"),
         ("no_such_module:network", "cannot be imported .*installed"),
         ("broken_networks:network", "cannot be imported .*no_such_package"),
+        (
+            "raising_networks:network",
+            "'raising_networks:network' cannot be imported: it raised RuntimeError: no licence",
+        ),
+        ("own_networks:missing_file", "'own_networks:missing_file' failed with KeyError: 'path'"),
         ("own_networks:netwrok", "has no 'netwrok': did you mean 'network'"),
         ("own_networks:number", "is int, not a function"),
         ("own_networks:not_a_network", "gave int, not a torch.nn.Module"),

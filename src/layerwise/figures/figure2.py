@@ -27,9 +27,17 @@ def plot_figure2(layers: pd.DataFrame, correlations: pd.DataFrame, measure: str 
         Rows (region, measure) with rho and the number of layers.
     measure : str
         The measure on the x axis.
+
+    Raises
+    ------
+    ValueError
+        No region was correlated with that measure.
     """
     set_style()
     chosen = correlations[correlations["measure"] == measure]
+    if chosen.empty:
+        known = ", ".join(correlations["measure"].unique()) or "none"
+        raise ValueError(f"no region was correlated with a measure {measure!r}; measures that were: {known}")
     regions = list(chosen["region"])
     figure, axes = _panels(len(regions))
     palette = _palette(list(layers["model"].unique()))
@@ -83,7 +91,9 @@ def _draw_panel(
     )
     _draw_regression(axis, points[measure].to_numpy(float), points[region].to_numpy(float))
     axis.set(title=region.replace("_", " "), xlabel="", ylabel="")
-    axis.text(0.04, 0.96, f"ρ = {rho:.2f}".replace("-", "−"), transform=axis.transAxes, va="top", ha="left", bbox=BEHIND)
+    axis.text(
+        0.04, 0.96, f"ρ = {rho:.2f}".replace("-", "−"), transform=axis.transAxes, va="top", ha="left", bbox=BEHIND
+    )
     axis.margins(0.06, 0.14)
     sns.despine(ax=axis)
 

@@ -1,5 +1,6 @@
 """Tables on disk: parquet for the pipeline, CSV for people."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -20,14 +21,32 @@ def write_csv(table: pd.DataFrame, path: str | Path) -> None:
         table.to_csv(temporary, index=False)
 
 
-def read_table(path: str | Path) -> pd.DataFrame:
+def read_table(path: str | Path, columns: Sequence[str] = ()) -> pd.DataFrame:
     """Read a parquet table.
+
+    Parameters
+    ----------
+    path : path
+        The file.
+    columns : sequence of str
+        Columns that it must have, among others.
 
     Raises
     ------
     ValueError
-        The file is not a whole parquet file.
+        The file is not a whole parquet file, or lacks a column.
     """
+    table = _read(path)
+    missing = [column for column in columns if column not in table]
+    if missing:
+        raise ValueError(
+            f"{path} lacks {', '.join(missing)}: it is another table, or of another study; it has: "
+            f"{', '.join(map(str, table.columns)) or 'no column'}"
+        )
+    return table
+
+
+def _read(path: str | Path) -> pd.DataFrame:
     try:
         return pd.read_parquet(path)
     except (pa.ArrowInvalid, OSError) as error:

@@ -13,7 +13,23 @@ from layerwise.models.adapters.base import Adapter, call_constructor
 
 
 def _build(spec: ModelSpec) -> nn.Module:
-    return call_constructor(_function(spec.constructor), spec)
+    return call_constructor(_telling(_function(spec.constructor), spec.constructor), spec)
+
+
+def _telling(function: Callable[..., Any], text: str) -> Callable[..., Any]:
+    def call(**options: Any) -> Any:
+        try:
+            return function(**options)
+        except TypeError:
+            raise  # `call_constructor` names the options, which are the usual reason
+        except Exception as error:
+            raise ValueError(f"the factory {text!r} failed with {_named(error)}") from error
+
+    return call
+
+
+def _named(error: Exception) -> str:
+    return f"{type(error).__name__}: {error} (LAYERWISE_DEBUG=1 shows where)"
 
 
 def _function(text: str) -> Callable[..., Any]:
@@ -26,6 +42,8 @@ def _function(text: str) -> Callable[..., Any]:
         raise ValueError(
             f"the factory {text!r} cannot be imported ({error}): is its package installed, or its folder on PYTHONPATH?"
         ) from error
+    except Exception as error:  # the module's own code runs when it is imported
+        raise ValueError(f"the factory {text!r} cannot be imported: it raised {_named(error)}") from error
     function = getattr(module, name, None)
     if function is None:
         near = get_close_matches(name, dir(module), n=1)
