@@ -97,7 +97,6 @@ class _Residual:
         self.active = self.spread > 0
         nothing = self.spread.new_zeros(len(self.spread), 0, 1)
         self.S = _symmetric(side.inner_products(nothing, nothing))
-        self.trace = torch.full_like(self.spread, torch.inf)
         self.reference: Tensor | None = None
         self.block: Tensor | None = None
 
@@ -118,9 +117,7 @@ class _Residual:
     def _decompose(self) -> tuple[Tensor, Tensor]:
         # Splits with nothing left get a zero matrix, which every test of convergence passes. So do those in which
         # rounding took over (a Gram matrix that is not positive, for one): what was found before stands.
-        trace = self.S.diagonal(dim1=1, dim2=2).sum(1)
-        self.active = self.active & (trace <= 2 * self.trace)  # it can only fall; NaN is no number that is less
-        self.trace = trace
+        self.active = self.active & self.S.diagonal(dim1=1, dim2=2).sum(1).isfinite()
         if not bool(self.active.all()):
             self.S = self.S.masked_fill(~self.active[:, None, None], 0)
         vectors, values, self.block = leading_eigenvectors(self.S, self.block)

@@ -242,7 +242,7 @@ def _predict_gram(
     rounding = 100 * torch.finfo(matrix.dtype).eps if matrix.is_floating_point() else ROUNDING
     try:
         return _predict_dual(matrix.to(place, torch.float64), prepared, splits, n_components, rounding)
-    except torch.linalg.LinAlgError as error:
+    except torch.linalg.LinAlgError as error:  # type: ignore[attr-defined]
         raise ValueError(
             f"the Gram matrix ({matrix.dtype}) is not positive semi-definite up to rounding, so that {n_components} "
             "components cannot be told from it: compute and keep it in float64"
