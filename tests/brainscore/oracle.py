@@ -13,7 +13,12 @@ os.environ["RESULTCACHING_DISABLE"] = "1"
 
 import numpy as np
 import pandas as pd
-from brainscore_core.supported_data_standards.brainio.assemblies import NeuroidAssembly, NeuronRecordingAssembly
+import xarray as xr
+from brainscore_core.supported_data_standards.brainio.assemblies import (
+    NeuroidAssembly,
+    NeuronRecordingAssembly,
+    StimulusMergeAssemblyLoader,
+)
 from brainscore_core.supported_data_standards.brainio.stimuli import StimulusSet
 from brainscore_vision import load_ceiling, load_metric
 from brainscore_vision.benchmark_helpers.neural_common import average_repetition, explained_variance
@@ -92,6 +97,25 @@ def draw_images(rng, ids, objects, folder):
     return stimuli
 
 
+def through_files(recordings, stimuli, folder):
+    """Write the files that Brain-Score's bucket holds, and read them as it does once they are downloaded."""
+    stored = recordings.reset_index(list(recordings.dims)).rename(stimulus_id="image_id")  # the name of 2020
+    stored = xr.DataArray(stored.values, coords=dict(stored.coords), dims=stored.dims)
+    stored.to_netcdf(folder / "assy.nc")
+    names = [path.name for path in stimuli.stimulus_paths.values()]
+    table = {"image_id": stimuli["stimulus_id"], "filename": names, "background": np.arange(len(names)) % 5}
+    pd.DataFrame(table).to_csv(folder / "stimulus.csv", index=False)
+    stimuli = StimulusSet.from_files(folder / "stimulus.csv", folder / "originals")
+    loader = StimulusMergeAssemblyLoader(
+        cls=NeuronRecordingAssembly,
+        file_path=folder / "assy.nc",
+        stimulus_set_identifier="random",
+        stimulus_set=stimuli,
+    )
+    recordings = loader.load()
+    return recordings, recordings.attrs["stimulus_set"]
+
+
 def of_region(recordings, region):
     """As Brain-Score's own benchmarks prepare a region."""
     inside = [(start, stop) for start, stop in recordings["time_bin"].values if start >= 70 and stop <= 170]
@@ -114,13 +138,15 @@ def score(source, recordings, results, region):
     results[f"{region}_ceiled_2026"] = explained_variance(result, ceiling).values
 
 
-def main(exporter, folder, seed, *, with_time):
+def main(exporter, folder, seed, *, with_time, from_file):
     exporter, folder, rng = load_exporter(exporter), Path(folder), np.random.default_rng(seed)
     ids = np.array([f"image-{number:03d}" for number in rng.permutation(N_IMAGES)])
     objects = rng.permutation(np.resize([f"object{number}" for number in range(OBJECTS)], N_IMAGES))
     features, responses, bins = simulate(rng, ids, with_time)
     source, recordings = assemblies(rng, ids, objects, features, responses, bins)
     stimuli = draw_images(rng, ids, objects, folder / "originals")
+    if from_file:
+        recordings, stimuli = through_files(recordings, stimuli, folder)
     protocol = exporter.Protocol(WINDOW, 8, "object_name")
     exporter.export(recordings, stimuli, protocol, folder / "exported.nc", folder / "images", "a random assembly")
     results = {"ids": ids, "features": features, "objects": objects, "versions": versions()}
@@ -144,4 +170,4 @@ def versions():
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:3], int(sys.argv[3]), with_time="time" in sys.argv[4:])
+    main(*sys.argv[1:3], int(sys.argv[3]), with_time="time" in sys.argv[4:], from_file="file" in sys.argv[4:])

@@ -39,13 +39,12 @@ class RawStore:
         return Stored("activations", self.features, nonfinite=False)
 
 
-@pytest.fixture(scope="module", params=["one bin", "bins of 10 ms"])
+@pytest.fixture(scope="module", params=[(), ("time",), ("time", "file")], ids=["one bin", "bins", "bins, from files"])
 def study(request, brainscore, tmp_path_factory):
     seed = int.from_bytes(os.urandom(4), "little")
     print(f"seed {seed}")
     folder = tmp_path_factory.mktemp("brainscore") / "study"
-    extra = ["time"] if request.param != "one bin" else []
-    done = brainscore(HERE / "oracle.py", EXPORTER, folder, seed, *extra)
+    done = brainscore(HERE / "oracle.py", EXPORTER, folder, seed, *request.param)
     assert done.returncode == 0, done.stderr
     with np.load(folder / "oracle.npz") as results:
         return folder, dict(results)

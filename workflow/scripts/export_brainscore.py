@@ -95,6 +95,7 @@ def export(assembly, stimulus_set, protocol, output, images, source):
         differ in their properties.
     """
     output, images = Path(output).absolute(), Path(images).absolute()
+    assembly.load()  # what Brain-Score opened is still on disk
     assembly = average_window(assembly, protocol.window).transpose("presentation", "neuroid")
     coordinates = presentation_coordinates(assembly)
     missing = {"stimulus_id", "repetition", protocol.stratum} - set(coordinates)
