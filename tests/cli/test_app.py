@@ -3,9 +3,12 @@
 import contextlib
 import errno
 import io
+import os
 import re
+import signal
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,6 +43,8 @@ def run(*arguments: str) -> Done:
             status = 0
         except SystemExit as exit:
             status = int(exit.code or 0)
+        finally:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
     return Done(status, stderr.getvalue())
 
 
@@ -213,3 +218,94 @@ def test_a_disk_that_is_full(folder, monkeypatch):
 
     monkeypatch.setattr("layerwise.files.atomic._flush", full)
     fails(extract(), "the disk is full.*free some space", folder, "activations.h5")
+
+
+def test_pixels_cut_for_another_network(folder):
+    list_layers()
+    pack(geometry="crop36to30-bilinear")
+    message = r"pixels\.h5 holds images cut as crop36to30-bilinear, .*--geometry crop36to30-bilinear"
+    fails(extract(), message.replace("geometry crop36to30", "geometry crop36to32"), folder, "activations.h5")
+    pack(geometry="square32-bicubic-canvas2")
+    fails(extract(), r"expects square32-bilinear-canvas2", folder, "activations.h5")
+    pack(geometry="square32-bilinear-canvas2")
+    assert extract().returncode == 0
+
+
+def test_a_config_on_the_command_line_that_is_no_yaml(folder):
+    done = run("write-config", "--content", "{a: [", "--output", "written.yaml")
+    fails(done, "--content is not valid YAML", folder, "written.yaml")
+
+
+def test_tables_without_the_columns(folder):
+    pd.DataFrame({"layer": ["a"], "V1": [0.5]}).to_parquet(folder / "layers.parquet")
+    correlated = pd.DataFrame({"region": ["V1"], "measure": ["memorability"], "rho": [0.5]})
+    correlated.to_parquet(folder / "correlations.parquet")
+    arguments = ("--layers", "layers.parquet", "--output")
+    fails(run("correlate-layers", *arguments, "c.parquet"), r"layers\.parquet lacks memorability", folder, "c.parquet")
+    fails(run("summarise-models", *arguments, "s.parquet"), "lacks model, depth, memorability", folder, "s.parquet")
+    draw = ("plot-figure2", "--correlations", "correlations.parquet", *arguments, "figure2.pdf")
+    fails(run(*draw), "lacks model, memorability", folder, "figure2.pdf")
+    pd.DataFrame({"model": ["m"], "V1": [0.5], "memorability": [0.5]}).to_parquet(folder / "layers.parquet")
+    fails(run(*draw, "--measure", "beauty"), "'beauty'; measures that were: memorability", folder, "figure2.pdf")
+    assert run(*draw).returncode == 0
+
+
+@pytest.mark.parametrize("error", [torch.linalg.LinAlgError("no SVD"), KeyError("x"), ZeroDivisionError("none")])
+def test_what_nobody_foresaw_is_told_in_a_sentence_too(folder, monkeypatch, error):
+    def raising(*_, **__):
+        raise error
+
+    monkeypatch.setattr("layerwise.data.pixels.pack_pixels", raising)
+    monkeypatch.delenv("LAYERWISE_DEBUG", raising=False)
+    done = pack()
+    assert done.returncode == 70
+    assert f"internal error: {type(error).__name__}: {error}; run again with LAYERWISE_DEBUG=1" in done.stderr
+    assert "Traceback" not in done.stderr
+    monkeypatch.setenv("LAYERWISE_DEBUG", "1")
+    with pytest.raises(type(error)):
+        pack()
+
+
+SLOW = """
+import time
+from torch import nn
+
+class Slow(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Sequential(nn.Flatten(), nn.Linear(3 * 32 * 32, 40))
+
+    def forward(self, images):
+        time.sleep(0.5)
+        return self.layer(images)
+"""
+
+
+def test_a_job_that_is_terminated_while_it_writes_leaves_nothing(folder):
+    (folder / "slow_networks.py").write_text(SLOW)
+    configure(
+        folder,
+        models=[{"name": "tiny", "factory": "slow_networks:Slow", "preprocessing": {"size": 32, "resize": 36}}],
+        compute={"batch_size": 1, "threads": 1},
+    )
+    pack()
+    options = ["--model", "tiny", "--manifest", "layers.tsv"]
+    extract = [*options, "--pixels", "pixels.h5", "--output", "activations.h5"]
+    start = "from layerwise.cli import main; main()"
+
+    def command(name, *arguments):
+        environment = os.environ | {"PYTHONPATH": str(folder)}
+        return subprocess.Popen([sys.executable, "-c", start, name, *arguments], env=environment)
+
+    def hidden():
+        return [path for path in folder.rglob(".*") if path.is_file()]
+
+    assert command("list-layers", *options, "--preprocessing", "preprocessing.json").wait() == 0
+    running = command("extract-activations", *extract)
+    while not hidden() and running.poll() is None:
+        time.sleep(0.05)
+    assert running.poll() is None  # its file is there, and 32 images of half a second are not done
+    running.terminate()
+    assert running.wait() == 143
+    assert hidden() == []
+    assert not (folder / "activations.h5").exists()

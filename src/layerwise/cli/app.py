@@ -2,7 +2,10 @@
 
 import errno
 import os
+import signal
 import sys
+from types import FrameType
+from typing import NoReturn
 
 import typer
 
@@ -20,17 +23,36 @@ for module in (show, models, data, study, steps):
 
 
 def main() -> None:
-    """Run a command; a user's mistake ends with a message and status 1, not with a traceback."""
+    """Run a command; what goes wrong ends with a message and a status, not with a traceback.
+
+    The status is 1 for a user's mistake, 70 for what nobody foresaw, 130 for Ctrl-C and 143 for a termination.
+    """
+    signal.signal(signal.SIGTERM, _terminate)
     try:
         app()
-    except (ValueError, OSError) as error:
-        if os.environ.get("LAYERWISE_DEBUG"):
-            raise
-        print(f"error: {_sentence(error)}", file=sys.stderr)
-        sys.exit(1)
     except KeyboardInterrupt:
         print("stopped; no result is half-written: run the same command again", file=sys.stderr)
         sys.exit(130)
+    except Exception as error:
+        if os.environ.get("LAYERWISE_DEBUG"):
+            raise
+        known = isinstance(error, ValueError | OSError)
+        print(f"error: {_sentence(error)}" if known else _internal(error), file=sys.stderr)
+        sys.exit(1 if known else os.EX_SOFTWARE)
+
+
+def _terminate(number: int, frame: FrameType | None) -> NoReturn:
+    """End as an exception does, so that temporary files are removed; a cluster terminates a job before it kills it."""
+    del frame
+    signal.signal(number, signal.SIG_IGN)  # a second one must not stop the removal
+    raise SystemExit(128 + number)
+
+
+def _internal(error: Exception) -> str:
+    return (
+        f"internal error: {type(error).__name__}: {error}; run again with LAYERWISE_DEBUG=1 for the traceback, and "
+        "please report it"
+    )
 
 
 def _sentence(error: Exception) -> str:

@@ -4,10 +4,12 @@ from pathlib import Path
 
 from layerwise.analyses.reliability import keep_reliable
 from layerwise.config import Study
+from layerwise.data.pixels import PixelCache
 from layerwise.data.ratings import read_lamem, read_ratings
 from layerwise.data.recordings import read_recordings, stimuli_of
-from layerwise.interfaces import LayerSpec, Ratings, Recordings, StimulusSet
+from layerwise.interfaces import LayerSpec, Preprocessing, Ratings, Recordings, StimulusSet
 from layerwise.layers.manifest import read_manifest
+from layerwise.models.preprocessing import geometry_for
 from layerwise.planning import find_region, layers_of
 
 
@@ -48,6 +50,24 @@ def stimulus_set(study: Study, name: str) -> StimulusSet:
         if entry.name == name:
             return stimuli_of(entry.file, entry.images, name=name)
     return rated_images(study, name)[1]
+
+
+def pixels_for(path: Path, expected: Preprocessing) -> PixelCache:
+    """Open the pixels of a stimulus set, cut as a network expects them.
+
+    Raises
+    ------
+    ValueError
+        They were cut for a network that expects another size or interpolation.
+    """
+    pixels = PixelCache(path)
+    wanted = geometry_for(expected, pixels.geometry.kind, pixels.geometry.canvas)
+    if pixels.geometry != wanted:
+        raise ValueError(
+            f"{path} holds images cut as {pixels.geometry.key}, but the network expects {wanted.key}: run pack-stimuli "
+            f"with --geometry {wanted.key}"
+        )
+    return pixels
 
 
 def layers_in(study: Study, model: str, manifest: Path | None) -> list[LayerSpec]:

@@ -52,12 +52,11 @@ def write_config(
     content: Annotated[str, typer.Option("--content", help="The config as YAML or JSON.")], output: Output
 ) -> None:
     """Write the validated config of a study, every default filled in, beside its results."""
-    import yaml
-
     from layerwise.config import dump_study, validate_study
+    from layerwise.config.load import parse_yaml
     from layerwise.files import atomic_path
 
-    study = validate_study(yaml.safe_load(content))
+    study = validate_study(parse_yaml(content, "--content"))
     with atomic_path(output) as temporary:
         temporary.write_text(dump_study(study), encoding="utf-8")
 
@@ -114,21 +113,22 @@ def extract_activations(
 ) -> None:
     """Run a network over a stimulus set and keep what regression needs of every layer."""
     from layerwise.activations import extract_activations as extract
-    from layerwise.cli.sources import layers_in
+    from layerwise.cli.sources import layers_in, pixels_for
     from layerwise.config import load_study
-    from layerwise.data.pixels import PixelCache
     from layerwise.files import hash_source
     from layerwise.models import build, hash_weights, resolve_preprocessing
 
     study = load_study(config)
     spec, compute = study.model_entry(model).spec(), study.compute
     limit_threads(threads or compute.threads)
+    expected = resolve_preprocessing(spec)
+    images = pixels_for(pixels, expected)
     with counted_warnings():
         extract(
             build(spec, weights_folder=study.storage.weights),
             layers_in(study, model, manifest),
-            PixelCache(pixels),
-            resolve_preprocessing(spec),
+            images,
+            expected,
             output,
             memory=compute.memory,
             device=choose_device(compute.device),
@@ -237,13 +237,19 @@ def gather_model(
     names = [f"{block}.parquet" for block in blocks(len(layers), study.compute.layers_per_job)]
     own = folder / "models" / model
     wanted = [region.name for region in regions(study)]
-    table = gather(
-        model,
-        layers,
-        [read_table(own / "brain" / region / name) for region in wanted for name in names],
-        [read_table(own / "memorability" / entry.name / name) for entry in study.ratings for name in names],
-        [read_table(folder / "ceilings" / f"{region}.parquet") for region in wanted],
-    )
+    brain, behaviour = ["layer", "region", "split", "r"], ["layer", "measure", "split", "rho"]
+    with counted_warnings():
+        table = gather(
+            model,
+            layers,
+            [read_table(own / "brain" / region / name, brain) for region in wanted for name in names],
+            [
+                read_table(own / "memorability" / entry.name / name, behaviour)
+                for entry in study.ratings
+                for name in names
+            ],
+            [read_table(folder / "ceilings" / f"{region}.parquet", ["region", "half", "ceiling"]) for region in wanted],
+        )
     write_table(table, output)
 
 
@@ -255,7 +261,8 @@ def gather_study(folder: Folder, output: Output, csv: Csv = None, config: Config
     from layerwise.files.tables import read_table, write_csv, write_table
 
     study = load_study(config)
-    tables = {entry.name: read_table(folder / "models" / entry.name / "layers.parquet") for entry in study.models}
+    paths = {entry.name: folder / "models" / entry.name / "layers.parquet" for entry in study.models}
+    tables = {name: read_table(path, ["model", "layer"]) for name, path in paths.items()}
     table = pd.concat(tables.values(), ignore_index=True)
     table.attrs = {"data": {name: one.attrs.get("data", {}) for name, one in tables.items()}}
     write_table(table, output)
@@ -276,9 +283,9 @@ def correlate_layers(
     from layerwise.statistics import correlate_layers as correlate
 
     study = load_study(config)
+    names, measures = [region.name for region in regions(study)], [rating.measure for rating in study.ratings]
     with counted_warnings():
-        names = [region.name for region in regions(study)]
-        table = correlate(read_table(layers), names, [rating.measure for rating in study.ratings])
+        table = correlate(read_table(layers, [*names, *measures]), names, measures)
     write_table(table, output)
     if csv:
         write_csv(table, csv)
@@ -298,7 +305,7 @@ def summarise_models(
 
     study = load_study(config)
     columns = [region.name for region in regions(study)] + [rating.measure for rating in study.ratings]
-    table = summarise(read_table(layers), columns)
+    table = summarise(read_table(layers, ["model", "layer", "depth", *columns]), columns)
     write_table(table, output)
     if csv:
         write_csv(table, csv)
@@ -317,4 +324,7 @@ def plot_figure2(
     from layerwise.figures.style import save_figure
     from layerwise.files.tables import read_table
 
-    save_figure(plot(read_table(layers), read_table(correlations), measure), output)
+    correlated = read_table(correlations, ["region", "measure", "rho"])
+    drawn = correlated.loc[correlated["measure"] == measure, "region"]
+    columns = ["model", *drawn, *([measure] if len(drawn) else [])]  # an unknown measure is told by the figure
+    save_figure(plot(read_table(layers, columns), correlated, measure), output)

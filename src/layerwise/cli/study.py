@@ -88,7 +88,8 @@ def show_recovery(
 
     study = load_study(config)
     folder = study.storage.results / study.study
-    rows = compare(read_table(folder / "layers.parquet"), read_truth(truth), TEACHER)
+    planted = read_truth(truth)
+    rows = compare(read_table(folder / "layers.parquet", ["model", "layer", "depth", *planted]), planted, TEACHER)
     table = Table(title="Planted in the trained network, and recovered by the pipeline")
     for name in rows.columns:
         table.add_column(name.replace("_", " "), no_wrap="layer" in name)
