@@ -59,3 +59,14 @@ def test_a_constant_layer_has_no_score(rng, store, activations, stimuli):
     with pytest.warns(DegenerateWarning, match="constant"):
         table = accuracy.score(store, list(activations)[2:])
     assert table["rho"].isna().all()
+
+
+def test_a_layer_with_fewer_units_than_components_has_no_score_and_the_others_go_on(rng, store, activations, stimuli):
+    accuracy = BehaviouralAccuracy(rate(rng, stimuli, activations), "m", n_components=35)
+    with pytest.warns(
+        DegenerateWarning, match=r"1 of 3 layers .* the 35 components .*: constant \(30 units\)"
+    ) as caught:
+        table = accuracy.score(store, list(activations))
+    assert len(caught) == 1
+    undefined = table.groupby("layer", sort=False)["rho"].apply(lambda values: values.isna().all())
+    assert undefined.to_dict() == {"small": False, "large": False, "constant": True}

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from layerwise.activations.store import ActivationStore, Stored
+from layerwise.analyses.units import too_few_units
 from layerwise.data.content import content_hash
 from layerwise.data.recordings import average_repetitions
 from layerwise.interfaces import DegenerateWarning, LayerSpec, Progress, Recordings, Split, no_progress
@@ -106,14 +107,24 @@ class BrainSimilarity:
             Rows (layer, split): model, layer, region, split, r (median over neuroids), neuroids (how many have a
             defined r) and r_neuroids (list: r of each neuroid, in the order of the file). Its `attrs["data"]` hold the
             hashes of the recordings and of all that the activations were computed from.
+
+        Warns
+        -----
+        DegenerateWarning
+            Layers have fewer units than components, or activations that are not finite: their r is NaN.
         """
         store.check_stimuli(self.recordings.stimuli)
         rows, recordings = _shown(self.recordings)
         responses = average_repetitions(recordings.responses)
         splits = self.splits.make(recordings)
-        scored = (
-            (layer, self._score_layer(_take(store.read(layer.name), rows), responses, splits)) for layer in layers
-        )
+        few, nothing = too_few_units(layers, self.n_components), np.full((len(splits), responses.shape[1]), np.nan)
+
+        def score(layer: LayerSpec) -> np.ndarray:
+            if layer.name in few:
+                return nothing
+            return self._score_layer(_take(store.read(layer.name), rows), responses, splits)
+
+        scored = ((layer, score(layer)) for layer in layers)
         tables = [
             _rows(r, store.model, layer.name, self.region)
             for layer, r in progress(scored, f"{store.model} {self.region}", len(layers))

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from layerwise.activations.store import ActivationStore, Stored
+from layerwise.analyses.units import too_few_units
 from layerwise.data.content import content_hash
 from layerwise.interfaces import DegenerateWarning, LayerSpec, Progress, Ratings, no_progress
 from layerwise.regression import predict_gram, predict_neuroids
@@ -58,9 +59,17 @@ class BehaviouralAccuracy:
             Rows (layer, split): model, layer, measure, split, rho (Spearman, predictions against scores of the test
             images). Its `attrs["data"]` hold the hashes of the ratings and of all that the activations were computed
             from.
+
+        Warns
+        -----
+        DegenerateWarning
+            Layers have fewer units than components, or activations that are not finite: their rho is NaN.
         """
         store.check_stimuli(self.ratings.stimuli)
-        scored = ((layer, self._score_layer(store.read(layer.name))) for layer in layers)
+        few, nothing = too_few_units(layers, self.n_components), [float("nan")] * len(self.ratings.splits)
+        scored = (
+            (layer, nothing if layer.name in few else self._score_layer(store.read(layer.name))) for layer in layers
+        )
         tables = [
             pd.DataFrame(
                 {
