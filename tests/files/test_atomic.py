@@ -1,6 +1,8 @@
 import errno
 import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -31,6 +33,38 @@ def test_nothing_is_left_of_a_failed_write_and_the_old_file_stays(tmp_path, erro
         raise error
     assert target.read_text() == "old"
     assert names(tmp_path) == ["table.csv"]
+
+
+WRITE = """
+import sys, time
+from layerwise.files import atomic_path
+with atomic_path(sys.argv[1]) as temporary:
+    print(temporary, flush=True)
+    time.sleep(60)
+"""
+
+
+def start_to_write(target):
+    writing = subprocess.Popen([sys.executable, "-c", WRITE, target], stdout=subprocess.PIPE, text=True)
+    return writing, Path(writing.stdout.readline().strip())
+
+
+def test_what_a_killed_process_left_is_removed_and_what_a_live_one_writes_is_not(tmp_path):
+    target = tmp_path / "table-1.csv"
+    alive, of_the_living = start_to_write(target)
+    killed, leftover = start_to_write(target)
+    other, of_another_file = start_to_write(tmp_path / "table.csv")
+    for process in (killed, other):
+        process.kill()
+        process.wait()
+    try:
+        assert {leftover, of_the_living, of_another_file} == set(tmp_path.iterdir())
+        with atomic_path(target) as temporary:
+            temporary.write_text("whole")
+        assert {target, of_the_living, of_another_file} == set(tmp_path.iterdir())
+    finally:
+        alive.kill()
+        alive.wait()
 
 
 def test_full_disk_leaves_nothing_half_written(tmp_path):

@@ -1,6 +1,8 @@
 """Whole files or none: write to a temporary name beside the target, then rename."""
 
 import os
+import re
+import socket
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +17,7 @@ def atomic_path(target: str | Path) -> Iterator[Path]:
     ----------
     target : path
         The file to write; its folder is made. It keeps its ending while temporary, since some writers (figures,
-        for one) choose the format by it.
+        for one) choose the format by it. What killed processes of this machine left of it is removed.
 
     Raises
     ------
@@ -24,7 +26,9 @@ def atomic_path(target: str | Path) -> Iterator[Path]:
     """
     target = Path(target)
     target.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.stem}-", suffix=target.suffix)
+    _remove_leftovers(target)
+    owner = f"{socket.gethostname()}-{os.getpid()}"
+    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.stem}-{owner}-", suffix=target.suffix)
     os.close(handle)
     temporary = Path(name)
     try:
@@ -34,6 +38,26 @@ def atomic_path(target: str | Path) -> Iterator[Path]:
         temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _remove_leftovers(target: Path) -> None:
+    # A process that is killed cannot tidy up. Its number is in the name, and means something on this machine alone.
+    known = re.escape(f".{target.stem}-{socket.gethostname()}-")
+    pattern = re.compile(rf"{known}(\d+)-\w+{re.escape(target.suffix)}")
+    for path in target.parent.iterdir():
+        match = pattern.fullmatch(path.name)
+        if match and not _runs(int(match[1])):
+            path.unlink(missing_ok=True)
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # it is there, and another user's
+        return True
+    return True
 
 
 def _apply_umask(path: Path) -> None:
