@@ -35,4 +35,4 @@ rule all:
 # Jobs read the study as it was validated, every default filled in. It is no input of theirs, since any edit would make
 # every result stale: each rule names the settings that it depends on.
 onstart:
-    shell("layerwise write-config --content {CONTENT:q} --output {CONFIG}")
+    shell("layerwise write-config --content {CONTENT:q} --output {CONFIG:q}")

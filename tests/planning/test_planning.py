@@ -103,11 +103,19 @@ def test_files_that_are_not_there_are_left_out(tmp_path):
 def test_fingerprint_changes_with_the_images(tmp_path):
     empty = fingerprint(tmp_path)
     assert empty == fingerprint(tmp_path / "missing")
-    (tmp_path / "a.png").write_bytes(b"1")
+    (tmp_path / "below").mkdir()
+    (tmp_path / "below/a.png").write_bytes(b"1")
+    fingerprint.cache_clear()  # a process takes it once
     one = fingerprint(tmp_path)
     time.sleep(0.01)
-    (tmp_path / "a.png").write_bytes(b"2")
-    assert len({empty, one, fingerprint(tmp_path)}) == 3
+    (tmp_path / "below/a.png").write_bytes(b"2")
+    (tmp_path / "notes.txt").touch()
+    fingerprint.cache_clear()
+    two = fingerprint(tmp_path)
+    (tmp_path / "notes.txt").unlink()
+    fingerprint.cache_clear()
+    assert len({empty, one, two}) == 3
+    assert fingerprint(tmp_path) == two
 
 
 def test_stimulus_files_of_recordings_and_ratings(tmp_path):

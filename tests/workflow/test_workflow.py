@@ -5,9 +5,11 @@ import shutil
 import signal
 import subprocess
 import time
+from pathlib import Path
 
 import pandas as pd
 import pytest
+import tiny_networks
 from small_study import CONFIG, ROOT
 
 pytestmark = pytest.mark.workflow
@@ -26,8 +28,11 @@ def test_every_result_is_there_and_whole(finished):
     assert correlations.loc[0, "rho"] == pytest.approx(expected)
     for ending in ("pdf", "svg", "png"):
         assert (finished.results / f"figures/figure2.{ending}").stat().st_size > 5000
-    hidden = [path for path in finished.results.rglob(".*") if path.is_file() and path.name != ".snakemake_timestamp"]
-    assert hidden == []
+    assert temporary_files(finished) == []
+
+
+def temporary_files(study):
+    return [path for path in study.results.rglob(".*") if path.is_file() and path.name != ".snakemake_timestamp"]
 
 
 def test_a_second_run_does_nothing(finished):
@@ -50,6 +55,16 @@ def test_one_job_a_layer_and_region(study):
     planned = study.planned("results/small/models/untrained/layers.parquet")
     assert planned["score_brain"] == 2 * 21
     assert planned["score_memorability"] == 21
+
+
+def test_ratings_of_many_images_are_streamed_and_give_the_same(study, finished):
+    study.configure(models=CONFIG["models"][:1], memorability={"small": 10})
+    target = "results/small/models/tiny/layers.parquet"
+    study.snakemake(target)
+    streamed, stored = (pd.read_parquet(one.folder / target).set_index("layer") for one in (study, finished))
+    assert not list((study.results / "models/tiny/activations").glob("rated*"))
+    assert not list(study.results.rglob("*.state"))
+    assert (streamed["memorability"] - stored["memorability"]).abs().max() < 0.02
 
 
 GATHER = {"gather_model": 1, "gather_study": 1, "correlate_layers": 1, "summarise_models": 1, "plot_figure2": 1}
@@ -95,11 +110,27 @@ def test_a_changed_image_makes_what_was_seen_of_it_stale(as_finished):
     assert "score_brain" not in planned
 
 
+def test_editing_an_own_network_makes_what_it_computed_stale(finished, tmp_path):
+    source = Path(tiny_networks.__file__).read_text()
+    (tmp_path / "tiny_networks.py").write_text(source.replace("nn.ReLU", "nn.Tanh"))
+    planned = finished.planned(PYTHONPATH=str(tmp_path))
+    assert (planned["list_layers"], planned.get("pack_stimuli")) == (1, None)
+
+
+def test_a_folder_of_results_with_a_space(study):
+    study.configure(storage={"results": "my results"})
+    target = "my results/small/ceilings/V1.parquet"
+    study.snakemake(target)
+    assert (study.folder / target).exists()
+
+
 @pytest.mark.parametrize(
     ("module", "expected"),
     [
         ("analyses/memorability.py", {"score_memorability": 3, **GATHER, "gather_model": 2}),
         ("figures/figure2.py", {"plot_figure2": 1}),
+        ("statistics/correlation.py", {"score_memorability": 3, **GATHER, "gather_model": 2}),
+        ("cli/models.py", {}),
         ("config/messages.py", {}),
     ],
 )
@@ -122,8 +153,11 @@ def test_killed_half_way_it_goes_on_and_gives_the_same(study, finished):
         start_new_session=True,
     )
     deadline = time.monotonic() + 300
-    while not list(study.results.glob("models/*/activations/*.h5")) and time.monotonic() < deadline:
+    appeared = False
+    while not appeared and running.poll() is None and time.monotonic() < deadline:
         time.sleep(0.1)
+        appeared = any(study.results.glob("models/*/activations/[!.]*.h5"))  # a temporary name begins with a dot
+    assert appeared
     os.killpg(running.pid, signal.SIGKILL)
     running.wait()
     assert not (study.results / "layers.parquet").exists()
@@ -131,6 +165,7 @@ def test_killed_half_way_it_goes_on_and_gives_the_same(study, finished):
     assert "extract_activations" in study.snakemake()
     resumed, whole = (pd.read_parquet(one.results / "models/tiny/layers.parquet") for one in (study, finished))
     pd.testing.assert_frame_equal(resumed, whole)
+    assert temporary_files(study) == []
     assert "Nothing to be done" in study.snakemake()
 
 
@@ -149,6 +184,13 @@ def test_a_mistake_in_the_config_is_told_in_a_sentence(study):
     with pytest.raises(RuntimeError, match="unknown key 'modles': did you mean 'models'") as caught:
         study.snakemake("--dry-run")
     assert "Traceback" not in str(caught.value)
+
+
+def test_a_key_of_the_config_that_is_given_twice_is_refused(study):
+    with (study.folder / "config.yaml").open("a") as config:
+        config.write("study: again\n")
+    with pytest.raises(RuntimeError, match="the key 'study' is given twice"):
+        study.snakemake("--dry-run")
 
 
 def test_missing_data_are_told_by_the_step_that_needs_them(study):

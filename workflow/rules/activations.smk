@@ -22,8 +22,8 @@ checkpoint list_layers:
         code=code_of("list_layers"),
         settings=model_settings,
     shell:
-        "layerwise list-layers --config {params.config} --model {wildcards.model}"
-        " --manifest {output.manifest} --preprocessing {output.preprocessing} > {log} 2>&1"
+        "layerwise list-layers --config {params.config:q} --model {wildcards.model:q}"
+        " --manifest {output.manifest:q} --preprocessing {output.preprocessing:q} > {log:q} 2>&1"
 
 
 rule extract_activations:
@@ -51,5 +51,5 @@ rule extract_activations:
         layers=layers_hash,
         settings=model_settings,
     shell:
-        "layerwise extract-activations --threads {threads} --config {params.config} --model {wildcards.model}"
-        " {params.manifest} --pixels {input.pixels} --output {output} > {log} 2>&1"
+        "layerwise extract-activations --threads {threads} --config {params.config:q} --model {wildcards.model:q}"
+        " {params.manifest} --pixels {input.pixels:q} --output {output:q} > {log:q} 2>&1"

@@ -21,8 +21,8 @@ rule estimate_ceiling:
         code=code_of("estimate_ceiling"),
         settings=ceiling_settings,
     shell:
-        "layerwise estimate-ceiling --config {params.config} --region {wildcards.region}"
-        " --output {output} > {log} 2>&1"
+        "layerwise estimate-ceiling --config {params.config:q} --region {wildcards.region:q}"
+        " --output {output:q} > {log:q} 2>&1"
 
 
 rule score_brain:
@@ -49,6 +49,6 @@ rule score_brain:
         layers=layers_hash,
         settings=region_settings,
     shell:
-        "layerwise score-brain --threads {threads} --config {params.config} --model {wildcards.model}"
-        " --region {wildcards.region} --block {wildcards.block} {params.manifest}"
-        " --activations {input.activations} --output {output} > {log} 2>&1"
+        "layerwise score-brain --threads {threads} --config {params.config:q} --model {wildcards.model:q}"
+        " --region {wildcards.region:q} --block {wildcards.block:q} {params.manifest}"
+        " --activations {input.activations:q} --output {output:q} > {log:q} 2>&1"

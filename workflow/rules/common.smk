@@ -1,5 +1,6 @@
 # What the stage files share: the validated study, where things lie, and the functions behind their inputs.
 import re
+import shlex
 import sys
 from dataclasses import astuple
 from pathlib import Path
@@ -7,15 +8,19 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 
 from layerwise.config import validate_study
+from layerwise.config.load import parse_yaml
 from layerwise.files import hash_object, hash_source
 from layerwise.layers.blocks import blocks
 from layerwise.layers.manifest import read_manifest
 from layerwise.planning import (
     fingerprint,
     geometry_of,
+    is_streamed,
     layers_of,
+    network_settings,
     preprocessing_of,
     present,
+    rating_blocks,
     read_preprocessing,
     regions,
     stimulus_files,
@@ -26,6 +31,9 @@ from layerwise.planning import (
 shell.prefix(f'PATH="$PATH:{Path(sys.executable).parent}"; ')
 
 try:
+    # Snakemake keeps the last value of a key that is given twice.
+    for path in workflow.configfiles:
+        parse_yaml(Path(path).read_text(encoding="utf-8"), str(path))
     STUDY = validate_study(config)
     REGIONS = {region.name: region for region in regions(STUDY)}
 except ValueError as error:
@@ -38,6 +46,7 @@ CONFIG = f"{RESULTS}/config.yaml"  # written when a run starts; what each step n
 ENVIRONMENT = "../../envs/layerwise.yaml"
 MODELS = {entry.name: entry for entry in STUDY.models}
 RATINGS = {entry.name: entry for entry in STUDY.ratings}
+STREAMED = [name for name in RATINGS if is_streamed(STUDY, name)]
 STIMULI = STUDY.stimulus_sets()
 EXPORTED = {entry.name: entry for entry in STUDY.recordings if entry.brainscore}
 SHIPPED = {name: layers_of(entry) for name, entry in MODELS.items()}
@@ -47,18 +56,45 @@ FIGURE2 = [f"{RESULTS}/figures/figure2.{ending}" for ending in ("pdf", "svg", "p
 # The modules behind each step: an edit in one of them makes the results of that step stale, and of no other.
 CODE = {
     "list_layers": ["layerwise.layers.listing", "layerwise.models.building"],
-    "pack_stimuli": ["layerwise.data.pixels", "layerwise.data.images"],
+    "pack_stimuli": [
+        "layerwise.data.pixels",
+        "layerwise.data.ratings",
+        "layerwise.data.recordings",
+        "layerwise.cli.sources:stimulus_set",
+    ],
     "extract_activations": [
         "layerwise.activations.extract",
+        "layerwise.data.pixels",
         "layerwise.models.building",
     ],
     "estimate_ceiling": [
         "layerwise.analyses.ceiling",
         "layerwise.analyses.reliability",
         "layerwise.data.recordings",
+        "layerwise.cli.sources:region_recordings",
     ],
-    "score_brain": ["layerwise.analyses.brain", "layerwise.analyses.reliability"],
-    "score_memorability": ["layerwise.analyses.memorability", "layerwise.data.ratings"],
+    "score_brain": [
+        "layerwise.analyses.brain",
+        "layerwise.analyses.reliability",
+        "layerwise.data.recordings",
+        "layerwise.layers.blocks",
+        "layerwise.cli.sources:region_recordings",
+    ],
+    "score_memorability": [
+        "layerwise.analyses.memorability",
+        "layerwise.data.ratings",
+        "layerwise.layers.blocks",
+        "layerwise.cli.sources:rated_images",
+    ],
+    "stream_memorability": [
+        "layerwise.streaming.fit",
+        "layerwise.analyses.streamed",
+        "layerwise.data.pixels",
+        "layerwise.data.ratings",
+        "layerwise.layers.blocks",
+        "layerwise.models.building",
+        "layerwise.cli.sources:rated_images",
+    ],
     "gather_model": ["layerwise.analyses.gather"],
     "gather_study": [],
     "correlate_layers": ["layerwise.statistics.correlation"],
@@ -103,7 +139,7 @@ def manifest_of(wildcards):
 def manifest_option(wildcards):
     """Tells a command of an own network's table."""
     path = manifest_of(wildcards)
-    return f"--manifest {path}" if path else ""
+    return f"--manifest {shlex.quote(path)}" if path else ""
 
 
 def layers_in(wildcards):
@@ -154,14 +190,17 @@ def stimulus_settings(wildcards):
             return {key: settings[key] for key in sorted(chosen & set(settings))}
 
 
-def pixels_of(wildcards):
+def pixels_for(model, stimuli):
     """The cache of pixels that a network shares with all others of its geometry."""
-    entry = MODELS[wildcards.model]
-    expected = preprocessing_of(entry)
+    expected = preprocessing_of(MODELS[model])
     if expected is None:
-        expected = read_preprocessing(Path(listed(wildcards.model).preprocessing))
-    geometry = geometry_of(STUDY, wildcards.stimuli, expected)
-    return f"{RESULTS}/stimuli/{wildcards.stimuli}/{geometry.key}.h5"
+        expected = read_preprocessing(Path(listed(model).preprocessing))
+    return f"{RESULTS}/stimuli/{stimuli}/{geometry_of(STUDY, stimuli, expected).key}.h5"
+
+
+def pixels_of(wildcards):
+    """The cache of pixels of a stimulus set."""
+    return pixels_for(wildcards.model, wildcards.stimuli)
 
 
 # --- networks -----------------------------------------------------------------------------------------------------
@@ -169,7 +208,7 @@ def pixels_of(wildcards):
 
 def model_settings(wildcards):
     """The part of the config that decides what a network computes."""
-    return MODELS[wildcards.model].model_dump_json(exclude={"name"})
+    return network_settings(MODELS[wildcards.model])
 
 
 def weights_of(wildcards):
@@ -235,6 +274,17 @@ def rating_settings(wildcards):
     return {**entry, **STUDY.regression.model_dump(exclude={"halves"})}
 
 
+def streamed_settings(wildcards):
+    """The part of the config that decides streamed scores."""
+    convolutions = STUDY.memorability.convolutions
+    return {**rating_settings(wildcards), "convolutions": convolutions}
+
+
+def rated_pixels(wildcards):
+    """The cache of pixels of rated images."""
+    return pixels_for(wildcards.model, wildcards.ratings)
+
+
 def brain_files(wildcards):
     """All scores of a network against all regions."""
     folder = f"{RESULTS}/models/{wildcards.model}/brain"
@@ -251,7 +301,7 @@ def memorability_files(wildcards):
     return [
         f"{folder}/{ratings}/{block}.parquet"
         for ratings in RATINGS
-        for block in blocks_of(wildcards)
+        for block in rating_blocks(STUDY, ratings, layers_in(wildcards))
     ]
 
 

@@ -18,8 +18,8 @@ rule plot_figure2:
         ENVIRONMENT
     params:
         code=code_of("plot_figure2"),
-        outputs=[f"--output {path}" for path in FIGURE2],
+        outputs=shlex.join(f"--output={path}" for path in FIGURE2),
         measure=next((entry.measure for entry in STUDY.ratings), ""),
     shell:
-        "layerwise plot-figure2 --layers {input.layers} --correlations {input.correlations}"
-        " --measure {params.measure} {params.outputs} > {log} 2>&1"
+        "layerwise plot-figure2 --layers {input.layers:q} --correlations {input.correlations:q}"
+        " --measure {params.measure:q} {params.outputs} > {log:q} 2>&1"

@@ -28,8 +28,8 @@ rule gather_model:
         layers=layers_hash,
         folder=subpath(output[0], ancestor=3),
     shell:
-        "layerwise gather-model --config {params.config} --model {wildcards.model}"
-        " {params.manifest} --folder {params.folder} --output {output} > {log} 2>&1"
+        "layerwise gather-model --config {params.config:q} --model {wildcards.model:q}"
+        " {params.manifest} --folder {params.folder:q} --output {output:q} > {log:q} 2>&1"
 
 
 rule gather_study:
@@ -47,8 +47,8 @@ rule gather_study:
         code=code_of("gather_study"),
         folder=subpath(output.table, parent=True),
     shell:
-        "layerwise gather-study --config {params.config} --folder {params.folder}"
-        " --output {output.table} --csv {output.csv} > {log} 2>&1"
+        "layerwise gather-study --config {params.config:q} --folder {params.folder:q}"
+        " --output {output.table:q} --csv {output.csv:q} > {log:q} 2>&1"
 
 
 rule correlate_layers:
@@ -65,8 +65,8 @@ rule correlate_layers:
         config=CONFIG,
         code=code_of("correlate_layers"),
     shell:
-        "layerwise correlate-layers --config {params.config} --layers {input.layers}"
-        " --output {output.table} --csv {output.csv} > {log} 2>&1"
+        "layerwise correlate-layers --config {params.config:q} --layers {input.layers:q}"
+        " --output {output.table:q} --csv {output.csv:q} > {log:q} 2>&1"
 
 
 rule summarise_models:
@@ -83,5 +83,5 @@ rule summarise_models:
         config=CONFIG,
         code=code_of("summarise_models"),
     shell:
-        "layerwise summarise-models --config {params.config} --layers {input.layers}"
-        " --output {output.table} --csv {output.csv} > {log} 2>&1"
+        "layerwise summarise-models --config {params.config:q} --layers {input.layers:q}"
+        " --output {output.table:q} --csv {output.csv:q} > {log:q} 2>&1"

@@ -1,4 +1,4 @@
-# In:  activations, ratings.
+# In:  activations, ratings; or, for ratings of many images, pixels and weights: nothing of activations is stored then.
 # Out: one table of scores for each (network, set of ratings, block of layers).
 
 
@@ -13,6 +13,8 @@ rule score_memorability:
         f"{LOGS}/score_memorability/{{model}}/{{ratings}}/{{block}}.log",
     benchmark:
         f"{LOGS}/score_memorability/{{model}}/{{ratings}}/{{block}}.tsv"
+    wildcard_constraints:
+        ratings=one_of(set(RATINGS) - set(STREAMED)),
     conda:
         ENVIRONMENT
     threads: STUDY.compute.threads
@@ -26,6 +28,42 @@ rule score_memorability:
         layers=layers_hash,
         settings=rating_settings,
     shell:
-        "layerwise score-memorability --threads {threads} --config {params.config} --model {wildcards.model}"
-        " --ratings {wildcards.ratings} --block {wildcards.block} {params.manifest}"
-        " --activations {input.activations} --output {output} > {log} 2>&1"
+        "layerwise score-memorability --threads {threads} --config {params.config:q} --model {wildcards.model:q}"
+        " --ratings {wildcards.ratings:q} --block {wildcards.block:q} {params.manifest}"
+        " --activations {input.activations:q} --output {output:q} > {log:q} 2>&1"
+
+
+# A killed job goes on from its state, which it removes at its end; more GPU memory makes fewer groups of layers.
+rule stream_memorability:
+    input:
+        manifest=manifest_of,
+        pixels=rated_pixels,
+        weights=weights_of,
+        scores=score_files,
+    output:
+        f"{RESULTS}/models/{{model}}/memorability/{{ratings}}/{{block}}.parquet",
+    log:
+        f"{LOGS}/stream_memorability/{{model}}/{{ratings}}/{{block}}.log",
+    benchmark:
+        f"{LOGS}/stream_memorability/{{model}}/{{ratings}}/{{block}}.tsv"
+    wildcard_constraints:
+        ratings=one_of(STREAMED),
+    conda:
+        ENVIRONMENT
+    threads: STUDY.compute.threads
+    resources:
+        mem_mb=12000 + STUDY.compute.memory // 10**6,
+        runtime=1440,
+        gpu=STUDY.compute.gpus,
+    params:
+        config=CONFIG,
+        code=code_of("stream_memorability"),
+        manifest=manifest_option,
+        layers=layers_hash,
+        network=model_settings,
+        settings=streamed_settings,
+        state=f"{LOGS}/stream_memorability/{{model}}/{{ratings}}/{{block}}.state",
+    shell:
+        "layerwise stream-memorability --threads {threads} --config {params.config:q} --model {wildcards.model:q}"
+        " --ratings {wildcards.ratings:q} --block {wildcards.block:q} {params.manifest} --pixels {input.pixels:q}"
+        " --state {params.state:q} --output {output:q} > {log:q} 2>&1"

@@ -23,5 +23,5 @@ rule pack_stimuli:
         settings=stimulus_settings,
         images=image_fingerprint,
     shell:
-        "layerwise pack-stimuli --threads {threads} --config {params.config} --stimuli {wildcards.stimuli}"
-        " --geometry {wildcards.geometry} --output {output} > {log} 2>&1"
+        "layerwise pack-stimuli --threads {threads} --config {params.config:q} --stimuli {wildcards.stimuli:q}"
+        " --geometry {wildcards.geometry:q} --output {output:q} > {log:q} 2>&1"

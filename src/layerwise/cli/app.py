@@ -4,6 +4,7 @@ import errno
 import os
 import signal
 import sys
+from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
@@ -28,6 +29,7 @@ def main() -> None:
     The status is 1 for a user's mistake, 70 for what nobody foresaw, 130 for Ctrl-C and 143 for a termination.
     """
     signal.signal(signal.SIGTERM, _terminate)
+    sys.path.append(str(Path.cwd()))  # a factory may lie in the working folder
     try:
         app()
     except KeyboardInterrupt:

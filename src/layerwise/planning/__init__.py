@@ -5,19 +5,26 @@ Both the workflow's rules and the commands that they call read a study through t
 
 from layerwise.planning.files import fingerprint, present
 from layerwise.planning.layers import layers_of, preprocessing_of, read_preprocessing, write_preprocessing
+from layerwise.planning.networks import network_settings
+from layerwise.planning.ratings import demand_of, is_streamed, rating_blocks, streaming_memory
 from layerwise.planning.regions import Region, find_region, regions
 from layerwise.planning.stimuli import geometry_of, stimulus_files
 
 __all__ = [
     "Region",
+    "demand_of",
     "find_region",
     "fingerprint",
     "geometry_of",
+    "is_streamed",
     "layers_of",
+    "network_settings",
     "preprocessing_of",
     "present",
+    "rating_blocks",
     "read_preprocessing",
     "regions",
     "stimulus_files",
+    "streaming_memory",
     "write_preprocessing",
 ]

@@ -1,9 +1,12 @@
 """Which of a user's files are there, and whether they changed."""
 
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 
 from layerwise.files import hash_object
+
+IMAGES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 
 
 def present(paths: Iterable[Path]) -> list[str]:
@@ -15,12 +18,13 @@ def present(paths: Iterable[Path]) -> list[str]:
     return [str(path) for path in paths if path.is_file()]
 
 
+@cache
 def fingerprint(folder: Path) -> str:
-    """Hash names, sizes and times of a folder's files, so that a changed image makes its pixels stale.
+    """Hash names, sizes and times of the images in a folder and below, so that a changed one makes its pixels stale.
 
-    A folder that is not there has the fingerprint of an empty one.
+    Taken once in a process: networks of many geometries ask for the same folder. One that is not there has the
+    fingerprint of an empty one.
     """
-    if not folder.is_dir():
-        return hash_object([])
-    entries = ((path.name, path.stat()) for path in folder.iterdir() if path.is_file())
+    images = (path for path in folder.rglob("*") if path.suffix.lower() in IMAGES)
+    entries = ((str(path.relative_to(folder)), path.stat()) for path in images)
     return hash_object(sorted((name, status.st_size, status.st_mtime_ns) for name, status in entries))
