@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -8,7 +9,7 @@ from layerwise.interfaces import LayerSpec
 from layerwise.layers.blocks import in_block
 from layerwise.layers.manifest import read_manifest, shipped_manifest
 from layerwise.models import registry
-from layerwise.streaming.planner import Demand, explain, plan_groups
+from layerwise.streaming.planner import Demand, explain, fit_batch, plan_groups
 
 DEMAND = Demand(n_images=58741, n_splits=5, n_components=25, size=224, batch_size=64)
 
@@ -35,9 +36,9 @@ def test_groups_fill_the_memory_and_never_exceed_it(rng):
 
 def test_a_layer_too_large_alone_says_what_would_do():
     layers = layers_of(100, 5_000_000)
-    with pytest.raises(ValueError, match=r"'layer2'.*gpu_memory to (\d+)MB") as caught:
+    with pytest.raises(ValueError, match=r"'layer2'.*gpu_memory .* to (\d+)MB") as caught:
         plan_groups(layers, DEMAND, 3 * 10**9)
-    enough = int(str(caught.value).split("gpu_memory to ")[1].split("MB")[0]) * 10**6
+    enough = int(str(caught.value).split(" GPU) to ")[1].split("MB")[0]) * 10**6
     assert plan_groups(layers, DEMAND, enough)[-1] in {"002", "001-002"}
     with pytest.raises(ValueError, match="too few"):
         plan_groups(layers, DEMAND, enough - 2 * 10**6)
@@ -55,6 +56,18 @@ def test_every_known_network_fits_a_usual_gpu(memory):
     assert max(counts.values()) <= 16
     if memory > 70 * 10**9:
         assert counts["resnet50"] == counts["densenet201"] == 1
+
+
+def test_batches_are_halved_until_each_layer_fits():
+    layers = layers_of(100, 3_000_000)
+    memory = DEMAND.of_layer(layers[1]) + replace(DEMAND, batch_size=20).working(layers)
+    with pytest.raises(ValueError, match="too few"):
+        plan_groups(layers, DEMAND, memory)
+    smaller = fit_batch(layers, DEMAND, memory)
+    assert smaller.batch_size == 16
+    assert plan_groups(layers, smaller, memory)
+    assert fit_batch(layers, DEMAND, 10**12) == DEMAND
+    assert fit_batch(layers, DEMAND, 1).batch_size == 1
 
 
 def test_the_plan_is_told():

@@ -38,6 +38,7 @@ def register(app: typer.Typer) -> None:
         estimate_ceiling,
         score_brain,
         score_memorability,
+        stream_memorability,
         gather_model,
         gather_study,
         correlate_layers,
@@ -221,6 +222,60 @@ def score_memorability(
         write_table(accuracy.score(ActivationStore(activations, model), layers, show_progress), output)
 
 
+def stream_memorability(
+    model: Model,
+    ratings: Annotated[str, typer.Option("--ratings", help="Name of a set of ratings of the study.")],
+    block: Block,
+    pixels: Annotated[Path, typer.Option("--pixels", help="File that pack-stimuli made.")],
+    output: Output,
+    state: Annotated[Path | None, typer.Option("--state", help="File to keep the state in, to go on from.")] = None,
+    manifest: Manifest = None,
+    config: Config = CONFIG,
+    threads: Threads = None,
+) -> None:
+    """Fit a group of layers to behavioural scores of many images while the network runs: no activations are stored."""
+    from dataclasses import asdict
+
+    from layerwise.analyses.streamed import score_predictions
+    from layerwise.cli.sources import layers_in, pixels_for, rated_images
+    from layerwise.config import load_study
+    from layerwise.files import hash_object, hash_source
+    from layerwise.files.tables import write_table
+    from layerwise.layers.blocks import in_block
+    from layerwise.models import build, hash_weights, resolve_preprocessing
+    from layerwise.planning import demand_of, streaming_memory
+    from layerwise.streaming import Streamed, stream_pls
+
+    study = load_study(config)
+    spec, layers = study.model_entry(model).spec(), layers_in(study, model, manifest)
+    limit_threads(threads or study.compute.threads)
+    rated, expected = rated_images(study, ratings)[0], resolve_preprocessing(spec)
+    images = pixels_for(pixels, expected)
+    if images.ids != rated.stimuli:
+        raise ValueError(f"{pixels} holds other images than the ratings {ratings!r}: run pack-stimuli again")
+    how = Streamed(
+        n_components=study.regression.components,
+        batch_size=demand_of(study, ratings, layers).batch_size,
+        device=choose_device(study.compute.device),
+        memory=streaming_memory(study),
+        tf32=study.memorability.convolutions == "tf32",
+        state=state,
+        save_every=60 * study.memorability.save_every,
+    )
+    attributes = {
+        "model": model,
+        "weights": hash_weights(spec, study.storage.weights),
+        "preprocessing": hash_object(asdict(expected)),
+        "stimuli": images.content_hash,
+        "code": hash_source("layerwise.streaming.fit"),
+    }
+    with counted_warnings():
+        network, group = build(spec, weights_folder=study.storage.weights), in_block(layers, block)
+        data = images, expected, rated.scores, rated.splits
+        predictions = stream_pls(network, layers, group, *data, how, attributes, show_progress)
+        write_table(score_predictions(predictions, group, rated, study.rating(ratings).measure, attributes), output)
+
+
 def gather_model(
     model: Model, folder: Folder, output: Output, manifest: Manifest = None, config: Config = CONFIG
 ) -> None:
@@ -230,7 +285,7 @@ def gather_model(
     from layerwise.config import load_study
     from layerwise.files.tables import read_table, write_table
     from layerwise.layers.blocks import blocks
-    from layerwise.planning import regions
+    from layerwise.planning import rating_blocks, regions
 
     study = load_study(config)
     layers = layers_in(study, model, manifest)
@@ -244,9 +299,9 @@ def gather_model(
             layers,
             [read_table(own / "brain" / region / name, brain) for region in wanted for name in names],
             [
-                read_table(own / "memorability" / entry.name / name, behaviour)
+                read_table(own / "memorability" / entry.name / f"{block}.parquet", behaviour)
                 for entry in study.ratings
-                for name in names
+                for block in rating_blocks(study, entry.name, layers)
             ],
             [read_table(folder / "ceilings" / f"{region}.parquet", ["region", "half", "ceiling"]) for region in wanted],
         )

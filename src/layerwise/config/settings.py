@@ -35,13 +35,29 @@ class RegressionSettings(Section):
     """Number of random halvings of the repetitions for the ceilings."""
 
 
+class MemorabilitySettings(Section):
+    """How scores of images are predicted."""
+
+    small: int = Field(10_000, ge=0)
+    """Ratings of at most so many images are predicted from stored activations, as recordings are. With more images
+    nothing is stored: all layers of a network are fitted while it runs over the images once for each component."""
+    convolutions: Literal["tf32", "float32"] = "tf32"
+    """Precision of a streamed network's convolutions on a GPU. `tf32` takes half the time; rho differs by 5e-5 in the
+    median layer and by less than 3e-4 in any (benchmarks/streaming_accuracy.md)."""
+    save_every: int = Field(10, ge=1)
+    """Minutes between two saves of a streamed fit's state, from which a killed job goes on."""
+
+
 class ComputeSettings(Section):
     """Size of a job."""
 
     layers_per_job: int = Field(64, ge=1)
     """Layers that one job scores. 1 gives one job per (model, layer, region)."""
-    memory: Bytes = Field(4 * 10**9, ge=10**8)
-    """Memory for activations, whatever the number of layers: more memory, fewer forward passes."""
+    memory: Bytes = Field(5 * 10**9, ge=10**8)
+    """Memory for activations, whatever the number of layers: more memory, fewer forward passes. 5GB are enough to
+    stream any layer of the 64 networks of table S1."""
+    gpu_memory: Bytes = Field(75 * 10**9, ge=10**9)
+    """Memory of a GPU that a streamed fit may take; it decides how many layers are fitted in the same passes."""
     batch_size: int = Field(32, ge=1)
     """Images in one forward pass."""
     threads: int = Field(2, ge=1)

@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from layerwise.config.base import Name, Section
 from layerwise.config.data import RatingEntry, RecordingEntry
 from layerwise.config.models import ModelEntry
-from layerwise.config.settings import ComputeSettings, RegressionSettings, StorageSettings
+from layerwise.config.settings import ComputeSettings, MemorabilitySettings, RegressionSettings, StorageSettings
 
 Entry = TypeVar("Entry", ModelEntry, RecordingEntry, RatingEntry)
 
@@ -34,6 +34,8 @@ class Study(Section):
     their size (Brain-Score's default is 8)."""
     regression: RegressionSettings = RegressionSettings()
     """Partial least squares."""
+    memorability: MemorabilitySettings = MemorabilitySettings()
+    """How scores of images are predicted."""
     compute: ComputeSettings = ComputeSettings()
     """Size of a job."""
     storage: StorageSettings = StorageSettings()

@@ -1,13 +1,14 @@
 """Which layers are fitted together, within a budget of memory. Without torch: the workflow plans with it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from layerwise.interfaces import LayerSpec
 from layerwise.layers.blocks import name_block
 
 VALUE = 4  # bytes of a float32
 NETWORK = 15 * 10**8  # weights, the CUDA context and the workspaces of convolutions
+INPUT = 4 * 3 * 331**2  # values of an image on its way into the network, of the largest input that there is
 OPEN_LAYERS = 6  # outputs as large as the largest that a network holds at once: a dense block keeps several
 
 
@@ -24,7 +25,7 @@ class Demand:
     n_components : int
         Latent variables.
     size : int
-        Side of the network's input, pixels.
+        Side of the network's input, pixels; it counts for the pixels alone.
     batch_size : int
         Images in a forward pass.
     """
@@ -45,8 +46,7 @@ class Demand:
     def working(self, layers: Sequence[LayerSpec]) -> int:
         """Give the bytes that a forward pass through a network needs beside what its layers keep."""
         largest = max(layer.units for layer in layers)
-        images = 4 * 3 * self.size**2
-        return NETWORK + VALUE * (OPEN_LAYERS * self.batch_size * largest + self.batch_size * images)
+        return NETWORK + VALUE * self.batch_size * (OPEN_LAYERS * largest + INPUT)
 
     def pixels(self) -> int:
         """Give the bytes of all images as uint8."""
@@ -85,8 +85,8 @@ def plan_groups(layers: Sequence[LayerSpec], demand: Demand, memory: int) -> lis
         least = demand.of_layer(hungriest) + demand.working(ordered)
         raise ValueError(
             f"{memory:,} bytes are too few to fit the layer {hungriest.name!r} ({hungriest.units:,} units) on "
-            f"{demand.n_images:,} images: at least {least:,} are needed; set compute.gpu_memory to "
-            f"{-(-least // 10**6)}MB or more if the device has it, or a smaller compute.batch_size"
+            f"{demand.n_images:,} images: at least {least:,} are needed; set "
+            f"compute.gpu_memory (or compute.memory, for jobs without a GPU) to {-(-least // 10**6)}MB or more"
         )
     starts, used = [1], 0
     for rank, layer in enumerate(ordered, start=1):
@@ -97,6 +97,24 @@ def plan_groups(layers: Sequence[LayerSpec], demand: Demand, memory: int) -> lis
         used += needed
     ends = [*(start - 1 for start in starts[1:]), len(ordered)]
     return [name_block(start, end, len(ordered)) for start, end in zip(starts, ends, strict=True)]
+
+
+def fit_batch(layers: Sequence[LayerSpec], demand: Demand, memory: int) -> Demand:
+    """Halve the batches until every layer fits alone, or nothing is left to halve.
+
+    Parameters
+    ----------
+    layers : sequence of LayerSpec
+        All layers of the network.
+    demand : Demand
+        What is wanted.
+    memory : int
+        Bytes of the device.
+    """
+    largest = max(map(demand.of_layer, layers))
+    while demand.batch_size > 1 and largest + demand.working(layers) > memory:
+        demand = replace(demand, batch_size=demand.batch_size // 2)
+    return demand
 
 
 def explain(layers: Sequence[LayerSpec], group: Sequence[LayerSpec], demand: Demand, resident: bool) -> str:
