@@ -1,0 +1,51 @@
+"""Which ratings are streamed, and in which groups of layers; from tables alone."""
+
+import pytest
+
+from layerwise.config import validate_study
+from layerwise.interfaces import LayerSpec
+from layerwise.planning import demand_of, is_streamed, rating_blocks, streaming_memory
+
+LAYERS = [LayerSpec(f"layer{rank}", "ReLU", (400_000,), 400_000, rank) for rank in range(1, 21)]
+
+
+def study(entry, **sections):
+    return validate_study({"study": "s", "models": ["alexnet"], "ratings": [{"name": "rated", **entry}], **sections})
+
+
+@pytest.fixture
+def scores(tmp_path):
+    path = tmp_path / "scores.csv"
+    path.write_text("image,score\n" + "".join(f"{row}.png,0.5\n" for row in range(30)))
+    return {"images": tmp_path, "scores": path}
+
+
+@pytest.mark.parametrize(("small", "expected"), [(29, True), (30, False)])
+def test_the_number_of_images_decides(scores, small, expected):
+    assert is_streamed(study(scores, memorability={"small": small}), "rated") is expected
+
+
+def test_lamem_is_streamed_also_before_its_files_are_there(tmp_path):
+    entry = {"images": tmp_path, "splits": tmp_path / "none"}
+    assert is_streamed(study(entry), "rated")
+    assert demand_of(study(entry), "rated", LAYERS).n_images == 58_741
+
+
+def test_lamem_is_counted_from_one_split(tmp_path):
+    for part, count in (("train", 7), ("val", 2), ("test", 4)):
+        for split in (1, 2):
+            lines = [f"{part}{row}.jpg 0.5" for row in range(count)]
+            (tmp_path / f"{part}_{split}.txt").write_text("\n".join(lines) + "\n\n")
+    assert demand_of(study({"images": tmp_path, "splits": tmp_path}), "rated", LAYERS).n_images == 13
+
+
+def test_small_ratings_have_blocks_of_a_job_and_large_ones_groups_of_memory(scores):
+    assert rating_blocks(study(scores), "rated", LAYERS) == ["001-020"]
+    streamed = {"memorability": {"small": 10}}
+    groups = rating_blocks(study(scores, **streamed), "rated", LAYERS)
+    assert groups[0].startswith("001")
+    assert groups[-1].endswith("020")
+    assert len(groups) > 1
+    on_gpu = study(scores, **streamed, compute={"gpus": 1})
+    assert streaming_memory(on_gpu) == 75 * 10**9
+    assert rating_blocks(on_gpu, "rated", LAYERS) == ["001-020"]
