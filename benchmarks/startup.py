@@ -33,8 +33,10 @@ def table() -> str:
     lines = [
         "# What starting costs",
         "",
-        f"`python benchmarks/startup.py` on {platform.processor() or platform.machine()}, {os.cpu_count()} cores, "
-        f"load {os.getloadavg()[0]:.1f} at the start; medians of {RUNS} runs after one more, in seconds.",
+        (
+            f"`python benchmarks/startup.py` on {platform.processor() or platform.machine()}, {os.cpu_count()} cores, "
+            f"load {os.getloadavg()[0]:.1f} at the start; medians of {RUNS} runs after one more, in seconds."
+        ),
         "",
         "| command | wall | processor |",
         "|---|---|---|",
