@@ -1,6 +1,6 @@
-"""Puts the results of the real run beside an independent measurement, with the spread over draws of the folds.
+"""Puts the results of the real run beside an independent measurement, and beside other draws of the splits.
 
-python examples/real/compare.py results/real ../shared/data/figrim60
+python examples/real/compare.py results/real results/real-data/movies.nc ../shared/data/figrim60
 """
 
 import sys

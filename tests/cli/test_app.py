@@ -204,6 +204,22 @@ def test_caches_that_are_truncated_or_of_another_network(folder):
     fails(extract(), r"pixels\.h5 is", folder, "activations.h5")
 
 
+def test_accuracy_is_measured_for_networks_of_which_something_is_published(folder):
+    configure(folder, imagenet={"images": "photos", "labels": "labels.txt"})
+    names = sorted(path.name for path in (folder / "photos").iterdir())
+    (folder / "labels.txt").write_text("".join(f"{name} 7\n" for name in names))
+    torch.save(build("squeezenet1_1").state_dict(), folder / "weights.pth")
+    done = run("check-accuracy", "--model", "squeezenet", "--output", "accuracy.json")
+    assert done.returncode == 0, done.stderr
+    assert '"n_images": 32' in (folder / "accuracy.json").read_text()
+    fails(
+        run("check-accuracy", "--model", "tiny", "--output", "x.json"),
+        "nothing is published of 'tiny'",
+        folder,
+        "x.json",
+    )
+
+
 def test_fewer_stimuli_than_components(folder):
     configure(folder, regression={"components": 25})
     pack(), list_layers(), extract()

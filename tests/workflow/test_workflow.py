@@ -117,6 +117,13 @@ def test_editing_an_own_network_makes_what_it_computed_stale(finished, tmp_path)
     assert (planned["list_layers"], planned.get("pack_stimuli")) == (1, None)
 
 
+@pytest.mark.parametrize(("weights", "gates"), [("imagenet", 1), ("random", None)])
+def test_the_gate_stands_before_networks_of_which_an_accuracy_is_published(study, weights, gates):
+    study.configure(models=[{"name": "alexnet", "weights": weights}], accuracy_gate=True)
+    planned = study.planned("results/small/models/alexnet/activations/rated.h5")
+    assert planned.get("check_accuracy") == gates
+
+
 def test_a_folder_of_results_with_a_space(study):
     study.configure(storage={"results": "my results"})
     target = "my results/small/ceilings/V1.parquet"

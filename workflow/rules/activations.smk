@@ -1,5 +1,5 @@
-# In:  pixels, weights.
-# Out: the layers of own networks, and one HDF5 file of activations for each (network, stimulus set).
+# In:  pixels, weights; ImageNet's validation images where the accuracy gate is closed.
+# Out: the layers of own networks, proofs of accuracy, and one HDF5 file of activations for each (network, stimulus set).
 
 
 checkpoint list_layers:
@@ -26,8 +26,35 @@ checkpoint list_layers:
         " --manifest {output.manifest:q} --preprocessing {output.preprocessing:q} > {log:q} 2>&1"
 
 
+rule check_accuracy:
+    input:
+        weights=weights_of,
+    output:
+        f"{RESULTS}/models/{{model}}/accuracy.json",
+    log:
+        f"{LOGS}/check_accuracy/{{model}}.log",
+    benchmark:
+        f"{LOGS}/check_accuracy/{{model}}.tsv"
+    conda:
+        ENVIRONMENT
+    threads: STUDY.compute.threads
+    resources:
+        mem_mb=8000,
+        runtime=240,
+        gpu=STUDY.compute.gpus,
+    params:
+        config=CONFIG,
+        code=code_of("check_accuracy"),
+        settings=model_settings,
+        imagenet=STUDY.imagenet.model_dump(mode="json"),
+    shell:
+        "layerwise check-accuracy --threads {threads} --config {params.config:q} --model {wildcards.model:q}"
+        " --output {output:q} > {log:q} 2>&1"
+
+
 rule extract_activations:
     input:
+        gate=gate_of,
         manifest=manifest_of,
         pixels=pixels_of,
         weights=weights_of,

@@ -56,6 +56,7 @@ FIGURE2 = [f"{RESULTS}/figures/figure2.{ending}" for ending in ("pdf", "svg", "p
 # The modules behind each step: an edit in one of them makes the results of that step stale, and of no other.
 CODE = {
     "list_layers": ["layerwise.layers.listing", "layerwise.models.building"],
+    "check_accuracy": ["layerwise.models.accuracy", "layerwise.models.building"],
     "pack_stimuli": [
         "layerwise.data.pixels",
         "layerwise.data.ratings",
@@ -215,6 +216,13 @@ def weights_of(wildcards):
     """The local file of weights that the config names, if it is there."""
     path = MODELS[wildcards.model].weights_file()
     return present([path]) if path else []
+
+
+def gate_of(wildcards):
+    """The proof of a network's accuracy, where the config asks for it and something is published."""
+    entry = MODELS[wildcards.model]
+    gated = STUDY.accuracy_gate and entry.registered and entry.weights != "random"
+    return f"{RESULTS}/models/{wildcards.model}/accuracy.json" if gated else []
 
 
 def keep_or_not(path):

@@ -36,6 +36,7 @@ rule score_memorability:
 # A killed job goes on from its state, which it removes at its end; more GPU memory makes fewer groups of layers.
 rule stream_memorability:
     input:
+        gate=gate_of,
         manifest=manifest_of,
         pixels=rated_pixels,
         weights=weights_of,

@@ -126,20 +126,16 @@ def accuracy(
     """Measure top-1 and top-5 on ImageNet with the network's own preprocessing, and compare with what is published."""
     from layerwise.cli.options import choose_device
     from layerwise.cli.progress import show_progress
-    from layerwise.cli.proof import measure
+    from layerwise.cli.proof import measure, require_published
 
     result = measure(name, imagenet, labels, weights, file, batch_size, choose_device(device), show_progress)
+    typer.echo(json.dumps(result))
     if output is not None:
         from layerwise.files import atomic_path
 
         with atomic_path(output) as temporary:
             temporary.write_text(json.dumps(result) + "\n", encoding="utf-8")
-    typer.echo(json.dumps(result))
-    if result["passed"] is False:
-        raise ValueError(
-            f"{name} is right about {result['top1']:.2f} % of {result['n_images']} images, published is "
-            f"{result['published']:.2f} %: the weights, the labels or the preprocessing are not those of the network"
-        )
+    require_published(result, name)
 
 
 _WIDTHS = (21, 10, 6, 21, 11, 17, 14, 17, 14, 0)

@@ -92,6 +92,21 @@ def count_layers(network: nn.Module, row: RegistryRow) -> list[LayerSpec]:
     return leave_out(list_layers(network, _expected(row).size), row.later_modules)
 
 
+def require_published(result: dict[str, Any], name: str) -> None:
+    """Stop at an accuracy that is not the published one.
+
+    Raises
+    ------
+    ValueError
+        The network is right about too few images.
+    """
+    if result["passed"] is False:
+        raise ValueError(
+            f"{name} is right about {result['top1']:.2f} % of {result['n_images']} images, published is "
+            f"{result['published']:.2f} %: the weights, the labels or the preprocessing are not those of the network"
+        )
+
+
 def measure(
     name: str,
     imagenet: Path,

@@ -33,6 +33,7 @@ def register(app: typer.Typer) -> None:
     commands = (
         write_config,
         list_layers,
+        check_accuracy,
         pack_stimuli,
         extract_activations,
         estimate_ceiling,
@@ -81,6 +82,34 @@ def list_layers(
     layers = list_layers_of(build(spec, weights="random"), expected.size)
     write_manifest(layers, manifest)
     write_preprocessing(expected, preprocessing)
+
+
+def check_accuracy(model: Model, output: Output, config: Config = CONFIG, threads: Threads = None) -> None:
+    """Require the published ImageNet accuracy of a network before its layers are analysed."""
+    import json
+
+    from layerwise.cli.proof import measure, require_published
+    from layerwise.config import load_study
+    from layerwise.files import atomic_path
+
+    study = load_study(config)
+    entry, compute = study.model_entry(model), study.compute
+    if entry.registered is None:
+        raise ValueError(f"nothing is published of {model!r}, a network of your own: it needs no gate")
+    limit_threads(threads or compute.threads)
+    result = measure(
+        entry.registered,
+        study.imagenet.images,
+        study.imagenet.labels,
+        study.storage.weights,
+        entry.weights or "imagenet",
+        compute.batch_size,
+        choose_device(compute.device),
+        show_progress,
+    )
+    require_published(result, model)
+    with atomic_path(output) as temporary:
+        temporary.write_text(json.dumps(result) + "\n", encoding="utf-8")
 
 
 def pack_stimuli(

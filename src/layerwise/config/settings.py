@@ -68,6 +68,15 @@ class ComputeSettings(Section):
     """GPUs to ask the cluster for, for each job that runs a network."""
 
 
+class ImagenetSettings(Section):
+    """ImageNet's validation images, for the accuracy gate."""
+
+    images: Path = Path("data/imagenet/val")
+    """Folders of synsets, or one flat folder with `labels`."""
+    labels: Path | None = None
+    """Lines `file class`, for a flat folder."""
+
+
 class StorageSettings(Section):
     """What is kept, and where."""
 

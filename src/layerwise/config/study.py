@@ -9,7 +9,13 @@ from pydantic import BeforeValidator, Field, model_validator
 from layerwise.config.base import Name, Section
 from layerwise.config.data import RatingEntry, RecordingEntry
 from layerwise.config.models import ModelEntry
-from layerwise.config.settings import ComputeSettings, MemorabilitySettings, RegressionSettings, StorageSettings
+from layerwise.config.settings import (
+    ComputeSettings,
+    ImagenetSettings,
+    MemorabilitySettings,
+    RegressionSettings,
+    StorageSettings,
+)
 
 Entry = TypeVar("Entry", ModelEntry, RecordingEntry, RatingEntry)
 
@@ -32,6 +38,11 @@ class Study(Section):
     screen_degrees: float = Field(8, gt=0)
     """Visual angle that a network's input is taken to cover: stimuli of 4 degrees are placed on a grey canvas twice
     their size (Brain-Score's default is 8)."""
+    accuracy_gate: bool = False
+    """Whether a network must reach its published ImageNet accuracy before its layers are analysed, which shows wrong
+    weights and wrong preprocessing. Untrained networks and your own, of which nothing is published, need not."""
+    imagenet: ImagenetSettings = ImagenetSettings()
+    """Where ImageNet's validation images lie; only the gate needs them."""
     regression: RegressionSettings = RegressionSettings()
     """Partial least squares."""
     memorability: MemorabilitySettings = MemorabilitySettings()
