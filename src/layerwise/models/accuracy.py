@@ -163,7 +163,7 @@ def _read_labels(folder: Path, labels: Path) -> list[tuple[Path, int]]:
         raise ValueError(f"no file of labels {labels}")
     rows: list[tuple[int, str, str]] = []
     for number, line in enumerate(labels.read_text(encoding="utf-8").splitlines(), start=1):
-        cells = line.replace(",", " ").split()
+        cells = line.replace(",", " ").rsplit(maxsplit=1)  # file names may hold spaces
         if not cells:
             continue
         if len(cells) != 2:
