@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from layerwise.analyses.units import too_few_units
 from layerwise.data.content import content_hash
 from layerwise.interfaces import LayerSpec, Ratings
 from layerwise.statistics.correlation import spearman
@@ -16,6 +17,7 @@ def score_predictions(
     layers: Sequence[LayerSpec],
     ratings: Ratings,
     measure: str,
+    n_components: int,
     attributes: Mapping[str, str],
 ) -> pd.DataFrame:
     """Correlate predictions with the scores of each split's test images.
@@ -30,6 +32,8 @@ def score_predictions(
         What was predicted.
     measure : str
         What the scores measure.
+    n_components : int
+        Number of latent variables; a layer with fewer units has no score.
     attributes : mapping of str to str
         "model", and the hashes of all that the predictions were computed from.
 
@@ -38,8 +42,15 @@ def score_predictions(
     DataFrame
         Rows (layer, split): model, layer, measure, split, rho. Its `attrs["data"]` hold the hashes.
     """
+    few = too_few_units(layers, n_components)
     rows = [
-        (attributes["model"], layer.name, measure, index, _rho(values[split.test, index], scores[split.test]))
+        (
+            attributes["model"],
+            layer.name,
+            measure,
+            index,
+            float("nan") if layer.name in few else _rho(values[split.test, index], scores[split.test]),
+        )
         for layer, values in zip(layers, predictions, strict=True)
         for index, (split, scores) in enumerate(zip(ratings.splits, ratings.scores, strict=True))
     ]

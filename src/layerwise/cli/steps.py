@@ -1,7 +1,7 @@
 """The steps of the workflow, one command each, in the order of the data. They import what they need when called."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -20,11 +20,15 @@ from layerwise.cli.options import (
 )
 from layerwise.cli.progress import show_progress
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 Manifest = Annotated[
     Path | None, typer.Option("--manifest", help="Table of the network's layers; default: the one that ships.")
 ]
 Stimuli = Annotated[str, typer.Option("--stimuli", help="Name of a recording or of ratings of the study.")]
 Folder = Annotated[Path, typer.Option("--folder", help="Folder of results to gather from.")]
+Layers = Annotated[Path, typer.Option("--layers", help="Table that gather-study made.")]
 Csv = Annotated[Path | None, typer.Option("--csv", help="The same table for people.")]
 
 
@@ -302,7 +306,8 @@ def stream_memorability(
         network, group = build(spec, weights_folder=study.storage.weights), in_block(layers, block)
         data = images, expected, rated.scores, rated.splits
         predictions = stream_pls(network, layers, group, *data, how, attributes, show_progress)
-        write_table(score_predictions(predictions, group, rated, study.rating(ratings).measure, attributes), output)
+        measure, components = study.rating(ratings).measure, study.regression.components
+        write_table(score_predictions(predictions, group, rated, measure, components, attributes), output)
 
 
 def gather_model(
@@ -342,27 +347,25 @@ def gather_study(folder: Folder, output: Output, csv: Csv = None, config: Config
     import pandas as pd
 
     from layerwise.config import load_study
-    from layerwise.files.tables import read_table, write_csv, write_table
+    from layerwise.files.tables import read_table
 
     study = load_study(config)
     paths = {entry.name: folder / "models" / entry.name / "layers.parquet" for entry in study.models}
     tables = {name: read_table(path, ["model", "layer"]) for name, path in paths.items()}
     table = pd.concat(tables.values(), ignore_index=True)
     table.attrs = {"data": {name: one.attrs.get("data", {}) for name, one in tables.items()}}
-    write_table(table, output)
-    if csv:
-        write_csv(table, csv)
+    _write(table, output, csv)
 
 
 def correlate_layers(
-    layers: Annotated[Path, typer.Option("--layers", help="Table that gather-study made.")],
+    layers: Layers,
     output: Output,
     csv: Csv = None,
     config: Config = CONFIG,
 ) -> None:
     """Correlate brain similarity with each measure over all layers, for each region."""
     from layerwise.config import load_study
-    from layerwise.files.tables import read_table, write_csv, write_table
+    from layerwise.files.tables import read_table
     from layerwise.planning import regions
     from layerwise.statistics import correlate_layers as correlate
 
@@ -370,33 +373,29 @@ def correlate_layers(
     names, measures = [region.name for region in regions(study)], [rating.measure for rating in study.ratings]
     with counted_warnings():
         table = correlate(read_table(layers, [*names, *measures]), names, measures)
-    write_table(table, output)
-    if csv:
-        write_csv(table, csv)
+    _write(table, output, csv)
 
 
 def summarise_models(
-    layers: Annotated[Path, typer.Option("--layers", help="Table that gather-study made.")],
+    layers: Layers,
     output: Output,
     csv: Csv = None,
     config: Config = CONFIG,
 ) -> None:
     """Find the best layer of each network for each region and measure."""
     from layerwise.config import load_study
-    from layerwise.files.tables import read_table, write_csv, write_table
+    from layerwise.files.tables import read_table
     from layerwise.planning import regions
     from layerwise.statistics import summarise_models as summarise
 
     study = load_study(config)
     columns = [region.name for region in regions(study)] + [rating.measure for rating in study.ratings]
     table = summarise(read_table(layers, ["model", "layer", "depth", *columns]), columns)
-    write_table(table, output)
-    if csv:
-        write_csv(table, csv)
+    _write(table, output, csv)
 
 
 def plot_figure2(
-    layers: Annotated[Path, typer.Option("--layers", help="Table that gather-study made.")],
+    layers: Layers,
     correlations: Annotated[Path, typer.Option("--correlations", help="Table that correlate-layers made.")],
     output: Annotated[
         list[Path], typer.Option("--output", help="File to write (.pdf, .svg or .png); repeat for more.")
@@ -412,3 +411,11 @@ def plot_figure2(
     drawn = correlated.loc[correlated["measure"] == measure, "region"]
     columns = ["model", *drawn, *([measure] if len(drawn) else [])]  # an unknown measure is told by the figure
     save_figure(plot(read_table(layers, columns), correlated, measure), output)
+
+
+def _write(table: "pd.DataFrame", output: Path, csv: Path | None) -> None:
+    from layerwise.files.tables import write_csv, write_table
+
+    write_table(table, output)
+    if csv:
+        write_csv(table, csv)
