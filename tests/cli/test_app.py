@@ -20,7 +20,7 @@ import torch
 import yaml
 from PIL import Image
 
-from layerwise.cli import app, steps
+from layerwise.cli import app, proof, steps
 from layerwise.data.recordings import write_recordings
 from layerwise.interfaces import Recordings, StimulusSet
 from layerwise.models import build
@@ -204,20 +204,30 @@ def test_caches_that_are_truncated_or_of_another_network(folder):
     fails(extract(), r"pixels\.h5 is", folder, "activations.h5")
 
 
-def test_accuracy_is_measured_for_networks_of_which_something_is_published(folder):
-    configure(folder, imagenet={"images": "photos", "labels": "labels.txt"})
-    names = sorted(path.name for path in (folder / "photos").iterdir())
-    (folder / "labels.txt").write_text("".join(f"{name} 7\n" for name in names))
-    torch.save(build("squeezenet1_1").state_dict(), folder / "weights.pth")
-    done = run("check-accuracy", "--model", "squeezenet", "--output", "accuracy.json")
-    assert done.returncode == 0, done.stderr
-    assert '"n_images": 32' in (folder / "accuracy.json").read_text()
-    fails(
-        run("check-accuracy", "--model", "tiny", "--output", "x.json"),
-        "nothing is published of 'tiny'",
-        folder,
-        "x.json",
-    )
+def test_the_gate_measures_the_network_as_the_study_runs_it(folder, monkeypatch):
+    """An own preprocessing in the config is measured too, and too few images are no proof."""
+    backwards = {"size": 224, "resize": 256, "channels": "BGR"}
+    entry = {"name": "backwards", "model": "squeezenet1_1", "preprocessing": backwards}
+    configure(folder, models=[entry], imagenet={"images": "photos", "labels": "labels.txt"})
+    (folder / "labels.txt").write_text("".join(f"photo {index:02d}.png 7\n" for index in range(32)))
+    seen = []
+    monkeypatch.setattr("layerwise.cli.proof.build", lambda *_, **__: build("squeezenet1_1"))
+    measured = proof.measure_accuracy
+    monkeypatch.setattr(proof, "measure_accuracy", lambda *arguments: seen.append(arguments[2]) or measured(*arguments))
+    done = run("check-accuracy", "--model", "backwards", "--output", "accuracy.json")
+    fails(done, "32 images are too few to tell", folder, "accuracy.json")
+    assert seen[0].channels == "BGR"
+    monkeypatch.setattr("layerwise.models.accuracy.ENOUGH", 1)
+    done = run("check-accuracy", "--model", "backwards", "--output", "accuracy.json")
+    fails(done, r"published is 58\.18 %", folder, "accuracy.json")
+
+
+def test_what_nothing_is_published_of_needs_no_gate(folder):
+    for model in ("tiny", "squeezenet"):
+        done = run("check-accuracy", "--model", model, "--output", "accuracy.json")
+        fails(done, f"no accuracy is published of '{model}'", folder, "accuracy.json")
+    configure(folder, accuracy_gate=True)
+    assert run("check-config").returncode == 0
 
 
 def test_fewer_stimuli_than_components(folder):

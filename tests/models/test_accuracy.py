@@ -45,8 +45,10 @@ def test_counts_the_first_and_the_first_five(rng):
         (76.0, 76.13, 50_000, True),
         (75.0, 76.13, 50_000, False),
         (77.3, 76.13, 50_000, False),
-        (72.0, 76.13, 500, True),
-        (60.0, 76.13, 500, False),
+        (74.5, 76.13, 2000, True),
+        (72.0, 76.13, 2000, False),
+        (60.0, 76.13, 1999, None),  # too few to tell
+        (0.0, 76.13, 1, None),
         (76.0, None, 50_000, None),
     ],
 )

@@ -46,7 +46,7 @@ rule check_accuracy:
         config=CONFIG,
         code=code_of("check_accuracy"),
         settings=model_settings,
-        imagenet=STUDY.imagenet.model_dump(mode="json"),
+        imagenet=imagenet_settings,
     shell:
         "layerwise check-accuracy --threads {threads} --config {params.config:q} --model {wildcards.model:q}"
         " --output {output:q} > {log:q} 2>&1"

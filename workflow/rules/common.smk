@@ -9,7 +9,7 @@ from snakemake.exceptions import WorkflowError
 
 from layerwise.config import validate_study
 from layerwise.config.load import parse_yaml
-from layerwise.files import hash_object, hash_source
+from layerwise.files import hash_file, hash_object, hash_source
 from layerwise.layers.blocks import blocks
 from layerwise.layers.manifest import read_manifest
 from layerwise.planning import (
@@ -220,9 +220,17 @@ def weights_of(wildcards):
 
 def gate_of(wildcards):
     """The proof of a network's accuracy, where the config asks for it and something is published."""
-    entry = MODELS[wildcards.model]
-    gated = STUDY.accuracy_gate and entry.registered and entry.weights != "random"
+    gated = STUDY.accuracy_gate and MODELS[wildcards.model].published is not None
     return f"{RESULTS}/models/{wildcards.model}/accuracy.json" if gated else []
+
+
+def imagenet_settings(wildcards):
+    """What decides a network's measured accuracy: ImageNet's images and labels."""
+    chosen = STUDY.imagenet
+    labels = (
+        hash_file(chosen.labels) if chosen.labels and chosen.labels.is_file() else ""
+    )
+    return {"images": fingerprint(chosen.images), "labels": labels}
 
 
 def keep_or_not(path):

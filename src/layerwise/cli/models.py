@@ -127,8 +127,14 @@ def accuracy(
     from layerwise.cli.options import choose_device
     from layerwise.cli.progress import show_progress
     from layerwise.cli.proof import measure, require_published
+    from layerwise.interfaces import ModelSpec
+    from layerwise.models import registry
 
-    result = measure(name, imagenet, labels, weights, file, batch_size, choose_device(device), show_progress)
+    row = registry.find(name)
+    spec = ModelSpec(row.name, row.library, row.constructor, file)
+    published = row.top1 if file == "imagenet" else None
+    where = choose_device(device)
+    result = measure(spec, published, imagenet, labels, weights, batch_size, where, show_progress)
     typer.echo(json.dumps(result))
     if output is not None:
         from layerwise.files import atomic_path

@@ -27,7 +27,7 @@ from layerwise.models import (
 from layerwise.models.accuracy import measure_accuracy, read_labelled
 from layerwise.models.adapters import ADAPTERS
 from layerwise.models.equivalence import prove_equivalence
-from layerwise.models.registry import RegistryRow, find, row_of
+from layerwise.models.registry import RegistryRow, row_of
 
 COLUMNS = (
     "name", "parameters", "layers", "hooks", "penultimate", "head", "preprocessing", "mirror", "weights", "unverified"
@@ -98,7 +98,7 @@ def require_published(result: dict[str, Any], name: str) -> None:
     Raises
     ------
     ValueError
-        The network is right about too few images.
+        The network is right about another share of the images.
     """
     if result["passed"] is False:
         raise ValueError(
@@ -108,36 +108,35 @@ def require_published(result: dict[str, Any], name: str) -> None:
 
 
 def measure(
-    name: str,
+    spec: ModelSpec,
+    published: float | None,
     imagenet: Path,
     labels: Path | None,
     weights: Path | None,
-    file: str,
     batch_size: int,
     device: str,
     progress: Progress,
 ) -> dict[str, Any]:
-    """Measure the ImageNet accuracy of a network with its own preprocessing.
+    """Measure the ImageNet accuracy of a network as a study would run it: its weights, its preprocessing.
 
     Returns
     -------
     dict
-        model, top1, top5, n_images, published, passed (None: nothing is published for these weights).
+        model, weights, top1, top5, n_images, published, passed (None: nothing is published, or too few images to tell).
     """
-    row = find(name)
-    expected = _expected(row)
+    expected = resolve_preprocessing(spec)
     geometry = geometry_for(expected, "crop")
     found = measure_accuracy(
-        build(row.name, file, weights_folder=weights),
+        build(spec, weights_folder=weights),
         read_labelled(imagenet, labels),
         expected,
         lambda path: apply_geometry(load_image(path), geometry),
-        row.top1 if file == "imagenet" else None,
+        published,
         batch_size,
         device,
         progress,
     )
-    return {"model": row.name, "weights": file} | asdict(found) | {"passed": found.passed}
+    return {"model": spec.name, "weights": spec.weights} | asdict(found) | {"passed": found.passed}
 
 
 def _outcome(check: Callable[[], str]) -> str:

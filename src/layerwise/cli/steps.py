@@ -95,23 +95,28 @@ def check_accuracy(model: Model, output: Output, config: Config = CONFIG, thread
     from layerwise.cli.proof import measure, require_published
     from layerwise.config import load_study
     from layerwise.files import atomic_path
+    from layerwise.models.accuracy import ENOUGH
 
     study = load_study(config)
     entry, compute = study.model_entry(model), study.compute
-    if entry.registered is None:
-        raise ValueError(f"nothing is published of {model!r}, a network of your own: it needs no gate")
+    if entry.published is None:
+        raise ValueError(f"no accuracy is published of {model!r} with weights {entry.spec().weights}: it needs no gate")
     limit_threads(threads or compute.threads)
     result = measure(
-        entry.registered,
+        entry.spec(),
+        entry.published,
         study.imagenet.images,
         study.imagenet.labels,
         study.storage.weights,
-        entry.weights or "imagenet",
         compute.batch_size,
         choose_device(compute.device),
         show_progress,
     )
     require_published(result, model)
+    if not result["passed"]:
+        raise ValueError(
+            f"{result['n_images']} images are too few to tell an accuracy: the gate needs {ENOUGH} or more"
+        )
     with atomic_path(output) as temporary:
         temporary.write_text(json.dumps(result) + "\n", encoding="utf-8")
 

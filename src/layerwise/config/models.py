@@ -75,6 +75,13 @@ class ModelEntry(Section):
             return None
         return registry.find(self.model or self.name).name
 
+    @property
+    def published(self) -> float | None:
+        """The ImageNet accuracy (top-1, per cent) that is published of the network with these weights, if one is."""
+        if self.timm or self.factory or self.weights not in (None, "imagenet"):
+            return None
+        return registry.find(self.model or self.name).top1
+
     def spec(self) -> ModelSpec:
         """Resolve the entry to all that is needed to build the network."""
         library, constructor, weights = self._source()

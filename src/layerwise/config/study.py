@@ -40,7 +40,8 @@ class Study(Section):
     their size (Brain-Score's default is 8)."""
     accuracy_gate: bool = False
     """Whether a network must reach its published ImageNet accuracy before its layers are analysed, which shows wrong
-    weights and wrong preprocessing. Untrained networks and your own, of which nothing is published, need not."""
+    weights and wrong preprocessing. Only networks that layerwise knows, with their official weights, have a
+    published accuracy; `layerwise check-config` lists those that pass without."""
     imagenet: ImagenetSettings = ImagenetSettings()
     """Where ImageNet's validation images lie; only the gate needs them."""
     regression: RegressionSettings = RegressionSettings()

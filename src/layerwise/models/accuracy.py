@@ -1,6 +1,7 @@
 """ImageNet accuracy of a network: the check that weights, labels and preprocessing belong together."""
 
 import math
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from layerwise.interfaces import Preprocessing, Progress, no_progress
 from layerwise.models.inputs import normalise
 
 TOLERANCE = 0.5  # percentage points: decoders and resizes differ by less, wrong preprocessing by more
+ENOUGH = 2000  # images; of fewer, chance alone moves top1 by more than two points, and the comparison says little
 CLASSES = 1000
 IMAGES = (".jpeg", ".jpg", ".png")
 
@@ -41,11 +43,12 @@ class Accuracy:
 
     @property
     def passed(self) -> bool | None:
-        """Whether top1 is the published one, within `TOLERANCE` and the chance of so many images; None: unknown.
+        """Whether top1 is the published one, within `TOLERANCE` and the chance of so many images.
 
-        The allowance for chance is two standard errors, so that a part of the validation set can be used.
+        None: nothing is published, or there are fewer than `ENOUGH` images to tell. The allowance for chance is two
+        standard errors, so that a part of the validation set can be used.
         """
-        if self.published is None:
+        if self.published is None or self.n_images < ENOUGH:
             return None
         rate = self.published / 100
         chance = 2 * 100 * math.sqrt(rate * (1 - rate) / self.n_images)
@@ -143,6 +146,9 @@ def _batches(images: Sequence[tuple[Path, int]], size: int) -> Iterator[Sequence
 
 def _read_synsets(folder: Path) -> list[tuple[Path, int]]:
     synsets = sorted(path for path in folder.iterdir() if path.is_dir())
+    strange = [path.name for path in synsets if not re.fullmatch(r"n\d{8}", path.name)]
+    if strange:
+        raise ValueError(f"{folder} holds folders that are no synsets (n and eight digits), such as {strange[0]!r}")
     if len(synsets) != CLASSES:
         raise ValueError(
             f"{folder} holds {len(synsets)} folders of synsets, not {CLASSES}: without all of them the classes "
@@ -162,7 +168,7 @@ def _read_labels(folder: Path, labels: Path) -> list[tuple[Path, int]]:
     if not labels.is_file():
         raise ValueError(f"no file of labels {labels}")
     rows: list[tuple[int, str, str]] = []
-    for number, line in enumerate(labels.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(labels.read_text(encoding="utf-8-sig").splitlines(), start=1):
         cells = line.replace(",", " ").rsplit(maxsplit=1)  # file names may hold spaces
         if not cells:
             continue
