@@ -65,6 +65,67 @@ def test_truncated_file(tmp_path, ending, keep):
         read_state(path)
 
 
+def saved(path, kind):
+    state = small().state_dict()
+    if kind == "safetensors":
+        save_file(state, path)
+    else:
+        torch.save(state, path, _use_new_zipfile_serialization=kind == "zip")
+    return path.read_bytes()
+
+
+KINDS = [("zip", ".pth"), ("legacy", ".pth"), ("safetensors", ".safetensors")]
+
+
+@pytest.mark.parametrize(("kind", "ending"), KINDS)
+def test_every_truncation_is_refused_in_words(tmp_path, rng, kind, ending):
+    path = tmp_path / f"a{ending}"
+    content = saved(path, kind)
+    assert read_state(path)
+    for keep in {*range(200), *rng.integers(0, len(content), 200), len(content) - 1}:
+        path.write_bytes(content[:keep])
+        with pytest.raises(ValueError, match=r"damaged|not a whole file|not tensors by name"):
+            read_state(path)
+
+
+@pytest.mark.parametrize(("kind", "ending"), KINDS)
+@pytest.mark.filterwarnings("ignore")
+def test_flipped_bytes_are_refused_in_words_or_give_tensors_by_name(tmp_path, rng, kind, ending):
+    path = tmp_path / f"a{ending}"
+    content, refused = saved(path, kind), 0
+    for _ in range(400):
+        damaged = bytearray(content)
+        for place in rng.integers(0, len(content), rng.integers(1, 6)):
+            damaged[place] ^= rng.integers(1, 256)
+        path.write_bytes(damaged)
+        try:
+            state = read_state(path)
+        except ValueError as error:
+            refused += 1
+            assert str(path) in str(error)
+        else:
+            assert all(isinstance(name, str) and isinstance(state[name], torch.Tensor) for name in state)
+    assert refused > 20
+
+
+def test_lack_of_memory_is_no_damage(tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise MemoryError
+
+    saved(tmp_path / "a.pth", "zip")
+    monkeypatch.setattr(torch, "load", full)
+    with pytest.raises(MemoryError):
+        read_state(tmp_path / "a.pth")
+
+
+def test_keys_that_are_no_names(tmp_path):
+    torch.save({"weight": torch.zeros(3), 7: torch.zeros(3)}, tmp_path / "a.pth")
+    torch.save({"state_dict": {7: 0.1}}, tmp_path / "b.pth")
+    for name in ("a.pth", "b.pth"):
+        with pytest.raises(ValueError, match="keys that are no names: 7;"):
+            read_state(tmp_path / name)
+
+
 def test_other_contents_and_endings(tmp_path):
     torch.save([1, 2], tmp_path / "list.pth")
     torch.save({"lr": 0.1}, tmp_path / "numbers.pth")

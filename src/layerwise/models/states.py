@@ -39,6 +39,9 @@ def read_state(path: str | Path) -> State:
         content = content["state_dict"]
     if not isinstance(content, Mapping) or not content:
         raise ValueError(f"{path} holds {type(content).__name__}, not tensors by name: save network.state_dict()")
+    nameless = [repr(key) for key in content if not isinstance(key, str)]
+    if nameless:
+        raise ValueError(f"{path} has keys that are no names: {_some(nameless)}; save network.state_dict()")
     strange = [name for name, value in content.items() if not isinstance(value, torch.Tensor)]
     if strange:
         raise ValueError(f"{path} holds things other than tensors: {_some(strange)}; save network.state_dict()")
@@ -118,8 +121,12 @@ def _read_pickle(path: Path) -> Any:
             f"{path} is damaged, or holds Python objects besides tensors; these could run any code and are "
             "not read. Save only network.state_dict(), or use .safetensors"
         ) from error
-    except (RuntimeError, EOFError, ValueError) as error:
-        raise ValueError(f"{path} is not a whole file of weights ({error}): fetch or save it again") from error
+    except MemoryError:
+        raise
+    except Exception as error:  # of damaged bytes any: IndexError, KeyError, struct.error, UnicodeDecodeError, ...
+        raise ValueError(
+            f"{path} is not a whole file of weights ({type(error).__name__}: {error}): fetch or save it again"
+        ) from error
 
 
 def _read_safetensors(path: Path) -> Any:
