@@ -4,12 +4,14 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
+from layerwise.models import downloads
 from layerwise.models.downloads import Address, download, kept_hash
 
 CONTENT = os.urandom(3_000_000)
@@ -141,6 +143,38 @@ def test_without_a_right_checksum_nothing_is_kept(tmp_path, etag, message):
     with serving(Host(etag=etag)) as url, pytest.raises(ValueError, match=message):
         download(Address(url, "net.safetensors", ""), tmp_path)
     assert visible(tmp_path) == []
+
+
+def test_no_lock_is_left_where_nothing_was_fetched(tmp_path):
+    with serving(Host(content=b"other")) as url, pytest.raises(ValueError, match="not the published"):
+        download(Address(url, "net.pth", SHA256[:8]), tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_one_who_waits_while_another_fails_holds_a_lock_of_its_own(tmp_path, monkeypatch):
+    inside, most, turn = [], [], threading.Barrier(3)
+
+    def fail(address, target):
+        inside.append(1)
+        most.append(len(inside))
+        time.sleep(0.05)
+        inside.pop()
+        raise ValueError("no route to host")
+
+    def work():
+        turn.wait()
+        for _ in range(5):
+            with pytest.raises(ValueError, match="no route"):
+                download(Address("", "net.pth", SHA256), tmp_path)
+
+    monkeypatch.setattr(downloads, "_fetch", fail)
+    workers = [threading.Thread(target=work) for _ in range(3)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert most == [1] * 15
+    assert list(tmp_path.iterdir()) == []
 
 
 FETCH = """

@@ -17,6 +17,8 @@ def test_finds_by_name_and_by_the_name_of_the_paper(spelling):
 def test_unknown_name_gives_the_nearest():
     with pytest.raises(ValueError, match="no network 'resnet81': did you mean resnet18"):
         registry.find("resnet81")
+    with pytest.raises(ValueError, match="in a config, any network of timm is given as `timm: its name`"):
+        registry.find("resnet81")
 
 
 def test_unlike_any_name_still_lists_what_is_known():

@@ -50,9 +50,14 @@ def download(address: Address, folder: Path) -> Path:
     target = folder / address.file
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder / f".{address.file}.lock"):
-            if not target.is_file():
-                _fetch(address, target)
+        lock = folder / f".{address.file}.lock"
+        with FileLock(lock):
+            try:
+                if not target.is_file():
+                    _fetch(address, target)
+            finally:
+                if not target.is_file():
+                    lock.unlink(missing_ok=True)  # while it is held: those who wait for it notice, and start over
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise

@@ -131,8 +131,8 @@ def find(name: str) -> RegistryRow:
         near = [spellings[found].name for found in get_close_matches(name.casefold(), spellings, n=3, cutoff=0.5)]
         hint = f"did you mean {' or '.join(dict.fromkeys(near))}?" if near else f"there is {', '.join(names())}"
         raise ValueError(
-            f"no network {name!r}: {hint} (`layerwise models list` shows all; any network of timm is given as "
-            "`timm: its name`, your own as `factory: package.module:function`)"
+            f"no network {name!r}: {hint} (`layerwise models list` shows all; in a config, any network of timm is "
+            "given as `timm: its name`, your own as `factory: package.module:function`)"
         )
     if name.casefold() in _misprints():
         log.warning("%s: %s", name, row.note)
