@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from layerwise.cli import models as commands
 from layerwise.cli import proof
 from layerwise.cli.app import app
-from layerwise.models import build, registry
+from layerwise.models import build, registry, replace_head
 
 
 def run(*arguments):
@@ -78,6 +78,24 @@ def test_fetch_says_what_it_could_not_have(tmp_path, monkeypatch):
         assert part in said(result)
 
 
+def test_fetch_gives_json(tmp_path, monkeypatch):
+    from layerwise.models import downloads
+
+    def offline_for_some(address, target):
+        if "resnet18" in target.name:
+            raise ValueError("no route to host")
+        target.write_bytes(b"?")
+
+    monkeypatch.setattr(downloads, "_fetch", offline_for_some)
+    result = run("fetch", "alexnet", "resnet18", "--to", tmp_path, "--format", "json")
+    fetched, failed = [json.loads(line) for line in result.stdout.splitlines()]
+    assert fetched == {"name": "alexnet", "path": str(tmp_path / registry.find("alexnet").file)}
+    assert failed.keys() == {"name", "error"} and failed["name"] == "resnet18"
+    assert "no route to host" in failed["error"]
+    assert result.exit_code == 1 and "1 networks have no weights" in said(result)
+    assert "no format 'yaml'" in said(run("fetch", "alexnet", "--to", tmp_path, "--format", "yaml"))
+
+
 def test_manifest_lists_layers_anew(tmp_path):
     assert run("manifest", "inception_v3", "--to", tmp_path).exit_code == 0
     from layerwise.layers import shipped_manifest
@@ -89,17 +107,21 @@ def test_check_proves_a_network(tmp_path):
     row = json.loads(run("check", "squeezenet1_1", "--weights", tmp_path, "--format", "json").stdout)
     assert row == {
         "name": "squeezenet1_1",
-        "parameters": "1235496",
-        "layers": "57",
+        "library": "torchvision",
+        "input_size": 224,
+        "top1": 58.178,
+        "parameters": 1235496,
+        "layers": 57,
         "hooks": "57 give their units",
-        "penultimate": "512",
+        "penultimate": 512,
         "head": "trains, both signs",
         "preprocessing": "as the library",
         "mirror": "none",
-        "weights": "not downloaded",
+        "weights": f"not downloaded: no squeezenet1_1-b8a52dc0.pth in {tmp_path}",
         "unverified": "-",
     }
-    assert "131 layers equal" in run("check", "efficientnet_b0").stdout
+    line = run("check", "efficientnet_b0").stdout
+    assert "131 layers equal" in line and "as documented" in line and "as the library" not in line
     lines = run("check", "tf_efficientnet_lite0").stdout.splitlines()
     assert lines[0].split() == list(proof.COLUMNS)
     assert "here, and fit" in lines[1] and lines[1].endswith("top1")
@@ -132,6 +154,54 @@ def test_check_finds_what_is_wrong(column, change, monkeypatch):
     result = run("check", "squeezenet1_1", "--format", "json")
     assert json.loads(result.stdout)[column].startswith("FAILED")
     assert result.exit_code == 1 and f"squeezenet1_1: {column} FAILED" in said(result)
+
+
+def test_step_of_no_size_fails_the_check_of_a_head_after_batch_norm(monkeypatch):
+    row = registry.find("resnet18")
+    assert proof._head(build("resnet18"), row) == "trains, both signs"
+    monkeypatch.setattr(proof, "STEP", 0.0)
+    with pytest.raises(ValueError, match="a step changes the weight: False"):
+        proof._head(build("resnet18"), row)
+    monkeypatch.setattr(proof, "STEP", float("inf"))
+    with pytest.raises(ValueError, match="a step changes the output: False"):
+        proof._head(build("resnet18"), row)
+
+
+def test_head_that_gives_zeros_fails_the_check(monkeypatch):
+    def silent(network, classifier):
+        network = replace_head(network, classifier)
+        for parameter in network.get_submodule(classifier).parameters():
+            torch.nn.init.zeros_(parameter)
+        return network
+
+    monkeypatch.setattr(proof, "replace_head", silent)
+    with pytest.raises(ValueError, match="the output is finite and not zero: False"):
+        proof._head(build("resnet18"), registry.find("resnet18"))
+
+
+def test_network_that_cannot_be_built_fails_its_cells_and_no_other(monkeypatch):
+    def broken(name):
+        raise KeyError("fc.weight")
+
+    monkeypatch.setattr(proof, "build", broken)
+    cells = proof.prove(registry.find("squeezenet1_1"))
+    assert {column for column in cells if proof.failed(cells[column])} == {"parameters", "hooks", "penultimate", "head"}
+    assert cells["parameters"] == "FAILED KeyError: 'fc.weight'"
+    assert cells["layers"] == "57"
+
+
+def test_cells_say_why_there_is_no_mirror_and_no_file():
+    refused, packaged = registry.find("nasnetalarge"), registry.find("tf_efficientnet_lite0")
+    assert proof._mirror(refused) == f"not offered: {refused.no_mirror}" and "averages in zeros" in refused.no_mirror
+    assert proof._weights(refused, None) == "not downloaded: no folder of weights is given"
+    absent = replace(packaged, mirror=None)
+    assert proof._why_not_here(absent, None) == f"no {absent.file} in the package {absent.package}"
+
+
+@pytest.mark.parametrize("name", ["cornet_z", "efficientnet_b0", "alexnet", "nasnetalarge"])
+def test_preprocessing_says_whose_it_is_compared_with(name):
+    ours = name in ("cornet_z", "efficientnet_b0")
+    assert proof._preprocessing(registry.find(name)) == ("as documented" if ours else "as the library")
 
 
 def test_weights_of_another_network_fail_the_check(tmp_path):

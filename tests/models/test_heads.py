@@ -6,7 +6,7 @@ from layerwise.interfaces import ModelSpec
 from layerwise.models import PenultimateTap, build, find_classifier, registry, replace_head
 
 # Those that are unlike the others; `make test-models` does this for all 64.
-KINDS = ["squeezenet1_1", "dpn68", "googlenet", "inception_v3", "cornet_z"]
+KINDS = ["squeezenet1_1", "resnet18", "dpn68", "googlenet", "inception_v3", "cornet_z"]
 
 
 def spec_of(name):
@@ -26,6 +26,16 @@ def test_classifier_of_the_penultimate_representation_gives_the_scores(name):
     torch.testing.assert_close(scores, expected, rtol=1e-4, atol=1e-4 * float(scores.abs().max()))
 
 
+def train_a_step(network, images, rate):
+    """Change the parameters only: batch norm's running statistics are put back."""
+    statistics = {name: buffer.clone() for name, buffer in network.named_buffers()}
+    optimiser = torch.optim.SGD(network.train().parameters(), lr=rate)
+    (network(images) - 1).square().mean().backward()
+    optimiser.step()
+    for name, buffer in network.eval().named_buffers():
+        buffer.copy_(statistics[name])
+
+
 @pytest.mark.parametrize("name", KINDS)
 def test_new_head_can_be_trained_and_be_negative(name):
     row = registry.find(name)
@@ -35,16 +45,28 @@ def test_new_head_can_be_trained_and_be_negative(name):
     with torch.no_grad():
         before = network(images)
         assert before.shape == (2, 1)
+        assert before.isfinite().all() and before.all()
         head.weight.neg_()
         head.bias.neg_()
         assert torch.equal(network(images), -before)
-    network.train()
-    optimiser = torch.optim.SGD(network.parameters(), lr=1e-3)
-    (network(images) - 1).square().mean().backward()
+    weight, bias = head.weight.detach().clone(), head.bias.detach().clone()
+    train_a_step(network, images, rate=1e-3)
     assert all(p.grad is not None and p.grad.isfinite().all() for p in network.parameters())
-    optimiser.step()
+    assert head.weight.grad.any() and head.bias.grad.any()
+    assert not torch.equal(head.weight, weight) and not torch.equal(head.bias, bias)
     with torch.no_grad():
-        assert not torch.equal(network.eval()(images), -before)
+        after = network(images)
+    assert after.isfinite().all() and not torch.equal(after, -before)
+
+
+def test_a_step_of_no_size_leaves_the_output_of_batch_norm_as_it_is():
+    network = replace_head(build("resnet18"), "fc")
+    images = torch.randn(2, 3, 64, 64)
+    with torch.no_grad():
+        before = network(images)
+        with torch.enable_grad():
+            train_a_step(network, images, rate=0.0)
+        assert torch.equal(network(images), before)
 
 
 def test_heads_without_auxiliaries_give_one_output_in_training():

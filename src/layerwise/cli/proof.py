@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from layerwise.models import (
 from layerwise.models.accuracy import measure_accuracy, read_labelled
 from layerwise.models.adapters import ADAPTERS
 from layerwise.models.equivalence import prove_equivalence
-from layerwise.models.registry import RegistryRow, row_of
+from layerwise.models.registry import REFUSED, RegistryRow
 
 COLUMNS = (
     "name", "parameters", "layers", "hooks", "penultimate", "head", "preprocessing", "mirror", "weights", "unverified"
@@ -50,15 +51,16 @@ def prove(row: RegistryRow, weights: Path | None = None) -> dict[str, str]:
     Returns
     -------
     dict of str to str
-        By `COLUMNS`: what was found; a cell that begins with ``FAILED`` contradicts the facts.
+        By `COLUMNS`: what was found; a cell that begins with ``FAILED`` contradicts the facts, or says why it
+        could not be found.
     """
-    network = build(row.name)
+    network = cache(lambda: build(row.name))  # within the checks: that it cannot be built is a finding, too
     checks: dict[str, Callable[[], str]] = {
-        "parameters": lambda: _parameters(network, row),
+        "parameters": lambda: _parameters(network(), row),
         "layers": lambda: _layers(row),
-        "hooks": lambda: _hooks(network, row),
-        "penultimate": lambda: _penultimate(network, row),
-        "head": lambda: _head(network, row),  # changes the network: last of its checks
+        "hooks": lambda: _hooks(network(), row),
+        "penultimate": lambda: _penultimate(network(), row),
+        "head": lambda: _head(network(), row),  # changes the network: last of its checks
         "preprocessing": lambda: _preprocessing(row),
         "mirror": lambda: _mirror(row),
         "weights": lambda: _weights(row, weights),
@@ -142,8 +144,10 @@ def measure(
 def _outcome(check: Callable[[], str]) -> str:
     try:
         return check()
-    except (ValueError, RuntimeError, TypeError, AttributeError) as error:
+    except ValueError as error:
         return f"{FAILED} {error}"
+    except Exception as error:  # of a library, which may raise anything: the other cells and networks go on
+        return f"{FAILED} {type(error).__name__}: {error}"
 
 
 def _expected(row: RegistryRow) -> Preprocessing:
@@ -205,42 +209,63 @@ def _head(network: nn.Module, row: RegistryRow) -> str:
     head = replace_head(network, row.classifier).get_submodule(row.classifier)
     images = _images(row)
     before = _scores(network, images)
+    _agree("shape of the output", tuple(before.shape), (2, 1))
+    _agree("the output is finite and not zero:", bool(before.isfinite().all() and before.all()), True)
     for parameter in head.parameters():
         parameter.data.neg_()
     _agree(
         "the output of a head of opposite sign is the opposite:", torch.equal(_scores(network, images), -before), True
     )
-    network.train()
-    optimiser = torch.optim.SGD(network.parameters(), lr=STEP)
+    _step(network, head, images)
+    after = _scores(network, images)
+    _agree("a step changes the output:", bool(after.isfinite().all()) and not torch.equal(after, -before), True)
+    return "trains, both signs"
+
+
+def _step(network: nn.Module, head: nn.Module, images: torch.Tensor) -> None:
+    # Batch norm's running statistics are put back: they change the output without any training.
+    statistics = {name: buffer.clone() for name, buffer in network.named_buffers()}
+    old = {name: parameter.detach().clone() for name, parameter in head.named_parameters()}
+    _agree("parameters of the head", sorted(old), ["bias", "weight"])
+    optimiser = torch.optim.SGD(network.train().parameters(), lr=STEP)
     (network(images) - 1).square().mean().backward()
     optimiser.step()
-    after = _scores(network.eval(), images)
-    _agree("shape of the output", tuple(after.shape), (2, 1))
-    _agree("a step changes the output:", not torch.equal(after, -before), True)
-    return "trains, both signs"
+    for name, buffer in network.eval().named_buffers():
+        buffer.copy_(statistics[name])
+    for name, parameter in head.named_parameters():
+        gradient = torch.zeros(1) if parameter.grad is None else parameter.grad
+        _agree(f"gradient of the {name} is finite, not zero:", bool(gradient.isfinite().all() and gradient.any()), True)
+        _agree(f"a step changes the {name}:", not torch.equal(parameter, old[name]), True)
 
 
 def _preprocessing(row: RegistryRow) -> str:
     expected = _expected(row)
     picture = np.random.default_rng(0).integers(0, 256, (397, 530, 3), dtype=np.uint8)
-    theirs = ADAPTERS[row.library].transform(row.constructor)(Image.fromarray(picture))
+    adapter = ADAPTERS[row.library]
+    theirs = adapter.transform(row.constructor)(Image.fromarray(picture))
     pixels = torch.from_numpy(apply_geometry(picture, geometry_for(expected, "crop")).copy())
     difference = float((normalise(pixels[None], expected)[0] - theirs).abs().max()) / expected.maximum
     if difference > TOLERANCE:
         raise ValueError(f"differs by {difference:.2g} from that of the library")
-    return "as the library"
+    return "as documented" if adapter.documented else "as the library"
 
 
 def _mirror(row: RegistryRow) -> str:
     if row.mirror is None:
-        return "not offered" if row.no_mirror else "none"
+        return f"{REFUSED}{row.no_mirror}" if row.no_mirror else "none"
     return f"{prove_equivalence(row)} layers equal"
 
 
 def _weights(row: RegistryRow, folder: Path | None) -> str:
     spec = _spec(row, "imagenet")
-    found = find_weights(spec, folder)
-    if found is None or row_of(spec) is None:
-        return "not downloaded"
+    if find_weights(spec, folder) is None:
+        return f"not downloaded: {_why_not_here(row, folder)}"
     build(spec, weights_folder=folder)
     return "here, and fit"
+
+
+def _why_not_here(row: RegistryRow, folder: Path | None) -> str:
+    if folder is None and not row.package:
+        return "no folder of weights is given"
+    files = dict.fromkeys([row.file, row.mirror.file] if row.mirror is not None else [row.file])
+    return f"no {' or '.join(files)} in {folder or f'the package {row.package}'}"

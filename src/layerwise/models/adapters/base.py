@@ -60,12 +60,15 @@ class Adapter:
     transform : callable
         Gives the library's own preparation of a photograph for the network called so, to compare ours with.
         Raises ValueError where the library has none.
+    documented : bool
+        No code of the library makes `transform`: it is written out here as the library's documentation has it.
     """
 
     build: Callable[[ModelSpec], nn.Module]
     pretrained: Callable[[ModelSpec, Path | None], nn.Module]
     adapt: Callable[[str, State], State] = as_published
     transform: Callable[[str], Transform] = no_transform
+    documented: bool = False
 
 
 def call_constructor(constructor: Callable[..., Any], spec: ModelSpec, **options: Any) -> nn.Module:

@@ -25,4 +25,4 @@ def _transform(constructor: str) -> Transform:
     return usual_transform(256, 224, "bilinear")
 
 
-ADAPTER = Adapter(_build, nothing_official("CORnet"), transform=_transform)
+ADAPTER = Adapter(_build, nothing_official("CORnet"), transform=_transform, documented=True)

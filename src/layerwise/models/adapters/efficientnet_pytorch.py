@@ -30,4 +30,4 @@ def _transform(constructor: str) -> Transform:
     return usual_transform(size, size, "bicubic")  # as the library's example of an evaluation does
 
 
-ADAPTER = Adapter(_build, nothing_official("efficientnet_pytorch"), transform=_transform)
+ADAPTER = Adapter(_build, nothing_official("efficientnet_pytorch"), transform=_transform, documented=True)
