@@ -52,21 +52,20 @@ def fetch(
     names: Names = None,
     every: Every = False,
     to: Annotated[Path, typer.Option("--to", help="Folder of weights.")] = Path("weights"),
+    form: Format = "text",
 ) -> None:
     """Download official weights into a folder, so that compute nodes need no network."""
-    from layerwise.interfaces import ModelSpec
-    from layerwise.models import fetch_weights
-
-    failures = {}
+    _check_form(form)
+    failures = []
     for row in _chosen(names, every):
-        try:
-            path = fetch_weights(ModelSpec(row.name, row.library, row.constructor), to)
-            typer.echo(f"{row.name}\t{path}")
-        except ValueError as error:
-            failures[row.name] = str(error)
-            typer.echo(f"{row.name}\tnot fetched", err=True)
+        found = {"name": row.name} | _fetched(row, to)
+        failures += [found["error"]] if "error" in found else []
+        if form == "json":
+            typer.echo(json.dumps(found))
+        else:
+            typer.echo(f"{row.name}\t{found.get('path', 'not fetched')}", err="error" in found)
     if failures:
-        raise ValueError("\n".join([*failures.values(), f"{len(failures)} networks have no weights"]))
+        raise ValueError("\n".join([*failures, f"{len(failures)} networks have no weights"]))
 
 
 @models.command()
@@ -103,7 +102,8 @@ def check(
         typer.echo(_line(COLUMNS, _WIDTHS))
     for row in chosen:
         rows.append(prove(row, weights))
-        typer.echo(json.dumps(rows[-1]) if form == "json" else _line(rows[-1].values(), _WIDTHS))
+        found = json.dumps(_facts(row) | _numbers(rows[-1])) if form == "json" else _line(rows[-1].values(), _WIDTHS)
+        typer.echo(found)
     if form == "text":
         total = sum(int(row["layers"]) for row in rows if row["layers"].isdecimal())
         typer.echo(f"{len(rows)} networks, {total} layers")
@@ -156,6 +156,20 @@ def _chosen(names: list[str] | None, every: bool) -> list[Any]:
         return [registry.find(name) for name in names or []]
     rows = (registry.find(name) for name in registry.names())
     return [row for row in rows if row.in_paper]
+
+
+def _fetched(row: Any, folder: Path) -> dict[str, str]:
+    from layerwise.interfaces import ModelSpec
+    from layerwise.models import fetch_weights
+
+    try:
+        return {"path": str(fetch_weights(ModelSpec(row.name, row.library, row.constructor), folder))}
+    except ValueError as error:
+        return {"error": str(error)}
+
+
+def _numbers(cells: Mapping[str, str]) -> dict[str, Any]:
+    return {column: int(cell) if cell.isdecimal() else cell for column, cell in cells.items()}
 
 
 def _facts(row: Any) -> dict[str, Any]:
