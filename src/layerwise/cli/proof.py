@@ -227,8 +227,9 @@ def _step(network: nn.Module, head: nn.Module, images: torch.Tensor) -> None:
     statistics = {name: buffer.clone() for name, buffer in network.named_buffers()}
     old = {name: parameter.detach().clone() for name, parameter in head.named_parameters()}
     _agree("parameters of the head", sorted(old), ["bias", "weight"])
-    optimiser = torch.optim.SGD(network.train().parameters(), lr=STEP)
-    (network(images) - 1).square().mean().backward()
+    # Only the head moves: the gradients of a random PolyNet are so large that a step of all of it gives NaN.
+    optimiser = torch.optim.SGD(head.parameters(), lr=STEP)
+    (network.train()(images) - 1).square().mean().backward()
     optimiser.step()
     for name, buffer in network.eval().named_buffers():
         buffer.copy_(statistics[name])
