@@ -6,6 +6,7 @@ from typing import Any, Literal
 from layerwise.config import Study
 from layerwise.data.recordings import read_attributes
 from layerwise.interfaces import Geometry, Preprocessing
+from layerwise.models.preprocessing import geometry_for
 
 
 def stimulus_files(study: Study, stimuli: str) -> tuple[list[Path], Path | None]:
@@ -30,8 +31,7 @@ def geometry_of(study: Study, stimuli: str, preprocessing: Preprocessing) -> Geo
         What the network expects.
     """
     kind, canvas = _kind_and_canvas(study, stimuli)
-    resize = preprocessing.size if kind == "square" else preprocessing.resize
-    return Geometry(kind, preprocessing.size, resize, preprocessing.interpolation, canvas)
+    return geometry_for(preprocessing, kind, canvas)
 
 
 def _kind_and_canvas(study: Study, stimuli: str) -> tuple[Literal["square", "crop"], float]:
