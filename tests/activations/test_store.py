@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from layerwise.activations import ActivationStore, Part
-from layerwise.activations.packing import pack
 from layerwise.activations.store import write_store
 from layerwise.interfaces import LayerSpec
 
@@ -31,7 +30,7 @@ def write(path, arrays, **changes):
     with write_store(path, [SMALL, LARGE], STIMULI, ATTRIBUTES | changes) as store:
         store.put_activations(Part(SMALL, 0, 10), raw[:, :10])
         store.put_activations(Part(SMALL, 10, 25), raw[:, 10:])
-        store.put_gram(LARGE, pack(gram))
+        store.put_gram(LARGE, gram[np.triu_indices(N)])
 
 
 @pytest.fixture

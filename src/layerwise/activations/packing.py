@@ -4,23 +4,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def pack(gram: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Keep the upper triangle, row by row.
-
-    Parameters
-    ----------
-    gram : float64 array [stimulus, stimulus]
-        Symmetric.
-
-    Returns
-    -------
-    float64 array [stimulus * (stimulus + 1) / 2]
-    """
-    return np.concatenate([row[index:] for index, row in enumerate(gram)])
-
-
 def packed_size(n_stimuli: int) -> int:
-    """Give the number of entries that `pack` keeps."""
+    """Give the number of entries of an upper triangle with its diagonal."""
     return n_stimuli * (n_stimuli + 1) // 2
 
 
@@ -30,7 +15,7 @@ def unpack(packed: NDArray[np.float64], n_stimuli: int) -> NDArray[np.float64]:
     Parameters
     ----------
     packed : float64 array [stimulus * (stimulus + 1) / 2]
-        From `pack`.
+        Its upper triangle, row by row.
     n_stimuli : int
         Number of stimuli.
 

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from layerwise.data.images import apply_geometry, load_image
+from layerwise.data.images import load_square
 from layerwise.interfaces import Preprocessing, StimulusSet
 from layerwise.layers.tap import LayerTap
 from layerwise.models.inputs import normalise
@@ -41,7 +41,7 @@ class Teacher:
         found: dict[str, list[np.ndarray]] = {layer: [] for layer in layers}
         for start in range(0, len(stimuli.paths), BATCH):
             paths = stimuli.paths[start : start + BATCH]
-            pixels = np.stack([apply_geometry(load_image(path), geometry) for path in paths])
+            pixels = np.stack([load_square(path, geometry) for path in paths])
             with torch.inference_mode(), LayerTap(self.network, layers) as tap:
                 self.network(normalise(torch.from_numpy(pixels), self.preprocessing))
             for layer in layers:

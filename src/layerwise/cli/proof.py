@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from torch import nn
 
-from layerwise.data.images import apply_geometry, load_image
+from layerwise.data.images import apply_geometry, load_square
 from layerwise.interfaces import LayerSpec, ModelSpec, Preprocessing, Progress
 from layerwise.layers import LayerTap, leave_out, list_layers, read_manifest, shipped_manifest
 from layerwise.models import (
@@ -132,7 +132,7 @@ def measure(
         build(spec, weights_folder=weights),
         read_labelled(imagenet, labels),
         expected,
-        lambda path: apply_geometry(load_image(path), geometry),
+        lambda path: load_square(path, geometry),
         published,
         batch_size,
         device,
