@@ -297,6 +297,33 @@ def test_pearson_equals_numpy_and_is_nan_for_constants(rng):
         pearson(x, y[1:])
 
 
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=CUDA)])
+@pytest.mark.parametrize("solver", ["exact", "scikit-learn"])
+@pytest.mark.parametrize("own", [False, True])
+def test_layers_scored_together_equal_each_alone(rng, own, solver, device):
+    X, Y = simulate(rng, 80, 150, 12)
+    splits = random_splits(rng, 80)
+    targets = np.stack([Y + rng.standard_normal(Y.shape) for _ in splits]) if own else Y
+    layers = [X, rng.standard_normal((80, 90)) * 1e4, X[:, :40] @ rng.standard_normal((40, 100))]
+    grams = np.stack([gram_of(layer) for layer in layers])
+    found = score_gram(grams, targets, splits, 8, solver, device)
+    assert found.shape == (3, len(splits), 12)
+    for one, gram in zip(found, grams, strict=True):
+        np.testing.assert_allclose(one, score_gram(gram, targets, splits, 8, solver), rtol=0, atol=1e-8)
+    for index, part in enumerate(predict_gram(grams, targets, splits, 8, solver, device)):
+        alone = predict_gram(grams[1], targets, splits, 8, solver)[index]
+        np.testing.assert_allclose(part[1], alone, rtol=0, atol=1e-7)
+
+
+def test_a_constant_layer_among_others_is_nan_alone(rng):
+    X, Y = simulate(rng, 80, 150, 4)
+    splits = random_splits(rng, 80)
+    grams = np.stack([gram_of(X), np.zeros((80, 80)), gram_of(X[:, :100])])
+    with pytest.warns(DegenerateWarning, match="in 3 of 9 splits"):
+        r = score_gram(grams, Y, splits, 5)
+    assert np.isnan(r[1]).all() and np.isfinite(r[[0, 2]]).all()
+
+
 def test_tensors_give_the_same(rng):
     X, Y = simulate(rng, 80, 40, 3)
     splits = random_splits(rng, 80)

@@ -24,7 +24,7 @@ class Side(Protocol):
 
     @property
     def features(self) -> Tensor:
-        """What all splits share, [stimulus, feature]."""
+        """What all splits share, [..., stimulus, feature]."""
 
     @property
     def training(self) -> Training:
@@ -35,25 +35,25 @@ class Side(Protocol):
         """What is predicted."""
 
     def spread(self) -> Tensor:
-        """Sum of squares of the centred training activations, 0 where they are constant: [split]."""
+        """Sum of squares of the centred training activations, 0 where they are constant: [..., split]."""
 
     def weigh(self, directions: Tensor) -> Tensor:
-        """Give B c [split, feature] for c [split, m]."""
+        """Give B c [..., split, feature] for c [..., split, m]."""
 
     def weigh_back(self, loadings: Tensor) -> Tensor:
-        """Give B'l [split, m] for l [split, feature]."""
+        """Give B'l [..., split, m] for l [..., split, feature]."""
 
     def turn(self, slopes: Tensor) -> Tensor:
-        """Bring slopes [split, target] into the coordinates of c: [split, m]."""
+        """Bring slopes [..., split, target] into the coordinates of c: [..., split, m]."""
 
     def load(self, scores: Tensor) -> Tensor:
-        """Give the loadings [split, feature] of scores [split, stimulus]."""
+        """Give the loadings [..., split, feature] of scores [..., split, stimulus]."""
 
     def deflator(self, scores: Tensor, loadings: Tensor) -> Tensor:
-        """Give d of the deflation B - d q', of the two arguments the one that it is: [split, feature]."""
+        """Give d of the deflation B - d q', of the two arguments the one that it is: [..., split, feature]."""
 
     def inner_products(self, deflators: Tensor, slopes: Tensor) -> Tensor:
-        """Compute S [split, m, m] anew after components with d [split, component, feature] and q [..., m]."""
+        """Compute S [..., split, m, m] anew after components with d [..., split, component, feature] and q [..., m]."""
 
 
 @dataclass(frozen=True)
@@ -62,13 +62,13 @@ class Components:
 
     Parameters
     ----------
-    scores : Tensor [split, component, stimulus]
+    scores : Tensor [..., split, component, stimulus]
         Orthonormal, centred over training stimuli, zero off training.
-    weights, loadings : Tensor [split, component, feature]
+    weights, loadings : Tensor [..., split, component, feature]
         ``scores = centred features @ weights`` up to earlier scores; ``loadings = scores @ features``.
-    slopes : Tensor [split, component, target]
+    slopes : Tensor [..., split, component, target]
         ``scores @ targets``.
-    found : Tensor [split, component]
+    found : Tensor [..., split, component]
         Whether the split has the component.
     """
 
@@ -79,10 +79,10 @@ class Components:
     found: Tensor
 
     def latent_coefficients(self) -> Tensor:
-        """Solve for what turns ``features @ weights'`` into predictions: [split, component, target]."""
-        triangle = torch.bmm(self.loadings, self.weights.mT)
+        """Solve for what turns ``features @ weights'`` into predictions: [..., split, component, target]."""
+        triangle = self.loadings @ self.weights.mT
         # A component that was not found has a row and a column of zeros; 1 on the diagonal keeps it at zero.
-        triangle.diagonal(dim1=1, dim2=2).add_((~self.found).to(triangle.dtype))
+        triangle.diagonal(dim1=-2, dim2=-1).add_((~self.found).to(triangle.dtype))
         solution: Tensor = torch.linalg.solve_triangular(triangle.triu_(), self.slopes, upper=True)
         return solution
 
@@ -95,13 +95,13 @@ class _Residual:
         self.spread = side.spread()
         self.variance = self.unexplained = _total_variance(side.targets, side.training)
         self.active = self.spread > 0
-        nothing = self.spread.new_zeros(len(self.spread), 0, 1)
+        nothing = self.spread.new_zeros(*self.spread.shape, 0, 1)
         self.S = _symmetric(side.inner_products(nothing, nothing))
         self.reference: Tensor | None = None
         self.block: Tensor | None = None
 
     def leading(self, deflators: Tensor, slopes: Tensor) -> tuple[Tensor, Tensor]:
-        """Give c [split, m] and its eigenvalue [split]."""
+        """Give c [..., split, m] and its eigenvalue [..., split]."""
         vectors, values = self._decompose()
         if self.reference is None:
             self.reference = values
@@ -117,23 +117,24 @@ class _Residual:
     def _decompose(self) -> tuple[Tensor, Tensor]:
         # Splits with nothing left get a zero matrix, which every test of convergence passes. So do those in which
         # rounding took over (a Gram matrix that is not positive, for one): what was found before stands.
-        self.active = self.active & self.S.diagonal(dim1=1, dim2=2).sum(1).isfinite()
+        self.active = self.active & self.S.diagonal(dim1=-2, dim2=-1).sum(-1).isfinite()
         if not bool(self.active.all()):
-            self.S = self.S.masked_fill(~self.active[:, None, None], 0)
-        vectors, values, self.block = leading_eigenvectors(self.S, self.block)
-        return vectors, values
+            self.S = self.S.masked_fill(~self.active[..., None, None], 0)
+        vectors, values, self.block = leading_eigenvectors(self.S.flatten(0, -3), self.block)
+        return vectors.view(self.S.shape[:-1]), values.view(self.active.shape)
 
     def deflate(self, slope: Tensor, back: Tensor, square: Tensor) -> None:
-        """Take out a component: S - q h' - h q' + (d'l) q q', for q and h [split, m] and d'l [split, 1]."""
+        """Take out a component: S - q h' - h q' + (d'l) q q', for q and h [..., split, m] and d'l [..., split, 1]."""
         partner = back - slope * (square / 2)
         # q h' + h q' as a difference of two squares of vectors of like length, which rounds the same on both
         # sides of the diagonal: as S falls, an asymmetry that stays would be all that the eigenvectors'
         # residual shows.
-        lengths = (torch.linalg.vector_norm(part, dim=1, keepdim=True) for part in (slope, partner))
+        lengths = (torch.linalg.vector_norm(part, dim=-1, keepdim=True) for part in (slope, partner))
         balance = _balance(*lengths)
         one, other = slope * balance, partner / balance
         plus, minus = one + other, one - other
-        self.S.baddbmm_(torch.stack([plus, minus], 2), torch.stack([plus, -minus], 1), alpha=-0.5)
+        left, right = torch.stack([plus, minus], -1), torch.stack([plus, -minus], -2)
+        self.S.flatten(0, -3).baddbmm_(left.flatten(0, -3), right.flatten(0, -3), alpha=-0.5)
 
 
 def extract(side: Side, n_components: int) -> Components:
@@ -154,31 +155,31 @@ def extract(side: Side, n_components: int) -> Components:
     residual = _Residual(side)
     store, deflators, turned = _allocate(side, n_components, residual.S.shape[-1])
     for a in range(n_components):
-        past, slopes = deflators[:, :a], turned[:, :a]
+        past, slopes = deflators[..., :a, :], turned[..., :a, :]
         direction, value = residual.leading(past, slopes)
         weights = side.weigh(direction) - _times(past.mT, _times(slopes, direction))
-        scores = _orthogonalise(side.training.centre(weights @ side.features.T), store.scores[:, :a])
-        square = scores.square().sum(1)
+        scores = _orthogonalise(side.training.centre(weights @ side.features.mT), store.scores[..., :a, :])
+        square = scores.square().sum(-1)
         residual.active = residual.active & (square > NOTHING * residual.spread * value)
         if not bool(residual.active.any()):
             break
-        scale = torch.where(residual.active, square.rsqrt(), 0)[:, None]
+        scale = torch.where(residual.active, square.rsqrt(), 0)[..., None]
         _keep(side, store, a, scores * scale, weights * scale)
-        deflators[:, a] = side.deflator(store.scores[:, a], store.loadings[:, a])
-        turned[:, a] = side.turn(store.slopes[:, a])
-        store.found[:, a] = residual.active
-        loading = store.loadings[:, a]
+        deflators[..., a, :] = side.deflator(store.scores[..., a, :], store.loadings[..., a, :])
+        turned[..., a, :] = side.turn(store.slopes[..., a, :])
+        store.found[..., a] = residual.active
+        loading = store.loadings[..., a, :]
         back = side.weigh_back(loading) - _times(slopes.mT, _times(past, loading))
-        residual.deflate(turned[:, a], back, (deflators[:, a] * loading).sum(1, keepdim=True))
-        residual.unexplained = residual.unexplained - store.slopes[:, a].square().sum(1)
+        residual.deflate(turned[..., a, :], back, (deflators[..., a, :] * loading).sum(-1, keepdim=True))
+        residual.unexplained = residual.unexplained - store.slopes[..., a, :].square().sum(-1)
     return store
 
 
 def _allocate(side: Side, n_components: int, m: int) -> tuple[Components, Tensor, Tensor]:
     n_splits, n_stimuli = side.training.mask.shape
-    n_targets, n_features = side.targets.values.shape[-1], side.features.shape[1]
+    n_targets, n_features = side.targets.values.shape[-1], side.features.shape[-1]
     zeros = side.features.new_zeros
-    shape = (n_splits, n_components)
+    shape = (*side.features.shape[:-2], n_splits, n_components)
     store = Components(
         scores=zeros(*shape, n_stimuli),
         weights=zeros(*shape, n_features),
@@ -190,10 +191,10 @@ def _allocate(side: Side, n_components: int, m: int) -> tuple[Components, Tensor
 
 
 def _keep(side: Side, store: Components, a: int, scores: Tensor, weights: Tensor) -> None:
-    store.scores[:, a] = scores
-    store.weights[:, a] = weights
-    store.loadings[:, a] = side.load(scores)
-    store.slopes[:, a] = side.targets.project(scores)
+    store.scores[..., a, :] = scores
+    store.weights[..., a, :] = weights
+    store.loadings[..., a, :] = side.load(scores)
+    store.slopes[..., a, :] = side.targets.project(scores)
 
 
 def _orthogonalise(scores: Tensor, past: Tensor) -> Tensor:
@@ -215,14 +216,14 @@ def _balance(first: Tensor, second: Tensor) -> Tensor:
 
 
 def _times(matrix: Tensor, vector: Tensor) -> Tensor:
-    """Multiply [split, a, b] with [split, b]."""
-    product: Tensor = torch.bmm(matrix, vector[..., None])[..., 0]
+    """Multiply [..., a, b] with [..., b]."""
+    product: Tensor = (matrix @ vector[..., None])[..., 0]
     return product
 
 
 def _total_variance(targets: Targets, training: Training) -> Tensor:
     """Sum of squares of the centred training targets: [split]."""
     squares: Tensor = torch.linalg.vector_norm(targets.values, dim=-1).square()
-    raw = (training.mask * squares).sum(1)
-    variance: Tensor = raw - training.counts[:, 0] * training.mean(targets.values).square().sum(1)
+    raw = (training.mask * squares).sum(-1)
+    variance: Tensor = raw - training.counts[:, 0] * targets.mean(training).square().sum(-1)
     return variance

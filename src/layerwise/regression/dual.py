@@ -18,8 +18,8 @@ class Dual:
 
     Parameters
     ----------
-    features : Tensor [stimulus, stimulus]
-        Gram matrix of activations centred over all stimuli (or nearly so).
+    features : Tensor [..., stimulus, stimulus]
+        Gram matrix of activations centred over all stimuli (or nearly so), of one layer or of several.
     targets : Targets
         Shifted so that their mean over all stimuli is zero.
     training : Training
@@ -35,47 +35,50 @@ class Dual:
     rounding: float
 
     def spread(self) -> Tensor:
-        """Give the sum of squares of the centred training activations [split]; 0 if constant."""
+        """Give the sum of squares of the centred training activations [..., split]; 0 if constant."""
         mask = self.training.mask
-        raw = mask @ self.features.diagonal()
-        spread = raw - ((mask @ self.features) * mask).sum(1) / self.training.counts[:, 0]
+        raw = self.features.diagonal(dim1=-2, dim2=-1) @ mask.T
+        spread = raw - ((mask @ self.features) * mask).sum(-1) / self.training.counts[:, 0]
         return torch.where(spread > self.rounding * raw, spread, 0)
 
     def weigh(self, directions: Tensor) -> Tensor:
-        """Give B c [split, feature] for c [split, m]."""
+        """Give B c [..., split, feature] for c [..., split, m]."""
         return self.training.centre(self.targets.combine(directions))
 
     def weigh_back(self, loadings: Tensor) -> Tensor:
-        """Give B'l [split, m] for l [split, feature]."""
+        """Give B'l [..., split, m] for l [..., split, feature]."""
         return self.targets.project(loadings)
 
     def turn(self, slopes: Tensor) -> Tensor:
-        """Bring slopes [split, target] into the coordinates of c: [split, m]."""
+        """Bring slopes [..., split, target] into the coordinates of c: [..., split, m]."""
         return slopes
 
     def load(self, scores: Tensor) -> Tensor:
-        """Give the loadings [split, feature] of scores [split, stimulus]."""
+        """Give the loadings [..., split, feature] of scores [..., split, stimulus]."""
         return self.training.centre(scores @ self.features)
 
     def deflator(self, scores: Tensor, loadings: Tensor) -> Tensor:
-        """Give d [split, feature] of the deflation B - d q'."""
+        """Give d [..., split, feature] of the deflation B - d q'."""
         del loadings
         return scores
 
     def inner_products(self, deflators: Tensor, slopes: Tensor) -> Tensor:
-        """Give S [split, m, m] after components with d [split, component, feature] and q [..., m]."""
-        if not deflators.shape[1]:
+        """Give S [..., split, m, m] after components with d [..., split, component, feature] and q [..., m]."""
+        n_splits = len(self.training.mask)
+        if not deflators.shape[-2]:
             products = cross_products(self.features, self.targets, self.training)
-            return torch.stack([self._centred(index).T @ product for index, product in enumerate(products)])
-        return torch.stack([self._residual_product(i, deflators[i], slopes[i]) for i in range(len(slopes))])
+            return torch.stack([self._centred(index).T @ products[index] for index in range(n_splits)], -3)
+        past = zip(deflators.unbind(-3), slopes.unbind(-3), strict=True)
+        return torch.stack([self._residual_product(index, *pair) for index, pair in enumerate(past)], -3)
 
     def _centred(self, index: int) -> Tensor:
         mask, values = self.training.mask[index, :, None], self.targets.of_split(index)
         return mask * (values - (mask * values).sum(0) / mask.sum())
 
     def _residual_product(self, index: int, deflators: Tensor, slopes: Tensor) -> Tensor:
-        residual = self._centred(index) - deflators.T @ slopes
-        return residual.T @ (self.features @ residual)
+        residual = self._centred(index) - deflators.mT @ slopes
+        product: Tensor = residual.mT @ (self.features @ residual)
+        return product
 
 
 def gram_matrix(activations: Tensor, device: torch.device) -> Tensor:

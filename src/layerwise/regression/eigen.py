@@ -3,7 +3,8 @@
 Squaring the matrices until only the leading direction is left costs m³ a squaring, and near-equal leading
 eigenvalues need many. A small block of directions, refined by products with the matrix and carried from one
 component to the next, costs m² a product, and separates near-equal eigenvalues as long as they fit into the
-block. How many products are enough depends on the data, so the residual decides, never a fixed count.
+block. So a CPU takes the block; a GPU, on which m³ costs little and each small operation its launch, squares. How much
+is enough depends on the data, so the residual decides, never a fixed count.
 """
 
 import torch
@@ -13,6 +14,7 @@ BLOCK = 8  # directions refined together
 LEAST, MOST = 3, 40  # products with the matrix between two tests of the residual
 GROWTH = 25.0  # largest logarithm of a filter's gain: with more, rounding would fill the block's lesser directions
 ROUNDS = 20  # tests of the residual before a full decomposition takes over
+SQUARINGS = (9, 5, 5, 5, 5)  # before each test of the residual; 29 part eigenvalues that differ by 1e-7
 TOLERANCE = 1e-12  # of the residual |S v - l v| / l
 FLOOR = 1e-8  # least upper end of the damped interval, relative to the leading eigenvalue: no overflow
 
@@ -21,8 +23,8 @@ def leading_eigenvectors(S: Tensor, start: Tensor | None = None) -> tuple[Tensor
     """Find the leading eigenvector of each matrix.
 
     Chebyshev-filtered subspace iteration (Zhou, Saad, Tiago & Chelikowsky 2006,
-    doi:10.1016/j.jcp.2006.03.017) with a test of the residual; whatever does not converge, and any small
-    matrix, is decomposed in full.
+    doi:10.1016/j.jcp.2006.03.017), or squaring on a GPU, with a test of the residual; whatever does not converge, and
+    any small matrix, is decomposed in full.
 
     Parameters
     ----------
@@ -40,6 +42,8 @@ def leading_eigenvectors(S: Tensor, start: Tensor | None = None) -> tuple[Tensor
     block : Tensor [batch, m, BLOCK] or None
         A start for the next call; None where the matrices are so small that none is of use.
     """
+    if S.is_cuda:
+        return *by_squaring(S), None
     if S.shape[-1] <= 2 * BLOCK:
         values, vectors = torch.linalg.eigh(S)
         return vectors[..., -1], values[..., -1], None
@@ -56,6 +60,43 @@ def leading_eigenvectors(S: Tensor, start: Tensor | None = None) -> tuple[Tensor
         filtered = _filter(S, block, images, bound, _degree(values, bound, excess))
         ritz, block = block, torch.linalg.qr(filtered).Q
     return _decompose(S, unconverged, values, ritz)
+
+
+def by_squaring(S: Tensor) -> tuple[Tensor, Tensor]:
+    """Give leading vectors [batch, m] and values [batch]; only matrices that have not converged are squared on."""
+    vectors, values = torch.zeros_like(S[..., 0]), torch.zeros_like(S[:, 0, 0])
+    left, power = torch.arange(len(S), device=S.device), S
+    for squarings in SQUARINGS:
+        for _ in range(squarings):
+            power = _normalise(power)
+            power = power @ power
+        matrices = S[left]
+        found, leading, excess = _read_off(matrices, power)
+        vectors[left], values[left] = found, leading
+        unconverged = (excess > 1).nonzero()[:, 0]
+        if not len(unconverged):
+            return vectors, values
+        left, power = left[unconverged], power[unconverged]
+    exact_values, exact_vectors = torch.linalg.eigh(S[left])
+    vectors[left], values[left] = exact_vectors[..., -1], exact_values[..., -1]
+    return vectors, values
+
+
+def _normalise(S: Tensor) -> Tensor:
+    """Divide by the trace: the leading eigenvalue stays within 1/m and 1 of whatever power is taken next."""
+    trace = S.diagonal(dim1=1, dim2=2).sum(1)
+    return S / torch.where(trace > 0, trace, 1)[:, None, None]
+
+
+def _read_off(S: Tensor, power: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Give the vectors that are left in a power of S, their values, and the excess of the residual."""
+    largest = power.diagonal(dim1=1, dim2=2).argmax(1)
+    column = power[torch.arange(len(S), device=S.device), :, largest]
+    length = torch.linalg.vector_norm(column, dim=1, keepdim=True)
+    vectors = column / torch.where(length > 0, length, 1)
+    images = (S @ vectors[..., None])[..., 0]
+    values = (vectors * images).sum(1)
+    return vectors, values, _excess(values[:, None], vectors[..., None], images[..., None])
 
 
 def _random(m: int, columns: int, like: Tensor) -> Tensor:

@@ -23,9 +23,9 @@ def predict_held_out(side: Side, splits: Sequence[Split], n_components: int) -> 
 
     Returns
     -------
-    predictions : list of Tensor [test stimulus, target]
+    predictions : list of Tensor [..., test stimulus, target]
         One a split, in the coordinates of the side's targets.
-    fitted : Tensor [split]
+    fitted : Tensor [..., split]
         False where no component was found and the prediction is the training mean.
     """
     components = extract(side, n_components)
@@ -33,10 +33,10 @@ def predict_held_out(side: Side, splits: Sequence[Split], n_components: int) -> 
     # Scores and weights are centred over training stimuli, so that centring the test rows by the features'
     # training mean is all that is left to do, in the primal and in the dual.
     feature_means = side.training.mean(side.features)
-    target_means = side.training.mean(side.targets.values)
+    target_means = side.targets.mean(side.training)
     predictions = []
     for index, split in enumerate(splits):
-        test = side.features[torch.as_tensor(split.test, device=side.features.device)]
-        scores = (test - feature_means[index]) @ components.weights[index].T
-        predictions.append(scores @ latent[index] + target_means[index])
-    return predictions, components.found.any(1)
+        test = side.features[..., torch.as_tensor(split.test, device=side.features.device), :]
+        scores = (test - feature_means[..., index, None, :]) @ components.weights[..., index, :, :].mT
+        predictions.append(scores @ latent[..., index, :, :] + target_means[index])
+    return predictions, components.found.any(-1)

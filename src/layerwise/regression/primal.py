@@ -46,7 +46,7 @@ class Primal:
     def spread(self) -> Tensor:
         """Give the sum of squares of the centred training activations [split]; 0 if constant."""
         raw = self.training.mask @ torch.linalg.vector_norm(self.features, dim=1).square()
-        spread = raw - self.training.counts[:, 0] * self.training.mean(self.features).square().sum(1)
+        spread = raw - self.training.counts[:, 0] * self.training.mean(self.features).square().sum(-1)
         return torch.where(spread > CONSTANT * raw, spread, 0)
 
     def weigh(self, directions: Tensor) -> Tensor:

@@ -82,15 +82,16 @@ def score_gram(
 
     Parameters
     ----------
-    gram : array [stimulus, stimulus]
+    gram : array [stimulus, stimulus] or [layer, stimulus, stimulus]
         Products of the centred activations of each two stimuli; any layer, however large, has one. Computed and kept
-        in float64: float32 loses components smaller than 3e-4 of the largest.
+        in float64: float32 loses components smaller than 3e-4 of the largest. Several layers at once keep a GPU busy
+        that one would not.
     responses, splits, n_components, solver, device
         As in `score_neuroids`.
 
     Returns
     -------
-    float64 array [split, neuroid]
+    float64 array [split, neuroid] or [layer, split, neuroid]
         Pearson r, NaN where undefined.
 
     Raises
@@ -119,9 +120,7 @@ def predict_neuroids(
         activations are constant.
     """
     outcome = _predict_units(activations, to_numpy(responses), splits, n_components, solver, device)
-    _warn_missing(outcome)
-    _warn_unfitted(outcome)
-    return outcome.predictions
+    return _arrays(outcome)
 
 
 def predict_gram(
@@ -140,9 +139,7 @@ def predict_gram(
         One a split.
     """
     outcome = _predict_gram(gram, to_numpy(responses), splits, n_components, solver, device)
-    _warn_missing(outcome)
-    _warn_unfitted(outcome)
-    return outcome.predictions
+    return _arrays(outcome)
 
 
 def pearson(predictions: Array, targets: Array) -> NDArray[np.float64]:
@@ -166,17 +163,23 @@ def pearson(predictions: Array, targets: Array) -> NDArray[np.float64]:
     x, y = to_numpy(predictions), to_numpy(targets)
     if x.shape != y.shape:
         raise ValueError(f"predictions have shape {x.shape} and targets {y.shape}: both need the same")
-    undefined = _constant(x) | _constant(y) | np.isnan(x).any(0) | np.isnan(y).any(0)
-    x, y = x - x.mean(0), y - y.mean(0)
-    r: NDArray[np.float64] = (_unit_length(x, undefined) * _unit_length(y, undefined)).sum(0)
-    return np.where(undefined, np.nan, np.clip(r, -1, 1))
+    r: NDArray[np.float64] = _correlate(torch.as_tensor(x), torch.as_tensor(y)).numpy()
+    return r
 
 
-def _unit_length(values: NDArray[np.float64], undefined: NDArray[np.bool_]) -> NDArray[np.float64]:
+def _correlate(x: Tensor, y: Tensor) -> Tensor:
+    """Give r [..., neuroid] of predictions [..., stimulus, neuroid] and targets [stimulus, neuroid]."""
+    (x, one), (y, other) = _unit_length(x), _unit_length(y)
+    return (x * y).sum(-2).clip(-1, 1).masked_fill(one | other, torch.nan)
+
+
+def _unit_length(values: Tensor) -> tuple[Tensor, Tensor]:
+    """Centre columns of values [..., stimulus, neuroid] and give them length 1; tell which have none [..., neuroid]."""
+    undefined = (values == values[..., :1, :]).all(-2) | values.isnan().any(-2)
+    centred = values - values.mean(-2, keepdim=True)
     # Scaled by the largest value first: squares of tiny or huge numbers would leave the range of float64.
-    scaled = values / np.where(undefined, 1, np.abs(values).max(0))
-    unit: NDArray[np.float64] = scaled / np.where(undefined, 1, np.linalg.norm(scaled, axis=0))
-    return unit
+    scaled = centred / centred.abs().amax(-2, keepdim=True)
+    return scaled / torch.linalg.vector_norm(scaled, dim=-2, keepdim=True), undefined
 
 
 @dataclass(frozen=True)
@@ -190,11 +193,11 @@ class _Prepared:
 
 @dataclass(frozen=True)
 class _Outcome:
-    """Predictions [test stimulus, neuroid] a split; missing [split, neuroid]; whether fitted [split]."""
+    """Predictions [..., test stimulus, neuroid] a split; missing [split, neuroid]; whether fitted [..., split]."""
 
-    predictions: list[NDArray[np.float64]]
+    predictions: list[Tensor]
     missing: NDArray[np.bool_]
-    fitted: NDArray[np.bool_]
+    fitted: Tensor
 
 
 def _predict_units(
@@ -228,17 +231,19 @@ def _predict_gram(
     device: str | torch.device,
 ) -> _Outcome:
     check_solver(solver)
-    place, matrix = find_device(device), as_matrix(gram, "the Gram matrix")
-    if matrix.shape[0] != matrix.shape[1]:
+    place, matrix = find_device(device), torch.as_tensor(gram).detach()
+    if matrix.ndim not in (2, 3) or matrix.shape[-2] != matrix.shape[-1]:
         raise ValueError(f"the Gram matrix has shape {tuple(matrix.shape)}: it needs one row and column a stimulus")
-    check_same_stimuli("the Gram matrix", len(matrix), responses)
-    splits = check_splits(splits, len(matrix))
+    check_same_stimuli("the Gram matrix", matrix.shape[-1], responses)
+    splits = check_splits(splits, matrix.shape[-1])
     check_sizes(n_components, min(len(split.train) for split in splits))
     if not bool(matrix.isfinite().all()):
         raise ValueError("the Gram matrix has NaN or infinite values: check the activations that it was made from")
     prepared = _prepare(responses, splits, place)
     if solver == "scikit-learn":
-        return _predict_nipals(_factor(matrix.to(place, torch.float64)), prepared, splits, n_components)
+        factors = _factor(matrix.to(place, torch.float64)).reshape(-1, *matrix.shape[-2:])
+        outcomes = [_predict_nipals(factor, prepared, splits, n_components) for factor in factors]
+        return _stack(outcomes) if matrix.ndim == 3 else outcomes[0]
     rounding = 100 * torch.finfo(matrix.dtype).eps if matrix.is_floating_point() else ROUNDING
     try:
         return _predict_dual(matrix.to(place, torch.float64), prepared, splits, n_components, rounding)
@@ -252,7 +257,7 @@ def _predict_gram(
 def _factor(gram: Tensor) -> Tensor:
     """Give F with F F' = gram: the activations, rotated, which the iterations of PLS cannot tell from them."""
     values, vectors = torch.linalg.eigh(gram)
-    factor: Tensor = vectors * values.clamp(min=0).sqrt()
+    factor: Tensor = vectors * values.clamp(min=0).sqrt()[..., None, :]
     return factor
 
 
@@ -276,8 +281,8 @@ def _prepare(responses: NDArray[np.float64], splits: Sequence[Split], device: to
     shape = (len(splits), responses.shape[-1])
     return _Prepared(
         Targets(torch.as_tensor(values[0] if responses.ndim == 2 else values, device=device)),
-        np.broadcast_to(offset[:, 0], shape),
-        np.broadcast_to(lacking[:, 0], shape),
+        np.broadcast_to(offset[:, 0], shape).copy(),
+        np.broadcast_to(lacking[:, 0], shape).copy(),
     )
 
 
@@ -285,7 +290,7 @@ def _predict_dual(
     gram: Tensor, prepared: _Prepared, splits: Sequence[Split], n_components: int, rounding: float
 ) -> _Outcome:
     targets, turn = compress(prepared.targets)
-    side = Dual(gram, targets, Training.of(splits, len(gram), gram.device), rounding)
+    side = Dual(gram, targets, Training.of(splits, gram.shape[-1], gram.device), rounding)
     predictions, fitted = predict_held_out(side, splits, n_components)
     return _outcome(predictions if turn is None else [part @ turn.T for part in predictions], fitted, prepared)
 
@@ -304,25 +309,39 @@ def _predict_nipals(matrix: Tensor, prepared: _Prepared, splits: Sequence[Split]
 
 
 def _outcome(predictions: Sequence[Tensor], fitted: Tensor, prepared: _Prepared) -> _Outcome:
-    arrays = []
-    for prediction, offset, lacking in zip(predictions, prepared.offsets, prepared.missing, strict=True):
-        arrays.append(np.where(lacking, np.nan, prediction.cpu().numpy() + offset))
-    return _Outcome(arrays, prepared.missing, fitted.cpu().numpy())
+    device = prepared.targets.values.device
+    offsets = torch.as_tensor(prepared.offsets, device=device)
+    lacking = torch.as_tensor(prepared.missing, device=device)
+    parts = zip(predictions, offsets, lacking, strict=True)
+    whole = [(part + offset).masked_fill(none, torch.nan) for part, offset, none in parts]
+    return _Outcome(whole, prepared.missing, fitted)
+
+
+def _stack(outcomes: Sequence[_Outcome]) -> _Outcome:
+    """Join outcomes of several layers, with the same neuroids missing."""
+    predictions = [torch.stack(parts) for parts in zip(*(outcome.predictions for outcome in outcomes), strict=True)]
+    return _Outcome(predictions, outcomes[0].missing, torch.stack([outcome.fitted for outcome in outcomes]))
+
+
+def _arrays(outcome: _Outcome) -> list[NDArray[np.float64]]:
+    _warn_missing(outcome)
+    _warn_unfitted(outcome)
+    return [part.cpu().numpy() for part in outcome.predictions]
 
 
 def _score(outcome: _Outcome, responses: NDArray[np.float64], splits: Sequence[Split]) -> NDArray[np.float64]:
     constant: NDArray[np.bool_] = np.zeros(outcome.missing.shape, dtype=bool)
-    r = np.full(constant.shape, np.nan)
+    scores = []
     for index, (train, test) in enumerate(splits):
         values = responses if responses.ndim == 2 else responses[index]
         constant[index] = _constant(values[train]) | _constant(values[test])
-        if outcome.fitted[index]:
-            scores = pearson(outcome.predictions[index], values[test])
-            r[index] = np.where(constant[index], np.nan, scores)
+        predictions = outcome.predictions[index]
+        r = _correlate(predictions, torch.as_tensor(values[test], device=predictions.device))
+        scores.append(r.masked_fill(~outcome.fitted[..., index, None], torch.nan))
     _warn_missing(outcome)
     _warn_unfitted(outcome)
     _warn_constant(constant & ~outcome.missing)
-    return r
+    return np.where(constant, np.nan, torch.stack(scores, -2).cpu().numpy())
 
 
 def _constant(values: NDArray[np.float64]) -> NDArray[np.bool_]:
@@ -341,7 +360,7 @@ def _warn_unfitted(outcome: _Outcome) -> None:
     unfitted = int((~outcome.fitted).sum())
     if unfitted:
         _warn(
-            f"in {unfitted} of {len(outcome.fitted)} splits the activations are constant, or share nothing "
+            f"in {unfitted} of {outcome.fitted.numel()} splits the activations are constant, or share nothing "
             "with any neuroid's responses: no correlation is defined"
         )
 

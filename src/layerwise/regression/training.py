@@ -35,16 +35,25 @@ class Training:
         """Number of training stimuli, [split, 1]."""
         return self.mask.sum(1, keepdim=True)
 
-    def centre(self, rows: Tensor) -> Tensor:
-        """Subtract the training stimuli's mean from rows [split, stimulus]; zero off training."""
-        centred = rows * self.mask
-        return centred.sub_(self.mask * (centred.sum(1, keepdim=True) / self.counts))
+    @cached_property
+    def inside(self) -> list[Tensor]:
+        """Indices of each split's training stimuli."""
+        return [mask.nonzero()[:, 0] for mask in self.mask]
 
-    def mean(self, rows: Tensor) -> Tensor:
-        """Average rows [split, stimulus, ...] or [stimulus, ...] over each split's training stimuli."""
-        if rows.ndim == 2:
-            return self.mask @ rows / self.counts
-        return torch.bmm(self.mask[:, None], rows)[:, 0] / self.counts
+    @cached_property
+    def outside(self) -> list[Tensor]:
+        """Indices of the stimuli that each split leaves out."""
+        return [(mask == 0).nonzero()[:, 0] for mask in self.mask]
+
+    def centre(self, rows: Tensor) -> Tensor:
+        """Subtract the training stimuli's mean from rows [..., split, stimulus]; zero off training."""
+        centred = rows * self.mask
+        return centred.sub_(self.mask * (centred.sum(-1, keepdim=True) / self.counts))
+
+    def mean(self, columns: Tensor) -> Tensor:
+        """Average columns [..., stimulus, column] over each split's training stimuli: [..., split, column]."""
+        average: Tensor = self.mask @ columns / self.counts
+        return average
 
 
 @dataclass(frozen=True)
@@ -68,17 +77,21 @@ class Targets:
         """Give one split's targets [stimulus, target]."""
         return self.values if self.shared else self.values[index]
 
+    def mean(self, training: Training) -> Tensor:
+        """Average over each split's training stimuli: [split, target]."""
+        return training.mean(self.values) if self.shared else self.project(training.mask) / training.counts
+
     def project(self, rows: Tensor) -> Tensor:
-        """Sum targets weighted by rows [split, stimulus]: [split, target]."""
+        """Sum targets weighted by rows [..., split, stimulus]: [..., split, target]."""
         if self.shared:
             return rows @ self.values
-        return torch.bmm(rows[:, None], self.values)[:, 0]
+        return (rows[..., None, :] @ self.values)[..., 0, :]
 
     def combine(self, weights: Tensor) -> Tensor:
-        """Weight targets by weights [split, target] into one variable: [split, stimulus]."""
+        """Weight targets by weights [..., split, target] into one variable: [..., split, stimulus]."""
         if self.shared:
             return weights @ self.values.T
-        return torch.bmm(self.values, weights[..., None])[..., 0]
+        return (self.values @ weights[..., None])[..., 0]
 
 
 def cross_products(features: Tensor, targets: Targets, training: Training) -> list[Tensor]:
@@ -90,7 +103,7 @@ def cross_products(features: Tensor, targets: Targets, training: Training) -> li
 
     Parameters
     ----------
-    features : Tensor [stimulus, feature]
+    features : Tensor [..., stimulus, feature]
         Shifted, like the targets, so that the values are not large against their spread.
     targets : Targets
         Of the same stimuli.
@@ -99,17 +112,23 @@ def cross_products(features: Tensor, targets: Targets, training: Training) -> li
 
     Returns
     -------
-    list of Tensor [feature, target]
+    list of Tensor [..., feature, target]
         One a split.
     """
-    sums, means = training.mask @ features, training.mean(targets.values)
-    whole = features.T @ targets.values if targets.shared else None
+    sums, means = training.mask @ features, targets.mean(training)
+    whole = _multiply(features, targets.values) if targets.shared else None
     products = []
-    for index, mask in enumerate(training.mask):
-        inside, values = mask > 0, targets.of_split(index)
-        if whole is not None and inside.sum() > len(mask) // 2:
-            product = torch.addmm(whole, features[~inside].T, values[~inside], alpha=-1)
-            products.append(product.sub_(torch.outer(sums[index], means[index])))
+    for index, (inside, outside) in enumerate(zip(training.inside, training.outside, strict=True)):
+        values = targets.of_split(index)
+        if whole is not None and len(inside) > len(outside):
+            product = whole - _multiply(features[..., outside, :], values[outside])
+            products.append(product.sub_(sums[..., index, :, None] * means[index]))
         else:
-            products.append(features[inside].T @ (values[inside] - means[index]))
+            products.append(_multiply(features[..., inside, :], values[inside] - means[index]))
     return products
+
+
+def _multiply(features: Tensor, values: Tensor) -> Tensor:
+    """Give features' values [..., feature, target] for values [stimulus, target] that all layers share."""
+    # Expanded, or else matmul would copy the features to fold their first dimensions into one.
+    return features.mT @ values.expand(*features.shape[:-2], *values.shape)
