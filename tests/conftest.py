@@ -26,6 +26,16 @@ def shared() -> Callable[..., Path]:
     return find
 
 
+@pytest.fixture(scope="session")
+def photographs() -> list[np.ndarray]:
+    """Two photographs that come with scikit-learn, and three of FIGRIM where they are; uint8 [height, width, 3]."""
+    from PIL import Image
+    from sklearn.datasets import load_sample_images
+
+    figrim = sorted((ROOT.parent / "shared" / "data" / "figrim60" / "images").glob("*.jpg"))[:3]
+    return [*load_sample_images().images, *(np.asarray(Image.open(path).convert("RGB")) for path in figrim)]
+
+
 @pytest.fixture
 def rng() -> np.random.Generator:
     """Fresh numbers at each run; the seed is shown when a test fails."""

@@ -146,3 +146,17 @@ def test_entries_are_found_by_name():
     assert paper.model_entry("alexnet").name == "alexnet"
     with pytest.raises(ValueError, match="no model 'vgg' in the study; there are: alexnet"):
         paper.model_entry("vgg")
+
+
+@pytest.mark.parametrize(("given", "meant"), [("brain", "square"), ("imagenet", "crop"), ("crop", "crop")])
+def test_settings_have_two_names(given, meant):
+    one = {"name": "movies", "file": "movies.nc", "geometry": given}
+    assert validate_study(study(recordings=[one])).recordings[0].geometry == meant
+
+
+def test_a_resize_below_the_size_leaves_something_with_a_border_alone():
+    entry = {"name": "own", "factory": "a:b", "preprocessing": {"size": 224, "resize": 200, "crop": "border"}}
+    assert validate_study(study(models=[entry])).models[0].spec().preprocessing.crop == "border"
+    entry["preprocessing"]["crop"] = "squash"
+    with pytest.raises(ValueError, match="nothing is left to crop"):
+        validate_study(study(models=[entry]))

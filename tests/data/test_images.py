@@ -1,5 +1,6 @@
-"""Images of every mode, and the geometries against torchvision and against arithmetic."""
+"""Images of every mode, and the geometries against torchvision, timm and arithmetic."""
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms
+from timm.data import create_transform
 from torchvision import transforms
 
 from layerwise.data.images import GREY, apply_geometry, load_image, load_square
@@ -176,6 +178,26 @@ def test_crop_equals_torchvision(height, width, size, margin, interpolation, see
     np.testing.assert_array_equal(ours, np.asarray(theirs))
 
 
+@settings(max_examples=60, deadline=None)
+@given(
+    height=st.integers(3, 90),
+    width=st.integers(3, 90),
+    size=st.integers(16, 40),
+    share=st.sampled_from([1.0, 0.95, 0.875, 0.5]),
+    interpolation=st.sampled_from(["bilinear", "bicubic"]),
+    mode=st.sampled_from(["squash", "border"]),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_squash_and_border_equal_timm(height, width, size, share, interpolation, mode, seed):
+    rng = np.random.default_rng(seed)
+    pixels, mean = noise(rng, height, width), rng.random(3)
+    steps = create_transform(size, interpolation=interpolation, mean=mean, crop_pct=share, crop_mode=mode).transforms
+    theirs = steps[1](steps[0](Image.fromarray(pixels)))
+    fill = bytes(round(255 * value) for value in mean).hex() if mode == "border" else ""
+    ours = apply_geometry(pixels, Geometry(mode, size, math.floor(size / share), interpolation, fill=fill))
+    np.testing.assert_array_equal(ours, np.asarray(theirs))
+
+
 def test_square_keeps_the_whole_image_and_not_its_aspect(rng):
     pixels = noise(rng, 40, 80)
     expected = Image.fromarray(pixels).resize((32, 32), Image.Resampling.BILINEAR)
@@ -209,6 +231,15 @@ def test_reading_and_resizing_at_once_changes_nothing(tmp_path, rng, mode, geome
     image.save(tmp_path / "a.tif", exif=exif)
     expected = apply_geometry(load_image(tmp_path / "a.tif"), geometry)
     np.testing.assert_array_equal(load_square(tmp_path / "a.tif", geometry), expected)
+
+
+def test_rotation_can_be_left_as_the_camera_gave_it(tmp_path, rng):
+    pixels, geometry = noise(rng), Geometry("crop", 10, 12, "bilinear")
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    path = save(Image.fromarray(pixels), tmp_path / "a.png", exif=exif)
+    np.testing.assert_array_equal(load_square(path, geometry, upright=False), apply_geometry(pixels, geometry))
+    assert not np.array_equal(load_square(path, geometry), apply_geometry(pixels, geometry))
 
 
 def test_crop_larger_than_the_image_is_refused(rng):

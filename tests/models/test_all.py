@@ -43,17 +43,16 @@ def test_facts_of_a_network(name):
         assert replace_head(network, classifier)(torch.zeros(2, 3, size, size, device="meta")).shape == (2, 1)
 
 
-def ours(pixels, preprocessing, kind):
-    square = apply_geometry(pixels, geometry_for(preprocessing, kind))
+def ours(pixels, preprocessing, kind, canvas=1):
+    square = apply_geometry(pixels, geometry_for(preprocessing, kind, canvas))
     return normalise(torch.from_numpy(square.copy())[None], preprocessing)[0] / preprocessing.maximum
 
 
 @pytest.mark.parametrize("name", registry.names())
-def test_preprocessing_is_that_of_the_library(name, rng):
+def test_preprocessing_is_that_of_the_library(name, photographs, rng):
     row = registry.find(name)
     transform = ADAPTERS[row.library].transform(row.constructor)
-    for shape in ((400, 531, 3), (290, 277, 3)):
-        picture = rng.integers(0, 256, shape, dtype=np.uint8)
+    for picture in (*photographs[:2], rng.integers(0, 256, (290, 277, 3), dtype=np.uint8)):
         expected = transform(Image.fromarray(picture)) / row.preprocessing.maximum
         torch.testing.assert_close(ours(picture, row.preprocessing, "crop"), expected, rtol=0, atol=1e-6)
 
@@ -70,16 +69,25 @@ def test_preprocessing_of_photographs_is_that_of_the_library(name, shared, rng):
         torch.testing.assert_close(found, expected, rtol=0, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", ["alexnet", "nasnetalarge", "efficientnet_b4", "bninception"])
-def test_whole_image_is_squeezed_into_the_square_for_neural_stimuli(name, rng):
+# A network for each way in which the 64 want their input.
+INPUTS = {registry.find(name).preprocessing: name for name in registry.names()}
+
+
+@pytest.mark.parametrize("canvas", [1, 2])
+@pytest.mark.parametrize("name", INPUTS.values())
+def test_whole_photograph_is_squeezed_into_the_square_for_neural_stimuli(name, canvas, photographs):
     preprocessing = registry.find(name).preprocessing
     filters = {mode.value: mode for mode in transforms.InterpolationMode}
     size = (preprocessing.size, preprocessing.size)
-    picture = rng.integers(0, 256, (200, 320, 3), dtype=np.uint8)
-    resized = transforms.Resize(size, filters[preprocessing.interpolation])(Image.fromarray(picture))
-    values = np.asarray(resized, np.float64) / 255 * preprocessing.maximum
-    if preprocessing.channels == "BGR":
-        values = values[..., ::-1]
-    expected = (values - preprocessing.mean) / preprocessing.std / preprocessing.maximum
-    found = ours(picture, preprocessing, "square").permute(1, 2, 0).numpy()
-    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6)
+    for picture in photographs:
+        height, width, _ = picture.shape
+        screen = Image.new("RGB", (canvas * width, canvas * height), (128, 128, 128))
+        corner = np.rint((np.array(screen.size) - (width, height)) / 2)
+        screen.paste(Image.fromarray(picture), tuple(corner.astype(int)))
+        resized = transforms.Resize(size, filters[preprocessing.interpolation])(screen)
+        values = np.asarray(resized, np.float64) / 255 * preprocessing.maximum
+        if preprocessing.channels == "BGR":
+            values = values[..., ::-1]
+        expected = (values - preprocessing.mean) / preprocessing.std / preprocessing.maximum
+        found = ours(picture, preprocessing, "square", canvas).permute(1, 2, 0).numpy()
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6)

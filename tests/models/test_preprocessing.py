@@ -1,6 +1,13 @@
-import pytest
+from dataclasses import replace
 
+import pytest
+import torch
+from PIL import Image
+
+from layerwise.data.images import apply_geometry
 from layerwise.interfaces import Geometry, ModelSpec, Preprocessing
+from layerwise.models import normalise
+from layerwise.models.adapters import ADAPTERS
 from layerwise.models.preprocessing import IMAGENET, geometry_for, resolve_preprocessing
 
 OWN = Preprocessing(96, 100, "bicubic", (0.1, 0.2, 0.3), (1.0, 2.0, 3.0), "BGR", 255)
@@ -33,13 +40,38 @@ def test_timm_network_that_does_not_exist():
         resolve_preprocessing(ModelSpec("a", "timm", "mobilenet_v33"))
 
 
-def test_timm_network_that_is_fed_otherwise(monkeypatch):
-    import timm.data.config
+# Networks of timm that are fed otherwise than by a crop of the centre, and one that is not.
+CROPS = {
+    "coat_lite_medium_384.in1k": "squash",
+    "dm_nfnet_f0.dm_in1k": "squash",  # which cuts something off, too
+    "vit_base_patch16_lingbot": "squash",
+    "deepseek_vit_412m": "border",
+    "resnet50.a1_in1k": "centre",
+}
 
-    stated = {"input_size": (3, 224, 224), "interpolation": "bicubic", "crop_mode": "squash", "crop_pct": 1.0}
-    monkeypatch.setattr(timm.data.config, "resolve_data_config", lambda **_: stated)
-    with pytest.raises(ValueError, match=r"squash.*give `preprocessing` for 'a'"):
-        resolve_preprocessing(ModelSpec("a", "timm", "mobilenetv3_small_050"))
+
+@pytest.mark.parametrize("name", CROPS)
+def test_photographs_are_cropped_as_timm_does(name, photographs):
+    expected = resolve_preprocessing(ModelSpec("a", "timm", name))
+    assert expected.crop == CROPS[name]
+    geometry, transform = geometry_for(expected, "crop"), ADAPTERS["timm"].transform(name)
+    for photograph in photographs:
+        pixels = torch.from_numpy(apply_geometry(photograph, geometry).copy())
+        theirs = transform(Image.fromarray(photograph))
+        torch.testing.assert_close(normalise(pixels[None], expected)[0], theirs, rtol=0, atol=1e-6)
+
+
+def test_border_has_the_colour_of_the_mean():
+    expected = replace(OWN, crop="border", mean=(10.0, 127.6, 255.0))
+    assert geometry_for(expected, "crop") == Geometry("border", 96, 100, "bicubic", fill="ff800a")
+    rgb = replace(expected, channels="RGB", maximum=1.0, mean=(0.0, 0.5, 1.0))
+    assert geometry_for(rgb, "crop").fill == "0080ff"
+    assert geometry_for(expected, "square") == Geometry("square", 96, 96, "bicubic")
+
+
+def test_timm_network_whose_input_is_no_square():
+    with pytest.raises(ValueError, match=r"layerwise does square inputs.*give `preprocessing` for 'a'"):
+        resolve_preprocessing(ModelSpec("a", "timm", "vit_base_patch16_sapiens2"))
 
 
 def test_factory_gets_the_usual():

@@ -334,5 +334,5 @@ wildcard_constraints:
     region=one_of(REGIONS),
     stimuli=one_of(STIMULI),
     ratings=one_of(RATINGS),
-    geometry=r"(square|crop)[a-z0-9.-]+",
+    geometry=r"(square|crop|squash|border)[a-z0-9.-]+",
     block=r"\d+(-\d+)?",

@@ -61,10 +61,11 @@ def pixels_for(path: Path, expected: Preprocessing) -> PixelCache:
         They were cut for a network that expects another size or interpolation.
     """
     pixels = PixelCache(path)
-    wanted = geometry_for(expected, pixels.geometry.kind, pixels.geometry.canvas)
-    if pixels.geometry != wanted:
+    found = pixels.geometry
+    wanted = geometry_for(expected, "square" if found.kind == "square" else "crop", found.canvas)
+    if found != wanted:
         raise ValueError(
-            f"{path} holds images cut as {pixels.geometry.key}, but the network expects {wanted.key}: run pack-stimuli "
+            f"{path} holds images cut as {found.key}, but the network expects {wanted.key}: run pack-stimuli "
             f"with --geometry {wanted.key}"
         )
     return pixels

@@ -1,11 +1,20 @@
 """The sections ``recordings`` and ``ratings``: what the layers are to predict."""
 
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from layerwise.config.base import ColumnName, Name, Section
+
+_SETTINGS = {"brain": "square", "imagenet": "crop"}
+Setting = Annotated[
+    Literal["square", "crop"],
+    BeforeValidator(
+        lambda given: _SETTINGS.get(given, given) if isinstance(given, str) else given,
+        json_schema_input_type=Literal["square", "crop", "brain", "imagenet"],
+    ),
+]
 
 
 class SplitsEntry(Section):
@@ -47,9 +56,9 @@ class RecordingEntry(Section):
     """Regions to score, or a mapping of the file's names to names in the study; default: all in the file."""
     splits: SplitsEntry = SplitsEntry()
     """How stimuli are divided into training and test."""
-    geometry: Literal["square", "crop"] = "square"
-    """`square`: the whole image, resized without keeping its aspect (Brain-Score's way); `crop`: resized, then the
-    centre cropped (ImageNet's way)."""
+    geometry: Setting = "square"
+    """`square`, or `brain`: the whole image, resized without keeping its aspect (Brain-Score's way); `crop`, or
+    `imagenet`: resized, then the centre cropped, as the network was trained."""
     visual_degrees: float | None = Field(None, gt=0)
     """Side of the images as the animal saw them, degrees of visual angle; default: what the file says."""
     min_reliability: float | None = Field(None, gt=-1, lt=1)
@@ -95,7 +104,7 @@ class RatingEntry(Section):
     """What to do if the folder holds images without a score."""
     measure: ColumnName = "memorability"
     """What the scores measure: the name of the column in layers.parquet."""
-    geometry: Literal["square", "crop"] = "crop"
+    geometry: Setting = "crop"
     """As for recordings."""
 
     @model_validator(mode="after")

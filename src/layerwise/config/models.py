@@ -17,7 +17,8 @@ class PreprocessingEntry(Section):
     size: int = Field(224, ge=16, le=4096)
     """Side of the square input, pixels."""
     resize: int = Field(256, ge=16, le=4096)
-    """Length of the shorter side before the centre crop, pixels."""
+    """Length before the centre crop, pixels: of the shorter side for `centre`, of both for `squash`, of the longer one
+    for `border`."""
     interpolation: Literal["bilinear", "bicubic"] = "bilinear"
     """Filter of the resize."""
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
@@ -28,10 +29,14 @@ class PreprocessingEntry(Section):
     """Order of the channels."""
     maximum: Literal[1, 255] = 1
     """Value of a full channel before the mean is subtracted."""
+    crop: Literal["centre", "squash", "border"] = "centre"
+    """How a photograph becomes a square where it is cropped (geometry `imagenet`). `centre`: its aspect is kept, and
+    what lies beyond the square is lost; `squash`: its aspect is not kept; `border`: it is kept, and what lacks is
+    filled with the colour of the mean."""
 
     @model_validator(mode="after")
     def _crop_fits(self) -> Self:
-        if self.resize < self.size:
+        if self.resize < self.size and self.crop != "border":
             raise ValueError(f"resize ({self.resize}) is smaller than size ({self.size}): nothing is left to crop")
         return self
 

@@ -36,7 +36,7 @@ def load_image(path: str | Path) -> NDArray[np.uint8]:
     return np.asarray(_open(Path(path)))
 
 
-def load_square(path: str | Path, geometry: Geometry) -> NDArray[np.uint8]:
+def load_square(path: str | Path, geometry: Geometry, upright: bool = True) -> NDArray[np.uint8]:
     """Read an image file and resize it: `apply_geometry` of `load_image`, without the copies between them.
 
     Parameters
@@ -45,6 +45,8 @@ def load_square(path: str | Path, geometry: Geometry) -> NDArray[np.uint8]:
         Any file that PIL reads.
     geometry : Geometry
         What to do.
+    upright : bool
+        Whether the camera's rotation is applied.
 
     Returns
     -------
@@ -55,14 +57,14 @@ def load_square(path: str | Path, geometry: Geometry) -> NDArray[np.uint8]:
     ValueError
         As `load_image` and `apply_geometry`.
     """
-    return np.asarray(_reshape(_open(Path(path)), geometry))
+    return np.asarray(_reshape(_open(Path(path), upright), geometry))
 
 
 def apply_geometry(image: NDArray[np.uint8], geometry: Geometry) -> NDArray[np.uint8]:
     """Resize an image to the square that a network takes.
 
-    "crop" equals torchvision's ``Resize`` and ``CenterCrop`` on PIL images; "square" is Brain-Score's way:
-    grey canvas, then a resize that does not keep the aspect.
+    "crop" equals torchvision's ``Resize`` and ``CenterCrop`` on PIL images, "squash" and "border" the crop modes that
+    timm calls so; "square" is Brain-Score's way: grey canvas, then a resize that does not keep the aspect.
 
     Parameters
     ----------
@@ -83,12 +85,12 @@ def apply_geometry(image: NDArray[np.uint8], geometry: Geometry) -> NDArray[np.u
     return np.asarray(_reshape(Image.fromarray(image), geometry))
 
 
-def _open(path: Path) -> Image.Image:
+def _open(path: Path, upright: bool = True) -> Image.Image:
     if not path.is_file():
         raise ValueError(f"no image {path}: check the folder of the images and the file's name")
     try:
         with Image.open(path) as image:
-            return _to_rgb(ImageOps.exif_transpose(image))
+            return _to_rgb(ImageOps.exif_transpose(image) if upright else image)
     except MemoryError:
         raise
     except Exception as error:  # PIL's decoders raise nearly anything on broken files, SyntaxError included
@@ -101,10 +103,9 @@ def _open(path: Path) -> Image.Image:
 def _reshape(image: Image.Image, geometry: Geometry) -> Image.Image:
     _check(geometry)
     picture = _place_on_canvas(image, geometry.canvas)
-    resample = _FILTERS[geometry.interpolation]
-    if geometry.kind == "square":
-        return picture.resize((geometry.size, geometry.size), resample)
-    resized = picture.resize(_shorter_side_to(geometry.resize, picture.size), resample)
+    resized = picture.resize(_resized_sides(geometry, picture.size), _FILTERS[geometry.interpolation])
+    if geometry.kind == "border":
+        resized = _with_border(resized, geometry)
     return _crop_centre(resized, geometry.size)
 
 
@@ -135,7 +136,7 @@ def _scale_16_bit(image: Image.Image) -> Image.Image:
 def _check(geometry: Geometry) -> None:
     if geometry.size < 1 or geometry.canvas <= 0:
         raise ValueError(f"{geometry} leaves no pixels: size and canvas must be above 0")
-    if geometry.kind == "crop" and geometry.resize < geometry.size:
+    if geometry.kind in ("crop", "squash") and geometry.resize < geometry.size:
         raise ValueError(
             f"a crop of {geometry.size} pixels does not fit an image resized to {geometry.resize}: give "
             "`resize` at least the size of the input"
@@ -152,10 +153,21 @@ def _place_on_canvas(image: Image.Image, ratio: float) -> Image.Image:
     return canvas
 
 
-def _shorter_side_to(length: int, sides: tuple[int, int]) -> tuple[int, int]:
-    # The longer side is cut, not rounded, to whole pixels: torchvision does.
-    width, height = (int(length * side / min(sides)) for side in sides)
+def _resized_sides(geometry: Geometry, sides: tuple[int, int]) -> tuple[int, int]:
+    if geometry.kind in ("square", "squash"):
+        return geometry.resize, geometry.resize
+    if geometry.kind == "border":  # timm rounds
+        width, height = (max(1, round(side / (max(sides) / geometry.resize))) for side in sides)
+    else:  # torchvision cuts the longer side to whole pixels
+        width, height = (int(geometry.resize * side / min(sides)) for side in sides)
     return width, height
+
+
+def _with_border(image: Image.Image, geometry: Geometry) -> Image.Image:
+    width, height = (max(side, geometry.size) for side in image.size)
+    bordered = Image.new("RGB", (width, height), f"#{geometry.fill}")
+    bordered.paste(image, ((width - image.width) // 2, (height - image.height) // 2))
+    return bordered
 
 
 def _crop_centre(image: Image.Image, size: int) -> Image.Image:

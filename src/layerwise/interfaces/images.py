@@ -2,9 +2,10 @@
 
 import re
 from dataclasses import dataclass
-from typing import Literal, Self
+from typing import Any, Literal, Self, cast
 
 Interpolation = Literal["bilinear", "bicubic"]
+Crop = Literal["centre", "squash", "border"]
 
 
 @dataclass(frozen=True)
@@ -16,7 +17,8 @@ class Preprocessing:
     size : int
         Side of the square input, pixels.
     resize : int
-        Length of the shorter side before the centre crop, pixels.
+        Length before the centre crop, pixels: of the shorter side for "centre", of both for "squash", of the longer
+        one for "border".
     interpolation : {"bilinear", "bicubic"}
         Filter of the resize (PIL's, with antialiasing).
     mean, std : tuple of three floats
@@ -25,6 +27,9 @@ class Preprocessing:
         Order of the colour channels.
     maximum : float
         Value of a full channel before `mean` is subtracted: 1 or 255.
+    crop : {"centre", "squash", "border"}
+        How a photograph becomes a square. "centre": its aspect is kept, and what lies beyond the square is lost;
+        "squash": its aspect is not kept; "border": it is kept, and what lacks is filled with the colour of `mean`.
     """
 
     size: int
@@ -34,6 +39,7 @@ class Preprocessing:
     std: tuple[float, float, float]
     channels: Literal["RGB", "BGR"] = "RGB"
     maximum: float = 1.0
+    crop: Crop = "centre"
 
 
 @dataclass(frozen=True)
@@ -42,9 +48,11 @@ class Geometry:
 
     Parameters
     ----------
-    kind : {"square", "crop"}
+    kind : {"square", "crop", "squash", "border"}
         "square": the whole image is resized to `size` x `size`, its aspect not kept (Brain-Score's way).
         "crop": the shorter side is resized to `resize`, then the centre is cropped (ImageNet's way).
+        "squash": both sides are resized to `resize`, then the centre is cropped. "border": the longer side is
+        resized to `resize`, then the centre is cropped from it and from a border around it (both timm's ways).
     size, resize : int
         Pixels; `resize` equals `size` for "square".
     interpolation : {"bilinear", "bicubic"}
@@ -52,20 +60,24 @@ class Geometry:
     canvas : float
         Side of a grey canvas over the side of the image, which is pasted at its centre before the resize:
         screen degrees / stimulus degrees. 1 means no canvas.
+    fill : str
+        Colour of the border: six hexadecimal digits, red first; empty for the other kinds.
     """
 
-    kind: Literal["square", "crop"]
+    kind: Literal["square", "crop", "squash", "border"]
     size: int
     resize: int
     interpolation: Interpolation
     canvas: float = 1.0
+    fill: str = ""
 
     @property
     def key(self) -> str:
         """A name for the cache file, unique to the geometry and safe in a path."""
         side = f"{self.size}" if self.kind == "square" else f"{self.resize}to{self.size}"
         canvas = "" if self.canvas == 1 else f"-canvas{self.canvas:g}"
-        return f"{self.kind}{side}-{self.interpolation}{canvas}"
+        fill = f"-fill{self.fill}" if self.fill else ""
+        return f"{self.kind}{side}-{self.interpolation}{canvas}{fill}"
 
     @classmethod
     def from_key(cls, key: str) -> Self:
@@ -77,22 +89,22 @@ class Geometry:
             The name is not one that `key` gives.
         """
         match = re.fullmatch(_KEY, key)
-        if match is None:
+        if match is None or (match["cut"] == "border") != (match["fill"] is not None):
             raise ValueError(
-                f"no geometry {key!r}: it looks like square224-bilinear, square224-bilinear-canvas2 or "
-                "crop256to224-bicubic"
+                f"no geometry {key!r}: it looks like square224-bilinear, square224-bilinear-canvas2, "
+                "crop256to224-bicubic, squash256to224-bicubic or border224to224-bicubic-fill808080"
             )
-        side, resize = int(match["size"]), match["resize"]
         return cls(
-            kind="crop" if resize else "square",
-            size=side,
-            resize=int(resize) if resize else side,
+            kind=cast(Any, match["cut"] or "square"),
+            size=int(match["size"]),
+            resize=int(match["resize"] or match["size"]),
             interpolation="bicubic" if match["interpolation"] == "bicubic" else "bilinear",
             canvas=float(match["canvas"] or 1),
+            fill=match["fill"] or "",
         )
 
 
 _KEY = (
-    r"(square|crop(?P<resize>\d+)to)(?P<size>\d+)-(?P<interpolation>bilinear|bicubic)"
-    r"(-canvas(?P<canvas>\d+(\.\d+)?))?"
+    r"(square|(?P<cut>crop|squash|border)(?P<resize>\d+)to)(?P<size>\d+)-(?P<interpolation>bilinear|bicubic)"
+    r"(-canvas(?P<canvas>\d+(\.\d+)?))?(-fill(?P<fill>[0-9a-f]{6}))?"
 )

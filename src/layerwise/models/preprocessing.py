@@ -7,7 +7,7 @@ from layerwise.interfaces import Geometry, ModelSpec, Preprocessing
 from layerwise.models.registry import row_of
 
 if TYPE_CHECKING:
-    from layerwise.interfaces.images import Interpolation
+    from layerwise.interfaces.images import Crop, Interpolation
 
 IMAGENET = Preprocessing(
     size=224, resize=256, interpolation="bilinear", mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225)
@@ -45,12 +45,25 @@ def geometry_for(preprocessing: Preprocessing, kind: Literal["square", "crop"], 
     preprocessing : Preprocessing
         Of the network.
     kind : {"square", "crop"}
-        "square": the whole image, its aspect not kept (neural stimuli); "crop": ImageNet's way.
+        "square": the whole image, its aspect not kept (neural stimuli); "crop": as the network was trained, ImageNet's
+        way in most.
     canvas : float
         Screen degrees / stimulus degrees; 1 for no canvas.
     """
-    resize = preprocessing.size if kind == "square" else preprocessing.resize
-    return Geometry(kind, preprocessing.size, resize, preprocessing.interpolation, canvas)
+    size, interpolation = preprocessing.size, preprocessing.interpolation
+    if kind == "square":
+        return Geometry("square", size, size, interpolation, canvas)
+    trained = "crop" if preprocessing.crop == "centre" else preprocessing.crop
+    fill = _mean_colour(preprocessing) if trained == "border" else ""
+    return Geometry(trained, size, preprocessing.resize, interpolation, canvas, fill)
+
+
+def _mean_colour(preprocessing: Preprocessing) -> str:
+    levels = bytes(round(255 * value / preprocessing.maximum) for value in preprocessing.mean)
+    return (levels if preprocessing.channels == "RGB" else levels[::-1]).hex()
+
+
+_CROPS: dict[str, "Crop"] = {"center": "centre", "squash": "squash", "border": "border"}  # timm's names and ours
 
 
 def _of_timm(spec: ModelSpec) -> Preprocessing:
@@ -63,10 +76,10 @@ def _of_timm(spec: ModelSpec) -> Preprocessing:
     stated: Any = timm.get_pretrained_cfg(spec.constructor)
     config = resolve(pretrained_cfg=stated.to_dict() if stated is not None else {})
     _, height, width = config["input_size"]
-    if height != width or config["interpolation"] not in ("bilinear", "bicubic") or config["crop_mode"] != "center":
+    if height != width or config["interpolation"] not in ("bilinear", "bicubic") or config["crop_mode"] not in _CROPS:
         raise ValueError(
-            f"timm feeds {spec.constructor!r} with {config}; layerwise does square inputs, bilinear or "
-            f"bicubic, cropped at the centre: give `preprocessing` for {spec.name!r}"
+            f"timm feeds {spec.constructor!r} with {config}; layerwise does square inputs, bilinear or bicubic: give "
+            f"`preprocessing` for {spec.name!r}"
         )
     return Preprocessing(
         size=height,
@@ -74,4 +87,5 @@ def _of_timm(spec: ModelSpec) -> Preprocessing:
         interpolation=cast("Interpolation", config["interpolation"]),
         mean=tuple(config["mean"]),
         std=tuple(config["std"]),
+        crop=_CROPS[config["crop_mode"]],
     )
