@@ -320,7 +320,7 @@ def test_a_job_that_is_terminated_while_it_writes_leaves_nothing(folder):
     start = "from layerwise.cli import main; main()"
 
     def command(name, *arguments):
-        environment = os.environ | {"PYTHONPATH": str(folder)}
+        environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(folder), *sys.path])}
         return subprocess.Popen([sys.executable, "-c", start, name, *arguments], env=environment)
 
     def hidden():
