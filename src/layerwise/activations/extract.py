@@ -1,7 +1,6 @@
 """Running a network over stimuli: one forward pass takes many layers, within a budget of memory."""
 
 import logging
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import accumulate, pairwise
@@ -14,11 +13,12 @@ from numpy.typing import NDArray
 from torch import nn
 
 from layerwise.activations.gram import add_gram
+from layerwise.activations.nonfinite import warn_nonfinite
 from layerwise.activations.planner import Part, kind_of, plan_passes
 from layerwise.activations.precision import full_precision
 from layerwise.activations.store import StoreWriter, write_store
 from layerwise.files import hash_object
-from layerwise.interfaces import DegenerateWarning, LayerSpec, Preprocessing, Progress, no_progress
+from layerwise.interfaces import LayerSpec, Preprocessing, Progress, no_progress
 from layerwise.layers.tap import LayerTap
 from layerwise.models.inputs import normalise
 
@@ -109,7 +109,7 @@ def extract_activations(
         steps = _take_passes(passes, runner, reducer)
         for _ in progress(steps, f"running {attributes['model']}", len(passes) * len(pixels)):
             pass
-    _warn_nonfinite(reducer.nonfinite, attributes["model"])
+    warn_nonfinite(reducer.nonfinite, attributes["model"], stacklevel=2)
 
 
 def _take_passes(passes: Sequence[Sequence[Part]], runner: "_Runner", reducer: "_Reducer") -> Iterator[int]:
@@ -255,14 +255,3 @@ class _Reducer:
         if not finite and layer.name not in self.nonfinite:
             self.nonfinite.append(layer.name)
             self.store.mark_nonfinite(layer)
-
-
-def _warn_nonfinite(layers: Sequence[str], model: str) -> None:
-    if layers:
-        named = ", ".join(layers[:5]) + (", ..." if len(layers) > 5 else "")
-        warnings.warn(
-            f"{len(layers)} layers of {model} gave NaN or infinite values, so nothing can be predicted from "
-            f"them: {named}",
-            DegenerateWarning,
-            stacklevel=3,
-        )

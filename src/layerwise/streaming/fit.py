@@ -2,7 +2,6 @@
 
 import logging
 import time
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,12 +11,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from layerwise.activations.nonfinite import warn_nonfinite
 from layerwise.activations.precision import exact_products
 from layerwise.files import hash_arrays, hash_object
-from layerwise.interfaces import DegenerateWarning, LayerSpec, Preprocessing, Progress, Split, no_progress
+from layerwise.interfaces import LayerSpec, Preprocessing, Progress, Split, no_progress
 from layerwise.streaming.passes import Passes
 from layerwise.streaming.planner import Demand, explain
-from layerwise.streaming.problem import Problem
+from layerwise.streaming.problem import Problem, check_problem
 from layerwise.streaming.products import choose_products
 from layerwise.streaming.source import Batches, Pixels
 from layerwise.streaming.state import load_state, save_state
@@ -119,7 +119,7 @@ def stream_pls(
     Phatak & de Hoog 2002, doi:10.1002/cem.728: PLS with one target is the method of conjugate gradients.
     """
     scores = np.asarray(scores, dtype=np.float64)
-    _check(group, pixels, scores, splits, how)
+    check_problem(len(group), len(pixels), scores, splits, how.batch_size, how.n_components)
     batch_size = min(how.batch_size, len(pixels))
     network.to(how.device, how.dtype).eval()
     while True:
@@ -136,28 +136,6 @@ def stream_pls(
         torch.cuda.empty_cache()
         batch_size //= 2
         log.warning("the device is out of memory: starting again with %d images a batch", batch_size)
-
-
-def _check(
-    group: Sequence[LayerSpec],
-    pixels: Pixels,
-    scores: NDArray[np.float64],
-    splits: Sequence[Split],
-    how: Streamed,
-) -> None:
-    if not group or how.batch_size < 1 or how.n_components < 1:
-        raise ValueError(
-            f"{len(group)} layers, batches of {how.batch_size} images and {how.n_components} components were asked "
-            "for: all must be 1 or more"
-        )
-    if scores.shape != (len(splits), len(pixels)):
-        raise ValueError(
-            f"the scores have shape {scores.shape}: give one row for each of {len(splits)} splits and one column for "
-            f"each of {len(pixels)} images"
-        )
-    least = min(len(split.train) for split in splits)
-    if least < how.n_components:
-        raise ValueError(f"{least} training images are too few for {how.n_components} components")
 
 
 class _Fit:
@@ -222,7 +200,7 @@ class _Fit:
             state.unlink(missing_ok=True)
         predictions = (self.predictions[:, :n_images] + self.problem.means).cpu().numpy()
         predictions[self.broken] = np.nan
-        self._warn_broken()
+        warn_nonfinite([self.layers[index].name for index in self.broken], self.model, stacklevel=3)
         return predictions
 
     def _components(self, done: int) -> Iterator[int]:
@@ -279,17 +257,6 @@ class _Fit:
 
     def _keep_scores(self, start: int) -> None:
         self.scores[:, self._rows(start)] = self.batch_scores
-
-    def _warn_broken(self) -> None:
-        if self.broken:
-            named = ", ".join(self.layers[index].name for index in self.broken[:5])
-            more = ", ..." if len(self.broken) > 5 else ""
-            warnings.warn(
-                f"{len(self.broken)} layers of {self.model} gave NaN or infinite values, so nothing can be predicted "
-                f"from them: {named}{more}",
-                DegenerateWarning,
-                stacklevel=4,
-            )
 
 
 def _fits(layers: Sequence[LayerSpec], group: Sequence[LayerSpec], demand: Demand, memory: int) -> bool:

@@ -118,7 +118,7 @@ class Passes:
         if self._recorded is None or self._recorded[0] != visit:
             self._recorded = None  # gives its memory back before the next is recorded
             graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(graph):
+            with _recording(graph):
                 self._forward(visit)
             self._recorded = visit, graph.replay
         return self._recorded[1]
@@ -161,6 +161,18 @@ class Passes:
     def _prepare(self, pixels: Tensor) -> Tensor:
         images = normalise(pixels.to(self.batches.device), self._preprocessing)
         return images.to(self._dtype).contiguous(memory_format=self._format)
+
+
+@contextmanager
+def _recording(graph: torch.cuda.CUDAGraph) -> Iterator[None]:
+    """Record a graph; where memory runs out meanwhile, say so and not that the recording was broken off."""
+    try:
+        with torch.cuda.graph(graph):
+            yield
+    except RuntimeError as error:
+        if isinstance(error.__context__, torch.OutOfMemoryError):
+            raise error.__context__ from None
+        raise
 
 
 def _is_nhwc(output: Tensor) -> bool:

@@ -1,6 +1,6 @@
 """Which layers are fitted together, within a budget of memory. Without torch: the workflow plans with it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from layerwise.interfaces import LayerSpec
@@ -10,6 +10,40 @@ VALUE = 4  # bytes of a float32
 NETWORK = 15 * 10**8  # weights, the CUDA context and the workspaces of convolutions
 INPUT = 4 * 3 * 331**2  # values of an image on its way into the network, of the largest input that there is
 OPEN_LAYERS = 6  # outputs as large as the largest that a network holds at once: a dense block keeps several
+
+
+def working(layers: Sequence[LayerSpec], batch_size: int) -> int:
+    """Give the bytes that a forward pass through a network needs, whatever is kept of its layers."""
+    largest = max(layer.units for layer in layers)
+    return NETWORK + VALUE * batch_size * (OPEN_LAYERS * largest + INPUT)
+
+
+def fill_groups(layers: Sequence[LayerSpec], needed: Callable[[LayerSpec], int], room: int) -> list[str]:
+    """Fill one group after another with layers, in order of depth.
+
+    Parameters
+    ----------
+    layers : sequence of LayerSpec
+        In order of depth; each fits the room alone.
+    needed : callable
+        Gives the bytes of a layer.
+    room : int
+        Bytes of a group.
+
+    Returns
+    -------
+    list of str
+        Names of blocks, as `layerwise.layers.blocks.in_block` reads them.
+    """
+    starts, used = [1], 0
+    for rank, layer in enumerate(layers, start=1):
+        bytes_needed = needed(layer)
+        if used + bytes_needed > room:
+            starts.append(rank)
+            used = 0
+        used += bytes_needed
+    ends = [*(start - 1 for start in starts[1:]), len(layers)]
+    return [name_block(start, end, len(layers)) for start, end in zip(starts, ends, strict=True)]
 
 
 @dataclass(frozen=True)
@@ -45,8 +79,7 @@ class Demand:
 
     def working(self, layers: Sequence[LayerSpec]) -> int:
         """Give the bytes that a forward pass through a network needs beside what its layers keep."""
-        largest = max(layer.units for layer in layers)
-        return NETWORK + VALUE * self.batch_size * (OPEN_LAYERS * largest + INPUT)
+        return working(layers, self.batch_size)
 
     def pixels(self) -> int:
         """Give the bytes of all images as uint8."""
@@ -88,15 +121,7 @@ def plan_groups(layers: Sequence[LayerSpec], demand: Demand, memory: int) -> lis
             f"{demand.n_images:,} images: at least {least:,} are needed; set "
             f"compute.gpu_memory (or compute.memory, for jobs without a GPU) to {-(-least // 10**6)}MB or more"
         )
-    starts, used = [1], 0
-    for rank, layer in enumerate(ordered, start=1):
-        needed = demand.of_layer(layer)
-        if used + needed > room:
-            starts.append(rank)
-            used = 0
-        used += needed
-    ends = [*(start - 1 for start in starts[1:]), len(ordered)]
-    return [name_block(start, end, len(ordered)) for start, end in zip(starts, ends, strict=True)]
+    return fill_groups(ordered, demand.of_layer, room)
 
 
 def fit_batch(layers: Sequence[LayerSpec], demand: Demand, memory: int) -> Demand:

@@ -61,3 +61,34 @@ class Problem:
     def n_splits(self) -> int:
         """Number of splits."""
         return self.mask.shape[1]
+
+
+def check_problem(
+    n_layers: int,
+    n_images: int,
+    scores: NDArray[np.float64],
+    splits: Sequence[Split],
+    batch_size: int,
+    n_components: int,
+) -> None:
+    """Accept what is to be fitted, before any pass over the images.
+
+    Raises
+    ------
+    ValueError
+        The scores [split, image] are not those of the splits and images, a number is not positive, or there are fewer
+        training images than components.
+    """
+    if n_layers < 1 or batch_size < 1 or n_components < 1:
+        raise ValueError(
+            f"{n_layers} layers, batches of {batch_size} images and {n_components} components were asked for: all "
+            "must be 1 or more"
+        )
+    if scores.shape != (len(splits), n_images):
+        raise ValueError(
+            f"the scores have shape {scores.shape}: give one row for each of {len(splits)} splits and one column for "
+            f"each of {n_images} images"
+        )
+    least = min(len(split.train) for split in splits)
+    if least < n_components:
+        raise ValueError(f"{least} training images are too few for {n_components} components")
