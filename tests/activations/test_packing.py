@@ -11,5 +11,5 @@ def test_symmetric_matrices_come_back(n, seed):
     matrix = half + half.T
     packed = matrix[np.triu_indices(n)]
     assert packed.shape == (packed_size(n),)
-    assert unpack(packed, n).dtype == np.float64
-    np.testing.assert_array_equal(unpack(packed, n), matrix)
+    assert unpack(packed, n).numpy().dtype == np.float64
+    np.testing.assert_array_equal(unpack(packed, n).numpy(), matrix)

@@ -29,13 +29,23 @@ def activations(rng):
 
 
 @pytest.fixture
-def store(tmp_path, activations, stimuli):
-    attributes = dict.fromkeys(("weights", "preprocessing", "stimuli", "code"), "hash") | {"model": "network"}
-    with write_store(tmp_path / "activations.h5", list(activations), stimuli, attributes) as writer:
-        for layer, values in activations.items():
-            if layer.units <= N_STIMULI:
-                writer.put_activations(Part(layer, 0, layer.units), values)
-            else:
-                centred = values.astype(np.float64) - values.mean(axis=0, dtype=np.float64)
-                writer.put_gram(layer, (centred @ centred.T)[np.triu_indices(N_STIMULI)])
-    return ActivationStore(tmp_path / "activations.h5", "network")
+def fill_store(tmp_path, stimuli):
+    """Write activations {LayerSpec: array [stimulus, unit]} as extraction does, and open them."""
+
+    def fill(activations, name="activations.h5"):
+        attributes = dict.fromkeys(("weights", "preprocessing", "stimuli", "code"), "hash") | {"model": "network"}
+        with write_store(tmp_path / name, list(activations), stimuli, attributes) as writer:
+            for layer, values in activations.items():
+                if layer.units <= N_STIMULI:
+                    writer.put_activations(Part(layer, 0, layer.units), values)
+                else:
+                    centred = values.astype(np.float64) - values.mean(axis=0, dtype=np.float64)
+                    writer.put_gram(layer, (centred @ centred.T)[np.triu_indices(N_STIMULI)])
+        return ActivationStore(tmp_path / name, "network")
+
+    return fill
+
+
+@pytest.fixture
+def store(fill_store, activations):
+    return fill_store(activations)

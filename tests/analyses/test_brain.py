@@ -1,12 +1,16 @@
 import numpy as np
 import pytest
+import torch
 from scipy.stats import pearsonr
 from sklearn.cross_decomposition import PLSRegression
 from sklearn.model_selection import StratifiedShuffleSplit
 
 from layerwise.activations.store import ActivationStore
+from layerwise.analyses import brain
 from layerwise.analyses.brain import BrainSimilarity, SplitPlan
-from layerwise.interfaces import DegenerateWarning, Recordings
+from layerwise.interfaces import DegenerateWarning, LayerSpec, Recordings
+
+CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 
 
 def record(rng, stimuli, activations, n_neuroids=5):
@@ -59,6 +63,22 @@ def test_a_constant_layer_has_no_score_and_the_study_goes_on(rng, store, activat
     undefined = table.groupby("layer", sort=False)["r"].apply(lambda r: r.isna().all())
     assert undefined.to_dict() == {"small": False, "large": False, "constant": True}
     assert (table.loc[table["layer"] == "constant", "neuroids"] == 0).all()
+
+
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=CUDA)])
+def test_layers_taken_together_have_the_scores_of_each_alone(rng, fill_store, stimuli, device, monkeypatch):
+    values = {
+        LayerSpec(f"layer{index}", "Conv2d", (units,), units, index): rng.standard_normal((len(stimuli), units))
+        for index, units in enumerate([200, 90, 150, 20, 80, 300], start=1)
+    }
+    store, recordings = fill_store(values, "several.h5"), record(rng, stimuli, values)
+    alone = BrainSimilarity(recordings, "IT", n_components=10).score(store, list(values))
+    with monkeypatch.context() as patch:
+        if device == "cpu":
+            patch.setattr(brain._Fit, "_at_once", lambda fit: 2)
+        together = BrainSimilarity(recordings, "IT", n_components=10, device=device).score(store, list(values))
+    assert together["layer"].tolist() == alone["layer"].tolist()
+    np.testing.assert_allclose(np.stack(together["r_neuroids"]), np.stack(alone["r_neuroids"]), atol=1e-8)
 
 
 def test_a_layer_with_fewer_units_than_components_has_no_score_and_the_others_go_on(rng, store, activations, stimuli):

@@ -30,12 +30,12 @@ class RawStore:
 
     def __init__(self, features, ids):
         self.order = np.argsort(ids)
-        self.features, self.ids = features[self.order], tuple(np.sort(ids).tolist())
+        self.features, self.stimuli = features[self.order], tuple(np.sort(ids).tolist())
 
     def check_stimuli(self, stimuli):
-        assert self.ids == tuple(stimuli)
+        assert self.stimuli == tuple(stimuli)
 
-    def read(self, layer):
+    def read(self, layer, packed):
         return Stored("activations", self.features, nonfinite=False)
 
 

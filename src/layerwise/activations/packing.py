@@ -1,7 +1,12 @@
 """Symmetric matrices on disk: half of them."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def packed_size(n_stimuli: int) -> int:
@@ -9,7 +14,7 @@ def packed_size(n_stimuli: int) -> int:
     return n_stimuli * (n_stimuli + 1) // 2
 
 
-def unpack(packed: NDArray[np.float64], n_stimuli: int) -> NDArray[np.float64]:
+def unpack(packed: NDArray[np.float64], n_stimuli: int, device: str = "cpu") -> "Tensor":
     """Give the whole matrix back.
 
     Parameters
@@ -18,17 +23,18 @@ def unpack(packed: NDArray[np.float64], n_stimuli: int) -> NDArray[np.float64]:
         Its upper triangle, row by row.
     n_stimuli : int
         Number of stimuli.
+    device : str
+        Where to: half as much is brought to a GPU.
 
     Returns
     -------
-    float64 array [stimulus, stimulus]
+    float64 tensor [stimulus, stimulus]
         Exactly symmetric.
     """
-    full = np.empty((n_stimuli, n_stimuli), dtype=np.float64)
-    start = 0
-    for index in range(n_stimuli):
-        row = packed[start : start + n_stimuli - index]
-        full[index, index:] = row
-        full[index:, index] = row
-        start += len(row)
-    return full
+    import torch  # here, since a store is also opened where no matrix is wanted
+
+    values = torch.as_tensor(packed).to(device)
+    full = values.new_zeros(n_stimuli, n_stimuli)
+    upper = torch.ones(n_stimuli, n_stimuli, dtype=torch.bool, device=device).triu_()
+    full.masked_scatter_(upper, values)
+    return full.add_(full.triu(1).T)

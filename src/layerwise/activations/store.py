@@ -40,8 +40,8 @@ class Stored:
     ----------
     kind : {"activations", "gram"}
         What `array` is.
-    array : float32 array [stimulus, unit] or float64 array [stimulus, stimulus]
-        The activations, or the Gram matrix of the centred activations.
+    array : float32 array [stimulus, unit], float64 array [stimulus, stimulus] or [stimulus * (stimulus + 1) / 2]
+        The activations, or the Gram matrix of the centred activations, whole or packed.
     nonfinite : bool
         The layer gave NaN or infinite values: nothing can be predicted from it.
     """
@@ -109,8 +109,8 @@ class ActivationStore:
             f"{detail}; {_ADVICE}"
         )
 
-    def read(self, layer: str) -> Stored:
-        """Read one layer.
+    def read(self, layer: str, packed: bool = False) -> Stored:
+        """Read one layer; a Gram matrix whole, or packed, as it is kept.
 
         Raises
         ------
@@ -126,8 +126,9 @@ class ActivationStore:
             dataset = file["layers"][_key(layer)]
             kind: Kind = "gram" if dataset.attrs["kind"] == "gram" else "activations"
             values, nonfinite = dataset[:], bool(dataset.attrs["nonfinite"])
-            array = unpack(values, len(self.stimuli)) if kind == "gram" else values
-        return Stored(kind, array, nonfinite)
+        if kind == "gram" and not packed:
+            values = unpack(values, len(self.stimuli)).numpy()
+        return Stored(kind, values, nonfinite)
 
     @contextmanager
     def _opened(self) -> Iterator[h5py.File]:

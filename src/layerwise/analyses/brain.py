@@ -1,13 +1,19 @@
 """Brain similarity: how well the outputs of a layer predict the responses of a region's neuroids to held-out images."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
+from itertools import groupby
 
 import numpy as np
 import pandas as pd
+import torch
 
+from layerwise.activations.packing import unpack
+from layerwise.activations.planner import kind_of
 from layerwise.activations.store import ActivationStore, Stored
+from layerwise.analyses.ahead import read_ahead
 from layerwise.analyses.units import too_few_units
 from layerwise.data.content import content_hash
 from layerwise.data.recordings import average_repetitions
@@ -19,6 +25,9 @@ from layerwise.regression import (
     score_gram,
     score_neuroids,
 )
+
+MOST_AT_ONCE = 16  # layers together: with 160 fits, launches no longer count
+COPIES = 6  # of a Gram matrix, that a fit of a layer takes
 
 
 @dataclass(frozen=True)
@@ -78,6 +87,8 @@ class BrainSimilarity:
         How components are found.
     device : str
         "cpu" or "cuda".
+    memory : int
+        Bytes on a GPU for the layers that it takes together.
     """
 
     recordings: Recordings
@@ -86,6 +97,7 @@ class BrainSimilarity:
     n_components: int = 25
     solver: str = "exact"
     device: str = "cpu"
+    memory: int = 10**9
 
     def score(
         self, store: ActivationStore, layers: Sequence[LayerSpec], progress: Progress = no_progress
@@ -115,30 +127,66 @@ class BrainSimilarity:
         """
         store.check_stimuli(self.recordings.stimuli)
         rows, recordings = _shown(self.recordings)
-        responses = average_repetitions(recordings.responses)
-        splits = self.splits.make(recordings)
-        few, nothing = too_few_units(layers, self.n_components), np.full((len(splits), responses.shape[1]), np.nan)
-
-        def score(layer: LayerSpec) -> np.ndarray:
-            if layer.name in few:
-                return nothing
-            return self._score_layer(_take(store.read(layer.name), rows), responses, splits)
-
-        scored = ((layer, score(layer)) for layer in layers)
-        tables = [
-            _rows(r, store.model, layer.name, self.region)
-            for layer, r in progress(scored, f"{store.model} {self.region}", len(layers))
-        ]
+        fit = _Fit(self, store, rows, average_repetitions(recordings.responses), self.splits.make(recordings))
+        few = too_few_units(layers, self.n_components)
+        wanted = [layer for layer in layers if layer.name not in few]
+        scores = dict(progress(fit.score(wanted), f"{store.model} {self.region}", len(wanted)))
+        tables = [_rows(scores.get(layer.name, fit.nothing), store.model, layer.name, self.region) for layer in layers]
         table = pd.concat(tables, ignore_index=True)
         table.attrs["data"] = {self.region: {"recordings": content_hash(self.recordings), **store.attributes}}
         return table
 
-    def _score_layer(self, stored: Stored, responses: np.ndarray, splits: list[Split]) -> np.ndarray:
-        if stored.nonfinite:
-            warnings.warn("layers whose activations are not finite have no score", DegenerateWarning, stacklevel=2)
-            return np.full((len(splits), responses.shape[1]), np.nan)
-        score = score_gram if stored.kind == "gram" else score_neuroids
-        return score(stored.array, responses, splits, self.n_components, self.solver, self.device)
+
+@dataclass(frozen=True)
+class _Fit:
+    """Scores layers: rows [stimulus] of the store belong to the responses [stimulus, neuroid]."""
+
+    similarity: BrainSimilarity
+    store: ActivationStore
+    rows: np.ndarray
+    responses: np.ndarray
+    splits: list[Split]
+
+    @property
+    def nothing(self) -> np.ndarray:
+        """What a layer without a score gets: NaN [split, neuroid]."""
+        return np.full((len(self.splits), self.responses.shape[1]), np.nan)
+
+    def score(self, layers: Sequence[LayerSpec]) -> Iterator[tuple[str, np.ndarray]]:
+        """Give the name and r [split, neuroid] of each layer."""
+        for found in read_ahead(partial(self._read, group) for group in self._groups(layers)):
+            finite = {name: stored for name, stored in found.items() if not stored.nonfinite}
+            if len(finite) < len(found):
+                warnings.warn("layers whose activations are not finite have no score", DegenerateWarning, stacklevel=2)
+            r = self._score_finite(finite) if finite else {}
+            yield from ((name, r.get(name, self.nothing)) for name in found)
+
+    def _groups(self, layers: Sequence[LayerSpec]) -> Iterator[list[LayerSpec]]:
+        """Put neighbours together whose Gram matrices a GPU takes at once; all other layers are taken one by one."""
+        for kind, run in groupby(layers, lambda layer: kind_of(layer, len(self.store.stimuli))):
+            same, size = list(run), self._at_once() if kind == "gram" else 1
+            yield from (same[start : start + size] for start in range(0, len(same), size))
+
+    def _at_once(self) -> int:
+        if self.similarity.device == "cpu":
+            return 1
+        return int(min(max(self.similarity.memory // (COPIES * 8 * len(self.store.stimuli) ** 2), 1), MOST_AT_ONCE))
+
+    def _read(self, group: Sequence[LayerSpec]) -> dict[str, Stored]:
+        return {layer.name: self.store.read(layer.name, packed=True) for layer in group}
+
+    def _score_finite(self, found: Mapping[str, Stored]) -> dict[str, np.ndarray]:
+        how = self.responses, self.splits, self.similarity.n_components, self.similarity.solver, self.similarity.device
+        [*stored] = found.values()
+        if stored[0].kind == "activations":
+            scores = score_neuroids(stored[0].array[self.rows], *how)[None]
+        else:
+            scores = score_gram(torch.stack([self._whole(one.array) for one in stored]), *how)
+        return dict(zip(found, scores, strict=True))
+
+    def _whole(self, packed: np.ndarray) -> torch.Tensor:
+        gram = unpack(packed, len(self.store.stimuli), self.similarity.device)
+        return gram if len(self.rows) == len(gram) else gram[self.rows][:, self.rows]
 
 
 def _shown(recordings: Recordings) -> tuple[np.ndarray, Recordings]:
@@ -159,13 +207,6 @@ def _shown(recordings: Recordings) -> tuple[np.ndarray, Recordings]:
         columns={name: np.asarray(values)[rows] for name, values in recordings.columns.items()},
     )
     return rows, kept
-
-
-def _take(stored: Stored, rows: np.ndarray) -> Stored:
-    if len(rows) == len(stored.array):
-        return stored
-    square = stored.kind == "gram"
-    return replace(stored, array=stored.array[np.ix_(rows, rows)] if square else stored.array[rows])
 
 
 def _rows(r: np.ndarray, model: str, layer: str, region: str) -> pd.DataFrame:

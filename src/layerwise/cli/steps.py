@@ -222,6 +222,7 @@ def score_brain(
         study.regression.components,
         study.regression.solver,
         choose_device(study.compute.device),
+        study.compute.gpu_memory,
     )
     with counted_warnings():
         layers = in_block(layers_in(study, model, manifest), block)
