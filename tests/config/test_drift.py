@@ -11,7 +11,13 @@ from pydantic import BaseModel
 
 from layerwise.config import Study
 from layerwise.config.messages import _model_within
-from layerwise.config.settings import ComputeSettings, MemorabilitySettings, RegressionSettings, StorageSettings
+from layerwise.config.settings import (
+    BrainSettings,
+    ComputeSettings,
+    MemorabilitySettings,
+    RegressionSettings,
+    StorageSettings,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "config.yaml").read_text()
@@ -35,7 +41,9 @@ def test_every_key_is_documented():
     assert undocumented == []
 
 
-@pytest.mark.parametrize("section", [RegressionSettings, MemorabilitySettings, ComputeSettings, StorageSettings])
+@pytest.mark.parametrize(
+    "section", [BrainSettings, RegressionSettings, MemorabilitySettings, ComputeSettings, StorageSettings]
+)
 def test_config_writes_out_the_defaults(section):
     name = section.__name__.removesuffix("Settings").lower()
     assert section.model_validate(yaml.safe_load(TEXT)[name]) == section()

@@ -52,7 +52,8 @@ class Study:
         (self.folder / "config.yaml").write_text(yaml.safe_dump(CONFIG | changes))
 
     def environment(self, **changes) -> dict[str, str]:
-        return os.environ | {"PYTHONPATH": str(Path(__file__).parent)} | changes
+        path = os.pathsep.join([str(Path(__file__).parent), str(ROOT / "src")])  # this checkout, wherever it is run
+        return os.environ | {"PYTHONPATH": path} | changes
 
     def command(self, *arguments: str) -> list[str]:
         # The config file comes last: it takes as many names as follow, targets too.

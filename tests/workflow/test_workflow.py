@@ -7,10 +7,23 @@ import subprocess
 import time
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 import tiny_networks
+import torch
+from PIL import Image
+from scipy.stats import pearsonr
+from sklearn.cross_decomposition import PLSRegression
+from sklearn.decomposition import PCA
+from sklearn.model_selection import StratifiedShuffleSplit
 from small_study import CONFIG, ROOT
+
+from layerwise.config.models import ModelEntry
+from layerwise.data.folders import images_in
+from layerwise.data.recordings import read_recordings, stimuli_of
+from layerwise.layers.tap import LayerTap
+from layerwise.models import build
 
 pytestmark = pytest.mark.workflow
 
@@ -81,6 +94,66 @@ def test_editing_one_network_reruns_it_alone(as_finished):
     }
 
 
+REDUCED = {"images": "data/rated", "components": 10, "n_images": 25}
+
+
+def test_principal_components_rerun_what_they_change(as_finished):
+    as_finished.configure(brain={"pca": REDUCED})
+    assert as_finished.planned() == {
+        "pack_stimuli": 2,
+        "extract_activations": 2,
+        "score_brain": 2 * sum(BLOCKS.values()),
+        **GATHER,
+        "gather_model": 2,
+    }
+
+
+def test_layers_are_reduced_to_principal_components_of_other_images(study):
+    target = "results/small/models/tiny/brain/V1/001-008.parquet"
+    changes = {"models": CONFIG["models"][:1], "regression": {"components": 4, "solver": "scikit-learn"}}
+    study.configure(brain={"pca": REDUCED}, **changes)
+    study.snakemake(target)
+    found = pd.read_parquet(study.folder / target)
+    assert found.attrs["data"]["V1"]["pca"] == "10 components, fitted on 25 images"
+    for layer, expected in naive_reduced_scores(study.folder / "data").items():
+        r = np.stack(found.loc[found["layer"] == layer, "r_neuroids"])
+        np.testing.assert_allclose(r, expected, atol=1e-8)
+    study.configure(brain={"pca": REDUCED | {"components": 8}}, **changes)
+    assert study.planned(target) == {"score_brain": 1}
+    study.configure(brain={"pca": REDUCED | {"n_images": 24}}, **changes)
+    assert study.planned(target) == {"pack_stimuli": 1, "extract_activations": 1, "score_brain": 1}
+    study.configure(brain={"pca": REDUCED | {"components": 60, "n_images": None}}, **changes)
+    with pytest.raises(RuntimeError, match=r"Error in rule extract_activations"):
+        study.snakemake(target)
+    log = study.results / "logs/extract_activations/tiny/recorded.log"
+    assert "60 principal components need more images" in log.read_text()
+
+
+def naive_reduced_scores(data: Path) -> dict[str, np.ndarray]:
+    """r [split, neuroid] of each layer: activations, scikit-learn's PCA on the fitted images, transform, its PLS."""
+    recordings = read_recordings(data / "recordings.nc", ["V1"])
+    stimuli, fitted = stimuli_of(data / "recordings.nc"), images_in(data / "rated", "pca_images", 25)
+    network = build(ModelEntry(**CONFIG["models"][0]).spec()).eval()
+    paths = [*stimuli.paths, *fitted.paths]
+    shown = np.stack([np.asarray(Image.open(path).convert("RGB").resize((32, 32), 2), np.float32) for path in paths])
+    inputs = (torch.from_numpy(shown / 255) - torch.tensor([0.485, 0.456, 0.406])) / torch.tensor([0.229, 0.224, 0.225])
+    names = [name for name, _ in network.named_children()]
+    with torch.inference_mode(), LayerTap(network, names) as tap:
+        network(inputs.permute(0, 3, 1, 2))
+    values = {name: output.double().numpy() for name, output in tap.outputs.items()}
+    draws = StratifiedShuffleSplit(n_splits=3, train_size=0.8, random_state=1)
+    splits = list(draws.split(stimuli.ids, recordings.columns["object_name"]))
+    responses = recordings.responses.mean(axis=0, dtype=np.float64)
+    return {name: np.stack([naive_r(array, responses, *split) for split in splits]) for name, array in values.items()}
+
+
+def naive_r(activations: np.ndarray, responses: np.ndarray, train: np.ndarray, test: np.ndarray) -> list[float]:
+    n_stimuli, train = len(responses), np.sort(train)
+    scores = PCA(10, svd_solver="full").fit(activations[n_stimuli:]).transform(activations[:n_stimuli])
+    predicted = PLSRegression(4, scale=False).fit(scores[train], responses[train]).predict(scores[test])
+    return [pearsonr(one, other).statistic for one, other in zip(predicted.T, responses[test].T, strict=True)]
+
+
 def test_adding_a_network_runs_it_alone(as_finished):
     as_finished.configure(models=[*CONFIG["models"], {"name": "third", "model": "alexnet", "weights": "random"}])
     planned = as_finished.planned()
@@ -113,7 +186,8 @@ def test_a_changed_image_makes_what_was_seen_of_it_stale(as_finished):
 def test_editing_an_own_network_makes_what_it_computed_stale(finished, tmp_path):
     source = Path(tiny_networks.__file__).read_text()
     (tmp_path / "tiny_networks.py").write_text(source.replace("nn.ReLU", "nn.Tanh"))
-    planned = finished.planned(PYTHONPATH=str(tmp_path))
+    path = os.pathsep.join([str(tmp_path), finished.environment()["PYTHONPATH"]])
+    planned = finished.planned(PYTHONPATH=path)
     assert (planned["list_layers"], planned.get("pack_stimuli")) == (1, None)
 
 

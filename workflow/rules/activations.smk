@@ -57,6 +57,7 @@ rule extract_activations:
         gate=gate_of,
         manifest=manifest_of,
         pixels=pixels_of,
+        pca=pca_pixels_of,
         weights=weights_of,
     output:
         keep_or_not(f"{RESULTS}/models/{{model}}/activations/{{stimuli}}.h5"),
@@ -76,7 +77,8 @@ rule extract_activations:
         code=code_of("extract_activations"),
         manifest=manifest_option,
         layers=layers_hash,
+        pca=pca_option,
         settings=model_settings,
     shell:
         "layerwise extract-activations --threads {threads} --config {params.config:q} --model {wildcards.model:q}"
-        " {params.manifest} --pixels {input.pixels:q} --output {output:q} > {log:q} 2>&1"
+        " {params.manifest} --pixels {input.pixels:q} {params.pca} --output {output:q} > {log:q} 2>&1"

@@ -9,6 +9,7 @@ from snakemake.exceptions import WorkflowError
 
 from layerwise.config import validate_study
 from layerwise.config.load import parse_yaml
+from layerwise.config.study import PCA_IMAGES
 from layerwise.files import hash_file, hash_object, hash_source
 from layerwise.layers.blocks import blocks
 from layerwise.layers.manifest import read_manifest
@@ -18,6 +19,7 @@ from layerwise.planning import (
     is_streamed,
     layers_of,
     network_settings,
+    pca_geometry,
     preprocessing_of,
     present,
     rating_blocks,
@@ -58,6 +60,7 @@ CODE = {
     "list_layers": ["layerwise.layers.listing", "layerwise.models.building"],
     "check_accuracy": ["layerwise.models.accuracy", "layerwise.models.building"],
     "pack_stimuli": [
+        "layerwise.data.folders",
         "layerwise.data.pixels",
         "layerwise.data.ratings",
         "layerwise.data.recordings",
@@ -183,6 +186,8 @@ def image_fingerprint(wildcards):
 def stimulus_settings(wildcards):
     """The part of the config that decides which images a set has."""
     deciding = {"file", "scores", "splits", "images", "image_column", "unscored_images"}
+    if STUDY.brain.pca and wildcards.stimuli == PCA_IMAGES:
+        return STUDY.brain.pca.model_dump(mode="json", exclude={"components"})
     for entry in (*STUDY.recordings, *STUDY.ratings):
         if entry.name == wildcards.stimuli:
             settings = entry.model_dump(mode="json")
@@ -193,15 +198,33 @@ def stimulus_settings(wildcards):
 
 def pixels_for(model, stimuli):
     """The cache of pixels that a network shares with all others of its geometry."""
+    geometry = geometry_of(STUDY, stimuli, input_of(model))
+    return f"{RESULTS}/stimuli/{stimuli}/{geometry.key}.h5"
+
+
+def input_of(model):
+    """What a network expects of its input."""
     expected = preprocessing_of(MODELS[model])
     if expected is None:
         expected = read_preprocessing(Path(listed(model).preprocessing))
-    return f"{RESULTS}/stimuli/{stimuli}/{geometry_of(STUDY, stimuli, expected).key}.h5"
+    return expected
 
 
 def pixels_of(wildcards):
     """The cache of pixels of a stimulus set."""
     return pixels_for(wildcards.model, wildcards.stimuli)
+
+
+def pca_pixels_of(wildcards):
+    """The cache of pixels of the images on which principal components are fitted, where a recording is reduced."""
+    geometry = pca_geometry(STUDY, wildcards.stimuli, input_of(wildcards.model))
+    return f"{RESULTS}/stimuli/{PCA_IMAGES}/{geometry.key}.h5" if geometry else []
+
+
+def pca_option(wildcards):
+    """Tells a command of them."""
+    path = pca_pixels_of(wildcards)
+    return f"--pca-pixels {shlex.quote(path)}" if path else ""
 
 
 # --- networks -----------------------------------------------------------------------------------------------------
@@ -255,8 +278,10 @@ def region_activations(wildcards):
 def region_settings(wildcards):
     """The part of the config that decides a region's scores."""
     entry = STUDY.recording(REGIONS[wildcards.region].recording)
+    pca = STUDY.brain.pca
     return {
         **chosen_neuroids(wildcards),
+        **({"pca": pca.components} if pca else {}),
         "splits": entry.splits.model_dump(),
         **STUDY.regression.model_dump(exclude={"halves"}),
     }

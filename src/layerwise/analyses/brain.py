@@ -22,6 +22,8 @@ from layerwise.regression import (
     make_grouped_splits,
     make_kfold_splits,
     make_splits,
+    reduce_gram,
+    reduce_units,
     score_gram,
     score_neuroids,
 )
@@ -89,6 +91,9 @@ class BrainSimilarity:
         "cpu" or "cuda".
     memory : int
         Bytes on a GPU for the layers that it takes together.
+    pca : int, optional
+        Number of principal components to which layers are reduced before the regression. They are fitted on the images
+        whose activations stand in the store after those of the recordings' stimuli.
     """
 
     recordings: Recordings
@@ -98,6 +103,7 @@ class BrainSimilarity:
     solver: str = "exact"
     device: str = "cpu"
     memory: int = 10**9
+    pca: int | None = None
 
     def score(
         self, store: ActivationStore, layers: Sequence[LayerSpec], progress: Progress = no_progress
@@ -107,7 +113,7 @@ class BrainSimilarity:
         Parameters
         ----------
         store : ActivationStore
-            The network's activations to the recordings' stimuli, in the same order.
+            The network's activations to the recordings' stimuli, in the same order, and to the images for `pca`.
         layers : sequence of LayerSpec
             The layers to score.
         progress : Progress
@@ -125,7 +131,8 @@ class BrainSimilarity:
         DegenerateWarning
             Layers have fewer units than components, or activations that are not finite: their r is NaN.
         """
-        store.check_stimuli(self.recordings.stimuli)
+        fitted = store.stimuli[len(self.recordings.stimuli) :] if self.pca else ()
+        store.check_stimuli((*self.recordings.stimuli, *fitted))
         rows, recordings = _shown(self.recordings)
         fit = _Fit(self, store, rows, average_repetitions(recordings.responses), self.splits.make(recordings))
         few = too_few_units(layers, self.n_components)
@@ -133,7 +140,8 @@ class BrainSimilarity:
         scores = dict(progress(fit.score(wanted), f"{store.model} {self.region}", len(wanted)))
         tables = [_rows(scores.get(layer.name, fit.nothing), store.model, layer.name, self.region) for layer in layers]
         table = pd.concat(tables, ignore_index=True)
-        table.attrs["data"] = {self.region: {"recordings": content_hash(self.recordings), **store.attributes}}
+        pca = {"pca": f"{self.pca} components, fitted on {len(fitted)} images"} if self.pca else {}
+        table.attrs["data"] = {self.region: {"recordings": content_hash(self.recordings), **store.attributes, **pca}}
         return table
 
 
@@ -168,7 +176,7 @@ class _Fit:
             yield from (same[start : start + size] for start in range(0, len(same), size))
 
     def _at_once(self) -> int:
-        if self.similarity.device == "cpu":
+        if self.similarity.device == "cpu" or self.similarity.pca:
             return 1
         return int(min(max(self.similarity.memory // (COPIES * 8 * len(self.store.stimuli) ** 2), 1), MOST_AT_ONCE))
 
@@ -178,11 +186,21 @@ class _Fit:
     def _score_finite(self, found: Mapping[str, Stored]) -> dict[str, np.ndarray]:
         how = self.responses, self.splits, self.similarity.n_components, self.similarity.solver, self.similarity.device
         [*stored] = found.values()
-        if stored[0].kind == "activations":
-            scores = score_neuroids(stored[0].array[self.rows], *how)[None]
+        if stored[0].kind == "activations" or self.similarity.pca:
+            scores = score_neuroids(self._features(stored[0])[self.rows], *how)[None]
         else:
             scores = score_gram(torch.stack([self._whole(one.array) for one in stored]), *how)
         return dict(zip(found, scores, strict=True))
+
+    def _features(self, stored: Stored) -> np.ndarray:
+        """Give the activations of a layer, or their principal components: [stimulus, unit]."""
+        n_stimuli, device = len(self.store.stimuli), self.similarity.device
+        if not self.similarity.pca:
+            return stored.array
+        how = n_stimuli - len(self.similarity.recordings.stimuli), self.similarity.pca, device
+        if stored.kind == "activations":
+            return reduce_units(stored.array, *how)
+        return reduce_gram(unpack(stored.array, n_stimuli, device), *how)
 
     def _whole(self, packed: np.ndarray) -> torch.Tensor:
         gram = unpack(packed, len(self.store.stimuli), self.similarity.device)

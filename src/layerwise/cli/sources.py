@@ -4,7 +4,9 @@ from pathlib import Path
 
 from layerwise.analyses.reliability import keep_reliable
 from layerwise.config import Study
-from layerwise.data.pixels import PixelCache
+from layerwise.config.study import PCA_IMAGES
+from layerwise.data.folders import images_in
+from layerwise.data.pixels import JoinedPixels, PixelCache
 from layerwise.data.ratings import read_lamem, read_ratings
 from layerwise.data.recordings import read_recordings, stimuli_of
 from layerwise.interfaces import LayerSpec, Preprocessing, Ratings, Recordings, StimulusSet
@@ -49,6 +51,8 @@ def stimulus_set(study: Study, name: str) -> StimulusSet:
     for entry in study.recordings:
         if entry.name == name:
             return stimuli_of(entry.file, entry.images, name=name)
+    if study.brain.pca and name == PCA_IMAGES:
+        return images_in(study.brain.pca.images, name, study.brain.pca.n_images)
     return rated_images(study, name)[1]
 
 
@@ -69,6 +73,29 @@ def pixels_for(path: Path, expected: Preprocessing) -> PixelCache:
             f"with --geometry {wanted.key}"
         )
     return pixels
+
+
+def with_pca_images(
+    pixels: PixelCache, path: Path | None, study: Study, expected: Preprocessing
+) -> PixelCache | JoinedPixels:
+    """Put the images on which principal components are fitted behind the stimuli, where there are such.
+
+    Raises
+    ------
+    ValueError
+        There are not more of them than components, or the study has no such images.
+    """
+    if path is None:
+        return pixels
+    if study.brain.pca is None:
+        raise ValueError(f"{path} is given for principal components, which the study does not ask for (brain.pca)")
+    fitted, components = pixels_for(path, expected), study.brain.pca.components
+    if len(fitted) <= components:
+        raise ValueError(
+            f"{components} principal components need more images than that to be fitted on, and "
+            f"{study.brain.pca.images} holds {len(fitted)}: add images, or lower brain.pca.components"
+        )
+    return JoinedPixels(pixels, fitted)
 
 
 def layers_in(study: Study, model: str, manifest: Path | None) -> list[LayerSpec]:

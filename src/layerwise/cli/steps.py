@@ -146,13 +146,16 @@ def extract_activations(
     model: Model,
     pixels: Annotated[Path, typer.Option("--pixels", help="File that pack-stimuli made.")],
     output: Output,
+    pca_pixels: Annotated[
+        Path | None, typer.Option("--pca-pixels", help="The same of the images for principal components.")
+    ] = None,
     manifest: Manifest = None,
     config: Config = CONFIG,
     threads: Threads = None,
 ) -> None:
     """Run a network over a stimulus set and keep what regression needs of every layer."""
     from layerwise.activations import extract_activations as extract
-    from layerwise.cli.sources import layers_in, pixels_for
+    from layerwise.cli.sources import layers_in, pixels_for, with_pca_images
     from layerwise.config import load_study
     from layerwise.files import hash_source
     from layerwise.models import build, hash_weights, resolve_preprocessing
@@ -161,7 +164,7 @@ def extract_activations(
     spec, compute = study.model_entry(model).spec(), study.compute
     limit_threads(threads or compute.threads)
     expected = resolve_preprocessing(spec)
-    images = pixels_for(pixels, expected)
+    images = with_pca_images(pixels_for(pixels, expected), pca_pixels, study, expected)
     with counted_warnings():
         extract(
             build(spec, weights_folder=study.storage.weights),
@@ -223,6 +226,7 @@ def score_brain(
         study.regression.solver,
         choose_device(study.compute.device),
         study.compute.gpu_memory,
+        study.brain.pca.components if study.brain.pca else None,
     )
     with counted_warnings():
         layers = in_block(layers_in(study, model, manifest), block)

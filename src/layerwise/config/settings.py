@@ -2,9 +2,9 @@
 
 import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 
 from layerwise.config.base import Section
 
@@ -21,6 +21,33 @@ def _bytes(value: object) -> object:
 
 
 Bytes = Annotated[int, BeforeValidator(_bytes)]
+
+
+class PcaSettings(Section):
+    """Principal components of each layer, fitted on images of your own, to which stimuli are reduced before PLS."""
+
+    images: Path
+    """Folder of the images; they fill the network's input, whatever the visual angle of the stimuli."""
+    components: int = Field(1000, ge=1)
+    """Number of components; there must be more images. A layer with no more units than that is left as it is."""
+    n_images: int | None = Field(None, ge=2)
+    """Number of images to draw from the folder (always the same ones); default: all."""
+
+    @model_validator(mode="after")
+    def _more_images(self) -> Self:
+        if self.n_images is not None and self.n_images <= self.components:
+            raise ValueError(
+                f"n_images ({self.n_images}) must exceed components ({self.components}): around their mean, as many "
+                "images vary in one direction less"
+            )
+        return self
+
+
+class BrainSettings(Section):
+    """What is done to layers before they are held against the brain."""
+
+    pca: PcaSettings | None = None
+    """Reduce each layer to principal components, as Brain-Score does when it selects layers; default: it is not."""
 
 
 class RegressionSettings(Section):

@@ -10,6 +10,7 @@ from layerwise.config.base import Name, Section
 from layerwise.config.data import RatingEntry, RecordingEntry
 from layerwise.config.models import ModelEntry
 from layerwise.config.settings import (
+    BrainSettings,
     ComputeSettings,
     ImagenetSettings,
     MemorabilitySettings,
@@ -18,6 +19,10 @@ from layerwise.config.settings import (
 )
 
 Entry = TypeVar("Entry", ModelEntry, RecordingEntry, RatingEntry)
+
+
+PCA_IMAGES = "pca_images"
+"""Name of the set of images on which principal components are fitted."""
 
 
 def _named(entry: Any) -> Any:
@@ -35,6 +40,8 @@ class Study(Section):
     """Files of neural responses."""
     ratings: list[RatingEntry] = Field(default_factory=list)
     """Behavioural scores of images."""
+    brain: BrainSettings = BrainSettings()
+    """What is done to layers before they are held against the brain."""
     screen_degrees: float = Field(8, gt=0)
     """Visual angle that a network's input is taken to cover: stimuli of 4 degrees are placed on a grey canvas twice
     their size (Brain-Score's default is 8)."""
@@ -56,13 +63,24 @@ class Study(Section):
     @model_validator(mode="after")
     def _names_differ(self) -> Self:
         _must_differ("models", (entry.name for entry in self.models))
-        _must_differ("recordings and ratings", self.stimulus_sets())
+        _must_differ("recordings and ratings (pca_images is taken by brain.pca)", self.stimulus_sets())
         _must_differ("the measures of ratings", (entry.measure for entry in self.ratings))
         return self
 
+    @model_validator(mode="after")
+    def _pca_leaves_enough(self) -> Self:
+        pca, wanted = self.brain.pca, self.regression.components
+        if pca is not None and pca.components < wanted:
+            raise ValueError(
+                f"brain.pca.components ({pca.components}) leaves fewer than the {wanted} latent variables of "
+                "regression.components: raise it, or lower the other"
+            )
+        return self
+
     def stimulus_sets(self) -> list[str]:
-        """Names of the recordings and of the ratings: each brings its images."""
-        return [entry.name for entry in self.recordings] + [entry.name for entry in self.ratings]
+        """Names of the sets of images: one each of recordings and ratings, and that of the principal components."""
+        own = [PCA_IMAGES] if self.brain.pca else []
+        return [entry.name for entry in self.recordings] + [entry.name for entry in self.ratings] + own
 
     def model_entry(self, name: str) -> ModelEntry:
         """The entry of a network of the study."""

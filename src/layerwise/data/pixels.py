@@ -140,6 +140,48 @@ class PixelCache:
         return flat.reshape(stop - start, *self._shape[1:])
 
 
+class JoinedPixels:
+    """Two caches of pixels of one size read as one, such as stimuli and the images that components are fitted on.
+
+    Parameters
+    ----------
+    first, second : PixelCache
+        Of different ids.
+
+    Attributes
+    ----------
+    ids : tuple of str
+        Ids of the first, then those of the second.
+    content_hash : str
+        Changes with that of either.
+
+    Raises
+    ------
+    ValueError
+        They share an id.
+    """
+
+    def __init__(self, first: PixelCache, second: PixelCache) -> None:
+        self.parts = first, second
+        self.ids = first.ids + second.ids
+        self.content_hash = hash_object([first.content_hash, second.content_hash])
+        if len(set(self.ids)) < len(self.ids):
+            raise ValueError(f"{first.path} and {second.path} share ids of images: give the images other names")
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def read(self, start: int, stop: int) -> NDArray[np.uint8]:
+        """Read the images from `start` up to, not including, `stop`, as `PixelCache.read`."""
+        first, second = self.parts
+        border = len(first)
+        parts = (
+            first.read(min(start, border), min(stop, border)),
+            second.read(max(0, start - border), max(0, stop - border)),
+        )
+        return np.concatenate(parts)
+
+
 _ADVICE = "delete it, and run the step that packs the images again"
 
 

@@ -13,13 +13,13 @@ import pandera.pandas as pa
 from numpy.typing import NDArray
 from sklearn.model_selection import KFold
 
+from layerwise.data.folders import list_images
 from layerwise.data.messages import did_you_mean, list_problems
 from layerwise.data.tables import read_text_table
 from layerwise.interfaces import Ratings, Split, StimulusSet
 
 IMAGE_COLUMNS = ("image", "file", "filename", "file_name", "name", "stimulus")
 SCORE_COLUMNS = ("score", "memorability", "hit_rate", "rating")
-ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
 PARTS = ("train", "val", "test")
 
 _MISSING = ("", "nan", "na", "n/a", "none", "null")
@@ -85,7 +85,7 @@ def read_ratings(
     }
     rows = pd.DataFrame({new: table[old].str.strip() for new, old in columns.items()})
     rows["image"] = [str(PurePosixPath(image)) if image else "" for image in rows["image"]]
-    _check_rows(rows, _list_images(folder), folder, scores, unscored_images)
+    _check_rows(rows, list_images(folder), folder, scores, unscored_images)
     rows = rows.sort_values("image")
     splits = _draw_folds(len(rows), n_folds, seed) if fold_column is None else _given_folds(rows["fold"], scores)
     ids = tuple(rows["image"])
@@ -201,14 +201,6 @@ def _find_column(table: pd.DataFrame, given: str | None, usual: Sequence[str], w
             f"{', '.join(usual)}; columns are parted by commas)"
         )
     return found[0]
-
-
-def _list_images(folder: Path) -> set[str]:
-    if not folder.is_dir():
-        raise ValueError(f"no folder of images {folder}: check the path in the config")
-    found = (path for path in folder.rglob("*") if path.suffix.lower() in ENDINGS and path.is_file())
-    files = (path.relative_to(folder) for path in found)  # links that lead nowhere are no files
-    return {file.as_posix() for file in files if not any(part.startswith(".") for part in file.parts)}
 
 
 def _check_rows(rows: pd.DataFrame, images: Collection[str], folder: Path, path: Path, unscored_images: str) -> None:

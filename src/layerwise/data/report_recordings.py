@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from layerwise.data.folders import ENDINGS
 from layerwise.data.messages import SHOWN
-from layerwise.data.ratings import ENDINGS
 from layerwise.data.recordings import read_attributes, read_recordings, stimuli_of
 from layerwise.data.reports import Report, show, show_range
 from layerwise.interfaces import Recordings, StimulusSet

@@ -8,7 +8,7 @@ from layerwise.planning.layers import layers_of, preprocessing_of, read_preproce
 from layerwise.planning.networks import network_settings
 from layerwise.planning.ratings import demand_of, is_streamed, rating_blocks, streaming_memory
 from layerwise.planning.regions import Region, find_region, regions
-from layerwise.planning.stimuli import geometry_of, stimulus_files
+from layerwise.planning.stimuli import geometry_of, pca_geometry, stimulus_files
 
 __all__ = [
     "Region",
@@ -19,6 +19,7 @@ __all__ = [
     "is_streamed",
     "layers_of",
     "network_settings",
+    "pca_geometry",
     "preprocessing_of",
     "present",
     "rating_blocks",

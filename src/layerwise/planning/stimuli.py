@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from layerwise.config import Study
+from layerwise.config.study import PCA_IMAGES
 from layerwise.data.recordings import read_attributes
 from layerwise.interfaces import Geometry, Preprocessing
 from layerwise.models.preprocessing import geometry_for
@@ -14,6 +15,8 @@ def stimulus_files(study: Study, stimuli: str) -> tuple[list[Path], Path | None]
     for recording in study.recordings:
         if recording.name == stimuli:
             return [recording.file], recording.images or _own_folder(recording.file)
+    if study.brain.pca and stimuli == PCA_IMAGES:
+        return [], study.brain.pca.images
     rating = study.rating(stimuli)
     return ([rating.scores] if rating.scores else sorted((rating.splits or Path()).glob("*.txt"))), rating.images
 
@@ -32,6 +35,17 @@ def geometry_of(study: Study, stimuli: str, preprocessing: Preprocessing) -> Geo
     """
     kind, canvas = _kind_and_canvas(study, stimuli)
     return geometry_for(preprocessing, kind, canvas)
+
+
+def pca_geometry(study: Study, recording: str, preprocessing: Preprocessing) -> Geometry | None:
+    """Say how the images of the principal components are shown for a recording; None where none are fitted.
+
+    They fill the input, and are resized as its stimuli are; `recording` may also be the name of ratings, which are
+    never reduced.
+    """
+    kinds = {entry.name: entry.geometry for entry in study.recordings}
+    reduced = study.brain.pca is not None and recording in kinds
+    return geometry_for(preprocessing, kinds[recording]) if reduced else None
 
 
 def _kind_and_canvas(study: Study, stimuli: str) -> tuple[Literal["square", "crop"], float]:

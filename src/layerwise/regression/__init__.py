@@ -2,6 +2,7 @@
 
 from layerwise.regression.consistency import internal_consistency
 from layerwise.regression.pls import PLS
+from layerwise.regression.principal import reduce_gram, reduce_units
 from layerwise.regression.scoring import pearson, predict_gram, predict_neuroids, score_gram, score_neuroids
 from layerwise.regression.splits import make_grouped_splits, make_kfold_splits, make_splits
 
@@ -14,6 +15,8 @@ __all__ = [
     "pearson",
     "predict_gram",
     "predict_neuroids",
+    "reduce_gram",
+    "reduce_units",
     "score_gram",
     "score_neuroids",
 ]
