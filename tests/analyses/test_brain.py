@@ -3,7 +3,8 @@ import pytest
 import torch
 from scipy.stats import pearsonr
 from sklearn.cross_decomposition import PLSRegression
-from sklearn.model_selection import StratifiedShuffleSplit
+from sklearn.decomposition import PCA
+from sklearn.model_selection import ShuffleSplit, StratifiedShuffleSplit
 
 from layerwise.activations.store import ActivationStore
 from layerwise.analyses import brain
@@ -133,3 +134,37 @@ def test_activations_of_other_stimuli_are_refused(rng, store, activations, stimu
     other = Recordings(recordings.responses, ("other", *stimuli[1:]), recordings.neuroids, recordings.regions)
     with pytest.raises(ValueError, match="made from other stimuli"):
         BrainSimilarity(other, "IT").score(store, list(activations))
+
+
+def fitted_on(recordings, stimuli, n_fitted, **changes):
+    """Score against the first stimuli; the last ones stand for the images that components are fitted on."""
+    shown = stimuli[: len(stimuli) - n_fitted]
+    kept = Recordings(recordings.responses[:, : len(shown)], shown, recordings.neuroids, recordings.regions)
+    return BrainSimilarity(kept, "IT", SplitPlan(n_splits=3), n_components=5, solver="scikit-learn", **changes)
+
+
+def test_layers_are_reduced_to_components_of_the_images_behind_the_stimuli(rng, store, activations, stimuli):
+    similarity = fitted_on(record(rng, stimuli, activations), stimuli, 25, pca=20)
+    similarity.recordings.responses[:, 4] = np.nan
+    with pytest.warns(DegenerateWarning):
+        table = similarity.score(store, list(activations))
+    rows = np.delete(np.arange(35), 4)
+    responses = np.nanmean(similarity.recordings.responses[:, rows], axis=0)
+    draws = list(ShuffleSplit(n_splits=3, train_size=0.9, random_state=1).split(rows))
+    for layer, values in list(activations.items())[:2]:
+        scores = PCA(20, svd_solver="full").fit(values[35:].astype(np.float64)).transform(values[rows])
+        for split, (train, test) in enumerate(draws):
+            fit = PLSRegression(5, scale=False).fit(scores[np.sort(train)], responses[np.sort(train)])
+            expected = [pearsonr(*pair)[0] for pair in zip(fit.predict(scores[test]).T, responses[test].T, strict=True)]
+            row = table[(table["layer"] == layer.name) & (table["split"] == split)].iloc[0]
+            np.testing.assert_allclose(row["r_neuroids"], expected, atol=1e-8)
+    assert table.loc[table["layer"] == "constant", "r"].isna().all()
+    assert table.attrs["data"]["IT"]["pca"] == "20 components, fitted on 25 images"
+
+
+def test_components_need_a_store_with_images_to_fit_them_on(rng, store, activations, stimuli):
+    recordings = record(rng, stimuli, activations)
+    with pytest.raises(ValueError, match=r"20 principal components .* 0 images"):
+        fitted_on(recordings, stimuli, 0, pca=20).score(store, list(activations))
+    with pytest.raises(ValueError, match="made from other stimuli"):
+        fitted_on(recordings, stimuli, 25).score(store, list(activations))

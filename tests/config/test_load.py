@@ -49,6 +49,15 @@ ratings: [{name: figrim, images: folder, scores: scores.csv}]
     ("changes", "message"),
     [
         ({"modles": []}, "unknown key 'modles': did you mean 'models'"),
+        (
+            {"brain": {"pca": {"images": "x", "components": 24}}},
+            r"brain.pca.components \(24\) leaves fewer than the 25",
+        ),
+        ({"brain": {"pca": {"images": "x", "n_images": 1000}}}, r"n_images \(1000\) must exceed components \(1000\)"),
+        (
+            {"brain": {"pca": {"images": "x"}}, "recordings": [{"name": "pca_images", "file": "x.nc"}]},
+            "given twice: pca_images",
+        ),
         ({"models": ["alexnett"]}, "did you mean alexnet"),
         ({"models": [{"name": "a", "tim": "b"}]}, r"models\[0\]: unknown key 'tim': did you mean 'timm'"),
         (

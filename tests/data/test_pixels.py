@@ -14,8 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from layerwise.data.folders import images_in
 from layerwise.data.images import apply_geometry, load_image
-from layerwise.data.pixels import VERSION, PixelCache, pack_pixels
+from layerwise.data.pixels import VERSION, JoinedPixels, PixelCache, pack_pixels
 from layerwise.files import hash_file
 from layerwise.interfaces import Geometry, StimulusSet
 
@@ -217,3 +218,41 @@ def test_too_little_space_is_said_beforehand(tmp_path, rng, monkeypatch):
     with pytest.raises(OSError, match=r"0\.00 GB free"):
         pack_pixels(stimuli, SQUARE, tmp_path / "out" / "pixels.h5")
     assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_two_caches_are_read_as_one(tmp_path, rng):
+    first, second = draw_set(tmp_path / "first", rng, 5), images_in(draw_folder(tmp_path / "second", rng), "second")
+    for name, stimuli in (("first", first), ("second", second)):
+        pack_pixels(stimuli, SQUARE, tmp_path / f"{name}.h5")
+    one, other = PixelCache(tmp_path / "first.h5"), PixelCache(tmp_path / "second.h5")
+    both = JoinedPixels(one, other)
+    expected = np.concatenate([one.read(0, 5), other.read(0, 4)])
+    assert (len(both), both.ids) == (9, first.ids + second.ids)
+    for start in range(10):
+        for stop in range(start, 10):
+            np.testing.assert_array_equal(both.read(start, stop), expected[start:stop])
+    assert len({one.content_hash, both.content_hash, JoinedPixels(other, one).content_hash}) == 3
+    with pytest.raises(ValueError, match="share ids of images"):
+        JoinedPixels(one, one)
+
+
+def draw_folder(folder: Path, rng: np.random.Generator) -> Path:
+    draw_set(folder, rng, 4)
+    (folder / "below").mkdir()
+    (folder / "000.png").rename(folder / "below" / "ü 0.png")
+    (folder / "notes.txt").touch()
+    return folder
+
+
+def test_images_of_a_folder_are_drawn_the_same_way_every_time(tmp_path, rng):
+    folder = draw_folder(tmp_path / "folder", rng)
+    whole = images_in(folder, "own")
+    assert whole.ids == ("own/001.png", "own/002.png", "own/003.png", "own/below/ü 0.png")
+    assert whole.paths[3] == folder / "below" / "ü 0.png"
+    some = images_in(folder, "own", 2)
+    assert some == images_in(folder, "own", 2)
+    assert len(set(some.ids) & set(whole.ids)) == 2
+    with pytest.raises(ValueError, match="holds 4 images, and 5 are needed"):
+        images_in(folder, "own", 5)
+    with pytest.raises(ValueError, match="no folder of images"):
+        images_in(tmp_path / "none", "own")

@@ -15,6 +15,7 @@ from layerwise.planning import (
     fingerprint,
     geometry_of,
     layers_of,
+    pca_geometry,
     preprocessing_of,
     present,
     read_preprocessing,
@@ -93,6 +94,16 @@ def test_geometry_of_recordings_follows_visual_degrees_and_that_of_ratings_the_n
     assert geometry_of(degrees, "movies", EXPECTED) == Geometry("square", 224, 224, "bicubic", 2.0)
     assert geometry_of(study(), "movies", EXPECTED) == Geometry("square", 224, 224, "bicubic", 1.0)
     assert geometry_of(study(), "figrim", EXPECTED) == Geometry("crop", 224, 256, "bicubic", 1.0)
+
+
+def test_images_of_principal_components_fill_the_input_and_go_with_recordings_alone():
+    degrees = [{"name": "movies", "file": "none.nc", "regions": ["V1"], "visual_degrees": 4}]
+    reduced = study(recordings=degrees, brain={"pca": {"images": "photos"}})
+    assert pca_geometry(reduced, "movies", EXPECTED) == Geometry("square", 224, 224, "bicubic", 1.0)
+    assert pca_geometry(reduced, "figrim", EXPECTED) is None
+    assert pca_geometry(study(recordings=degrees), "movies", EXPECTED) is None
+    files, folder = stimulus_files(reduced, "pca_images")
+    assert (files, str(folder)) == ([], "photos")
 
 
 def test_files_that_are_not_there_are_left_out(tmp_path):

@@ -24,6 +24,7 @@ from layerwise.data.folders import images_in
 from layerwise.data.recordings import read_recordings, stimuli_of
 from layerwise.layers.tap import LayerTap
 from layerwise.models import build
+from layerwise.models.inputs import normalise
 
 pytestmark = pytest.mark.workflow
 
@@ -133,14 +134,16 @@ def naive_reduced_scores(data: Path) -> dict[str, np.ndarray]:
     """r [split, neuroid] of each layer: activations, scikit-learn's PCA on the fitted images, transform, its PLS."""
     recordings = read_recordings(data / "recordings.nc", ["V1"])
     stimuli, fitted = stimuli_of(data / "recordings.nc"), images_in(data / "rated", "pca_images", 25)
-    network = build(ModelEntry(**CONFIG["models"][0]).spec()).eval()
-    paths = [*stimuli.paths, *fitted.paths]
-    shown = np.stack([np.asarray(Image.open(path).convert("RGB").resize((32, 32), 2), np.float32) for path in paths])
-    inputs = (torch.from_numpy(shown / 255) - torch.tensor([0.485, 0.456, 0.406])) / torch.tensor([0.229, 0.224, 0.225])
+    spec = ModelEntry(**CONFIG["models"][0]).spec()
+    network, paths = build(spec).eval(), [*stimuli.paths, *fitted.paths]
+    pixels = np.stack([np.asarray(Image.open(path).convert("RGB").resize((32, 32), 2)) for path in paths])
     names = [name for name, _ in network.named_children()]
-    with torch.inference_mode(), LayerTap(network, names) as tap:
-        network(inputs.permute(0, 3, 1, 2))
-    values = {name: output.double().numpy() for name, output in tap.outputs.items()}
+    batches = []
+    for batch in torch.from_numpy(pixels).split(32):  # as in the pipeline, whose float32 is to be met
+        with torch.inference_mode(), LayerTap(network, names) as tap:
+            network(normalise(batch, spec.preprocessing))
+        batches.append(tap.outputs)
+    values = {name: torch.cat([one[name] for one in batches]).double().numpy() for name in names}
     draws = StratifiedShuffleSplit(n_splits=3, train_size=0.8, random_state=1)
     splits = list(draws.split(stimuli.ids, recordings.columns["object_name"]))
     responses = recordings.responses.mean(axis=0, dtype=np.float64)
