@@ -189,21 +189,23 @@ class _Fit:
         if stored[0].kind == "activations" or self.similarity.pca:
             scores = score_neuroids(self._features(stored[0])[self.rows], *how)[None]
         else:
-            scores = score_gram(torch.stack([self._whole(one.array) for one in stored]), *how)
+            scores = score_gram(torch.stack([self._shown(self._gram(one.array)) for one in stored]), *how)
         return dict(zip(found, scores, strict=True))
 
     def _features(self, stored: Stored) -> np.ndarray:
         """Give the activations of a layer, or their principal components: [stimulus, unit]."""
-        n_stimuli, device = len(self.store.stimuli), self.similarity.device
         if not self.similarity.pca:
             return stored.array
-        how = n_stimuli - len(self.similarity.recordings.stimuli), self.similarity.pca, device
+        n_fitted = len(self.store.stimuli) - len(self.similarity.recordings.stimuli)
+        how = n_fitted, self.similarity.pca, self.similarity.device
         if stored.kind == "activations":
             return reduce_units(stored.array, *how)
-        return reduce_gram(unpack(stored.array, n_stimuli, device), *how)
+        return reduce_gram(self._gram(stored.array), *how)
 
-    def _whole(self, packed: np.ndarray) -> torch.Tensor:
-        gram = unpack(packed, len(self.store.stimuli), self.similarity.device)
+    def _gram(self, packed: np.ndarray) -> torch.Tensor:
+        return unpack(packed, len(self.store.stimuli), self.similarity.device)
+
+    def _shown(self, gram: torch.Tensor) -> torch.Tensor:
         return gram if len(self.rows) == len(gram) else gram[self.rows][:, self.rows]
 
 
