@@ -1,3 +1,4 @@
+import errno
 import logging
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from torch import nn
 
 from layerwise.activations import ActivationStore, extract_activations
 from layerwise.activations.planner import reserved_bytes
+from layerwise.activations.store import StoreWriter
 from layerwise.interfaces import DegenerateWarning, LayerSpec
 from layerwise.layers import list_layers
 from layerwise.models import build, normalise
@@ -67,6 +69,53 @@ def test_slices_and_batches_give_the_same(resnet, draw, preprocessing, attribute
     for layer in layers:
         first, second = whole.read(layer.name).array, sliced.read(layer.name).array
         np.testing.assert_allclose(first, second, atol=1e-5 * np.abs(first).max())
+
+
+def read_all(path):
+    store = ActivationStore(path)
+    return {layer.name: store.read(layer.name).array for layer in store.layers}
+
+
+def test_several_devices_give_the_same(resnet, draw, preprocessing, attributes, tmp_path):
+    network, layers = resnet
+    images = draw(N)
+    for name, devices in [("one", "cpu"), ("three", ["cpu"] * 3)]:
+        extract_activations(network, layers, images, preprocessing, tmp_path / name, GB, attributes, devices, 16)
+    one, three = read_all(tmp_path / "one"), read_all(tmp_path / "three")
+    assert list(one) == list(three)
+    for layer, array in one.items():
+        np.testing.assert_array_equal(three[layer], array)
+
+
+@pytest.mark.parametrize(
+    "devices",
+    [
+        pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")),
+        pytest.param(
+            ["cuda:0", "cuda:1"], marks=pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two GPUs")
+        ),
+    ],
+)
+@pytest.mark.parametrize("memory", [GB, 10 * 10**6])
+def test_gpus_give_the_same(resnet, draw, preprocessing, attributes, tmp_path, devices, memory):
+    network, layers = resnet
+    images = draw(N)
+    extract_activations(network, layers, images, preprocessing, tmp_path / "cpu", GB, attributes)
+    extract_activations(network, layers, images, preprocessing, tmp_path / "gpu", memory, attributes, devices, 16)
+    expected, found = read_all(tmp_path / "cpu"), read_all(tmp_path / "gpu")
+    for layer, array in expected.items():
+        np.testing.assert_allclose(found[layer], array, rtol=0, atol=1e-4 * np.abs(array).max())
+
+
+def test_a_full_disk_is_told_and_leaves_no_file(resnet, draw, preprocessing, attributes, tmp_path, monkeypatch):
+    def full(self, layer, packed):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(StoreWriter, "put_gram", full)
+    network, layers = resnet
+    with pytest.raises(OSError, match="No space left"):
+        extract_activations(network, layers, draw(N), preprocessing, tmp_path / "a", GB, attributes)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_small_layers_are_kept_as_they_are(draw, preprocessing, attributes, tmp_path):
@@ -305,7 +354,7 @@ def run(layers, memory):
     extract_activations(network, layers, Images(), expected, output, memory, attributes, batch_size=4)
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 layers = list_layers(network, 64)
-start = run(layers[:1], 17_000_000)  # what Python, torch and the network take themselves
+start = run(layers[:1], 30_000_000)  # what Python, torch and the network take themselves
 print(run(layers, memory) - start)
 """
 

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import asdict, dataclass, field
 from itertools import accumulate, pairwise
 from pathlib import Path
@@ -12,11 +13,12 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from layerwise.activations.gram import add_gram
+from layerwise.activations.devices import run_together, share_layers
 from layerwise.activations.nonfinite import warn_nonfinite
-from layerwise.activations.planner import Part, kind_of, plan_passes
+from layerwise.activations.planner import Part, plan_passes
 from layerwise.activations.precision import full_precision
-from layerwise.activations.store import StoreWriter, write_store
+from layerwise.activations.reduce import Reducer, Writer
+from layerwise.activations.store import write_store
 from layerwise.files import hash_object
 from layerwise.interfaces import LayerSpec, Preprocessing, Progress, no_progress
 from layerwise.layers.tap import LayerTap
@@ -53,7 +55,7 @@ def extract_activations(
     output: str | Path,
     memory: int,
     attributes: Mapping[str, str],
-    device: str = "cpu",
+    device: str | Sequence[str] = "cpu",
     batch_size: int = 32,
     progress: Progress = no_progress,
 ) -> None:
@@ -66,7 +68,7 @@ def extract_activations(
     Parameters
     ----------
     network : nn.Module
-        Moved to `device`, and set to eval mode.
+        Moved to `device`, and set to eval mode; with several devices each gets a copy.
     layers : sequence of LayerSpec
         Its layers, from its manifest.
     pixels : Pixels
@@ -76,12 +78,12 @@ def extract_activations(
     output : path
         HDF5 file to write, whole or not at all.
     memory : int
-        Budget, bytes, of buffers and Gram matrices, on `device`.
+        Budget, bytes, of buffers and Gram matrices (and on a GPU of pixels, which stay there), on each device.
     attributes : mapping of str to str
         Stored with the activations: "model", and the hashes "weights" and "code"; those of preprocessing and
         stimuli are added.
-    device : str
-        "cpu" or "cuda".
+    device : str or sequence of str
+        "cpu" or "cuda"; of several, such as "cuda:0" and "cuda:1", each takes a share of the layers.
     batch_size : int
         Images in a forward pass; halved, with a log message, whenever the device runs out of memory.
     progress : Progress
@@ -101,27 +103,77 @@ def extract_activations(
     """
     if batch_size < 1:
         raise ValueError(f"batch_size must be 1 or more, not {batch_size}")
-    passes = plan_passes(layers, len(pixels), memory)
+    devices = [torch.device(name) for name in ([device] if isinstance(device, str) else device)]
     hashes = {"preprocessing": hash_object(asdict(preprocessing)), "stimuli": pixels.content_hash}
-    runner = _Runner(network.to(device).eval(), pixels, preprocessing, torch.device(device), batch_size)
-    with full_precision(), write_store(output, layers, pixels.ids, {**attributes, **hashes}) as store:
-        reducer = _Reducer(store, len(pixels), torch.device(device))
-        steps = _take_passes(passes, runner, reducer)
-        for _ in progress(steps, f"running {attributes['model']}", len(passes) * len(pixels)):
+    resident = [_resident_bytes(pixels, place, memory) for place in devices]
+    plans = [
+        plan_passes(share, len(pixels), memory - taken)
+        for share, taken in zip(share_layers(layers, len(devices)), resident, strict=False)
+    ]
+    with (
+        full_precision(),
+        write_store(output, layers, pixels.ids, {**attributes, **hashes}) as store,
+        Writer() as writer,
+    ):
+        shares = []
+        for passes, place, taken in zip(plans, devices, resident, strict=False):
+            own = network if len(plans) == 1 else deepcopy(network)
+            source = _Resident(pixels, place) if taken else pixels
+            runner = _Runner(own.to(place).eval(), source, preprocessing, place, batch_size)
+            shares.append(_Share(passes, runner, Reducer(store, writer, len(pixels), place)))
+        steps = run_together([share.take() for share in shares])
+        total = sum(map(len, plans)) * len(pixels)
+        for _ in progress(steps, f"running {attributes['model']}", total):
             pass
-    warn_nonfinite(reducer.nonfinite, attributes["model"], stacklevel=2)
+    nonfinite = [name for share in shares for name in share.reducer.nonfinite]
+    warn_nonfinite(nonfinite, attributes["model"], stacklevel=2)
 
 
-def _take_passes(passes: Sequence[Sequence[Part]], runner: "_Runner", reducer: "_Reducer") -> Iterator[int]:
-    n_stimuli = len(runner.pixels)
-    # One allocation for all passes: the peak is known beforehand, and the memory of a GPU stays in one piece.
-    width = max(sum(part.units for part in parts) for parts in passes)
-    pool = torch.empty(n_stimuli * width, dtype=torch.float32, device=runner.device)
-    for parts in passes:
-        buffers = _divide(pool, parts, n_stimuli)
-        yield from runner.fill(parts, buffers)
-        for part, buffer in zip(parts, buffers, strict=True):
-            reducer.take(part, buffer)
+def _resident_bytes(pixels: Pixels, device: torch.device, memory: int) -> int:
+    """Give the bytes of all pixels if they stay on a GPU: where they are few, each pass would bring them again."""
+    if device.type != "cuda":
+        return 0
+    taken = len(pixels) * pixels.read(0, 1).nbytes
+    return taken if taken <= memory // 10 else 0
+
+
+class _Resident:
+    """All pixels on a device."""
+
+    def __init__(self, pixels: Pixels, device: torch.device, rows: int = 256) -> None:
+        self._pixels = torch.cat(
+            [
+                torch.from_numpy(pixels.read(start, min(start + rows, len(pixels)))).to(device)
+                for start in range(0, len(pixels), rows)
+            ]
+        )
+
+    def __len__(self) -> int:
+        return len(self._pixels)
+
+    def read(self, start: int, stop: int) -> torch.Tensor:
+        return self._pixels[start:stop]
+
+
+@dataclass
+class _Share:
+    """The layers that one device takes."""
+
+    passes: Sequence[Sequence[Part]]
+    runner: "_Runner"
+    reducer: Reducer
+
+    def take(self) -> Iterator[int]:
+        """Run all passes, and yield the index of each stimulus that is done."""
+        n_stimuli = len(self.runner.pixels)
+        # One allocation for all passes: the peak is known beforehand, and the memory of a GPU stays in one piece.
+        width = max(sum(part.units for part in parts) for parts in self.passes)
+        pool = torch.empty(n_stimuli * width, dtype=torch.float32, device=self.runner.device)
+        for parts in self.passes:
+            buffers = _divide(pool, parts, n_stimuli)
+            yield from self.runner.fill(parts, buffers)
+            for part, buffer in zip(parts, buffers, strict=True):
+                self.reducer.take(part, buffer)
 
 
 def _divide(pool: torch.Tensor, parts: Sequence[Part], n_stimuli: int) -> list[torch.Tensor]:
@@ -135,7 +187,7 @@ class _Runner:
     """Feeds a network batch by batch and fills buffers [stimulus, unit] from its layers."""
 
     network: nn.Module
-    pixels: Pixels
+    pixels: Pixels | _Resident
     preprocessing: Preprocessing
     device: torch.device
     batch_size: int
@@ -156,7 +208,7 @@ class _Runner:
 
     def _run(self, start: int, stop: int, sink: "_Sink") -> bool:
         try:
-            images = torch.from_numpy(self.pixels.read(start, stop)).to(self.device)
+            images = torch.as_tensor(self.pixels.read(start, stop)).to(self.device)
             with torch.inference_mode(), LayerTap(self.network, sink.rows, sink):
                 self.network(normalise(images, self.preprocessing))
         except _AllTaken:
@@ -210,48 +262,3 @@ class _Sink:
                     f"the layer {name!r} {gave} for {len(target)} images, not {list(expected)}: the "
                     "manifest is of another network or another input size; list the layers again"
                 )
-
-
-@dataclass
-class _Reducer:
-    """Writes what is kept of filled buffers; holds the one Gram matrix that is being summed."""
-
-    store: StoreWriter
-    n_stimuli: int
-    device: torch.device
-    nonfinite: list[str] = field(default_factory=list)
-    _gram: torch.Tensor | None = None
-    _triangle: torch.Tensor | None = None
-
-    def take(self, part: Part, buffer: torch.Tensor) -> None:
-        """Take the units of a part; the buffer is overwritten."""
-        if kind_of(part.layer, self.n_stimuli) == "activations":
-            self.store.put_activations(part, buffer.cpu().numpy())
-            self._note(part.layer, bool(torch.isfinite(buffer).all()))
-            return
-        if self._gram is None:
-            self._gram = torch.empty(self.n_stimuli, self.n_stimuli, dtype=torch.float64, device=self.device)
-        if part.start == 0:
-            self._gram.zero_()
-        add_gram(self._gram, buffer)
-        if part.stop == part.layer.units:
-            self._finish(part.layer, self._gram)
-
-    def _finish(self, layer: LayerSpec, gram: torch.Tensor) -> None:
-        finite = bool(torch.isfinite(gram).all())
-        if not finite:
-            gram.fill_(torch.nan)
-        self.store.put_gram(layer, gram[self._upper()].cpu().numpy())
-        self._note(layer, finite)
-
-    def _upper(self) -> torch.Tensor:
-        """Mark the triangle that is kept: picked on the device, half as much is brought from it."""
-        if self._triangle is None:
-            everything = torch.ones(self.n_stimuli, self.n_stimuli, dtype=torch.bool, device=self.device)
-            self._triangle = everything.triu_()
-        return self._triangle
-
-    def _note(self, layer: LayerSpec, finite: bool) -> None:
-        if not finite and layer.name not in self.nonfinite:
-            self.nonfinite.append(layer.name)
-            self.store.mark_nonfinite(layer)

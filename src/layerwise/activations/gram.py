@@ -26,4 +26,4 @@ def add_gram(total: torch.Tensor, activations: torch.Tensor) -> None:
         block = block.to(torch.float64)
         block -= block.mean(dim=0)
         for start in range(0, len(total), rows):
-            total[start : start + rows, start:] += block[start : start + rows] @ block[start:].T
+            total[start : start + rows, start:].addmm_(block[start : start + rows], block[start:].T)

@@ -9,8 +9,8 @@ from layerwise.interfaces import LayerSpec
 Kind = Literal["activations", "gram"]
 
 VALUE = 4  # bytes of a float32
-GRAM_BYTES = 24  # bytes an entry of a Gram matrix takes while it is summed (float64), added to, and packed
-BLOCK = 2048  # units in one product, in float64
+GRAM_BYTES = 28  # bytes an entry of a Gram matrix takes: summed in float64, its upper half picked, waiting for the disk
+BLOCK = 4096  # units in one product, in float64
 LEAST_UNITS = 1024  # fewer units a pass would mean very many passes
 
 
