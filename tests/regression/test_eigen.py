@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from layerwise.regression import eigen
-from layerwise.regression.eigen import BLOCK, by_squaring, leading_eigenvectors
+from layerwise.regression.eigen import BLOCK, by_squaring, leading_eigenvectors, shifted_cholesky_qr
 
 
 def matrices(rng, batch, m, spectrum):
@@ -10,8 +10,10 @@ def matrices(rng, batch, m, spectrum):
     return (bases * torch.as_tensor(spectrum)) @ bases.mT, bases
 
 
-@pytest.fixture(params=["block", "squaring"])
-def leading(request):
+@pytest.fixture(params=["block", "block, as on a GPU", "squaring"])
+def leading(request, monkeypatch):
+    if request.param == "block, as on a GPU":
+        monkeypatch.setattr(eigen, "_orthonormal", shifted_cholesky_qr)
     return by_squaring if request.param == "squaring" else lambda S: leading_eigenvectors(S)[:2]
 
 
@@ -43,6 +45,24 @@ def test_more_equal_leading_eigenvalues_than_the_block_holds(rng, leading):
     residual = torch.linalg.vector_norm((S @ vectors[..., None])[..., 0] - values[:, None] * vectors, dim=1)
     assert residual.max() < 1e-11
     torch.testing.assert_close(values, torch.ones(2, dtype=torch.float64))
+
+
+@pytest.mark.parametrize("m", [8, 60, 500])
+@pytest.mark.parametrize("condition", [1.0, 1e8, 1e14, float("inf")])
+def test_cholesky_gives_the_basis_that_qr_gives(rng, m, condition):
+    left, _ = torch.linalg.qr(torch.as_tensor(rng.standard_normal((3, m, BLOCK))))
+    right, _ = torch.linalg.qr(torch.as_tensor(rng.standard_normal((3, BLOCK, BLOCK))))
+    scales = [condition ** -(column / (BLOCK - 1)) for column in range(BLOCK)]  # 1, and zeros, if infinite
+    block = (left * torch.tensor(scales, dtype=torch.float64)) @ right
+    basis = shifted_cholesky_qr(block)
+    identity = torch.eye(BLOCK, dtype=torch.float64).expand(3, -1, -1)
+    torch.testing.assert_close(basis.mT @ basis, identity, rtol=0, atol=1e-13)
+    torch.testing.assert_close(basis @ (basis.mT @ block), block, rtol=0, atol=1e-12)
+
+
+def test_cholesky_gives_a_basis_of_nothing():
+    basis = shifted_cholesky_qr(torch.zeros(2, 30, BLOCK, dtype=torch.float64))
+    torch.testing.assert_close(basis.mT @ basis, torch.eye(BLOCK, dtype=torch.float64).expand(2, -1, -1))
 
 
 def test_full_decomposition_takes_over_when_rounds_run_out(rng, leading, monkeypatch):

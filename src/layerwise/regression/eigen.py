@@ -3,8 +3,8 @@
 Squaring the matrices until only the leading direction is left costs m³ a squaring, and near-equal leading
 eigenvalues need many. A small block of directions, refined by products with the matrix and carried from one
 component to the next, costs m² a product, and separates near-equal eigenvalues as long as they fit into the
-block. So a CPU takes the block; a GPU, on which m³ costs little and each small operation its launch, squares. How much
-is enough depends on the data, so the residual decides, never a fixed count.
+block. So the block is taken, but for small matrices on a GPU, on which m³ costs little and each small operation its
+launch. How much is enough depends on the data, so the residual decides, never a fixed count.
 """
 
 import torch
@@ -14,6 +14,7 @@ BLOCK = 8  # directions refined together
 LEAST, MOST = 3, 40  # products with the matrix between two tests of the residual
 GROWTH = 25.0  # largest logarithm of a filter's gain: with more, rounding would fill the block's lesser directions
 ROUNDS = 20  # tests of the residual before a full decomposition takes over
+SQUARED = 256  # largest m that a GPU squares
 SQUARINGS = (9, 5, 5, 5, 5)  # before each test of the residual; 29 part eigenvalues that differ by 1e-7
 TOLERANCE = 1e-12  # of the residual |S v - l v| / l
 FLOOR = 1e-8  # least upper end of the damped interval, relative to the leading eigenvalue: no overflow
@@ -42,7 +43,7 @@ def leading_eigenvectors(S: Tensor, start: Tensor | None = None) -> tuple[Tensor
     block : Tensor [batch, m, BLOCK] or None
         A start for the next call; None where the matrices are so small that none is of use.
     """
-    if S.is_cuda:
+    if S.is_cuda and S.shape[-1] <= SQUARED:
         return *by_squaring(S), None
     if S.shape[-1] <= 2 * BLOCK:
         values, vectors = torch.linalg.eigh(S)
@@ -58,7 +59,7 @@ def leading_eigenvectors(S: Tensor, start: Tensor | None = None) -> tuple[Tensor
             return block[..., -1], values[:, -1], block
         bound = _bound(values)
         filtered = _filter(S, block, images, bound, _degree(values, bound, excess))
-        ritz, block = block, torch.linalg.qr(filtered).Q
+        ritz, block = block, _orthonormal(filtered)
     return _decompose(S, unconverged, values, ritz)
 
 
@@ -106,15 +107,50 @@ def _random(m: int, columns: int, like: Tensor) -> Tensor:
 
 
 def _first_block(S: Tensor) -> Tensor:
-    block: Tensor = torch.linalg.qr(S @ _random(S.shape[-1], BLOCK, S)).Q
-    return block
+    return _orthonormal(S @ _random(S.shape[-1], BLOCK, S))
 
 
 def _renew(start: Tensor) -> Tensor:
     """Replace the former leading vectors, deflated by now, with directions that the block may have missed."""
     fresh = _random(start.shape[1], 1, start).expand(len(start), -1, 1)
-    block: Tensor = torch.linalg.qr(torch.cat([start[..., :-1], fresh], 2)).Q
-    return block
+    return _orthonormal(torch.cat([start[..., :-1], fresh], 2))
+
+
+def _orthonormal(block: Tensor) -> Tensor:
+    """Give an orthonormal basis [batch, m, BLOCK] of what the columns of each block span."""
+    if block.is_cuda:  # where decompositions of tall matrices are done one by one
+        return shifted_cholesky_qr(block)
+    basis: Tensor = torch.linalg.qr(block).Q
+    return basis
+
+
+def shifted_cholesky_qr(block: Tensor) -> Tensor:
+    """Do as QR, by three Cholesky decompositions, of which the first is shifted until it exists.
+
+    Parameters
+    ----------
+    block : Tensor [batch, m, k]
+        Columns that add nothing to the others are replaced by some that do.
+
+    Returns
+    -------
+    Tensor [batch, m, k]
+        With orthonormal columns.
+
+    References
+    ----------
+    Fukaya, Kannan, Nakatsukasa, Yamamoto & Yanagisawa 2020, doi:10.1137/18M1218212.
+    """
+    m, k = block.shape[1:]
+    eps = torch.finfo(block.dtype).eps
+    basis = block / torch.linalg.vector_norm(block, dim=1, keepdim=True).clamp(min=torch.finfo(block.dtype).tiny)
+    basis = basis + 50 * eps * _random(m, k, block)  # the decompositions exist up to a condition of 1e15
+    for shift in (11 * (m * k + k * (k + 1)) * eps, 0.0, 0.0):
+        products = basis.mT @ basis
+        products.diagonal(dim1=1, dim2=2).add_(shift)
+        factor = torch.linalg.cholesky_ex(products).L
+        basis = torch.linalg.solve_triangular(factor.mT, basis, upper=True, left=False)
+    return basis
 
 
 def _rayleigh_ritz(S: Tensor, block: Tensor) -> tuple[Tensor, Tensor, Tensor]:
