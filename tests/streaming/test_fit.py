@@ -189,7 +189,7 @@ def test_out_of_memory_halves_the_batch(network, layers, study, preprocessing, c
 
 def test_a_recording_that_memory_breaks_off_says_that_memory_ran_out(monkeypatch):
     @contextmanager
-    def graph(_graph):
+    def graph(_graph, capture_error_mode):
         try:
             yield
         finally:

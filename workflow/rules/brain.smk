@@ -42,6 +42,7 @@ rule score_brain:
     resources:
         mem_mb=8000,
         runtime=240,
+        gpu=min(1, STUDY.compute.gpus),
     params:
         config=CONFIG,
         code=code_of("score_brain"),

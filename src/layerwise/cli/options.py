@@ -2,7 +2,7 @@
 
 import warnings
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
@@ -20,6 +20,7 @@ Output = Annotated[Path, typer.Option("--output", help="File to write.")]
 Threads = Annotated[int | None, typer.Option("--threads", min=1, help="Threads; default: compute.threads.")]
 
 CONFIG = Path("config.yaml")
+LEFT_TO_NETWORK = 0.15  # share of a GPU's free memory: parameters, a batch's activations, libraries
 
 
 def choose_device(wanted: str) -> str:
@@ -44,6 +45,42 @@ def choose_device(wanted: str) -> str:
             f"(sm_{major}{minor}): install an older torch that has, or set compute.device to cpu"
         )
     return "cuda"
+
+
+def choose_devices(wanted: str, gpus: int) -> list[str]:
+    """Resolve "auto" for a job that can use several GPUs: as many as it asked for and sees.
+
+    Raises
+    ------
+    ValueError
+        As in `choose_device`.
+    """
+    import torch
+
+    device = choose_device(wanted)
+    if device == "cpu" or gpus < 2:
+        return [device]
+    seen = torch.cuda.device_count()
+    if seen < gpus:
+        typer.echo(f"{gpus} GPUs were asked for (compute.gpus), {seen} are here: going on with {seen}", err=True)
+    return [f"cuda:{index}" for index in range(min(gpus, seen))]
+
+
+def device_memory(devices: Sequence[str], memory: int, gpu_memory: int) -> int:
+    """Give the bytes a job may take: `memory` on a CPU; `gpu_memory` on GPUs, if their free memory is as much."""
+    import torch
+
+    if devices == ["cpu"]:
+        return memory
+    free = min(torch.cuda.mem_get_info(device)[0] for device in devices)
+    usable = int(free * (1 - LEFT_TO_NETWORK))
+    if usable < gpu_memory:
+        typer.echo(
+            f"compute.gpu_memory is {gpu_memory / 1e9:.0f}GB, the GPU has {free / 1e9:.0f} GB free: taking "
+            f"{usable / 1e9:.1f} GB, the rest is for the network",
+            err=True,
+        )
+    return min(usable, gpu_memory)
 
 
 def limit_threads(threads: int) -> None:

@@ -15,7 +15,9 @@ from layerwise.cli.options import (
     RegionName,
     Threads,
     choose_device,
+    choose_devices,
     counted_warnings,
+    device_memory,
     limit_threads,
 )
 from layerwise.cli.progress import show_progress
@@ -165,6 +167,7 @@ def extract_activations(
     limit_threads(threads or compute.threads)
     expected = resolve_preprocessing(spec)
     images = with_pca_images(pixels_for(pixels, expected), pca_pixels, study, expected)
+    devices = choose_devices(compute.device, compute.gpus)
     with counted_warnings():
         extract(
             build(spec, weights_folder=study.storage.weights),
@@ -172,8 +175,8 @@ def extract_activations(
             images,
             expected,
             output,
-            memory=compute.memory,
-            device=choose_device(compute.device),
+            memory=device_memory(devices, compute.memory, compute.gpu_memory),
+            device=devices,
             batch_size=compute.batch_size,
             attributes={
                 "model": model,
@@ -218,14 +221,15 @@ def score_brain(
     study = load_study(config)
     entry = study.recording(find_region(study, region).recording)
     limit_threads(threads or study.compute.threads)
+    device = choose_device(study.compute.device)
     similarity = BrainSimilarity(
         region_recordings(study, region),
         region,
         SplitPlan(**entry.splits.model_dump()),
         study.regression.components,
         study.regression.solver,
-        choose_device(study.compute.device),
-        study.compute.gpu_memory,
+        device,
+        device_memory([device], study.compute.memory, study.compute.gpu_memory),
         study.brain.pca.components if study.brain.pca else None,
     )
     with counted_warnings():
@@ -287,7 +291,7 @@ def stream_memorability(
     from layerwise.layers.blocks import in_block
     from layerwise.models import build, hash_weights, resolve_preprocessing
     from layerwise.planning import demand_of, streaming_memory
-    from layerwise.streaming import Streamed, stream_pls
+    from layerwise.streaming import Streamed, stream_pls_on
 
     study = load_study(config)
     spec, layers = study.model_entry(model).spec(), layers_in(study, model, manifest)
@@ -296,10 +300,10 @@ def stream_memorability(
     images = pixels_for(pixels, expected)
     if images.ids != rated.stimuli:
         raise ValueError(f"{pixels} holds other images than the ratings {ratings!r}: run pack-stimuli again")
+    devices = choose_devices(study.compute.device, study.compute.gpus)
     how = Streamed(
         n_components=study.regression.components,
         batch_size=demand_of(study, ratings, layers).batch_size,
-        device=choose_device(study.compute.device),
         memory=streaming_memory(study),
         tf32=study.memorability.convolutions == "tf32",
         state=state,
@@ -315,7 +319,7 @@ def stream_memorability(
     with counted_warnings():
         network, group = build(spec, weights_folder=study.storage.weights), in_block(layers, block)
         data = images, expected, rated.scores, rated.splits
-        predictions = stream_pls(network, layers, group, *data, how, attributes, show_progress)
+        predictions = stream_pls_on(devices, network, layers, group, *data, how, attributes, show_progress)
         measure, components = study.rating(ratings).measure, study.regression.components
         write_table(score_predictions(predictions, group, rated, measure, components, attributes), output)
 

@@ -84,15 +84,17 @@ class ComputeSettings(Section):
     """Memory for activations, whatever the number of layers: more memory, fewer forward passes. 5GB are enough to
     stream any layer of the 64 networks of table S1."""
     gpu_memory: Bytes = Field(75 * 10**9, ge=10**9)
-    """Memory of a GPU that a streamed fit may take; it decides how many layers are fitted in the same passes."""
+    """The same on a GPU; it decides how many layers are fitted in the same passes. Set it to what your GPUs have (V100:
+    14GB; A100: 36GB or 75GB): streamed fits are planned with it before a GPU is seen."""
     batch_size: int = Field(32, ge=1)
     """Images in one forward pass."""
     threads: int = Field(2, ge=1)
     """Threads of a job."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """`auto` takes a GPU if there is one."""
-    gpus: int = Field(0, ge=0, le=1)
-    """GPUs to ask the cluster for, for each job that runs a network."""
+    gpus: int = Field(0, ge=0, le=16)
+    """GPUs to ask the cluster for, for each job that runs a network; several share its layers. Jobs that score layers
+    against a region ask for one."""
 
 
 class ImagenetSettings(Section):

@@ -143,7 +143,8 @@ def shifted_cholesky_qr(block: Tensor) -> Tensor:
     """
     m, k = block.shape[1:]
     eps = torch.finfo(block.dtype).eps
-    basis = block / torch.linalg.vector_norm(block, dim=1, keepdim=True).clamp(min=torch.finfo(block.dtype).tiny)
+    lengths = torch.linalg.vector_norm(block, dim=1, keepdim=True)
+    basis: Tensor = block / lengths.clamp(min=torch.finfo(block.dtype).tiny)
     basis = basis + 50 * eps * _random(m, k, block)  # the decompositions exist up to a condition of 1e15
     for shift in (11 * (m * k + k * (k + 1)) * eps, 0.0, 0.0):
         products = basis.mT @ basis

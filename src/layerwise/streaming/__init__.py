@@ -9,10 +9,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from layerwise.streaming.fit import Streamed, stream_pls
     from layerwise.streaming.planner import Demand, plan_groups
+    from layerwise.streaming.several import stream_pls_on
 
-__all__ = ["Demand", "Streamed", "plan_groups", "stream_pls"]
+__all__ = ["Demand", "Streamed", "plan_groups", "stream_pls", "stream_pls_on"]
 
-_HOMES = {"Demand": "planner", "Streamed": "fit", "plan_groups": "planner", "stream_pls": "fit"}
+_HOMES = {
+    "Demand": "planner",
+    "Streamed": "fit",
+    "plan_groups": "planner",
+    "stream_pls": "fit",
+    "stream_pls_on": "several",
+}
 
 
 def __getattr__(name: str) -> Any:

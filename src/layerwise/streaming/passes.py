@@ -167,7 +167,8 @@ class Passes:
 def _recording(graph: torch.cuda.CUDAGraph) -> Iterator[None]:
     """Record a graph; where memory runs out meanwhile, say so and not that the recording was broken off."""
     try:
-        with torch.cuda.graph(graph):
+        # thread_local: another thread, which drives another GPU, may allocate meanwhile.
+        with torch.cuda.graph(graph, capture_error_mode="thread_local"):
             yield
     except RuntimeError as error:
         if isinstance(error.__context__, torch.OutOfMemoryError):

@@ -1,0 +1,78 @@
+"""A streamed fit on several GPUs: each fits a share of the layers, with its own copy of the network."""
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
+from copy import deepcopy
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from layerwise.activations.devices import share_layers
+from layerwise.activations.precision import exact_products
+from layerwise.interfaces import LayerSpec, Preprocessing, Progress, Split, no_progress
+from layerwise.streaming.fit import Streamed, stream_pls
+from layerwise.streaming.source import Pixels
+
+
+def stream_pls_on(
+    devices: Sequence[str],
+    network: nn.Module,
+    all_layers: Sequence[LayerSpec],
+    group: Sequence[LayerSpec],
+    pixels: Pixels,
+    preprocessing: Preprocessing,
+    scores: NDArray[np.float64],
+    splits: Sequence[Split],
+    how: Streamed,
+    attributes: Mapping[str, str],
+    progress: Progress = no_progress,
+) -> NDArray[np.float64]:
+    """Do as `stream_pls`, the layers divided over devices.
+
+    Parameters
+    ----------
+    devices : sequence of str
+        Such as "cuda:0" and "cuda:1"; each keeps a state of its own.
+    network, all_layers, group, pixels, preprocessing, scores, splits, how, attributes, progress
+        As in `stream_pls`; the progress shown is that of the first device.
+
+    Returns
+    -------
+    float64 array [layer, image, split]
+        The same predictions, whatever the devices.
+
+    Raises
+    ------
+    ValueError
+        As in `stream_pls`; raised when the other devices have ended.
+    """
+    shares = share_layers(group, len(devices))
+
+    def fit(index: int) -> NDArray[np.float64]:
+        state = _state(how.state, index) if len(shares) > 1 else how.state
+        own = network if len(shares) == 1 else deepcopy(network)
+        data = pixels, preprocessing, scores, splits
+        shown = progress if index == 0 else no_progress
+        # Kernels go to the device that is current in their thread.
+        with torch.cuda.device(devices[index]) if devices[index].startswith("cuda:") else nullcontext():
+            settings = replace(how, device=devices[index], state=state)
+            return stream_pls(own, all_layers, shares[index], *data, settings, attributes, shown)
+
+    # The precision is one for all threads: set here, so that the first that ends does not change it for the others.
+    with exact_products(how.tf32), ThreadPoolExecutor(len(shares)) as pool:
+        parts = list(pool.map(fit, range(len(shares))))
+    rows = {
+        layer.name: row
+        for share, part in zip(shares, parts, strict=True)
+        for layer, row in zip(share, part, strict=True)
+    }
+    return np.stack([rows[layer.name] for layer in group])
+
+
+def _state(path: Path | None, index: int) -> Path | None:
+    return path and path.with_stem(f"{path.stem}-{index}")

@@ -1,0 +1,34 @@
+import numpy as np
+import pytest
+import torch
+
+from layerwise.streaming import Streamed, stream_pls, stream_pls_on
+
+ATTRIBUTES = {"model": "mine", "weights": "a", "code": "b"}
+
+
+@pytest.mark.parametrize(
+    "devices",
+    [
+        ["cpu"] * 3,
+        pytest.param(
+            ["cuda:0", "cuda:1"], marks=pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two GPUs")
+        ),
+    ],
+)
+def test_several_devices_give_the_same(network, layers, study, preprocessing, devices, tmp_path):
+    images, scores, splits = study()
+    how = Streamed(batch_size=50, n_components=8, device=devices[0], state=tmp_path / "state.pt", save_every=0)
+    data = images, preprocessing, scores, splits
+    one = stream_pls(network, layers, layers, *data, how, ATTRIBUTES)
+    several = stream_pls_on(devices, network, layers, layers[::-1], *data, how, ATTRIBUTES)
+    np.testing.assert_array_equal(several[::-1], one)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_error_on_one_device_is_told(network, layers, study, preprocessing):
+    images, scores, splits = study()
+    how = Streamed(batch_size=50, n_components=8)
+    wrong = [*layers[:-1], type(layers[-1])("gone", "Linear", (30,), 30, layers[-1].depth)]
+    with pytest.raises(ValueError, match="no layer 'gone'"):
+        stream_pls_on(["cpu", "cpu"], network, wrong, wrong, images, preprocessing, scores, splits, how, ATTRIBUTES)
