@@ -2,8 +2,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from layerwise.analyses.ceiling import estimate_consistency, rating_consistency
 from layerwise.analyses.gather import gather_model, median_ceilings
 from layerwise.config.base import check_column
+from layerwise.files import hash_arrays
 from layerwise.interfaces import DegenerateWarning, LayerSpec
 
 LAYERS = [LayerSpec("a", "Conv2d", (4, 3, 3), 36, 1), LayerSpec("b", "Linear", (50,), 50, 2)]
@@ -42,6 +44,16 @@ def test_a_row_a_layer_with_mean_error_and_ceilings(rng):
     assert row["IT_ceiled_2020"] == pytest.approx((r.mean() / ceiling) ** 2)
     assert row["IT_ceiled_2026"] == pytest.approx(r.mean() ** 2 / ceiling)
     assert row["memorability"] == pytest.approx(behaviour[behaviour["layer"] == "b"]["rho"].mean())
+
+
+def test_measures_of_several_raters_have_their_consistency(rng):
+    brain, behaviour, ceilings = tables(rng)
+    raters = rng.normal(size=30) + rng.normal(size=(4, 30))
+    consistency = estimate_consistency(raters, "memorability")
+    table = gather_model("m", LAYERS, [brain], [behaviour], [ceilings], [consistency])
+    np.testing.assert_allclose(table["memorability_ceiling"], rating_consistency(raters).mean())
+    assert table.attrs["data"]["memorability"]["raters"] == hash_arrays(raters)
+    assert "memorability_ceiling" not in gather_model("m", LAYERS, [brain], [behaviour], [ceilings])
 
 
 def test_undefined_splits_and_ceilings_stay_undefined_or_are_left_out(rng):

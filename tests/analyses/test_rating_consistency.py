@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from layerwise.analyses.ceiling import rating_consistency
+from layerwise.analyses.ceiling import estimate_consistency, rating_consistency
+from layerwise.interfaces import DegenerateWarning
 
 
 def test_many_normal_raters_have_the_consistency_that_their_noise_leaves(rng):
@@ -37,3 +38,13 @@ def test_nothing_to_correlate_is_nan_and_one_rater_is_refused():
     assert np.isnan(rating_consistency(apart)).all()
     with pytest.raises(ValueError, match="two or more, and there are 1"):
         rating_consistency(np.ones((1, 10)))
+
+
+def test_a_table_of_halvings_counts_the_undefined_ones(rng):
+    raters = rng.normal(size=(4, 9))
+    raters[2:, 4:] = raters[:2, :6] = np.nan  # halves of one and one of them share three images, others none
+    with pytest.warns(DegenerateWarning, match="hit: [1-9][0-9]? of 100 halvings") as caught:
+        table = estimate_consistency(raters, "hit")
+    assert len(caught) == 1
+    np.testing.assert_array_equal(table["ceiling"], rating_consistency(raters))
+    assert list(table.columns) == ["measure", "half", "ceiling"]

@@ -90,4 +90,6 @@ def make_data(folder: Path, n_images: int = 40) -> None:
     recordings = simulate_recordings(layers, recorded.ids, rng, n_neuroids=5, n_repetitions=4, columns=columns)
     write_recordings(recordings, folder / "recordings.nc", recorded)
     rated, _ = draw_stimuli(folder / "rated", n_images, rng, size=48)
-    pd.DataFrame({"image": rated.ids, "score": rng.random(n_images)}).to_csv(folder / "scores.csv", index=False)
+    raters = rng.random((2, n_images)) + rng.random(n_images)
+    scores = {"image": rated.ids, "score": raters.mean(axis=0), "anna": raters[0], "ben": raters[1]}
+    pd.DataFrame(scores).to_csv(folder / "scores.csv", index=False)

@@ -71,14 +71,19 @@ def test_one_job_a_layer_and_region(study):
     assert planned["score_memorability"] == 21
 
 
-def test_ratings_of_many_images_are_streamed_and_give_the_same(study, finished):
-    study.configure(models=CONFIG["models"][:1], memorability={"small": 10})
+def test_ratings_of_many_images_are_streamed_and_give_the_same_and_raters_their_consistency(study, finished):
+    rated = CONFIG["ratings"][0] | {"rater_columns": ["anna", "ben"]}  # their mean is the score
+    study.configure(models=CONFIG["models"][:1], memorability={"small": 10}, ratings=[rated])
     target = "results/small/models/tiny/layers.parquet"
     study.snakemake(target)
     streamed, stored = (pd.read_parquet(one.folder / target).set_index("layer") for one in (study, finished))
     assert not list((study.results / "models/tiny/activations").glob("rated*"))
     assert not list(study.results.rglob("*.state"))
     assert (streamed["memorability"] - stored["memorability"]).abs().max() < 0.02
+    raters = pd.read_csv(study.folder / "data/scores.csv")
+    rho = raters["anna"].corr(raters["ben"], method="spearman")
+    np.testing.assert_allclose(streamed["memorability_ceiling"], 2 * rho / (1 + rho))
+    assert "memorability_ceiling" not in stored
 
 
 GATHER = {"gather_model": 1, "gather_study": 1, "correlate_layers": 1, "summarise_models": 1, "plot_figure2": 1}

@@ -48,6 +48,7 @@ CONFIG = f"{RESULTS}/config.yaml"  # written when a run starts; what each step n
 ENVIRONMENT = "../../envs/layerwise.yaml"
 MODELS = {entry.name: entry for entry in STUDY.models}
 RATINGS = {entry.name: entry for entry in STUDY.ratings}
+RATED = [name for name, entry in RATINGS.items() if entry.rater_columns]
 STREAMED = [name for name in RATINGS if is_streamed(STUDY, name)]
 STIMULI = STUDY.stimulus_sets()
 EXPORTED = {entry.name: entry for entry in STUDY.recordings if entry.brainscore}
@@ -77,6 +78,7 @@ CODE = {
         "layerwise.data.recordings",
         "layerwise.cli.sources:region_recordings",
     ],
+    "estimate_consistency": ["layerwise.analyses.ceiling", "layerwise.data.ratings"],
     "score_brain": [
         "layerwise.analyses.brain",
         "layerwise.analyses.reliability",
@@ -313,6 +315,11 @@ def rating_settings(wildcards):
         mode="json", exclude={"name", "images", "geometry"}
     )
     return {**entry, **STUDY.regression.model_dump(exclude={"halves"})}
+
+
+def consistency_settings(wildcards):
+    """The part of the config that decides the consistency of raters."""
+    return RATINGS[wildcards.ratings].model_dump(include={"rater_columns", "measure"})
 
 
 def streamed_settings(wildcards):

@@ -15,6 +15,9 @@ rule gather_model:
         brain=brain_files,
         memorability=memorability_files,
         ceilings=expand(f"{RESULTS}/ceilings/{{region}}.parquet", region=REGIONS),
+        consistencies=expand(
+            f"{RESULTS}/consistency/{{ratings}}.parquet", ratings=RATED
+        ),
     output:
         f"{RESULTS}/models/{{model}}/layers.parquet",
     log:

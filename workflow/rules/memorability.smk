@@ -1,5 +1,30 @@
 # In:  activations, ratings; or, for ratings of many images, pixels and weights: nothing of activations is stored then.
-# Out: one table of scores for each (network, set of ratings, block of layers).
+# Out: the consistency of several raters, and one table of scores for each (network, set of ratings, block of layers).
+
+
+rule estimate_consistency:
+    input:
+        scores=score_files,
+    output:
+        f"{RESULTS}/consistency/{{ratings}}.parquet",
+    log:
+        f"{LOGS}/estimate_consistency/{{ratings}}.log",
+    benchmark:
+        f"{LOGS}/estimate_consistency/{{ratings}}.tsv"
+    wildcard_constraints:
+        ratings=one_of(RATED),
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        config=CONFIG,
+        code=code_of("estimate_consistency"),
+        settings=consistency_settings,
+    shell:
+        "layerwise estimate-consistency --config {params.config:q} --ratings {wildcards.ratings:q}"
+        " --output {output:q} > {log:q} 2>&1"
 
 
 rule score_memorability:

@@ -1,4 +1,6 @@
-"""Ceilings: how well the responses of one half of the repetitions predict those of the other half."""
+"""Ceilings: how well one half of the repetitions, or of the raters, predicts the other half."""
+
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -6,7 +8,8 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
 from layerwise.data.content import content_hash
-from layerwise.interfaces import Recordings
+from layerwise.files import hash_arrays
+from layerwise.interfaces import DegenerateWarning, Recordings
 from layerwise.regression import internal_consistency
 
 
@@ -40,6 +43,40 @@ def estimate_ceiling(recordings: Recordings, region: str, n_halves: int = 10, se
         }
     )
     table.attrs["data"] = {region: {"recordings": content_hash(recordings)}}
+    return table
+
+
+def estimate_consistency(raters: NDArray[np.floating], measure: str) -> pd.DataFrame:
+    """Estimate how consistent the mean scores of a measure are over raters.
+
+    Parameters
+    ----------
+    raters : float array [rater, image]
+        NaN where a rater did not see an image.
+    measure : str
+        What the scores measure.
+
+    Returns
+    -------
+    DataFrame
+        Rows (half): measure, half, ceiling, as `rating_consistency` gives.
+
+    Warns
+    -----
+    DegenerateWarning
+        Halvings leave the consistency undefined: theirs is NaN.
+    """
+    ceilings = rating_consistency(raters)
+    undefined = int(np.isnan(ceilings).sum())
+    if undefined:
+        warnings.warn(
+            f"{measure}: {undefined} of {len(ceilings)} halvings of the raters share fewer than three images, or one "
+            "half scores all alike: they have no consistency",
+            DegenerateWarning,
+            stacklevel=2,
+        )
+    table = pd.DataFrame({"measure": measure, "half": np.arange(len(ceilings)), "ceiling": ceilings})
+    table.attrs["data"] = {measure: {"raters": hash_arrays(raters)}}
     return table
 
 

@@ -15,6 +15,7 @@ def gather_model(
     brain: Sequence[pd.DataFrame],
     behaviour: Sequence[pd.DataFrame],
     ceilings: Sequence[pd.DataFrame],
+    consistencies: Sequence[pd.DataFrame] = (),
 ) -> pd.DataFrame:
     """Gather one network's scores: a row a layer.
 
@@ -30,6 +31,8 @@ def gather_model(
         Rows (layer, measure, split) with rho, as `BehaviouralAccuracy.score` gives.
     ceilings : sequence of DataFrame
         Rows (region, half, neuroid) with ceiling.
+    consistencies : sequence of DataFrame
+        Rows (measure, half) with ceiling, of measures that several raters scored.
 
     Returns
     -------
@@ -38,7 +41,7 @@ def gather_model(
         of the median r over neuroids), `_error` (standard deviation over splits / sqrt(splits), Brain-Score's way),
         `_splits` (how many splits have a value: mean and error are over these), `_ceiling` (median over neuroids, mean
         over halves), `_ceiled_2020` ((r/c)^2) and `_ceiled_2026` (r^2/c), and for each measure its accuracy (mean over
-        splits of Spearman's rho), `_error` and `_splits`.
+        splits of Spearman's rho), `_error`, `_splits` and, where it has several raters, `_ceiling` (mean over halves).
 
     Raises
     ------
@@ -66,7 +69,9 @@ def gather_model(
         table = _add_ceilings(table, region, medians[region])
     for measure, rows in _by(behaviour, "measure"):
         table = _join(table, _summarise(rows, measure, "rho"), measure)
-    table.attrs = {"data": _origins([*brain, *behaviour, *ceilings])}
+    for measure, rows in _by(consistencies, "measure"):
+        table[f"{measure}_ceiling"] = rows["ceiling"].mean()
+    table.attrs = {"data": _origins([*brain, *behaviour, *ceilings, *consistencies])}
     return table
 
 

@@ -43,6 +43,7 @@ def register(app: typer.Typer) -> None:
         pack_stimuli,
         extract_activations,
         estimate_ceiling,
+        estimate_consistency,
         score_brain,
         score_memorability,
         stream_memorability,
@@ -199,6 +200,26 @@ def estimate_ceiling(region: RegionName, output: Output, config: Config = CONFIG
         write_table(estimate(region_recordings(study, region), region, study.regression.halves), output)
 
 
+def estimate_consistency(
+    ratings: Annotated[str, typer.Option("--ratings", help="Name of a set of ratings of the study.")],
+    output: Output,
+    config: Config = CONFIG,
+) -> None:
+    """Estimate how consistent behavioural scores are over raters."""
+    from layerwise.analyses.ceiling import estimate_consistency as estimate
+    from layerwise.config import load_study
+    from layerwise.data.ratings import read_raters
+    from layerwise.files.tables import write_table
+
+    entry = load_study(config).rating(ratings)
+    if entry.scores is None or entry.rater_columns is None:
+        raise ValueError(
+            f"the ratings {ratings!r} name no columns of raters (`rater_columns`): they have no consistency"
+        )
+    with counted_warnings():
+        write_table(estimate(read_raters(entry.scores, entry.rater_columns), entry.measure), output)
+
+
 def score_brain(
     model: Model,
     region: RegionName,
@@ -352,6 +373,11 @@ def gather_model(
                 for block in rating_blocks(study, entry.name, layers)
             ],
             [read_table(folder / "ceilings" / f"{region}.parquet", ["region", "half", "ceiling"]) for region in wanted],
+            [
+                read_table(folder / "consistency" / f"{entry.name}.parquet", ["measure", "half", "ceiling"])
+                for entry in study.ratings
+                if entry.rater_columns
+            ],
         )
     write_table(table, output)
 

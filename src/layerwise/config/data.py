@@ -93,7 +93,8 @@ class RatingEntry(Section):
     score_column: str | None = None
     """Column of the scores, where the usual names do not tell."""
     rater_columns: list[str] | None = None
-    """Columns of single raters, instead of a column of scores: the score of an image is the mean over its raters."""
+    """Columns of single raters, instead of a column of scores: the score of an image is the mean over its raters, and
+    their consistency becomes a column of layers.parquet."""
     fold_column: str | None = None
     """Column that names the fold in which an image is tested, instead of `folds` and `seed`."""
     folds: int = Field(5, ge=2)
@@ -111,4 +112,6 @@ class RatingEntry(Section):
     def _one_source(self) -> Self:
         if (self.scores is None) == (self.splits is None):
             raise ValueError("give either `scores` (a CSV) or `splits` (the folder of LaMem's split files)")
+        if self.rater_columns is not None and self.scores is None:
+            raise ValueError("`rater_columns` are columns of a CSV: give it as `scores`")
         return self

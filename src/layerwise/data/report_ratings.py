@@ -76,8 +76,13 @@ def _raters(raters: NDArray[np.float64], consistency: Consistency) -> list[tuple
         ("raters", len(raters)),
         ("raters of an image", show_range(seen.sum(axis=0))),
         ("missing", f"{100 * (1 - seen.mean()):.2g} %"),
-        ("consistency (split halves, Spearman-Brown)", float(np.mean(consistency(raters)))),
+        ("consistency (split halves, Spearman-Brown)", _mean_defined(consistency(raters))),
     ]
+
+
+def _mean_defined(values: NDArray[np.float64]) -> float:
+    defined = values[np.isfinite(values)]
+    return float(defined.mean()) if len(defined) else float("nan")
 
 
 def report_lamem(splits: Path, images: Path | None = None) -> Report:
