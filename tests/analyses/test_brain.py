@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -121,6 +123,12 @@ def test_whole_groups_are_held_out(rng, store, activations, stimuli):
     assert sorted(np.concatenate([test for _, test in folds])) == list(range(len(stimuli)))
     for train, test in folds:
         assert not set(movie[train]) & set(movie[test])
+
+
+def test_a_session_of_single_presentations_cannot_be_held_out(rng, store, activations, stimuli):
+    recordings = replace(record(rng, stimuli, activations), varying={"session": "presentations of 3 stimuli differ"})
+    with pytest.raises(ValueError, match=r"split by 'session': presentations of 3 .* would be trained on as well"):
+        SplitPlan("grouped", by="session").make(recordings)
 
 
 def test_an_unknown_property_is_named_with_those_that_are_there(rng, store, activations, stimuli):

@@ -36,10 +36,11 @@ def test_the_hash_changes_with_every_part_of_recordings(recordings):
         replace(recordings, responses=responses),
         replace(recordings, stimuli=(*recordings.stimuli[:-1], "z")),
         replace(recordings, neuroids=tuple("abce")),
+        replace(recordings, animals=tuple("abab")),
         replace(recordings, regions=("IT", "IT", "IT", "V4")),
         replace(recordings, columns={"movie": recordings.columns["movie"] + 1}),
     ]
-    assert len({content_hash(one) for one in [recordings, *changed]}) == 6
+    assert len({content_hash(one) for one in [recordings, *changed]}) == 7
     assert content_hash(replace(recordings, responses=recordings.responses.copy())) == content_hash(recordings)
 
 

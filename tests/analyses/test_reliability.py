@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.stats import pearsonr
@@ -26,7 +28,7 @@ def plain(responses):
 
 
 def test_neuroids_below_the_minimum_are_left_out(rng):
-    recordings = record(rng, rng.uniform(0.5, 6, 30))
+    recordings = replace(record(rng, rng.uniform(0.5, 6, 30)), animals=tuple("AB" * 15))
     reliability = plain(recordings.responses)
     minimum = float(np.median(reliability))
     with pytest.warns(DegenerateWarning, match=r"15 of 30 neuroids have a reliability below"):
@@ -34,6 +36,7 @@ def test_neuroids_below_the_minimum_are_left_out(rng):
     expected = np.flatnonzero(reliability >= minimum)
     assert kept.neuroids == tuple(recordings.neuroids[place] for place in expected)
     assert len(kept.regions) == 15
+    assert kept.animals == tuple("AB"[place % 2] for place in expected)
     np.testing.assert_array_equal(kept.responses, recordings.responses[:, :, expected])
     assert kept.stimuli == recordings.stimuli
 

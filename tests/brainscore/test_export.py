@@ -60,8 +60,8 @@ def test_neuroids_of_two_regions_may_share_ids_but_not_within_one(exporter):
         coordinates = {"neuroid_id": ("neuroid", ids), "region": ("neuroid", regions)}
         return exporter.name_neuroids(xr.DataArray(np.zeros(len(ids)), dims=["neuroid"], coords=coordinates))
 
-    assert named([1, 2, 1], ["V1", "V1", "V2"])[0].tolist() == ["V1-1", "V1-2", "V2-1"]
-    assert named(["a", "b"], ["V1", "V2"])[0].tolist() == ["a", "b"]
+    assert named([1, 2, 1], ["V1", "V1", "V2"])["neuroid"].tolist() == ["V1-1", "V1-2", "V2-1"]
+    assert named(["a", "b"], ["V1", "V2"])["neuroid"].tolist() == ["a", "b"]
     with pytest.raises(ValueError, match="2 neuroids share the id 'V1-1'"):
         named([1, 1, 1], ["V1", "V1", "V2"])
 

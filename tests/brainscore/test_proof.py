@@ -98,6 +98,7 @@ def test_the_file_says_what_was_exported(study):
     assert attributes["stratum"] == "object_name"
     recordings = read_recordings(path)
     assert recordings.neuroids == tuple(f"{area}-{i}" for area, n in (("V4", 7), ("IT", 11)) for i in range(n))
+    assert recordings.animals == tuple(np.resize(["Chabo", "Tito"], 18).tolist())
     objects = dict(zip(oracle["ids"].tolist(), oracle["objects"].tolist(), strict=True))
     assert recordings.columns["object_name"].tolist() == [objects[stimulus] for stimulus in recordings.stimuli]
 

@@ -85,6 +85,19 @@ def test_recordings_are_described(written, recordings):
     assert "no problems found" in text
 
 
+def test_animals_and_what_is_no_property_of_stimuli_are_told(written, recordings):
+    path = written()
+    with xr.open_dataset(path, engine="h5netcdf") as dataset:
+        dataset = dataset.load()
+    changed = dataset.assign_coords(animal=("neuroid", list("ABAAB")), session=dataset["repetition"])
+    changed.to_netcdf(path, engine="h5netcdf")
+    status, text = check(path)
+    assert status == 0
+    assert "region animal neuroids V4 A 1 V4 B 1 IT A 2 IT B 1".replace(" ", "") in re.sub(r"[^A-Za-z0-9]", "", text)
+    assert "presentations of 12 of 12 stimuli differ in 'session'" in text
+    assert "nothing can be split by it" in text
+
+
 def test_one_repetition_has_no_ceiling_and_says_so(written, recordings):
     recordings.responses[1:] = np.nan
     status, text = check(written())

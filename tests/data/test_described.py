@@ -87,6 +87,22 @@ def test_arrays_in_any_order_of_dimensions(folder, responses, ending, dimensions
     assert_right(found, folder, responses)
 
 
+def test_animals_of_the_neuroids_and_a_session_that_describes_no_stimuli(folder, responses, rng):
+    table = pd.read_csv(folder / "neuroids.csv").assign(animal=list("ABABB"))
+    table.to_csv(folder / "neuroids.csv", index=False)
+    np.savez(folder / "responses.npz", presentations(folder, responses, rng))
+    rows = pd.read_csv(folder / "presentations.csv")
+    rows.assign(session=rows["repetition"]).to_csv(folder / "presentations.csv", index=False)
+    description = describe(folder, dimensions=["presentation", "neuroid"], stimuli="presentations.csv")
+    done = CliRunner().invoke(app, ["data", "import", str(description), "--output", str(folder / "own.nc")])
+    assert done.exit_code == 0
+    assert "left out: 'session', which does not describe stimuli: presentations of 7 of 7 stimuli differ" in done.output
+    found = read_recordings(folder / "own.nc")
+    assert found.animals == tuple("ABABB")
+    assert list(found.columns) == ["movie"]
+    assert read_recordings(folder / "own.nc", ["IT"], ["B"]).neuroids == ("n1", "n3", "n4")
+
+
 def test_codes_for_missing_trials_become_nan(folder, responses):
     counts = np.where(np.isnan(responses), 255, np.abs(100 * responses)).astype(np.uint8)
     np.savez(folder / "responses.npz", counts)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from layerwise.data.presentations import arrange, property_of
+from layerwise.data.presentations import arrange, properties_of, property_of
 
 
 @settings(max_examples=100, deadline=None)
@@ -73,5 +73,16 @@ def test_missing_number_equals_itself():
 
 @pytest.mark.parametrize("values", [np.array(["dog", "cat"]), np.array([1.0, np.nan])])
 def test_property_of_two_values_is_named(values):
-    with pytest.raises(ValueError, match=r"'object' of stimulus 'a' is .* in presentation 1 and .* in presentation 2"):
-        property_of("object", values, np.array(["a", "a"]))
+    expected = r"of 1 of 2 stimuli differ in 'object' \(stimulus 'a': .* in presentation 1, .* in presentation 3\)"
+    with pytest.raises(ValueError, match=expected):
+        property_of("object", values[[0, 0, 1]], np.array(["a", "b", "a"]))
+
+
+def test_properties_of_stimuli_are_parted_from_those_of_presentations():
+    stimuli = np.array(["b", "a", "b"])
+    kept, varying = properties_of({"object": np.array(["x", "y", "x"]), "session": np.array([1, 1, 2])}, stimuli)
+    assert {name: values.tolist() for name, values in kept.items()} == {"object": ["y", "x"]}
+    assert varying == {
+        "session": "presentations of 1 of 2 stimuli differ in 'session' (stimulus 'b': 1 in presentation 1, 2 in "
+        "presentation 3)"
+    }

@@ -74,7 +74,7 @@ def assert_same(found: Recordings, expected: Recordings) -> None:
         expected.neuroids,
         expected.regions,
     )
-    assert found.units == expected.units
+    assert (found.units, found.animals) == (expected.units, expected.animals)
     assert found.columns.keys() == expected.columns.keys()
     for name, values in expected.columns.items():
         np.testing.assert_array_equal(found.columns[name], values)
@@ -332,13 +332,45 @@ def test_equal_presentations_count_once(written):
     assert_same(read_recordings(changed), recordings)
 
 
-def test_property_that_differs_is_named(written):
+def test_properties_of_presentations_are_kept_apart_and_an_image_that_differs_is_refused(written):
     def change(data: xr.Dataset) -> xr.Dataset:
-        data["object"][0] = "elk"
+        return data.assign_coords(session=data["repetition"] // 2, day=("presentation", stimuli % 3))
+
+    stimuli = np.array([int(name[-1]) for name in xr.open_dataset(written[0], engine="h5netcdf")["stimulus"].values])
+    found = read_recordings(rewrite(written[0], change))
+    assert list(found.columns) == [*written[1].columns, "day"]
+    np.testing.assert_array_equal(found.columns["day"], np.arange(6) % 3)
+    assert list(found.varying) == ["session"]
+    assert "presentations of 6 of 6 stimuli differ in 'session' (stimulus 'stimulus" in found.varying["session"]
+
+    def spoil(data: xr.Dataset) -> xr.Dataset:
+        data["image"][0] = "stimulus1.png"
         return data
 
-    with pytest.raises(ValueError, match="'object' of stimulus 'stimulus0' is elk"):
-        read_recordings(rewrite(written[0], change))
+    with pytest.raises(ValueError, match=r"1 of 6 stimuli differ in 'image' .*: correct it"):
+        stimuli_of(rewrite(written[0], spoil))
+
+
+def test_animals_are_kept_and_picked(tmp_path, rng):
+    recordings = replace(make(rng), animals=("A", "B", "A", "B", "A"))
+    path = tmp_path / "r.nc"
+    write_recordings(recordings, path, images_of(recordings, tmp_path / "images"))
+    assert_same(read_recordings(path), recordings)
+    found = read_recordings(path, ["IT", "V4"], ["A"])
+    assert (found.neuroids, found.animals) == (("n0", "n2", "n4"), ("A", "A", "A"))
+    np.testing.assert_array_equal(found.responses, recordings.responses[..., [0, 2, 4]])
+    with pytest.raises(ValueError, match="no animal 'C': there are: A, B"):
+        read_recordings(path, animals=["C"])
+    with pytest.raises(ValueError, match="the animals A have no neuroid in V1"):
+        read_recordings(path, ["V1"], ["A"])
+
+
+def test_animals_of_a_file_that_does_not_name_them(written):
+    with pytest.raises(ValueError, match="no coordinate 'animal' on them"):
+        read_recordings(written[0], animals=["A"])
+    shown = rewrite(written[0], lambda data: data.assign_coords(animal=data["object"]))  # what is on the images
+    assert read_recordings(shown).animals == ()
+    assert read_recordings(shown).columns["animal"].tolist() == ["cat", "dog"] * 3
 
 
 def test_stimulus_without_image_is_named(written):

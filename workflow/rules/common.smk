@@ -292,8 +292,11 @@ def region_settings(wildcards):
 def chosen_neuroids(wildcards):
     """The part of the config that decides which neuroids a region has."""
     region = REGIONS[wildcards.region]
-    reliability = STUDY.recording(region.recording).min_reliability
+    entry = STUDY.recording(region.recording)
+    reliability = entry.min_reliability
     chosen = {"label": region.label, "min_reliability": reliability}
+    if entry.animals is not None:
+        chosen["animals"] = entry.animals
     return (
         chosen if reliability is None else {**chosen, "halves": STUDY.regression.halves}
     )

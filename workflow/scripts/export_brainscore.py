@@ -122,9 +122,8 @@ def export(assembly, stimulus_set, protocol, output, images, source):
         "stratum": protocol.stratum,
         "window_ms": "{}-{}".format(*protocol.window),
     }
-    neuroids, regions = name_neuroids(assembly)
     with whole_file(output) as temporary:
-        write(temporary, assembly.values, columns, {"neuroid": neuroids, "region": regions}, attributes)
+        write(temporary, assembly.values, columns, name_neuroids(assembly), attributes)
 
 
 def average_window(assembly, window):
@@ -200,7 +199,7 @@ def plain_values(values):
 
 
 def name_neuroids(assembly):
-    """Ids that are unique in the file (V1 and V2 may both count from 1), and regions.
+    """Ids that are unique in the file (V1 and V2 may both count from 1), regions and, where they are known, animals.
 
     Raises
     ------
@@ -214,7 +213,12 @@ def name_neuroids(assembly):
     name, count = Counter(ids.tolist()).most_common(1)[0]
     if count > 1:
         raise ValueError(f"{count} neuroids share the id {name!r}")
-    return ids, regions
+    named = {"neuroid": ids, "region": regions}
+    try:
+        animals = assembly["animal"]
+    except KeyError:
+        return named
+    return {**named, "animal": animals.values.astype(str)} if animals.dims == ("neuroid",) else named
 
 
 def copy_images(stimulus_set, ids, folder):

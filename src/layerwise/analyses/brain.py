@@ -65,6 +65,12 @@ class SplitPlan:
 
 
 def _property(recordings: Recordings, name: str) -> np.ndarray:
+    if name in recordings.varying:
+        raise ValueError(
+            f"nothing can be split by {name!r}: {recordings.varying[name]}. The responses to a stimulus are averaged "
+            "over its presentations, so part of what is held out would be trained on as well; keep, of each stimulus, "
+            "the presentations that agree, or split by another property"
+        )
     if name not in recordings.columns:
         known = ", ".join(recordings.columns) or "none"
         raise ValueError(f"the stimuli have no property {name!r} to split by; the file has: {known}")

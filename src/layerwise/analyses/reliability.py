@@ -56,4 +56,5 @@ def keep_reliable(recordings: Recordings, minimum: float, n_halves: int = 10, se
         responses=recordings.responses[:, :, kept],
         neuroids=tuple(recordings.neuroids[place] for place in kept),
         regions=tuple(recordings.regions[place] for place in kept),
+        animals=tuple(recordings.animals[place] for place in kept) if recordings.animals else (),
     )

@@ -54,6 +54,8 @@ def import_recordings(
 
     found = read_described(description)
     write_recordings(found.recordings, output, found.images, found.source, found.visual_degrees)
+    for name, sentence in found.recordings.varying.items():
+        typer.echo(f"left out: {name!r}, which does not describe stimuli: {sentence}", err=True)
     typer.echo(f"{output}: look it over with `layerwise data check {output}`")
 
 

@@ -19,7 +19,7 @@ def region_recordings(study: Study, name: str) -> Recordings:
     """Read the responses of one region of the study, less the neuroids that are not reliable enough for it."""
     region = find_region(study, name)
     entry = study.recording(region.recording)
-    recordings = read_recordings(entry.file, regions=[region.label])
+    recordings = read_recordings(entry.file, [region.label], entry.animals)
     if entry.min_reliability is None:
         return recordings
     return keep_reliable(recordings, entry.min_reliability, study.regression.halves)

@@ -54,6 +54,8 @@ class RecordingEntry(Section):
     """Folder of the images; default: the one that the file names."""
     regions: list[Name] | dict[str, Name] | None = None
     """Regions to score, or a mapping of the file's names to names in the study; default: all in the file."""
+    animals: list[str] | None = None
+    """Animals whose neuroids are scored, where the file tells them apart; default: all."""
     splits: SplitsEntry = SplitsEntry()
     """How stimuli are divided into training and test."""
     geometry: Setting = "square"

@@ -10,6 +10,7 @@ def content_hash(data: Recordings | Ratings) -> str:
     """Hash responses or scores, with the ids and properties that belong to them."""
     if isinstance(data, Recordings):
         columns = {name: np.asarray(values).tolist() for name, values in data.columns.items()}
-        return hash_object([hash_arrays(data.responses), data.stimuli, data.neuroids, data.regions, columns])
+        neuroids = [data.neuroids, data.regions, *([data.animals] if data.animals else [])]
+        return hash_object([hash_arrays(data.responses), data.stimuli, *neuroids, columns])
     splits = [hash_arrays(split.train, split.test) for split in data.splits]
     return hash_object([hash_arrays(data.scores), data.stimuli, splits])

@@ -7,7 +7,7 @@ The description is YAML; paths in it are relative to its folder::
     dimensions: [repetition, neuroid, stimulus]     # in the array's order; without repetitions, leave them out
     missing: [255]                                  # numbers that mark missing trials; NaN always does
     stimuli: stimuli.csv                            # stimulus, image, and any property: a row for each stimulus
-    neuroids: neuroids.csv                          # neuroid, region: a row for each neuroid
+    neuroids: neuroids.csv                          # neuroid, region, maybe animal: a row for each neuroid
     images: images                                  # folder
     units: percent signal change
     source: who measured it, and where
@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from layerwise.data.messages import did_you_mean, list_problems
-from layerwise.data.presentations import arrange, property_of
+from layerwise.data.presentations import arrange, properties_of, property_of
 from layerwise.data.recordings import leaves_folder
 from layerwise.data.tables import as_values, read_text_table
 from layerwise.interfaces import Recordings, StimulusSet
@@ -90,12 +90,16 @@ def read_described(path: str | Path) -> Described:
     responses = _read_responses(folder / description.responses, description, names)
     rows = responses.reshape(-1, responses.shape[-1])
     _check_sizes(description, folder, responses.shape, len(stimuli), len(names))
-    cube, columns, images = _arrange(description, folder, stimuli, rows)
+    cube, properties, images = _arrange(description, folder, stimuli, rows)
+    columns, varying = properties
     regions = _column(neuroids, "region", folder / description.neuroids)
+    animals = _column(neuroids, "animal", folder / description.neuroids) if "animal" in neuroids.columns else []
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
         raise ValueError(list_problems(twice, f"ids in {folder / description.neuroids} are given to several neuroids"))
-    recordings = Recordings(cube, images.ids, tuple(names), tuple(regions), columns, description.units)
+    recordings = Recordings(
+        cube, images.ids, tuple(names), tuple(regions), columns, description.units, tuple(animals), varying
+    )
     return Described(recordings, images, description.source, description.visual_degrees)
 
 
@@ -219,7 +223,7 @@ def _column(table: pd.DataFrame, name: str, path: Path) -> list[str]:
 
 def _arrange(
     description: Description, folder: Path, table: pd.DataFrame, rows: NDArray[np.float64]
-) -> tuple[NDArray[np.floating], dict[str, NDArray[np.generic]], StimulusSet]:
+) -> tuple[NDArray[np.floating], tuple[dict[str, NDArray[np.generic]], dict[str, str]], StimulusSet]:
     path = folder / description.stimuli
     ids = np.array(_column(table, "stimulus", path))
     images = np.array(_column(table, "image", path))
@@ -231,12 +235,12 @@ def _arrange(
     repetitions = np.repeat(np.arange(n_repetitions), len(ids)) if n_repetitions > 1 else given
     everywhere = np.tile(ids, n_repetitions)
     cube, stimuli = arrange(rows, everywhere, repetitions)
-    properties = [str(name) for name in table.columns if name not in ("stimulus", "image", "repetition")]
-    columns = {name: property_of(name, as_values(table[name].str.strip()), ids) for name in properties}
-    names = property_of("image", images, ids).tolist()
-    found = StimulusSet(path.stem, stimuli, tuple(folder / description.images / name for name in names))
-    _check_images(names, found, path)
-    return cube, columns, found
+    names = [str(name) for name in table.columns if name not in ("stimulus", "image", "repetition")]
+    properties = properties_of({name: as_values(table[name].str.strip()) for name in names}, ids)
+    files = property_of("image", images, ids).tolist()
+    found = StimulusSet(path.stem, stimuli, tuple(folder / description.images / file for file in files))
+    _check_images(files, found, path)
+    return cube, properties, found
 
 
 def _check_images(names: list[str], images: StimulusSet, path: Path) -> None:

@@ -1,5 +1,7 @@
 """From single presentations, in any order, to arrays ordered by stimulus and repetition."""
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -74,17 +76,49 @@ def property_of(name: str, values: NDArray[np.generic], stimuli: NDArray[np.str_
     ValueError
         Presentations of one stimulus differ in it.
     """
+    differing = _differing(name, values, stimuli)
+    if differing:
+        raise ValueError(f"{differing}: correct it")
+    return values[np.unique(stimuli, return_index=True)[1]]
+
+
+def properties_of(
+    columns: Mapping[str, NDArray[np.generic]], stimuli: NDArray[np.str_]
+) -> tuple[dict[str, NDArray[np.generic]], dict[str, str]]:
+    """Part the properties of stimuli from those of presentations, in which the presentations of one stimulus differ.
+
+    Parameters
+    ----------
+    columns : mapping of str to array [presentation]
+        Properties by name.
+    stimuli : str array [presentation]
+        What was shown.
+
+    Returns
+    -------
+    kept : dict of str to array [stimulus]
+        In the order of the sorted ids.
+    varying : dict of str to str
+        For each other property, a sentence that says where it differs.
+    """
+    varying = {name: _differing(name, values, stimuli) for name, values in columns.items()}
+    kept = {name: property_of(name, values, stimuli) for name, values in columns.items() if not varying[name]}
+    return kept, {name: sentence for name, sentence in varying.items() if sentence}
+
+
+def _differing(name: str, values: NDArray[np.generic], stimuli: NDArray[np.str_]) -> str:
+    """Say where presentations of one stimulus differ; empty if none do."""
     _, first, rows = np.unique(stimuli, return_index=True, return_inverse=True)
     expected = values[first][rows]
     differs = (values != expected) & ~((values != values) & (expected != expected))  # NaN equals NaN here
-    if differs.any():
-        where = int(np.flatnonzero(differs)[0])
-        raise ValueError(
-            f"the property {name!r} of stimulus '{stimuli[where]}' is {expected[where]} in presentation "
-            f"{first[rows[where]] + 1} and {values[where]} in presentation {where + 1}: correct it, or drop it if it "
-            "does not describe stimuli"
-        )
-    return values[first]
+    if not differs.any():
+        return ""
+    where = int(np.flatnonzero(differs)[0])
+    return (
+        f"presentations of {len(np.unique(rows[differs]))} of {len(first)} stimuli differ in {name!r} (stimulus "
+        f"'{stimuli[where]}': {expected[where]} in presentation {first[rows[where]] + 1}, {values[where]} in "
+        f"presentation {where + 1})"
+    )
 
 
 def _number(rows: NDArray[np.intp]) -> NDArray[np.intp]:

@@ -2,9 +2,9 @@
 
 The file holds the variable ``responses`` [presentation, neuroid]. Coordinates on the presentations:
 ``stimulus``, ``image`` (name in the folder of images), optionally ``repetition``, and any property of the
-stimuli (``object_name``, ``movie``, ...); on the neuroids: ``neuroid`` and ``region``. Attributes: ``format``
-("layerwise recordings"), ``version`` (1), ``images`` (that folder, relative to the file), and optionally
-``units``, ``source`` and ``visual_degrees``.
+stimuli (``object_name``, ``movie``, ...); on the neuroids: ``neuroid``, ``region`` and optionally ``animal``.
+Attributes: ``format`` ("layerwise recordings"), ``version`` (1), ``images`` (that folder, relative to the file), and
+optionally ``units``, ``source`` and ``visual_degrees``.
 """
 
 import os
@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from layerwise.data.messages import check_format, did_you_mean, list_problems
-from layerwise.data.presentations import arrange, property_of
+from layerwise.data.presentations import arrange, properties_of, property_of
 from layerwise.files import atomic_path
 from layerwise.interfaces import DegenerateWarning, Recordings, StimulusSet
 
@@ -62,7 +62,7 @@ def write_recordings(
         A stimulus has no image, or a property has a name that the format uses itself.
     """
     path = Path(path).absolute()
-    taken = sorted(set(recordings.columns) & set(_NOT_PROPERTIES))
+    taken = sorted(set(recordings.columns) & {*_NOT_PROPERTIES, *(["animal"] if recordings.animals else [])})
     if taken:
         raise ValueError(f"a property of the stimuli cannot be called {taken[0]!r}, a name of the format: rename it")
     folder, names = _relative_images(recordings, images)
@@ -81,7 +81,9 @@ def write_recordings(
         dataset.to_netcdf(temporary, engine="h5netcdf", encoding=encoding)
 
 
-def read_recordings(path: str | Path, regions: Sequence[str] | None = None) -> Recordings:
+def read_recordings(
+    path: str | Path, regions: Sequence[str] | None = None, animals: Sequence[str] | None = None
+) -> Recordings:
     """Read recordings.
 
     Parameters
@@ -90,6 +92,8 @@ def read_recordings(path: str | Path, regions: Sequence[str] | None = None) -> R
         File in the format of this module.
     regions : sequence of str, optional
         Regions whose neuroids are kept; default: all.
+    animals : sequence of str, optional
+        Animals whose neuroids are kept; default: all.
 
     Returns
     -------
@@ -99,24 +103,30 @@ def read_recordings(path: str | Path, regions: Sequence[str] | None = None) -> R
     Raises
     ------
     ValueError
-        The file is missing, truncated, of another format or newer version; a variable or region is not in it;
+        The file is missing, truncated, of another format or newer version; a variable, region or animal is not in it;
         its responses are all NaN, or infinite; two presentations contradict each other; neuroids share an id.
     """
     with _opened(path) as dataset:
         neuroids, labels = _text(dataset, "neuroid", "neuroid"), _text(dataset, "region", "neuroid")
-        kept = _in_regions(labels, regions)
+        owners = _animals(dataset)
+        kept = _chosen(labels, regions, "region") & _chosen(owners, animals, "animal")
+        if not kept.any():
+            raise ValueError(f"the animals {', '.join(animals or ())} have no neuroid in {', '.join(regions or ())}")
         _check_unique(neuroids[kept])
         responses = _responses(dataset)[:, kept]
         _check_finite(responses, neuroids[kept])
         stimuli = _text(dataset, "stimulus", "presentation")
         cube, ids = arrange(responses, stimuli, _repetitions(dataset))
+        columns, varying = properties_of(_columns(dataset), stimuli)
         return Recordings(
             responses=cube,
             stimuli=ids,
             neuroids=tuple(neuroids[kept].tolist()),
             regions=tuple(labels[kept].tolist()),
-            columns=_properties(dataset, stimuli),
+            columns=columns,
             units=str(dataset.attrs.get("units", "")),
+            animals=tuple(owners[kept].tolist()) if owners.any() else (),
+            varying=varying,
         )
 
 
@@ -283,6 +293,7 @@ def _dataset(recordings: Recordings, images: dict[str, str]) -> "xr.Dataset":
         **{name: ("presentation", values) for name, values in on_presentations.items()},
         "neuroid": ("neuroid", np.array(recordings.neuroids, dtype=object)),
         "region": ("neuroid", np.array(recordings.regions, dtype=object)),
+        **({"animal": ("neuroid", np.array(recordings.animals, dtype=object))} if recordings.animals else {}),
     }
     return xr.Dataset({"responses": (("presentation", "neuroid"), recordings.responses[shown])}, coordinates)
 
@@ -328,13 +339,20 @@ def _repetitions(dataset: "xr.Dataset") -> NDArray[Any] | None:
     return values.astype(np.str_) if values.dtype.kind == "O" else values
 
 
-def _properties(dataset: "xr.Dataset", stimuli: NDArray[np.str_]) -> dict[str, NDArray[Any]]:
+def _animals(dataset: "xr.Dataset") -> NDArray[np.str_]:
+    """Animal of each neuroid; empty texts where the file does not say."""
+    if "animal" not in dataset.variables or dataset.variables["animal"].dims != ("neuroid",):
+        return np.full(dataset.sizes["neuroid"], "")
+    return _text(dataset, "animal", "neuroid")
+
+
+def _columns(dataset: "xr.Dataset") -> dict[str, NDArray[Any]]:
     names = [
         str(name)
         for name, variable in dataset.variables.items()
         if variable.dims == ("presentation",) and name not in _NOT_PROPERTIES
     ]
-    return {name: property_of(name, _plain(dataset, name), stimuli) for name in names}
+    return {name: _plain(dataset, name) for name in names}
 
 
 def _plain(dataset: "xr.Dataset", name: str) -> NDArray[Any]:
@@ -342,13 +360,16 @@ def _plain(dataset: "xr.Dataset", name: str) -> NDArray[Any]:
     return _text(dataset, name, "presentation", may_be_empty=True) if values.dtype.kind in "OSU" else values
 
 
-def _in_regions(labels: NDArray[np.str_], regions: Sequence[str] | None) -> NDArray[np.bool_]:
-    if regions is None:
+def _chosen(labels: NDArray[np.str_], wanted: Sequence[str] | None, what: str) -> NDArray[np.bool_]:
+    if wanted is None:
         return np.ones(len(labels), dtype=bool)
-    for region in regions:
-        if region not in labels:
-            raise ValueError(f"it has no region {region!r}: {did_you_mean(region, set(labels.tolist()))}")
-    return np.isin(labels, list(regions))
+    known = set(labels.tolist()) - {""}
+    if not known:
+        raise ValueError(f"it does not say of which {what} its neuroids are: it has no coordinate {what!r} on them")
+    for name in wanted:
+        if name not in known:
+            raise ValueError(f"it has no {what} {name!r}: {did_you_mean(name, known)}")
+    return np.isin(labels, list(wanted))
 
 
 def _check_unique(neuroids: NDArray[np.str_]) -> None:

@@ -1,6 +1,7 @@
 """Looks a file of recordings over."""
 
 import warnings
+from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -45,7 +46,11 @@ def report_recordings(path: Path, consistency: Consistency, images: Path | None 
     report.add_table(
         "Regions", _REGION_COLUMNS, [_region(recordings, name, consistency) for name in _names(recordings)]
     )
+    if recordings.animals:
+        report.add_table("Animals", ("region", "animal", "neuroids"), _animals(recordings))
     report.add_table("Properties of the stimuli", ("property", "values", "stimuli of each"), _properties(recordings))
+    for sentence in recordings.varying.values():
+        report.notes.append(f"{sentence}: it does not describe stimuli, or is wrong; nothing can be split by it")
     for name in _names(recordings):
         _look_at_region(report, recordings, name)
     report.problems += _missing_codes(recordings)
@@ -111,6 +116,11 @@ def _region(recordings: Recordings, region: str, consistency: Consistency) -> tu
         middle,
         low if np.isfinite(middle) else "-",
     )
+
+
+def _animals(recordings: Recordings) -> list[tuple[object, ...]]:
+    counts = Counter(zip(recordings.regions, recordings.animals, strict=True))
+    return [(region, animal, count) for (region, animal), count in counts.items()]
 
 
 def _properties(recordings: Recordings) -> list[tuple[object, ...]]:

@@ -51,6 +51,11 @@ class Recordings:
         Other properties of the stimuli, by which splits are stratified or grouped.
     units : str
         Unit of the responses, for people.
+    animals : tuple of str
+        Animal (or person) of each neuroid; empty where the file does not say.
+    varying : mapping of str to str
+        Properties of presentations that differ between those of one stimulus, such as a session, each with a sentence
+        that says where: nothing can be split by them.
     """
 
     responses: NDArray[np.floating]
@@ -59,6 +64,8 @@ class Recordings:
     regions: tuple[str, ...]
     columns: Mapping[str, NDArray[np.generic]] = field(default_factory=dict)
     units: str = ""
+    animals: tuple[str, ...] = ()
+    varying: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
