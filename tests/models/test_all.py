@@ -11,7 +11,7 @@ from layerwise.interfaces import ModelSpec
 from layerwise.layers import leave_out, list_layers, read_manifest, shipped_manifest
 from layerwise.models import (
     PenultimateTap,
-    find_classifier,
+    find_classifiers,
     geometry_for,
     normalise,
     registry,
@@ -31,7 +31,7 @@ def test_facts_of_a_network(name):
     assert {parameter.device.type for parameter in network.parameters()} == {"meta"}
     assert sum(parameter.numel() for parameter in network.parameters()) == row.parameters
 
-    classifier = find_classifier(network, ModelSpec(name, row.library, row.constructor, weights="random"), size)
+    classifier = find_classifiers(network, ModelSpec(name, row.library, row.constructor, weights="random"), size)
     with PenultimateTap(network, classifier) as tap:
         layers = leave_out(list_layers(network, size), row.later_modules)
     assert tap.output.shape == (2, row.penultimate_dim)

@@ -1,9 +1,18 @@
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from layerwise.interfaces import ModelSpec
-from layerwise.models import PenultimateTap, build, find_classifier, registry, replace_head
+from layerwise.models import (
+    PenultimateTap,
+    build,
+    find_classifiers,
+    registry,
+    replace_head,
+    resolve_preprocessing,
+    sketch,
+)
 
 # Those that are unlike the others; `make test-models` does this for all 64.
 KINDS = ["squeezenet1_1", "resnet18", "dpn68", "googlenet", "inception_v3", "cornet_z"]
@@ -85,14 +94,63 @@ def test_new_head_keeps_type_and_mode():
 def test_registry_then_timm_then_the_last_layer_that_runs():
     own = nn.Sequential(nn.Conv2d(3, 30, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(30, 40), nn.Linear(40, 7))
     spec = ModelSpec("own", "factory", "package:function")
-    assert find_classifier(own, spec, 8) == "4"
-    assert find_classifier(own, spec_of("densenet121"), 8) == "classifier"
+    assert find_classifiers(own, spec, 8) == ("4",)
+    assert find_classifiers(own, spec_of("densenet121"), 8) == ("classifier",)
     timm = ModelSpec("net", "timm", "mobilenetv3_small_050", weights="random")
-    assert find_classifier(build(timm), timm, 224) == "classifier"
+    assert find_classifiers(build(timm), timm, 224) == ("classifier",)
     with pytest.raises(ValueError, match="no linear layer or 1x1 convolution runs"):
-        find_classifier(nn.Sequential(nn.Conv2d(3, 4, 3)), spec, 8)
+        find_classifiers(nn.Sequential(nn.Conv2d(3, 4, 3)), spec, 8)
     with pytest.raises(ValueError, match="'1' runs last, but does not give as many values"):
-        find_classifier(nn.Sequential(nn.Flatten(), nn.Linear(192, 7), nn.Unflatten(1, (7, 1)), nn.Flatten(0)), spec, 8)
+        find_classifiers(nn.Sequential(nn.Flatten(), nn.Linear(192, 7), nn.Unflatten(1, (7, 1)), nn.Flatten(0)), spec, 8)
+
+
+def test_classifier_of_a_factory_that_scores_each_position_before_they_are_averaged():
+    class PerPosition(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.head = nn.Linear(3, 7)
+
+        def forward(self, images):
+            return self.head(images.movedim(1, -1)).mean((1, 2))
+
+    network, images = PerPosition(), torch.randn(2, 3, 8, 8)
+    assert find_classifiers(network, ModelSpec("own", "factory", "package:function"), 8) == ("head",)
+    with PenultimateTap(network, "head") as tap:
+        scores = network(images)
+    torch.testing.assert_close(tap.output, images.mean((2, 3)))
+    torch.testing.assert_close(scores, network.head(tap.output))
+
+
+# The ways in which timm's networks add up several classifiers: evenly, or with weights that they learnt.
+SUMS = ["levit_128s", "crossvit_tiny_240", "deit_tiny_distilled_patch16_224", "repvit_m0_9", "efficientvim_m1_dist"]
+
+
+@pytest.mark.parametrize("name", SUMS)
+def test_several_classifiers_are_one_linear_function_of_the_penultimate_representation(name):
+    spec = ModelSpec("net", "timm", name, weights="random")
+    network, size = build(spec), resolve_preprocessing(spec).size
+    classifiers, images = find_classifiers(network, spec, size), torch.randn(4, 3, size, size)
+    replace_head(network, classifiers, 20)
+    heads = [network.get_submodule(name) for name in classifiers]
+    with PenultimateTap(network, classifiers) as tap, torch.no_grad():
+        scores = network(images)
+        received = tap.output.split([head.in_features for head in heads], 1)
+        terms = torch.stack([head(values).flatten() for head, values in zip(heads, received, strict=True)], 1)
+        for head in heads:
+            head.weight.neg_()
+            head.bias.neg_()
+        torch.testing.assert_close(network(images), -scores)
+    weights = np.linalg.lstsq(terms.numpy(), scores.flatten().numpy(), rcond=None)[0]
+    assert (weights > 0).all()
+    np.testing.assert_allclose(terms.numpy() @ weights, scores.flatten().numpy(), atol=1e-4)
+    if len(weights) == 2:
+        np.testing.assert_allclose(weights, [0.5, 0.5], atol=1e-4)
+
+
+def test_classifiers_that_are_not_simply_added_up_are_refused():
+    spec = ModelSpec("net", "timm", "volo_d1_224", weights="random")
+    with pytest.raises(ValueError, match=r"2 classifiers \(head, aux_head\), but does not just add up"):
+        find_classifiers(sketch(spec), spec, 224)
 
 
 def test_what_is_no_classifier():

@@ -17,7 +17,7 @@ from layerwise.layers import LayerTap, leave_out, list_layers, read_manifest, sh
 from layerwise.models import (
     PenultimateTap,
     build,
-    find_classifier,
+    find_classifiers,
     find_weights,
     geometry_for,
     normalise,
@@ -200,7 +200,7 @@ def _scores(network: nn.Module, images: torch.Tensor) -> torch.Tensor:
 
 
 def _penultimate(network: nn.Module, row: RegistryRow) -> str:
-    with PenultimateTap(network, find_classifier(network, _spec(row), _expected(row).size)) as tap:
+    with PenultimateTap(network, find_classifiers(network, _spec(row), _expected(row).size)) as tap:
         _scores(network, _images(row)[:1])
     return _agree("penultimate units", None if tap.output is None else tap.output.shape[1], row.penultimate_dim)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from layerwise.models.building import build, sketch
-    from layerwise.models.heads import PenultimateTap, find_classifier, replace_head
+    from layerwise.models.heads import PenultimateTap, find_classifiers, replace_head
     from layerwise.models.inputs import normalise
     from layerwise.models.preprocessing import geometry_for, resolve_preprocessing
     from layerwise.models.weights import fetch_weights, find_weights, hash_weights
@@ -18,7 +18,7 @@ __all__ = [
     "PenultimateTap",
     "build",
     "fetch_weights",
-    "find_classifier",
+    "find_classifiers",
     "find_weights",
     "geometry_for",
     "hash_weights",
@@ -32,7 +32,7 @@ _HOMES = {
     "PenultimateTap": "heads",
     "build": "building",
     "fetch_weights": "weights",
-    "find_classifier": "heads",
+    "find_classifiers": "heads",
     "find_weights": "weights",
     "geometry_for": "preprocessing",
     "hash_weights": "weights",

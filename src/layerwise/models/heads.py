@@ -1,6 +1,6 @@
 """The penultimate representation, and another head in place of the classifier."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
 from types import TracebackType
@@ -10,8 +10,10 @@ import torch
 from torch import nn
 
 from layerwise.interfaces import ModelSpec
+from layerwise.models.building import build
 from layerwise.models.registry import row_of
 
+SUM_TOLERANCE = 1e-4  # of the scores, in single precision
 AUXILIARIES = ("aux1", "aux2", "AuxLogits")  # of GoogLeNet and Inception
 
 
@@ -19,20 +21,21 @@ class PenultimateTap:
     """A hook on the input of the classifier, for as long as the block of a ``with`` lasts.
 
     Many networks have no module that gives the penultimate representation (DenseNet pools it in a function,
-    DPN too), but in all of them it is what the classifier receives.
+    DPN too), but in all of them it is what the classifier receives. Where the scores of several classifiers are added
+    up, it is what these receive, one after the other: the scores are one linear function of that.
 
     Parameters
     ----------
     network : nn.Module
         Network.
-    classifier : str
-        Dotted name of its classifier (`find_classifier`).
+    classifiers : str or sequence of str
+        Dotted name of its classifier, or of several (`find_classifiers`).
 
     Attributes
     ----------
     output : tensor [image, unit] or None
-        Of the last forward pass. What a convolution as a classifier receives [image, unit, height, width] is
-        averaged over the positions, as its scores are.
+        Of the last forward pass. What a classifier receives at several positions (a convolution [image, unit, height,
+        width], a linear layer [image, ..., unit]) is averaged over these, as its scores are.
 
     Raises
     ------
@@ -40,29 +43,36 @@ class PenultimateTap:
         The network has no such module.
     """
 
-    def __init__(self, network: nn.Module, classifier: str) -> None:
-        self._classifier = _module(network, classifier)
-        self.output: torch.Tensor | None = None
+    def __init__(self, network: nn.Module, classifiers: str | Sequence[str]) -> None:
+        self._classifiers = [_module(network, name) for name in _names(classifiers)]
+        self._received: dict[nn.Module, torch.Tensor] = {}
+
+    @property
+    def output(self) -> torch.Tensor | None:
+        if len(self._received) < len(self._classifiers):
+            return None
+        return torch.cat([self._received[classifier] for classifier in self._classifiers], 1)
 
     def __enter__(self) -> Self:
-        self._handle = self._classifier.register_forward_pre_hook(self._take)
+        self._handles = [module.register_forward_pre_hook(self._take) for module in self._classifiers]
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._handle.remove()
+        for handle in self._handles:
+            handle.remove()
 
     def _take(self, module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
-        received = inputs[0].detach()
-        self.output = received.mean((2, 3)) if received.ndim == 4 else received.flatten(1).clone()
+        self._received[module] = _over_positions(inputs[0].detach(), module)
 
 
-def find_classifier(network: nn.Module, spec: ModelSpec, input_size: int) -> str:
-    """Give the name of the module that turns the penultimate representation into classes.
+def find_classifiers(network: nn.Module, spec: ModelSpec, input_size: int) -> tuple[str, ...]:
+    """Give the names of the modules that turn the penultimate representation into classes: one, in most networks.
 
     The registry knows it, timm states it; of a factory's network it is the linear layer or 1x1 convolution that
-    runs last, if it gives as many values as the network does.
+    runs last, if it gives as many values as the network does. Where timm states several, a network of this kind is
+    built and run, to see that it adds up their scores with fixed weights.
 
     Parameters
     ----------
@@ -76,18 +86,21 @@ def find_classifier(network: nn.Module, spec: ModelSpec, input_size: int) -> str
     Raises
     ------
     ValueError
-        There is none, or there are several.
+        There is none, or there are several whose scores are not simply added up.
     """
     row = row_of(spec)
     if row is not None:
-        return row.classifier
-    if spec.library == "timm":
-        return _stated(network, spec)
-    return _last_to_run(network, input_size)
+        return (row.classifier,)
+    if spec.library != "timm":
+        return (_last_to_run(network, input_size),)
+    stated = _stated(network, spec)
+    if len(stated) > 1:
+        _prove_sum(stated, spec, input_size)
+    return stated
 
 
-def replace_head(network: nn.Module, classifier: str, outputs: int = 1) -> nn.Module:
-    """Put a new linear head in place of the classifier.
+def replace_head(network: nn.Module, classifiers: str | Sequence[str], outputs: int = 1) -> nn.Module:
+    """Put a new linear head in place of the classifier, or of each of several.
 
     A convolution as a classifier (SqueezeNet, DPN) becomes a convolution; the ReLU that follows SqueezeNet's,
     which would clip the output at zero, is taken out. Auxiliary classifiers (GoogLeNet, Inception) are taken
@@ -97,8 +110,8 @@ def replace_head(network: nn.Module, classifier: str, outputs: int = 1) -> nn.Mo
     ----------
     network : nn.Module
         Changed in place.
-    classifier : str
-        Dotted name of its classifier.
+    classifiers : str or sequence of str
+        Dotted name of its classifier, or of several (`find_classifiers`).
     outputs : int
         Units of the new head; its weights are drawn from torch's random state.
 
@@ -114,17 +127,22 @@ def replace_head(network: nn.Module, classifier: str, outputs: int = 1) -> nn.Mo
     """
     if outputs < 1:
         raise ValueError(f"a head has 1 output or more, not {outputs}")
-    old = _module(network, classifier)
-    parent_name, _, name = classifier.rpartition(".")
-    parent = network.get_submodule(parent_name)
-    setattr(parent, name, _new_head(old, classifier, outputs))
-    if isinstance(parent, nn.Sequential):
-        _take_out_following_relu(parent, name)
+    for classifier in _names(classifiers):
+        old = _module(network, classifier)
+        parent_name, _, name = classifier.rpartition(".")
+        parent = network.get_submodule(parent_name)
+        setattr(parent, name, _new_head(old, classifier, outputs))
+        if isinstance(parent, nn.Sequential):
+            _take_out_following_relu(parent, name)
     for auxiliary in AUXILIARIES:
         if getattr(network, auxiliary, None) is not None:
             setattr(network, auxiliary, None)
             network.aux_logits = False  # type: ignore[assignment]
     return network
+
+
+def _names(classifiers: str | Sequence[str]) -> tuple[str, ...]:
+    return (classifiers,) if isinstance(classifiers, str) else tuple(classifiers)
 
 
 def _module(network: nn.Module, name: str) -> nn.Module:
@@ -134,6 +152,12 @@ def _module(network: nn.Module, name: str) -> nn.Module:
         hint = f": did you mean {' or '.join(near)}?" if near else ""
         raise ValueError(f"the network has no module {name!r}{hint}")
     return modules[name]
+
+
+def _over_positions(values: torch.Tensor, classifier: nn.Module) -> torch.Tensor:
+    """Average what a classifier receives or gives at several positions: float tensor [image, unit]."""
+    unit = 1 if isinstance(classifier, nn.Conv2d) else -1
+    return values.movedim(unit, 1).flatten(2).mean(2) if values.ndim > 2 else values.clone()
 
 
 def _can_be_replaced(module: nn.Module | None) -> bool:
@@ -157,16 +181,35 @@ def _take_out_following_relu(parent: nn.Sequential, name: str) -> None:
         setattr(parent, after[0], nn.Identity())
 
 
-def _stated(network: nn.Module, spec: ModelSpec) -> str:
-    stated = getattr(network, "pretrained_cfg", {}).get("classifier")
-    if isinstance(stated, list | tuple):
-        raise ValueError(
-            f"{spec.constructor!r} averages {len(stated)} classifiers ({', '.join(stated)}), so it has no single "
-            "penultimate representation"
-        )
-    if not isinstance(stated, str) or not _can_be_replaced(dict(network.named_modules()).get(stated)):
+def _stated(network: nn.Module, spec: ModelSpec) -> tuple[str, ...]:
+    names = _names(getattr(network, "pretrained_cfg", {}).get("classifier") or ())
+    modules = dict(network.named_modules())
+    if not names or not all(_can_be_replaced(modules.get(name)) for name in names):
         raise ValueError(f"{spec.constructor!r} has no classifier that is a linear layer or a 1x1 convolution")
-    return stated
+    return names
+
+
+def _prove_sum(names: Sequence[str], spec: ModelSpec, input_size: int) -> None:
+    network = build(spec, "random")
+    generator = torch.Generator().manual_seed(spec.seed)
+    for name in names:  # which some networks start at zero, where every sum is right
+        for parameter in network.get_submodule(name).parameters():
+            nn.init.normal_(parameter, std=0.1, generator=generator)
+    ran: list[tuple[str, torch.Tensor]] = []
+    with _noting(network, ran), torch.inference_mode():
+        scores = network(torch.randn(2, 3, input_size, input_size, generator=generator))
+    given = [output for name, output in ran if name in names]
+    if len(given) != len(names) or any(output.shape != scores.shape for output in given) or not _sums(given, scores):
+        raise ValueError(
+            f"{spec.constructor!r} has {len(names)} classifiers ({', '.join(names)}), but does not just add up their "
+            "scores, so there is no penultimate representation of which they are a linear function"
+        )
+
+
+def _sums(terms: Sequence[torch.Tensor], total: torch.Tensor) -> bool:
+    columns, wanted = torch.stack([term.flatten() for term in terms], 1).double(), total.flatten().double()
+    left = wanted - columns @ torch.linalg.lstsq(columns, wanted[:, None]).solution[:, 0]
+    return bool(left.norm() <= SUM_TOLERANCE * wanted.norm())
 
 
 def _last_to_run(network: nn.Module, input_size: int) -> str:
@@ -177,7 +220,8 @@ def _last_to_run(network: nn.Module, input_size: int) -> str:
     if not ran:
         raise ValueError("no linear layer or 1x1 convolution runs in the network: it has no classifier")
     name, output = ran[-1]
-    if not isinstance(scores, torch.Tensor) or scores.shape[:2] != output.shape[:2]:
+    given = _over_positions(output, network.get_submodule(name))
+    if not isinstance(scores, torch.Tensor) or scores.shape[:2] != given.shape:
         raise ValueError(f"{name!r} runs last, but does not give as many values as the network: it is no classifier")
     return name
 

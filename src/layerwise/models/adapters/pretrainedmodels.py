@@ -63,7 +63,8 @@ def _transform(constructor: str) -> Transform:
         for name, setting in _library().pretrained_settings[constructor].items()
         if name in ("imagenet", "imagenet+5k")
     )
-    transform: Transform = TransformImage(stated)
+    # The library's README evaluates PolyNet alone without keeping the aspect.
+    transform: Transform = TransformImage(stated, preserve_aspect_ratio=constructor != "polynet")
     return transform
 
 
