@@ -44,9 +44,12 @@ test: lint  ## everything that CI checks
 test-brainscore: .venv/installed-dev .venv-brainscore/installed  ## our scores against Brain-Score's own code
 	$(BIN)/pytest tests/brainscore
 
-WEIGHTS ?= weights
-test-models: .venv/installed  ## all 64 networks, fact by fact (half an hour at most; WEIGHTS=folder of weights)
-	$(BIN)/layerwise models check --all --weights $(WEIGHTS)
+WEIGHTS ?= $(wildcard weights)
+IMAGENET ?=
+TABLE ?=
+test-models: .venv/installed  ## all 64 networks, fact by fact (half an hour at most; WEIGHTS, IMAGENET: folders; TABLE: Markdown file to write)
+	$(BIN)/layerwise models check --all $(if $(WEIGHTS),--weights $(WEIGHTS)) $(if $(IMAGENET),--imagenet $(IMAGENET)) \
+	  $(if $(TABLE),--output $(TABLE))
 
 format: .venv/installed-dev
 	$(BIN)/ruff check --fix .

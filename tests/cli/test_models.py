@@ -1,10 +1,13 @@
 import json
+import re
 import resource
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+import timm
 import torch
 from PIL import Image
 from typer.testing import CliRunner
@@ -12,6 +15,7 @@ from typer.testing import CliRunner
 from layerwise.cli import models as commands
 from layerwise.cli import proof
 from layerwise.cli.app import app
+from layerwise.files import hash_file
 from layerwise.models import build, registry, replace_head
 
 
@@ -42,8 +46,12 @@ def test_list_has_one_object_a_network():
 
 def test_show_gives_all_facts_and_those_that_are_lacking():
     text = run("show", "cornet_rt", "nasnetalarge").stdout
-    assert "cornet_rt-933c001c.pth" in text and "not verified   top1" in text
+    assert "cornet_rt-933c001c.pth" in text and "unverified       top1" in text
     assert "averages in zeros at the borders" in text
+    text = run("show", "resnet18", "efficientnet_b3").stdout
+    assert "unverified       same_as_2020" in text and "resnet18-5c106cde.pth" in text
+    assert "only says that the values are equal" in text
+    assert "top1_stated      81.1" in text and "gives 80.8" in text
     assert json.loads(run("show", "dpn92", "--format", "json").stdout)["mirror"]["network"] == "dpn92.mx_in1k"
 
 
@@ -118,14 +126,55 @@ def test_check_proves_a_network(tmp_path):
         "preprocessing": "as the library",
         "mirror": "none",
         "weights": f"not downloaded: no squeezenet1_1-b8a52dc0.pth in {tmp_path}",
-        "unverified": "-",
+        "skipped": "-",
+        "accuracy": "not provable here: no ImageNet",
+        "unverified": "same_as_2020",
     }
     line = run("check", "efficientnet_b0").stdout
     assert "131 layers equal" in line and "as documented" in line and "as the library" not in line
     lines = run("check", "tf_efficientnet_lite0").stdout.splitlines()
     assert lines[0].split() == list(proof.COLUMNS)
-    assert "here, and fit" in lines[1] and lines[1].endswith("top1")
-    assert lines[2:] == ["1 networks, 191 layers"]
+    assert "official, from the package" in lines[1] and lines[1].endswith("top1")
+    assert [line.split()[0] for line in lines[3:-2]] == list(proof.LEGEND)
+    assert re.fullmatch(r"1 networks, 191 layers; 0 min \d+ s, peak memory \d\.\d\d GB", lines[-1])
+
+
+def test_check_keeps_its_table_also_of_what_is_wrong(tmp_path, monkeypatch):
+    row = registry.find("squeezenet1_1")
+    monkeypatch.setattr(commands, "_chosen", lambda *_: [replace(row, parameters=7)])
+    result = run("check", "squeezenet1_1", "--output", tmp_path / "table.md")
+    assert result.exit_code == 1
+    header, rule, cells = (tmp_path / "table.md").read_text().splitlines()[-3:]
+    assert header.split(" | ")[1:] == [*proof.COLUMNS[1:-1], f"{proof.COLUMNS[-1]} |"]
+    assert rule.count("---") == len(proof.COLUMNS)
+    assert cells.startswith("| squeezenet1_1 | FAILED parameters 1235496, known is 7 | 57 |")
+    assert "1 networks, 57 layers; 0 min" in (tmp_path / "table.md").read_text()
+
+
+@pytest.mark.parametrize("command", ["check", "accuracy"])
+def test_folder_of_weights_that_is_not_there(command, tmp_path):
+    more = ["--imagenet", tmp_path] if command == "accuracy" else []
+    result = run(command, "alexnet", "--weights", tmp_path / "nowhere", *more)
+    assert result.exit_code == 1
+    assert "no folder of weights" in said(result) and "models fetch --to" in said(result)
+
+
+def test_show_and_layers_take_any_network_of_timm():
+    row = json.loads(run("show", "convnext_atto", "--format", "json").stdout)
+    listed = json.loads(run("list", "--format", "json").stdout.splitlines()[0])
+    assert row.keys() > listed.keys()
+    assert (row["library"], row["penultimate"], row["classifier"]) == ("timm", 320, "head.fc")
+    assert row["parameters"] == sum(value.numel() for value in timm.create_model("convnext_atto").parameters())
+    text = run("show", "crossvit_tiny_240", "sequencer2d_s").stdout
+    assert "classifier       head.0, head.1" in text and "penultimate      288" in text
+    assert "(LSTM) gives tuple instead of a tensor" in text
+    result = CliRunner().invoke(app, ["layers", "convnext_atto"])
+    assert "no list of layers ships for timm's 'convnext_atto'" in result.stderr
+    assert len(result.stdout.splitlines()) == row["layers"] + 1
+    assert result.stdout.splitlines()[0] == "layer\tclass\tshape\tunits\tdepth"
+    result = CliRunner().invoke(app, ["layers", "sequencer2d_s"])
+    assert "left out: stages.0.blocks.0.rnn_tokens.rnn_v (LSTM) gives tuple instead of a tensor" in result.stderr
+    assert "did you mean resnet18" in str(CliRunner().invoke(app, ["layers", "resnet81"]).exception)
 
 
 @pytest.mark.parametrize(
@@ -194,6 +243,7 @@ def test_cells_say_why_there_is_no_mirror_and_no_file():
     refused, packaged = registry.find("nasnetalarge"), registry.find("tf_efficientnet_lite0")
     assert proof._mirror(refused) == f"not offered: {refused.no_mirror}" and "averages in zeros" in refused.no_mirror
     assert proof._weights(refused, None) == "not downloaded: no folder of weights is given"
+    assert proof._accuracy(refused, None, [(Path("a.png"), 0)]) == "not provable here: weights not downloaded"
     absent = replace(packaged, mirror=None)
     assert proof._why_not_here(absent, None) == f"no {absent.file} in the package {absent.package}"
 
@@ -216,6 +266,40 @@ def imagenet(tmp_path):
         Image.new("RGB", (300, 260), (40 * number, 90, 10)).save(tmp_path / f"{number}.png")
     (tmp_path / "labels.txt").write_text("".join(f"{number}.png {number}\n" for number in range(6)))
     return tmp_path
+
+
+def test_check_measures_accuracy_where_it_can(imagenet, monkeypatch):
+    images = ["--imagenet", imagenet, "--labels", imagenet / "labels.txt"]
+
+    def cell(name, **changes):
+        monkeypatch.setattr(commands, "_chosen", lambda *_: [replace(registry.find(name), **changes)])
+        return json.loads(run("check", name, *images, "--format", "json").stdout)["accuracy"]
+
+    few = cell("tf_efficientnet_lite0", top1=50.0)
+    assert few.startswith("not provable: ") and few.endswith(" of 6 images, which are too few")
+    assert cell("tf_efficientnet_lite0").endswith("of 6 images, but none is published")
+    assert cell("alexnet") == "not provable here: weights not downloaded"
+    monkeypatch.setattr("layerwise.models.accuracy.ENOUGH", 1)
+    assert cell("tf_efficientnet_lite0", top1=99.9).startswith("FAILED tf_efficientnet_lite0 is right about")
+    assert cell("tf_efficientnet_lite0", top1=0.1).endswith("of 6 images, published 0.10")
+
+
+def test_files_of_2020_and_of_today_are_compared_where_both_are(tmp_path, monkeypatch):
+    row = registry.find("squeezenet1_1")
+    network = build(row.name)
+    torch.save(network.state_dict(), tmp_path / row.file)
+    torch.save(network.state_dict(), tmp_path / row.file_2020, _use_new_zipfile_serialization=False)
+    hashes = {"sha256": hash_file(tmp_path / row.file), "sha256_2020": hash_file(tmp_path / row.file_2020)}
+    row = replace(row, **hashes)
+    monkeypatch.setattr("layerwise.models.weights.row_of", lambda _: row)
+    assert proof._weights(row, tmp_path) == "official, its values are those of the file of 2020"
+    network.classifier[1].bias.data += 1
+    torch.save(network.state_dict(), tmp_path / row.file_2020)
+    row = replace(row, sha256_2020=hash_file(tmp_path / row.file_2020))
+    with pytest.raises(ValueError, match=r"holds other values than squeezenet1_1-f364aa15\.pth"):
+        proof._weights(row, tmp_path)
+    (tmp_path / row.file).unlink()
+    assert proof._weights(row, tmp_path) == "official, the file of 2020"
 
 
 def test_accuracy_is_measured_written_and_held_against_what_is_published(imagenet, monkeypatch):

@@ -137,6 +137,14 @@ def test_labels_in_a_file(tmp_path):
         assert read_labelled(tmp_path, tmp_path / "labels") == [(tmp_path / "a.png", 3), (tmp_path / "b.png", 999)]
 
 
+@pytest.mark.parametrize("name", ["a,b.png", "a, b.png", "a  b,.png", "a.png,3", "a.png 3"])
+@pytest.mark.parametrize("separator", [" ", ",", ", ", "\t"])
+def test_names_of_files_may_hold_blanks_and_commas(tmp_path, name, separator):
+    (tmp_path / name).touch()
+    (tmp_path / "labels").write_text(f"{name}{separator}7\n")
+    assert read_labelled(tmp_path, tmp_path / "labels") == [(tmp_path / name, 7)]
+
+
 def test_synsets_in_a_file(tmp_path):
     (tmp_path / "a.png").touch()
     names = [f"n{10_000_000 + 7 * index}" for index in range(1000)]

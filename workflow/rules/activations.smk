@@ -5,6 +5,7 @@
 checkpoint list_layers:
     output:
         manifest=f"{RESULTS}/models/{{model}}/manifest.tsv",
+        skipped=f"{RESULTS}/models/{{model}}/skipped.tsv",
         preprocessing=f"{RESULTS}/models/{{model}}/preprocessing.json",
     log:
         f"{LOGS}/list_layers/{{model}}.log",
@@ -23,7 +24,8 @@ checkpoint list_layers:
         settings=model_settings,
     shell:
         "layerwise list-layers --config {params.config:q} --model {wildcards.model:q}"
-        " --manifest {output.manifest:q} --preprocessing {output.preprocessing:q} > {log:q} 2>&1"
+        " --manifest {output.manifest:q} --skipped {output.skipped:q} --preprocessing {output.preprocessing:q}"
+        " > {log:q} 2>&1"
 
 
 rule check_accuracy:

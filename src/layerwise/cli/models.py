@@ -1,7 +1,10 @@
 """The commands ``layerwise models ...``: what is known of each network, its weights, and whether all of it holds."""
 
 import json
+import os
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict, replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,8 +14,7 @@ Names = Annotated[list[str] | None, typer.Argument(help="Networks that layerwise
 Every = Annotated[bool, typer.Option("--all", help="All networks of table S1 of the paper.")]
 Format = Annotated[str, typer.Option("--format", help="text or json.")]
 Weights = Annotated[Path | None, typer.Option("--weights", help="Folder of weights.")]
-
-OPTIONAL = ("mirror", "no_mirror", "package", "note")  # facts that a network need not have
+Labels = Annotated[Path | None, typer.Option("--labels", help="Lines `file class`, for a flat folder of --imagenet.")]
 
 models = typer.Typer(help="The networks that layerwise knows.", no_args_is_help=True)
 
@@ -32,17 +34,17 @@ def list_models(form: Format = "text") -> None:
 
 
 @models.command()
-def show(names: Names, form: Format = "text") -> None:
-    """Show all that is known of networks, and what is not."""
-    from layerwise.models import registry
-
-    rows = [_details(registry.find(name)) for name in names or []]
+def show(
+    names: Annotated[list[str], typer.Argument(help="Networks that layerwise or timm knows.")], form: Format = "text"
+) -> None:
+    """Show all that is known of networks, and what is not; a network of timm's is built to find out."""
+    rows = [_details(name) for name in names]
     if form == "json":
         return _print(rows, form, ())
     _check_form(form)
     for row in rows:
         for key, value in row.items():
-            typer.echo(f"{key:14} {_cell(value)}")
+            typer.echo(f"{key:16} {_cell(value)}")
         typer.echo("")
     return None
 
@@ -77,11 +79,10 @@ def manifest(
     """List the layers of networks anew; the lists that ship with layerwise were made so."""
     from layerwise.cli.proof import count_layers
     from layerwise.layers import write_manifest
-    from layerwise.models import sketch
 
     for row in _chosen(names, every):
         path = to / f"{row.name}.tsv"
-        layers = count_layers(sketch(row.name), row)
+        layers = count_layers(row)
         write_manifest(layers, path)
         typer.echo(f"{path}\t{len(layers)} layers")
 
@@ -91,22 +92,32 @@ def check(
     names: Names = None,
     every: Every = False,
     weights: Weights = None,
+    imagenet: Annotated[Path | None, typer.Option("--imagenet", help="Validation images, for the accuracy.")] = None,
+    labels: Labels = None,
+    output: Annotated[Path | None, typer.Option("--output", help="Markdown file for the table.")] = None,
     form: Format = "text",
 ) -> None:
     """Build networks and compare all that is known of them with what they do: a line a network, a column a fact."""
-    from layerwise.cli.proof import COLUMNS, failed, prove
+    from layerwise.cli.cost import Cost
+    from layerwise.cli.proof import COLUMNS, LEGEND, failed, prove
+    from layerwise.models.accuracy import read_labelled
 
     _check_form(form)
-    chosen, rows = _chosen(names, every), []
+    _check_folder(weights)
+    chosen, rows, cost = _chosen(names, every), [], Cost()
+    images = read_labelled(imagenet, labels) if imagenet is not None else None
     if form == "text":
         typer.echo(_line(COLUMNS, _WIDTHS))
     for row in chosen:
-        rows.append(prove(row, weights))
+        rows.append(prove(row, weights, images))
         found = json.dumps(_facts(row) | _numbers(rows[-1])) if form == "json" else _line(rows[-1].values(), _WIDTHS)
         typer.echo(found)
+    total = sum(int(row["layers"]) for row in rows if row["layers"].isdecimal())
+    summary = f"{len(rows)} networks, {total} layers; {cost}"
     if form == "text":
-        total = sum(int(row["layers"]) for row in rows if row["layers"].isdecimal())
-        typer.echo(f"{len(rows)} networks, {total} layers")
+        typer.echo("\n".join(["", *(_line(line, (13, 0)) for line in LEGEND.items()), "", summary]))
+    if output is not None:
+        _write_report(rows, LEGEND, summary, output)
     wrong = [f"{row['name']}: {column} {row[column]}" for row in rows for column in COLUMNS if failed(row[column])]
     if wrong:
         raise ValueError("not as known:\n  " + "\n  ".join(wrong))
@@ -114,9 +125,9 @@ def check(
 
 @models.command()
 def accuracy(
-    name: Annotated[str, typer.Argument(help="A network that layerwise knows.")],
+    name: Annotated[str, typer.Argument(help="A network that layerwise or timm knows.")],
     imagenet: Annotated[Path, typer.Option("--imagenet", help="Validation images: folders of synsets, or flat.")],
-    labels: Annotated[Path | None, typer.Option("--labels", help="Lines `file class`, for a flat folder.")] = None,
+    labels: Labels = None,
     weights: Weights = None,
     file: Annotated[str, typer.Option("--file", help="imagenet (official weights), or a file.")] = "imagenet",
     batch_size: Annotated[int, typer.Option("--batch-size", min=1)] = 32,
@@ -127,14 +138,15 @@ def accuracy(
     from layerwise.cli.options import choose_device
     from layerwise.cli.progress import show_progress
     from layerwise.cli.proof import measure, require_published
-    from layerwise.interfaces import ModelSpec
-    from layerwise.models import registry
+    from layerwise.models import registry, specify
+    from layerwise.models.accuracy import read_labelled
 
-    row = registry.find(name)
-    spec = ModelSpec(row.name, row.library, row.constructor, file)
-    published = row.top1 if file == "imagenet" else None
-    where = choose_device(device)
-    result = measure(spec, published, imagenet, labels, weights, batch_size, where, show_progress)
+    _check_folder(weights)
+    spec = replace(specify(name), weights=file)
+    row = registry.row_of(spec)
+    published = row.top1 if row is not None and file == "imagenet" else None
+    where, images = choose_device(device), read_labelled(imagenet, labels)
+    result = measure(spec, published, images, weights, batch_size, where, show_progress)
     typer.echo(json.dumps(result))
     if output is not None:
         from layerwise.files import atomic_path
@@ -144,7 +156,7 @@ def accuracy(
     require_published(result, name)
 
 
-_WIDTHS = (21, 10, 6, 21, 11, 17, 14, 17, 14, 0)
+_WIDTHS = (21, 10, 6, 7, 21, 11, 17, 14, 17, 14, 30, 0)
 
 
 def _chosen(names: list[str] | None, every: bool) -> list[Any]:
@@ -184,12 +196,49 @@ def _facts(row: Any) -> dict[str, Any]:
     }
 
 
-def _details(row: Any) -> dict[str, Any]:
-    from dataclasses import asdict
+def _details(name: str) -> dict[str, Any]:
+    from layerwise.models import registry
 
-    stated = asdict(row)
-    unknown = [key for key, value in stated.items() if value in (None, "") and key not in OPTIONAL]
-    return _facts(row) | stated | {"not verified": unknown}
+    try:
+        row = registry.find(name)
+    except ValueError:
+        from layerwise.cli.proof import describe
+        from layerwise.models import specify
+
+        return describe(specify(name))
+    return _facts(row) | asdict(row) | {"unverified": row.unverified}
+
+
+def _write_report(rows: list[dict[str, str]], legend: Mapping[str, str], summary: str, path: Path) -> None:
+    from layerwise.files import atomic_path
+
+    meanings = [f"- **{column}**: {meaning}" for column, meaning in legend.items()]
+    table = [_markdown(rows[0]), _markdown("---" for _ in rows[0]), *(_markdown(row.values()) for row in rows)]
+    with atomic_path(path) as temporary:
+        temporary.write_text("\n".join([_TITLE, *meanings, "", _where(summary), "", *table, ""]), encoding="utf-8")
+
+
+def _where(summary: str) -> str:
+    versions = ", ".join(f"{package} {version(package)}" for package in ("torch", "torchvision", "timm"))
+    return f"{summary}; {os.cpu_count()} cores; {versions}."
+
+
+_TITLE = """# The networks, fact by fact
+
+Written by `layerwise models check --output`. A network is built with random weights and run; what it does is held
+against `models.tsv`. A cell that begins with FAILED contradicts it; one that says "not" says why nothing is proven.
+"""
+
+
+def _markdown(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |"
+
+
+def _check_folder(weights: Path | None) -> None:
+    if weights is not None and not weights.is_dir():
+        raise ValueError(
+            f"no folder of weights {weights}: give the one that `layerwise models fetch --to` filled, or none"
+        )
 
 
 def _print(rows: list[dict[str, Any]], form: str, columns: Iterable[str]) -> None:

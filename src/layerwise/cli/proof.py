@@ -1,6 +1,6 @@
 """Proof, network by network, that what ``models.tsv`` says is so."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
@@ -12,33 +12,49 @@ from PIL import Image
 from torch import nn
 
 from layerwise.data.images import apply_geometry, load_square
-from layerwise.interfaces import LayerSpec, ModelSpec, Preprocessing, Progress
-from layerwise.layers import LayerTap, leave_out, list_layers, read_manifest, shipped_manifest
+from layerwise.interfaces import LayerSpec, ModelSpec, Preprocessing, Progress, no_progress
+from layerwise.layers import LayerTap, Survey, leave_out, read_manifest, shipped_manifest, survey_layers
 from layerwise.models import (
     PenultimateTap,
     build,
     find_classifiers,
-    find_weights,
     geometry_for,
     normalise,
     replace_head,
     resolve_preprocessing,
     sketch,
 )
-from layerwise.models.accuracy import measure_accuracy, read_labelled
+from layerwise.models.accuracy import measure_accuracy
 from layerwise.models.adapters import ADAPTERS
 from layerwise.models.equivalence import prove_equivalence
 from layerwise.models.registry import REFUSED, RegistryRow
+from layerwise.models.states import read_state, same_values
+from layerwise.models.weights import check_hash, find_official
 
-COLUMNS = (
-    "name", "parameters", "layers", "hooks", "penultimate", "head", "preprocessing", "mirror", "weights", "unverified"
-)  # fmt: skip
+Labelled = Sequence[tuple[Path, int]]  # images of ImageNet and their classes
+
+LEGEND = {
+    "parameters": "trainable values of the network that was built, equal to those of models.tsv",
+    "layers": "listed anew, equal to the list that ships, and as many as in models.tsv",
+    "skipped": "modules that run but are no layers, since they give something other than a row of numbers an image",
+    "hooks": "layers that gave the units of the list when the network ran",
+    "penultimate": "units of the input of the classifier, equal to those of models.tsv",
+    "head": "a head of one output in place of the classifier: a step of training changes it, and it gives both signs",
+    "preprocessing": "equal, to 1e-6, to the library's own function, or to one written here after its documentation",
+    "mirror": "timm's copy of the weights: given equal parameters, its layers give equal outputs (1e-5)",
+    "weights": "whose file was found; its checksum is the published one, and it fits; none that is not here is passed",
+    "accuracy": "top-1, per cent, on ImageNet's images: within .5 and the chance of so many of the published one",
+    "unverified": "what nobody verified: empty cells of models.tsv; mirror_values: that the values of timm's file are "
+    "the official ones; same_as_2020: that those of torchvision's file, written anew since the study, are the old ones",
+}
+COLUMNS = ("name", *LEGEND)
 FAILED = "FAILED"
 TOLERANCE = 1e-6  # of the preprocessed values' range
 STEP = 1e-3
+BATCH = 32  # images at once, for an accuracy
 
 
-def prove(row: RegistryRow, weights: Path | None = None) -> dict[str, str]:
+def prove(row: RegistryRow, weights: Path | None = None, images: Labelled | None = None) -> dict[str, str]:
     """Check every fact of one network by running it, with random weights.
 
     Parameters
@@ -47,6 +63,8 @@ def prove(row: RegistryRow, weights: Path | None = None) -> dict[str, str]:
         The facts.
     weights : path, optional
         Folder of official weights.
+    images : sequence of (path, class), optional
+        Validation images of ImageNet, for the accuracy.
 
     Returns
     -------
@@ -55,16 +73,19 @@ def prove(row: RegistryRow, weights: Path | None = None) -> dict[str, str]:
         could not be found.
     """
     network = cache(lambda: build(row.name))  # within the checks: that it cannot be built is a finding, too
+    survey = cache(lambda: survey_layers(sketch(row.name), _expected(row).size))
     checks: dict[str, Callable[[], str]] = {
         "parameters": lambda: _parameters(network(), row),
-        "layers": lambda: _layers(row),
+        "layers": lambda: _layers(survey(), row),
+        "skipped": lambda: list_skipped(survey()),
         "hooks": lambda: _hooks(network(), row),
         "penultimate": lambda: _penultimate(network(), row),
         "head": lambda: _head(network(), row),  # changes the network: last of its checks
         "preprocessing": lambda: _preprocessing(row),
         "mirror": lambda: _mirror(row),
         "weights": lambda: _weights(row, weights),
-        "unverified": lambda: " ".join(unverified(row)) or "-",
+        "accuracy": lambda: _accuracy(row, weights, images),
+        "unverified": lambda: " ".join(row.unverified) or "-",
     }
     return {"name": row.name} | {column: _outcome(check) for column, check in checks.items()}
 
@@ -74,24 +95,44 @@ def failed(cell: str) -> bool:
     return cell.startswith(FAILED)
 
 
-def unverified(row: RegistryRow) -> list[str]:
-    """Name the facts of a network that nobody has verified."""
-    facts = {
-        "url": row.url or row.package,
-        "sha256": row.sha256,
-        "top1": row.top1,
-        "parameters": row.parameters,
-        "layers": row.layers,
-        "penultimate": row.penultimate_dim,
-        "preprocessing": row.preprocessing,
-        "mirror_sha256": row.mirror is None or row.mirror.sha256,
-    }
-    return [name for name, value in facts.items() if not value]
-
-
-def count_layers(network: nn.Module, row: RegistryRow) -> list[LayerSpec]:
+def count_layers(row: RegistryRow) -> list[LayerSpec]:
     """List the layers of a network as the study counts them."""
-    return leave_out(list_layers(network, _expected(row).size), row.later_modules)
+    return leave_out(survey_layers(sketch(row.name), _expected(row).size).layers, row.later_modules)
+
+
+def list_skipped(survey: Survey) -> str:
+    """Say which modules that run are no layers, and why."""
+    return "; ".join(f"{module.layer} ({module.kind}) {module.reason}" for module in survey.skipped) or "-"
+
+
+def describe(spec: ModelSpec) -> dict[str, Any]:
+    """Find out what can be known of a network that the registry does not hold, by building it without values.
+
+    Returns
+    -------
+    dict
+        The fields of ``models list``, then preprocessing, classifiers and skipped modules.
+    """
+    network, expected = sketch(spec), resolve_preprocessing(spec)
+    survey = survey_layers(network, expected.size)
+    try:
+        classifiers = find_classifiers(network, spec, expected.size)
+    except ValueError as error:
+        penultimate, stated = None, f"none: {error}"
+    else:
+        penultimate, stated = _penultimate_units(network, classifiers, expected.size), ", ".join(classifiers)
+    return {
+        "name": spec.name,
+        "library": spec.library,
+        "layers": len(survey.layers),
+        "parameters": _count(network),
+        "penultimate": penultimate,
+        "input_size": expected.size,
+        "top1": None,
+        "preprocessing": asdict(expected),
+        "classifier": stated,
+        "skipped": list_skipped(survey),
+    }
 
 
 def require_published(result: dict[str, Any], name: str) -> None:
@@ -112,14 +153,16 @@ def require_published(result: dict[str, Any], name: str) -> None:
 def measure(
     spec: ModelSpec,
     published: float | None,
-    imagenet: Path,
-    labels: Path | None,
+    images: Labelled,
     weights: Path | None,
     batch_size: int,
     device: str,
     progress: Progress,
 ) -> dict[str, Any]:
-    """Measure the ImageNet accuracy of a network as a study would run it: its weights, its preprocessing.
+    """Measure the ImageNet accuracy of a network with its weights and its preprocessing.
+
+    Images are read as torchvision and timm read them when they publish an accuracy: a camera's rotation (EXIF) is not
+    applied, as it is to the stimuli of a study.
 
     Returns
     -------
@@ -130,9 +173,9 @@ def measure(
     geometry = geometry_for(expected, "crop")
     found = measure_accuracy(
         build(spec, weights_folder=weights),
-        read_labelled(imagenet, labels),
+        images,
         expected,
-        lambda path: load_square(path, geometry),
+        lambda path: load_square(path, geometry, upright=False),
         published,
         batch_size,
         device,
@@ -170,11 +213,15 @@ def _images(row: RegistryRow) -> torch.Tensor:
 
 
 def _parameters(network: nn.Module, row: RegistryRow) -> str:
-    return _agree("parameters", sum(parameter.numel() for parameter in network.parameters()), row.parameters)
+    return _agree("parameters", _count(network), row.parameters)
 
 
-def _layers(row: RegistryRow) -> str:
-    layers = count_layers(sketch(row.name), row)
+def _count(network: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+def _layers(survey: Survey, row: RegistryRow) -> str:
+    layers = leave_out(survey.layers, row.later_modules)
     shipped = shipped_manifest(row.name)
     if shipped is None or read_manifest(shipped) != layers:
         raise ValueError(f"{len(layers)} layers, which are not those of the shipped list")
@@ -200,9 +247,16 @@ def _scores(network: nn.Module, images: torch.Tensor) -> torch.Tensor:
 
 
 def _penultimate(network: nn.Module, row: RegistryRow) -> str:
-    with PenultimateTap(network, find_classifiers(network, _spec(row), _expected(row).size)) as tap:
-        _scores(network, _images(row)[:1])
-    return _agree("penultimate units", None if tap.output is None else tap.output.shape[1], row.penultimate_dim)
+    size = _expected(row).size
+    classifiers = find_classifiers(network, _spec(row), size)
+    return _agree("penultimate units", _penultimate_units(network, classifiers, size), row.penultimate_dim)
+
+
+def _penultimate_units(network: nn.Module, classifiers: Sequence[str], size: int) -> int | None:
+    image = torch.zeros(1, 3, size, size, device=next(network.parameters()).device)
+    with PenultimateTap(network, classifiers) as tap:
+        _scores(network, image)
+    return None if tap.output is None else tap.output.shape[1]
 
 
 def _head(network: nn.Module, row: RegistryRow) -> str:
@@ -258,11 +312,35 @@ def _mirror(row: RegistryRow) -> str:
 
 
 def _weights(row: RegistryRow, folder: Path | None) -> str:
-    spec = _spec(row, "imagenet")
-    if find_weights(spec, folder) is None:
+    found = find_official(row, folder)
+    if found is None:
         return f"not downloaded: {_why_not_here(row, folder)}"
-    build(spec, weights_folder=folder)
-    return "here, and fit"
+    build(_spec(row, "imagenet"), weights_folder=folder)
+    return f"{found.kind}{'' if found.sha256 else ', checksum unknown'}{_beside_2020(row, folder)}"
+
+
+def _beside_2020(row: RegistryRow, folder: Path | None) -> str:
+    files = [(folder or Path()) / file for file in (row.file, row.file_2020)]
+    if not (row.file_2020 and all(file.is_file() for file in files)):
+        return ""
+    check_hash(files[1], row.sha256_2020)
+    if not same_values(*(read_state(file) for file in files)):
+        raise ValueError(f"{row.file} holds other values than {row.file_2020}, the file of 2020")
+    return ", its values are those of the file of 2020"
+
+
+def _accuracy(row: RegistryRow, weights: Path | None, images: Labelled | None) -> str:
+    if images is None:
+        return "not provable here: no ImageNet"
+    if find_official(row, weights) is None:
+        return "not provable here: weights not downloaded"
+    where = "cuda" if torch.cuda.is_available() else "cpu"
+    result = measure(_spec(row, "imagenet"), row.top1, images, weights, BATCH, where, no_progress)
+    require_published(result, row.name)
+    found = f"{result['top1']:.2f} of {result['n_images']} images"
+    if row.top1 is None:
+        return f"not provable: {found}, but none is published"
+    return f"{found}, published {row.top1:.2f}" if result["passed"] else f"not provable: {found}, which are too few"
 
 
 def _why_not_here(row: RegistryRow, folder: Path | None) -> str:

@@ -1,6 +1,7 @@
 """Commands that show what layerwise knows."""
 
 import json
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -15,15 +16,33 @@ def register(app: typer.Typer) -> None:
     app.command(name="check-config", rich_help_panel="Look things up")(check_config)
 
 
-def layers(name: Annotated[str, typer.Argument(help="A network that layerwise knows.")]) -> None:
+def layers(name: Annotated[str, typer.Argument(help="A network that layerwise or timm knows.")]) -> None:
     """List the layers of a network: name, class, shape, units, depth."""
+    path = _shipped(name)
+    typer.echo(path.read_text(encoding="utf-8") if path else _listed(name), nl=False)
+
+
+def _shipped(name: str) -> Path | None:
     from layerwise.layers.manifest import shipped_manifest
     from layerwise.models import registry
 
-    path = shipped_manifest(registry.find(name).name)
-    if path is None:
-        raise ValueError(f"no list of layers ships for {name!r}; list-layers makes one for a network of a study")
-    typer.echo(path.read_text(encoding="utf-8"), nl=False)
+    try:
+        return shipped_manifest(registry.find(name).name)
+    except ValueError:
+        return None
+
+
+def _listed(name: str) -> str:
+    from layerwise.layers.listing import survey_layers
+    from layerwise.layers.manifest import format_manifest
+    from layerwise.models import resolve_preprocessing, sketch, specify
+
+    spec = specify(name)
+    typer.echo(f"no list of layers ships for timm's {name!r}: it is built, without weights, to list them", err=True)
+    survey = survey_layers(sketch(spec), resolve_preprocessing(spec).size)
+    for module in survey.skipped:
+        typer.echo(f"left out: {module.layer} ({module.kind}) {module.reason}", err=True)
+    return format_manifest(survey.layers)
 
 
 def check_config(config: Config = CONFIG) -> None:

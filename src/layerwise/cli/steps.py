@@ -74,20 +74,26 @@ def list_layers(
     model: Model,
     manifest: Annotated[Path, typer.Option("--manifest", help="File to write the table of layers.")],
     preprocessing: Annotated[Path, typer.Option("--preprocessing", help="File to write what the network expects.")],
+    skipped: Annotated[
+        Path | None, typer.Option("--skipped", help="File to write which modules are no layers, and why.")
+    ] = None,
     config: Config = CONFIG,
 ) -> None:
     """List the layers of a network of your own (those that layerwise knows bring their lists)."""
     from layerwise.config import load_study
-    from layerwise.layers import list_layers as list_layers_of
-    from layerwise.layers.manifest import write_manifest
+    from layerwise.layers import survey_layers
+    from layerwise.layers.manifest import write_manifest, write_skipped
     from layerwise.models import build, resolve_preprocessing
     from layerwise.planning import write_preprocessing
 
     study = load_study(config)
     spec = study.model_entry(model).spec()
     expected = resolve_preprocessing(spec)
-    layers = list_layers_of(build(spec, weights="random"), expected.size)
-    write_manifest(layers, manifest)
+    survey = survey_layers(build(spec, weights="random"), expected.size)
+    typer.echo(f"{len(survey.layers)} layers; {len(survey.skipped)} modules that run are left out")
+    if skipped is not None:
+        write_skipped(survey.skipped, skipped)
+    write_manifest(survey.layers, manifest)
     write_preprocessing(expected, preprocessing)
 
 
@@ -98,7 +104,7 @@ def check_accuracy(model: Model, output: Output, config: Config = CONFIG, thread
     from layerwise.cli.proof import measure, require_published
     from layerwise.config import load_study
     from layerwise.files import atomic_path
-    from layerwise.models.accuracy import ENOUGH
+    from layerwise.models.accuracy import ENOUGH, read_labelled
 
     study = load_study(config)
     entry, compute = study.model_entry(model), study.compute
@@ -108,8 +114,7 @@ def check_accuracy(model: Model, output: Output, config: Config = CONFIG, thread
     result = measure(
         entry.spec(),
         entry.published,
-        study.imagenet.images,
-        study.imagenet.labels,
+        read_labelled(study.imagenet.images, study.imagenet.labels),
         study.storage.weights,
         compute.batch_size,
         choose_device(compute.device),

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from layerwise.layers.blocks import in_block
     from layerwise.layers.listing import MIN_UNITS, Survey, leave_out, list_layers, survey_layers
-    from layerwise.layers.manifest import read_manifest, shipped_manifest, write_manifest
+    from layerwise.layers.manifest import Skipped, read_manifest, shipped_manifest, write_manifest, write_skipped
     from layerwise.layers.tap import LayerTap
 
 __all__ = [
     "MIN_UNITS",
     "LayerTap",
+    "Skipped",
     "Survey",
     "in_block",
     "leave_out",
@@ -23,11 +24,13 @@ __all__ = [
     "shipped_manifest",
     "survey_layers",
     "write_manifest",
+    "write_skipped",
 ]
 
 _HOMES = {
     "MIN_UNITS": "listing",
     "LayerTap": "tap",
+    "Skipped": "manifest",
     "Survey": "listing",
     "in_block": "blocks",
     "leave_out": "listing",
@@ -36,6 +39,7 @@ _HOMES = {
     "shipped_manifest": "manifest",
     "survey_layers": "listing",
     "write_manifest": "manifest",
+    "write_skipped": "manifest",
 }
 
 

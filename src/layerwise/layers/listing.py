@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from layerwise.interfaces import LayerSpec
+from layerwise.layers.manifest import Skipped
 
 MIN_UNITS = 25  # as many as there are latent variables
 BATCH = 2
@@ -27,12 +28,12 @@ class Survey:
     ----------
     layers : list of LayerSpec
         In order of depth.
-    skipped : dict of str to str
-        Modules that ran but give nothing that can be regressed on, and why.
+    skipped : list of Skipped
+        Modules that ran but give nothing that can be regressed on, in order of depth.
     """
 
     layers: list[LayerSpec]
-    skipped: dict[str, str]
+    skipped: list[Skipped]
 
 
 def list_layers(network: nn.Module, input_size: int, min_units: int = MIN_UNITS) -> list[LayerSpec]:
@@ -42,9 +43,10 @@ def list_layers(network: nn.Module, input_size: int, min_units: int = MIN_UNITS)
     """
     survey = survey_layers(network, input_size, min_units)
     if survey.skipped:
-        reasons = Counter(survey.skipped.values())
+        reasons = Counter(module.reason for module in survey.skipped)
         text = "; ".join(f"{count} {reason}" for reason, count in reasons.items())
-        log.warning("%d modules are left out: %s (%s)", len(survey.skipped), text, ", ".join(survey.skipped))
+        names = ", ".join(module.layer for module in survey.skipped)
+        log.warning("%d modules are left out: %s (%s)", len(survey.skipped), text, names)
     return survey.layers
 
 
@@ -85,7 +87,7 @@ def survey_layers(network: nn.Module, input_size: int, min_units: int = MIN_UNIT
     ]
     if not layers:
         raise ValueError(f"the network has no layer with at least {min_units} units")
-    return Survey(layers, record.skipped)
+    return Survey(layers, list(record.skipped.values()))
 
 
 def leave_out(layers: Sequence[LayerSpec], names: Collection[str]) -> list[LayerSpec]:
@@ -115,7 +117,7 @@ class _Record:
     """Modules in the order of their last run."""
 
     found: dict[str, tuple[str, tuple[int, ...]]] = field(default_factory=dict)
-    skipped: dict[str, str] = field(default_factory=dict)
+    skipped: dict[str, Skipped] = field(default_factory=dict)
 
     @contextmanager
     def listening(self, network: nn.Module) -> Iterator[None]:
@@ -135,7 +137,7 @@ class _Record:
         self.skipped.pop(name, None)
         reason = _unusable(output)
         if reason:
-            self.skipped[name] = reason
+            self.skipped[name] = Skipped(name, type(module).__name__, reason)
         else:
             self.found[name] = (type(module).__name__, tuple(output.shape[1:]))
 

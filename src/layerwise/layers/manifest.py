@@ -1,15 +1,25 @@
 """The manifest: the layers of one network as a table. Without torch: the workflow plans with it."""
 
 import csv
+import io
 from collections.abc import Iterable, Sequence
 from math import prod
 from pathlib import Path
+from typing import NamedTuple
 
 from layerwise.files import atomic_path
 from layerwise.interfaces import LayerSpec
 
 COLUMNS = ("layer", "class", "shape", "units", "depth")
 FOLDER = Path(__file__).with_name("manifests")
+
+
+class Skipped(NamedTuple):
+    """A module that runs but gives nothing that can be regressed on: its name, its class, and why."""
+
+    layer: str
+    kind: str
+    reason: str
 
 
 def write_manifest(layers: Sequence[LayerSpec], path: str | Path) -> None:
@@ -22,10 +32,19 @@ def write_manifest(layers: Sequence[LayerSpec], path: str | Path) -> None:
     """
     ordered = sorted(layers, key=lambda layer: layer.depth)
     _check(ordered, path)
-    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as handle:
-        writer = csv.writer(handle, delimiter="\t", lineterminator="\n")
-        writer.writerow(COLUMNS)
-        writer.writerows(_cells(layer) for layer in ordered)
+    with atomic_path(path) as temporary:
+        temporary.write_text(format_manifest(ordered), encoding="utf-8")
+
+
+def format_manifest(layers: Iterable[LayerSpec]) -> str:
+    """Give the text of a manifest."""
+    return _table(COLUMNS, (_cells(layer) for layer in layers))
+
+
+def write_skipped(skipped: Iterable[Skipped], path: str | Path) -> None:
+    """Write which modules of a network are no layers although they run, tab-separated, a row a module."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(_table(("layer", "class", "reason"), skipped), encoding="utf-8")
 
 
 def read_manifest(path: str | Path) -> list[LayerSpec]:
@@ -60,6 +79,14 @@ def shipped_manifest(name: str) -> Path | None:
     """Give the manifest that comes with the package for a network of the registry; None if there is none."""
     path = FOLDER / f"{name}.tsv"
     return path if path.is_file() else None
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, delimiter="\t", lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    return text.getvalue()
 
 
 def _cells(layer: LayerSpec) -> tuple[str, str, str, int, int]:

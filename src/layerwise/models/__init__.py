@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from layerwise.models.building import build, sketch
+    from layerwise.models.building import build, sketch, specify
     from layerwise.models.heads import PenultimateTap, find_classifiers, replace_head
     from layerwise.models.inputs import normalise
     from layerwise.models.preprocessing import geometry_for, resolve_preprocessing
@@ -26,6 +26,7 @@ __all__ = [
     "replace_head",
     "resolve_preprocessing",
     "sketch",
+    "specify",
 ]
 
 _HOMES = {
@@ -40,6 +41,7 @@ _HOMES = {
     "replace_head": "heads",
     "resolve_preprocessing": "preprocessing",
     "sketch": "building",
+    "specify": "building",
 }
 
 

@@ -17,6 +17,7 @@ from layerwise.models.inputs import normalise
 TOLERANCE = 0.5  # percentage points: decoders and resizes differ by less, wrong preprocessing by more
 ENOUGH = 2000  # images; of fewer, chance alone moves top1 by more than two points, and the comparison says little
 CLASSES = 1000
+LINE = re.compile(r"(?P<file>.+?)(\s*,\s*|\s+)(?P<label>[^\s,]+)")  # split at the last separator
 IMAGES = (".jpeg", ".jpg", ".png")
 
 Reader = Callable[[Path], NDArray[np.uint8]]
@@ -64,8 +65,8 @@ def read_labelled(folder: str | Path, labels: str | Path | None = None) -> list[
         One folder a class, called by its synset (n01440764 ...; sorted, they are the classes 0 to 999), or, with
         `labels`, the images themselves.
     labels : path, optional
-        Text, a line an image: file name and class, which is a number from 0 or a synset, separated by blanks, a tab
-        or a comma. With synsets the file must name all 1000.
+        Text, a line an image: file name, which may hold blanks and commas, and class, which is a number from 0 or a
+        synset, separated by blanks, a tab or a comma. With synsets the file must name all 1000.
 
     Returns
     -------
@@ -169,14 +170,14 @@ def _read_labels(folder: Path, labels: Path) -> list[tuple[Path, int]]:
         raise ValueError(f"no file of labels {labels}")
     rows: list[tuple[int, str, str]] = []
     for number, line in enumerate(labels.read_text(encoding="utf-8-sig").splitlines(), start=1):
-        cells = line.replace(",", " ").rsplit(maxsplit=1)  # file names may hold spaces
-        if not cells:
+        if not line.strip():
             continue
-        if len(cells) != 2:
+        cells = LINE.fullmatch(line.strip())
+        if cells is None:
             raise ValueError(f"{labels}, line {number}: a line is a file name and a class, not {line!r}")
-        if not (folder / cells[0]).is_file():
-            raise ValueError(f"{labels}, line {number}: no image {folder / cells[0]}")
-        rows.append((number, cells[0], cells[1]))
+        if not (folder / cells["file"]).is_file():
+            raise ValueError(f"{labels}, line {number}: no image {folder / cells['file']}")
+        rows.append((number, cells["file"], cells["label"]))
     if not rows:
         raise ValueError(f"{labels} is empty")
     classes = _classes([label for _, _, label in rows], labels)

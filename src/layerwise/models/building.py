@@ -29,7 +29,7 @@ def build(
     Parameters
     ----------
     model : str or ModelSpec
-        A name of the registry, or a network of a study.
+        A name of the registry or of timm, or a network of a study.
     weights : {"random", "imagenet"} or path, optional
         Untrained, the official ones, or a file (.pth, .pt, .safetensors). Default: what the study says, or
         "random" for a name.
@@ -69,7 +69,7 @@ def sketch(model: str | ModelSpec) -> nn.Module:
     Parameters
     ----------
     model : str or ModelSpec
-        A name of the registry, or a network of a study, whose weights are not looked at.
+        A name of the registry or of timm, or a network of a study, whose weights are not looked at.
 
     Returns
     -------
@@ -79,10 +79,28 @@ def sketch(model: str | ModelSpec) -> nn.Module:
         return build(model, "random")
 
 
+def specify(name: str) -> ModelSpec:
+    """Give the network of a name: that of the registry, else that of timm, with official weights.
+
+    Raises
+    ------
+    ValueError
+        Neither has the name; the message names the nearest of the registry.
+    """
+    try:
+        row = find(name)
+    except ValueError:
+        import timm
+
+        if not timm.is_model(name):
+            raise
+        return ModelSpec(name, "timm", name)
+    return ModelSpec(row.name, row.library, row.constructor)
+
+
 def _specify(model: str | ModelSpec, weights: str | Path | None, seed: int | None) -> ModelSpec:
     if isinstance(model, str):
-        row = find(model)
-        model = ModelSpec(row.name, row.library, row.constructor, weights="random")
+        model = replace(specify(model), weights="random")
     if weights is not None:
         model = replace(model, weights=str(weights))
     return model if seed is None else replace(model, seed=seed)

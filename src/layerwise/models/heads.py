@@ -31,12 +31,6 @@ class PenultimateTap:
     classifiers : str or sequence of str
         Dotted name of its classifier, or of several (`find_classifiers`).
 
-    Attributes
-    ----------
-    output : tensor [image, unit] or None
-        Of the last forward pass. What a classifier receives at several positions (a convolution [image, unit, height,
-        width], a linear layer [image, ..., unit]) is averaged over these, as its scores are.
-
     Raises
     ------
     ValueError
@@ -49,6 +43,11 @@ class PenultimateTap:
 
     @property
     def output(self) -> torch.Tensor | None:
+        """What the classifiers received in the last forward pass: float tensor [image, unit]; None before it.
+
+        What one receives at several positions (a convolution [image, unit, height, width], a linear layer
+        [image, ..., unit]) is averaged over these, as its scores are.
+        """
         if len(self._received) < len(self._classifiers):
             return None
         return torch.cat([self._received[classifier] for classifier in self._classifiers], 1)

@@ -93,6 +93,14 @@ def fits(network: nn.Module, state: State) -> bool:
     return shapes == {name: value.shape for name, value in state.items()}
 
 
+def same_values(one: State, other: State) -> bool:
+    """Say whether two files of weights hold the same tensors; the counters of batch norms do not count."""
+    ours, theirs = (
+        {name: value for name, value in state.items() if not name.endswith(COUNTER)} for state in (one, other)
+    )
+    return ours.keys() == theirs.keys() and all(torch.equal(value, theirs[name]) for name, value in ours.items())
+
+
 def rename_in_order(network: nn.Module, state: State, source: str | Path) -> State:
     """Give tensors the names that the network has at the same place in its order.
 

