@@ -149,9 +149,16 @@ def test_several_classifiers_are_one_linear_function_of_the_penultimate_represen
         np.testing.assert_allclose(weights, [0.5, 0.5], atol=1e-4)
 
 
-def test_classifiers_that_are_not_simply_added_up_are_refused():
-    spec = ModelSpec("net", "timm", "volo_d1_224", weights="random")
-    with pytest.raises(ValueError, match=r"2 classifiers \(head, aux_head\), but does not just add up"):
+@pytest.mark.parametrize(
+    ("name", "stated"),
+    [
+        ("volo_d1_224", "head, aux_head"),  # the largest over the positions of the second is added
+        ("levit_384_s8", r"head\.linear"),  # a second one is there, but not stated
+    ],
+)
+def test_classifiers_that_are_not_simply_added_up_are_refused(name, stated):
+    spec = ModelSpec("net", "timm", name, weights="random")
+    with pytest.raises(ValueError, match=f"timm states {stated} as the classifier of '{name}', but .* no fixed sum"):
         find_classifiers(sketch(spec), spec, 224)
 
 

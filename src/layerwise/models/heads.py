@@ -70,8 +70,8 @@ def find_classifiers(network: nn.Module, spec: ModelSpec, input_size: int) -> tu
     """Give the names of the modules that turn the penultimate representation into classes: one, in most networks.
 
     The registry knows it, timm states it; of a factory's network it is the linear layer or 1x1 convolution that
-    runs last, if it gives as many values as the network does. Where timm states several, a network of this kind is
-    built and run, to see that it adds up their scores with fixed weights.
+    runs last, if it gives as many values as the network does. Where timm states several, or other modules give as
+    many values, a network of this kind is built and run, to see that its scores are a fixed sum of those stated.
 
     Parameters
     ----------
@@ -85,7 +85,7 @@ def find_classifiers(network: nn.Module, spec: ModelSpec, input_size: int) -> tu
     Raises
     ------
     ValueError
-        There is none, or there are several whose scores are not simply added up.
+        There is none, or the scores are not simply added up from those of the classifiers.
     """
     row = row_of(spec)
     if row is not None:
@@ -93,7 +93,7 @@ def find_classifiers(network: nn.Module, spec: ModelSpec, input_size: int) -> tu
     if spec.library != "timm":
         return (_last_to_run(network, input_size),)
     stated = _stated(network, spec)
-    if len(stated) > 1:
+    if len(stated) > 1 or _others_score(network, stated, input_size):
         _prove_sum(stated, spec, input_size)
     return stated
 
@@ -200,8 +200,8 @@ def _prove_sum(names: Sequence[str], spec: ModelSpec, input_size: int) -> None:
     given = [output for name, output in ran if name in names]
     if len(given) != len(names) or any(output.shape != scores.shape for output in given) or not _sums(given, scores):
         raise ValueError(
-            f"{spec.constructor!r} has {len(names)} classifiers ({', '.join(names)}), but does not just add up their "
-            "scores, so there is no penultimate representation of which they are a linear function"
+            f"timm states {', '.join(names)} as the classifier of {spec.constructor!r}, but the network's scores are no "
+            "fixed sum of what it gives: they are no linear function of any penultimate representation"
         )
 
 
@@ -211,11 +211,21 @@ def _sums(terms: Sequence[torch.Tensor], total: torch.Tensor) -> bool:
     return bool(left.norm() <= SUM_TOLERANCE * wanted.norm())
 
 
-def _last_to_run(network: nn.Module, input_size: int) -> str:
+def _others_score(network: nn.Module, names: Sequence[str], input_size: int) -> bool:
+    scores, ran = _run(network, input_size)
+    return any(output.shape == scores.shape for name, output in ran if name not in names)
+
+
+def _run(network: nn.Module, input_size: int) -> tuple[Any, list[tuple[str, torch.Tensor]]]:
     ran: list[tuple[str, torch.Tensor]] = []
     parameter = next(network.parameters(), torch.empty(0))
     with _noting(network, ran), torch.inference_mode():
         scores = network(torch.zeros(2, 3, input_size, input_size, device=parameter.device))
+    return scores, ran
+
+
+def _last_to_run(network: nn.Module, input_size: int) -> str:
+    scores, ran = _run(network, input_size)
     if not ran:
         raise ValueError("no linear layer or 1x1 convolution runs in the network: it has no classifier")
     name, output = ran[-1]
