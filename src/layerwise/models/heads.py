@@ -200,8 +200,8 @@ def _prove_sum(names: Sequence[str], spec: ModelSpec, input_size: int) -> None:
     given = [output for name, output in ran if name in names]
     if len(given) != len(names) or any(output.shape != scores.shape for output in given) or not _sums(given, scores):
         raise ValueError(
-            f"timm states {', '.join(names)} as the classifier of {spec.constructor!r}, but the network's scores are no "
-            "fixed sum of what it gives: they are no linear function of any penultimate representation"
+            f"timm states {', '.join(names)} as the classifier of {spec.constructor!r}, but its scores are no "
+            "fixed sum of what that gives: they are no linear function of any penultimate representation"
         )
 
 
