@@ -56,6 +56,14 @@ def test_measures_of_several_raters_have_their_consistency(rng):
     assert "memorability_ceiling" not in gather_model("m", LAYERS, [brain], [behaviour], [ceilings])
 
 
+def test_the_error_of_sketches_is_handed_on(rng):
+    brain, behaviour, ceilings = tables(rng)
+    assert "sketch_error" not in gather_model("m", LAYERS, [brain], [behaviour], [ceilings]).attrs
+    behaviour.attrs["sketch_error"] = {"memorability": "median 1e-3"}
+    table = gather_model("m", LAYERS, [brain], [behaviour], [ceilings])
+    assert table.attrs["sketch_error"] == {"memorability": "median 1e-3"}
+
+
 def test_undefined_splits_and_ceilings_stay_undefined_or_are_left_out(rng):
     brain, behaviour, ceilings = tables(rng)
     brain.loc[(brain["layer"] == "a") & (brain["region"] == "V1"), "r"] = np.nan

@@ -292,6 +292,55 @@ def test_what_nobody_foresaw_is_told_in_a_sentence_too(folder, monkeypatch, erro
         pack()
 
 
+@pytest.mark.parametrize(
+    "error", [torch.OutOfMemoryError("CUDA out of memory. Tried\nmore"), RuntimeError("you: can't allocate memory: 9")]
+)
+def test_memory_that_runs_out_is_told_with_the_budgets(folder, monkeypatch, error):
+    pack(), list_layers()
+
+    def raising(*_, **__):
+        raise error
+
+    monkeypatch.setattr("layerwise.activations.extract.plan_passes", raising)
+    done = extract()
+    message = (
+        r"memory ran out \(.*\)\. .* compute\.memory \(5\.0 GB\), or compute\.gpu_memory \(75\.0 GB\) .* \(32\) images"
+    )
+    fails(done, message, folder, "activations.h5")
+    assert done.returncode == 1
+
+
+def sketch(*options):
+    arguments = ("--model", "tiny", "--manifest", "layers.tsv", "--ratings", "figrim", "--block", "001-008")
+    return run("sketch-memorability", *arguments, "--pixels", "pixels.h5", "--output", "rho.parquet", *options)
+
+
+def test_sketches_carry_how_they_were_made_and_what_it_costs(folder):
+    configure(folder, memorability={"method": "sketch", "dimensions": 256, "seed": 3})
+    pack(), list_layers()
+    done = sketch("--file", "sketches.h5")
+    assert done.returncode == 0, done.stderr
+    assert "8 layers in one forward pass over 32 images" in done.stderr
+    assert re.search(r"sketching 8 layers of tiny: 32 done in [0-9.]+ s", done.stderr)
+    table = pd.read_parquet(folder / "rho.parquet")
+    assert len(table) == 8 * 2 and table["rho"].notna().all()
+    told = table.attrs["data"]["memorability"]
+    assert (told["method"], told["dimensions"], told["seed"]) == ("sketch", "256", "3")
+    assert table.attrs["sketch_error"]["memorability"].startswith("not measured at 256 dimensions")
+    assert not (folder / "sketches.h5").exists()
+    in_memory = sketch()
+    assert in_memory.returncode == 0
+    pd.testing.assert_frame_equal(pd.read_parquet(folder / "rho.parquet"), table)
+
+
+def test_sketches_of_other_images_are_refused(folder):
+    pack(stimuli="movies", geometry="crop36to32-bilinear"), list_layers()
+    table = pd.read_csv(folder / "scores.csv").iloc[1:]
+    (folder / "photos" / "photo 00.png").unlink()
+    table.to_csv(folder / "scores.csv", index=False)
+    fails(sketch(), r"pixels\.h5 holds other images than the ratings 'figrim'", folder, "rho.parquet")
+
+
 SLOW = """
 import time
 from torch import nn

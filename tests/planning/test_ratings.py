@@ -4,7 +4,7 @@ import pytest
 
 from layerwise.config import validate_study
 from layerwise.interfaces import LayerSpec
-from layerwise.planning import demand_of, is_streamed, rating_blocks, streaming_memory
+from layerwise.planning import demand_of, memory_of, rating_blocks, sketch_demand, way_of
 
 LAYERS = [LayerSpec(f"layer{rank}", "ReLU", (400_000,), 400_000, rank) for rank in range(1, 21)]
 
@@ -20,14 +20,14 @@ def scores(tmp_path):
     return {"images": tmp_path, "scores": path}
 
 
-@pytest.mark.parametrize(("small", "expected"), [(29, True), (30, False)])
+@pytest.mark.parametrize(("small", "expected"), [(29, "streamed"), (30, "stored")])
 def test_the_number_of_images_decides(scores, small, expected):
-    assert is_streamed(study(scores, memorability={"small": small}), "rated") is expected
+    assert way_of(study(scores, memorability={"small": small}), "rated") == expected
 
 
 def test_lamem_is_streamed_also_before_its_files_are_there(tmp_path):
     entry = {"images": tmp_path, "splits": tmp_path / "none"}
-    assert is_streamed(study(entry), "rated")
+    assert way_of(study(entry), "rated") == "streamed"
     assert demand_of(study(entry), "rated", LAYERS).n_images == 58_741
 
 
@@ -47,5 +47,18 @@ def test_small_ratings_have_blocks_of_a_job_and_large_ones_groups_of_memory(scor
     assert groups[-1].endswith("020")
     assert len(groups) > 1
     on_gpu = study(scores, **streamed, compute={"gpus": 1})
-    assert streaming_memory(on_gpu) == 75 * 10**9
+    assert memory_of(on_gpu) == 75 * 10**9
+    assert rating_blocks(on_gpu, "rated", LAYERS) == ["001-020"]
+
+
+def test_sketches_lie_in_a_file_or_on_the_gpu_of_a_job(scores):
+    quick = {"memorability": {"small": 10, "method": "sketch", "disk": "100MB"}}
+    in_file = study(scores, **quick)
+    assert way_of(in_file, "rated") == "sketched"
+    assert way_of(study(scores, memorability={"method": "sketch"}), "rated") == "stored"
+    assert rating_blocks(in_file, "rated", LAYERS) == ["001-020"]  # of 30 images
+    many = {"images": "none", "splits": "none"}
+    assert len(rating_blocks(study(many, memorability=quick["memorability"] | {"disk": "2GB"}), "rated", LAYERS)) == 5
+    on_gpu = study(many, **quick, compute={"gpus": 1})
+    assert sketch_demand(on_gpu, "rated", LAYERS).in_memory and not sketch_demand(in_file, "rated", LAYERS).in_memory
     assert rating_blocks(on_gpu, "rated", LAYERS) == ["001-020"]

@@ -86,6 +86,25 @@ def test_ratings_of_many_images_are_streamed_and_give_the_same_and_raters_their_
     assert "memorability_ceiling" not in stored
 
 
+def test_ratings_of_many_images_are_sketched_in_one_pass(study, finished):
+    quick = {"small": 10, "method": "sketch", "dimensions": 512}
+    study.configure(models=CONFIG["models"][:1], memorability=quick)
+    target = "results/small/models/tiny/layers.parquet"
+    study.snakemake(target)
+    sketched, stored = (pd.read_parquet(one.folder / target).set_index("layer") for one in (study, finished))
+    assert not list((study.results / "models/tiny/activations").glob("rated*"))
+    difference = (sketched["memorability"] - stored["memorability"]).abs()
+    assert difference[sketched["units"] <= 512].max() < 0.02
+    assert difference[sketched["units"] > 512].between(1e-9, 0.3).all()  # of 32 images
+    assert "sketch_error" in sketched.attrs
+    scores = pd.read_parquet(study.results / "models/tiny/memorability/rated/001-008.parquet")
+    assert scores.attrs["data"]["memorability"]["method"] == "sketch"
+    logs = study.results / "logs/sketch_memorability/tiny/rated"
+    assert {path.suffix for path in logs.iterdir()} == {".log", ".tsv"}  # the file of sketches is gone
+    told = (logs / "001-008.log").read_text()
+    assert "8 layers in one forward pass over 40 images: 5 of them sketched to 512 numbers, 3 kept" in told
+
+
 GATHER = {"gather_model": 1, "gather_study": 1, "correlate_layers": 1, "summarise_models": 1, "plot_figure2": 1}
 
 

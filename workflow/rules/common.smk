@@ -16,9 +16,9 @@ from layerwise.layers.manifest import read_manifest
 from layerwise.planning import (
     fingerprint,
     geometry_of,
-    is_streamed,
     layers_of,
     network_settings,
+    on_gpu,
     pca_geometry,
     preprocessing_of,
     present,
@@ -26,6 +26,7 @@ from layerwise.planning import (
     read_preprocessing,
     regions,
     stimulus_files,
+    way_of,
 )
 
 # Jobs find `layerwise` where this Snakemake's Python lies, also where the environment is not activated. It comes last,
@@ -49,7 +50,7 @@ ENVIRONMENT = "../../envs/layerwise.yaml"
 MODELS = {entry.name: entry for entry in STUDY.models}
 RATINGS = {entry.name: entry for entry in STUDY.ratings}
 RATED = [name for name, entry in RATINGS.items() if entry.rater_columns]
-STREAMED = [name for name in RATINGS if is_streamed(STUDY, name)]
+WAYS = {name: way_of(STUDY, name) for name in RATINGS}
 STIMULI = STUDY.stimulus_sets()
 EXPORTED = {entry.name: entry for entry in STUDY.recordings if entry.brainscore}
 SHIPPED = {name: layers_of(entry) for name, entry in MODELS.items()}
@@ -94,6 +95,15 @@ CODE = {
     ],
     "stream_memorability": [
         "layerwise.streaming.fit",
+        "layerwise.analyses.streamed",
+        "layerwise.data.pixels",
+        "layerwise.data.ratings",
+        "layerwise.layers.blocks",
+        "layerwise.models.building",
+        "layerwise.cli.sources:rated_images",
+    ],
+    "sketch_memorability": [
+        "layerwise.sketching.fit",
         "layerwise.analyses.streamed",
         "layerwise.data.pixels",
         "layerwise.data.ratings",
@@ -329,6 +339,17 @@ def streamed_settings(wildcards):
     """The part of the config that decides streamed scores."""
     convolutions = STUDY.memorability.convolutions
     return {**rating_settings(wildcards), "convolutions": convolutions}
+
+
+def sketch_settings(wildcards):
+    """The part of the config that decides scores from sketches."""
+    chosen = STUDY.memorability.model_dump(include={"dimensions", "seed"})
+    return {**streamed_settings(wildcards), **chosen}
+
+
+def rated_in_way(way):
+    """A wildcard that is the name of ratings that are predicted in this way."""
+    return one_of(name for name in RATINGS if WAYS[name] == way)
 
 
 def rated_pixels(wildcards):

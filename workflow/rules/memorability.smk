@@ -1,4 +1,4 @@
-# In:  activations, ratings; or, for ratings of many images, pixels and weights: nothing of activations is stored then.
+# In:  activations, ratings; or, for ratings of many images, pixels and weights: no activations are stored then.
 # Out: the consistency of several raters, and one table of scores for each (network, set of ratings, block of layers).
 
 
@@ -39,7 +39,7 @@ rule score_memorability:
     benchmark:
         f"{LOGS}/score_memorability/{{model}}/{{ratings}}/{{block}}.tsv"
     wildcard_constraints:
-        ratings=one_of(set(RATINGS) - set(STREAMED)),
+        ratings=rated_in_way("stored"),
     conda:
         ENVIRONMENT
     threads: STUDY.compute.threads
@@ -73,7 +73,7 @@ rule stream_memorability:
     benchmark:
         f"{LOGS}/stream_memorability/{{model}}/{{ratings}}/{{block}}.tsv"
     wildcard_constraints:
-        ratings=one_of(STREAMED),
+        ratings=rated_in_way("streamed"),
     conda:
         ENVIRONMENT
     threads: STUDY.compute.threads
@@ -93,3 +93,41 @@ rule stream_memorability:
         "layerwise stream-memorability --threads {threads} --config {params.config:q} --model {wildcards.model:q}"
         " --ratings {wildcards.ratings:q} --block {wildcards.block:q} {params.manifest} --pixels {input.pixels:q}"
         " --state {params.state:q} --output {output:q} > {log:q} 2>&1"
+
+
+# A killed job goes on from its file of sketches, which it removes at its end; on a GPU they stay in memory.
+rule sketch_memorability:
+    input:
+        gate=gate_of,
+        manifest=manifest_of,
+        pixels=rated_pixels,
+        weights=weights_of,
+        scores=score_files,
+    output:
+        f"{RESULTS}/models/{{model}}/memorability/{{ratings}}/{{block}}.parquet",
+    log:
+        f"{LOGS}/sketch_memorability/{{model}}/{{ratings}}/{{block}}.log",
+    benchmark:
+        f"{LOGS}/sketch_memorability/{{model}}/{{ratings}}/{{block}}.tsv"
+    wildcard_constraints:
+        ratings=rated_in_way("sketched"),
+    conda:
+        ENVIRONMENT
+    threads: STUDY.compute.threads
+    resources:
+        mem_mb=12000 + STUDY.compute.memory // 10**6,
+        disk_mb=0 if on_gpu(STUDY) else STUDY.memorability.disk // 10**6,
+        runtime=1440,
+        gpu=min(1, STUDY.compute.gpus),
+    params:
+        config=CONFIG,
+        code=code_of("sketch_memorability"),
+        manifest=manifest_option,
+        layers=layers_hash,
+        network=model_settings,
+        settings=sketch_settings,
+        file=f"{LOGS}/sketch_memorability/{{model}}/{{ratings}}/{{block}}.h5",
+    shell:
+        "layerwise sketch-memorability --threads {threads} --config {params.config:q} --model {wildcards.model:q}"
+        " --ratings {wildcards.ratings:q} --block {wildcards.block:q} {params.manifest} --pixels {input.pixels:q}"
+        " --file {params.file:q} --output {output:q} > {log:q} 2>&1"

@@ -42,6 +42,8 @@ def gather_model(
         `_splits` (how many splits have a value: mean and error are over these), `_ceiling` (median over neuroids, mean
         over halves), `_ceiled_2020` ((r/c)^2) and `_ceiled_2026` (r^2/c), and for each measure its accuracy (mean over
         splits of Spearman's rho), `_error`, `_splits` and, where it has several raters, `_ceiling` (mean over halves).
+        Its `attrs` hold the hashes of "data" and, for measures that were predicted from sketches, the "sketch_error"
+        that these were found to have.
 
     Raises
     ------
@@ -72,6 +74,9 @@ def gather_model(
     for measure, rows in _by(consistencies, "measure"):
         table[f"{measure}_ceiling"] = rows["ceiling"].mean()
     table.attrs = {"data": _origins([*brain, *behaviour, *ceilings, *consistencies])}
+    errors = [rows.attrs["sketch_error"] for rows in behaviour if "sketch_error" in rows.attrs]
+    if errors:
+        table.attrs["sketch_error"] = {measure: text for error in errors for measure, text in error.items()}
     return table
 
 

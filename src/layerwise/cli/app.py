@@ -1,6 +1,7 @@
 """Assembles the commands, and turns what goes wrong into a sentence and an exit status."""
 
 import errno
+import logging
 import os
 import signal
 import sys
@@ -30,6 +31,7 @@ def main() -> None:
     """
     signal.signal(signal.SIGTERM, _terminate)
     sys.path.append(str(Path.cwd()))  # a factory may lie in the working folder
+    _show_plans()
     try:
         app()
     except KeyboardInterrupt:
@@ -41,6 +43,13 @@ def main() -> None:
         known = isinstance(error, ValueError | OSError)
         print(f"error: {_sentence(error)}" if known else _internal(error), file=sys.stderr)
         sys.exit(1 if known else os.EX_SOFTWARE)
+
+
+def _show_plans() -> None:
+    """Print what a step says beforehand of its passes and bytes, too; of other packages only warnings."""
+    ours = logging.getLogger("layerwise")
+    ours.setLevel(logging.INFO)
+    ours.handlers = [logging.StreamHandler()]
 
 
 def _terminate(number: int, frame: FrameType | None) -> NoReturn:

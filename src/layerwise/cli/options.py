@@ -5,11 +5,14 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from layerwise.interfaces import DegenerateWarning
+
+if TYPE_CHECKING:
+    from layerwise.config.settings import ComputeSettings
 
 Config = Annotated[Path, typer.Option("--config", help="Config file of the study.")]
 Model = Annotated[str, typer.Option("--model", help="Name of a network of the study.")]
@@ -88,6 +91,31 @@ def limit_threads(threads: int) -> None:
     import torch
 
     torch.set_num_threads(threads)
+
+
+@contextmanager
+def named_memory(compute: "ComputeSettings") -> Iterator[None]:
+    """Tell memory that ran out, beyond what smaller batches could mend, in a sentence that names the budgets.
+
+    Raises
+    ------
+    ValueError
+        A device, or the machine, ran out of memory.
+    """
+    import torch
+
+    try:
+        yield
+    except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+        # PyTorch has no class of its own for the memory of the machine.
+        if type(error) is RuntimeError and "can't allocate memory" not in str(error):
+            raise
+        raise ValueError(
+            f"memory ran out ({str(error).partition(chr(10))[0]}). The budget of layers was compute.memory "
+            f"({compute.memory / 1e9:.1f} GB), or compute.gpu_memory ({compute.gpu_memory / 1e9:.1f} GB) on a GPU for "
+            f"ratings of many images, and a batch had up to compute.batch_size ({compute.batch_size}) images: set "
+            "these lower, or run the job where nothing else takes the memory"
+        ) from error
 
 
 @contextmanager

@@ -98,6 +98,20 @@ def with_pca_images(
     return JoinedPixels(pixels, fitted)
 
 
+def rated_pixels(study: Study, ratings: str, path: Path, expected: Preprocessing) -> tuple[Ratings, PixelCache]:
+    """Read ratings, and open the pixels of their images, in the same order.
+
+    Raises
+    ------
+    ValueError
+        The pixels are of other images, or cut for another network.
+    """
+    rated, pixels = rated_images(study, ratings)[0], pixels_for(path, expected)
+    if pixels.ids != rated.stimuli:
+        raise ValueError(f"{path} holds other images than the ratings {ratings!r}: run pack-stimuli again")
+    return rated, pixels
+
+
 def layers_in(study: Study, model: str, manifest: Path | None) -> list[LayerSpec]:
     """Read the layers of a network of the study, from a table or, without one, from what ships.
 

@@ -19,16 +19,21 @@ from layerwise.cli.options import (
     counted_warnings,
     device_memory,
     limit_threads,
+    named_memory,
 )
 from layerwise.cli.progress import show_progress
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from layerwise.config import Study
+
 Manifest = Annotated[
     Path | None, typer.Option("--manifest", help="Table of the network's layers; default: the one that ships.")
 ]
 Stimuli = Annotated[str, typer.Option("--stimuli", help="Name of a recording or of ratings of the study.")]
+RatingsName = Annotated[str, typer.Option("--ratings", help="Name of a set of ratings of the study.")]
+Pixels = Annotated[Path, typer.Option("--pixels", help="File that pack-stimuli made.")]
 Folder = Annotated[Path, typer.Option("--folder", help="Folder of results to gather from.")]
 Layers = Annotated[Path, typer.Option("--layers", help="Table that gather-study made.")]
 Csv = Annotated[Path | None, typer.Option("--csv", help="The same table for people.")]
@@ -47,6 +52,7 @@ def register(app: typer.Typer) -> None:
         score_brain,
         score_memorability,
         stream_memorability,
+        sketch_memorability,
         gather_model,
         gather_study,
         correlate_layers,
@@ -111,15 +117,16 @@ def check_accuracy(model: Model, output: Output, config: Config = CONFIG, thread
     if entry.published is None:
         raise ValueError(f"no accuracy is published of {model!r} with weights {entry.spec().weights}: it needs no gate")
     limit_threads(threads or compute.threads)
-    result = measure(
-        entry.spec(),
-        entry.published,
-        read_labelled(study.imagenet.images, study.imagenet.labels),
-        study.storage.weights,
-        compute.batch_size,
-        choose_device(compute.device),
-        show_progress,
-    )
+    with named_memory(compute):
+        result = measure(
+            entry.spec(),
+            entry.published,
+            read_labelled(study.imagenet.images, study.imagenet.labels),
+            study.storage.weights,
+            compute.batch_size,
+            choose_device(compute.device),
+            show_progress,
+        )
     require_published(result, model)
     if not result["passed"]:
         raise ValueError(
@@ -152,7 +159,7 @@ def pack_stimuli(
 
 def extract_activations(
     model: Model,
-    pixels: Annotated[Path, typer.Option("--pixels", help="File that pack-stimuli made.")],
+    pixels: Pixels,
     output: Output,
     pca_pixels: Annotated[
         Path | None, typer.Option("--pca-pixels", help="The same of the images for principal components.")
@@ -174,7 +181,7 @@ def extract_activations(
     expected = resolve_preprocessing(spec)
     images = with_pca_images(pixels_for(pixels, expected), pca_pixels, study, expected)
     devices = choose_devices(compute.device, compute.gpus)
-    with counted_warnings():
+    with counted_warnings(), named_memory(compute):
         extract(
             build(spec, weights_folder=study.storage.weights),
             layers_in(study, model, manifest),
@@ -258,14 +265,14 @@ def score_brain(
         device_memory([device], study.compute.memory, study.compute.gpu_memory),
         study.brain.pca.components if study.brain.pca else None,
     )
-    with counted_warnings():
+    with counted_warnings(), named_memory(study.compute):
         layers = in_block(layers_in(study, model, manifest), block)
         write_table(similarity.score(ActivationStore(activations, model), layers, show_progress), output)
 
 
 def score_memorability(
     model: Model,
-    ratings: Annotated[str, typer.Option("--ratings", help="Name of a set of ratings of the study.")],
+    ratings: RatingsName,
     block: Block,
     activations: Activations,
     output: Output,
@@ -290,16 +297,16 @@ def score_memorability(
         study.regression.solver,
         choose_device(study.compute.device),
     )
-    with counted_warnings():
+    with counted_warnings(), named_memory(study.compute):
         layers = in_block(layers_in(study, model, manifest), block)
         write_table(accuracy.score(ActivationStore(activations, model), layers, show_progress), output)
 
 
 def stream_memorability(
     model: Model,
-    ratings: Annotated[str, typer.Option("--ratings", help="Name of a set of ratings of the study.")],
+    ratings: RatingsName,
     block: Block,
-    pixels: Annotated[Path, typer.Option("--pixels", help="File that pack-stimuli made.")],
+    pixels: Pixels,
     output: Output,
     state: Annotated[Path | None, typer.Option("--state", help="File to keep the state in, to go on from.")] = None,
     manifest: Manifest = None,
@@ -307,47 +314,91 @@ def stream_memorability(
     threads: Threads = None,
 ) -> None:
     """Fit a group of layers to behavioural scores of many images while the network runs: no activations are stored."""
-    from dataclasses import asdict
-
     from layerwise.analyses.streamed import score_predictions
-    from layerwise.cli.sources import layers_in, pixels_for, rated_images
+    from layerwise.cli.sources import layers_in, rated_pixels
     from layerwise.config import load_study
-    from layerwise.files import hash_object, hash_source
     from layerwise.files.tables import write_table
     from layerwise.layers.blocks import in_block
-    from layerwise.models import build, hash_weights, resolve_preprocessing
-    from layerwise.planning import demand_of, streaming_memory
+    from layerwise.models import build, resolve_preprocessing
+    from layerwise.planning import demand_of, memory_of
     from layerwise.streaming import Streamed, stream_pls_on
 
     study = load_study(config)
     spec, layers = study.model_entry(model).spec(), layers_in(study, model, manifest)
     limit_threads(threads or study.compute.threads)
-    rated, expected = rated_images(study, ratings)[0], resolve_preprocessing(spec)
-    images = pixels_for(pixels, expected)
-    if images.ids != rated.stimuli:
-        raise ValueError(f"{pixels} holds other images than the ratings {ratings!r}: run pack-stimuli again")
+    expected = resolve_preprocessing(spec)
+    rated, images = rated_pixels(study, ratings, pixels, expected)
     devices = choose_devices(study.compute.device, study.compute.gpus)
     how = Streamed(
         n_components=study.regression.components,
         batch_size=demand_of(study, ratings, layers).batch_size,
-        memory=streaming_memory(study),
+        memory=memory_of(study),
         tf32=study.memorability.convolutions == "tf32",
         state=state,
         save_every=60 * study.memorability.save_every,
     )
-    attributes = {
-        "model": model,
-        "weights": hash_weights(spec, study.storage.weights),
-        "preprocessing": hash_object(asdict(expected)),
-        "stimuli": images.content_hash,
-        "code": hash_source("layerwise.streaming.fit"),
-    }
-    with counted_warnings():
+    attributes = _origins(study, model, images.content_hash, "layerwise.streaming.fit")
+    with counted_warnings(), named_memory(study.compute):
         network, group = build(spec, weights_folder=study.storage.weights), in_block(layers, block)
         data = images, expected, rated.scores, rated.splits
         predictions = stream_pls_on(devices, network, layers, group, *data, how, attributes, show_progress)
         measure, components = study.rating(ratings).measure, study.regression.components
         write_table(score_predictions(predictions, group, rated, measure, components, attributes), output)
+
+
+def sketch_memorability(
+    model: Model,
+    ratings: RatingsName,
+    block: Block,
+    pixels: Pixels,
+    output: Output,
+    file: Annotated[
+        Path | None, typer.Option("--file", help="File for sketches until layers are scored; default: in memory.")
+    ] = None,
+    manifest: Manifest = None,
+    config: Config = CONFIG,
+    threads: Threads = None,
+) -> None:
+    """Fit a group of layers to behavioural scores of many images from sketches, which take one forward pass."""
+    from layerwise.analyses.streamed import score_predictions
+    from layerwise.cli.sources import layers_in, rated_pixels
+    from layerwise.config import load_study
+    from layerwise.files.tables import write_table
+    from layerwise.layers.blocks import in_block
+    from layerwise.models import build, resolve_preprocessing
+    from layerwise.planning import sketch_demand
+    from layerwise.sketching import Sketched, measured_error, sketch_pls
+
+    study = load_study(config)
+    spec, layers, chosen = study.model_entry(model).spec(), layers_in(study, model, manifest), study.memorability
+    limit_threads(threads or study.compute.threads)
+    expected = resolve_preprocessing(spec)
+    rated, images = rated_pixels(study, ratings, pixels, expected)
+    demand = sketch_demand(study, ratings, layers)
+    how = Sketched(
+        n_components=study.regression.components,
+        dimensions=chosen.dimensions,
+        seed=chosen.seed,
+        batch_size=demand.batch_size,
+        device=choose_device(study.compute.device),
+        tf32=chosen.convolutions == "tf32",
+        file=None if demand.in_memory else file,
+        save_every=60 * chosen.save_every,
+    )
+    attributes = {
+        **_origins(study, model, images.content_hash, "layerwise.sketching.fit"),
+        "method": "sketch",
+        "dimensions": str(chosen.dimensions),
+        "seed": str(chosen.seed),
+    }
+    with counted_warnings(), named_memory(study.compute):
+        network, group = build(spec, weights_folder=study.storage.weights), in_block(layers, block)
+        data = images, expected, rated.scores, rated.splits
+        predictions = sketch_pls(network, group, *data, how, attributes, show_progress)
+        measure, components = study.rating(ratings).measure, study.regression.components
+        table = score_predictions(predictions, group, rated, measure, components, attributes)
+        table.attrs["sketch_error"] = {measure: measured_error(chosen.dimensions)}
+        write_table(table, output)
 
 
 def gather_model(
@@ -399,6 +450,9 @@ def gather_study(folder: Folder, output: Output, csv: Csv = None, config: Config
     tables = {name: read_table(path, ["model", "layer"]) for name, path in paths.items()}
     table = pd.concat(tables.values(), ignore_index=True)
     table.attrs = {"data": {name: one.attrs.get("data", {}) for name, one in tables.items()}}
+    errors = {name: one.attrs["sketch_error"] for name, one in tables.items() if "sketch_error" in one.attrs}
+    if errors:
+        table.attrs["sketch_error"] = errors
     _write(table, output, csv)
 
 
@@ -456,6 +510,23 @@ def plot_figure2(
     drawn = correlated.loc[correlated["measure"] == measure, "region"]
     columns = ["model", *drawn, *([measure] if len(drawn) else [])]  # an unknown measure is told by the figure
     save_figure(plot(read_table(layers, columns), correlated, measure), output)
+
+
+def _origins(study: "Study", model: str, stimuli: str, code: str) -> dict[str, str]:
+    """Name a network, and the hashes of all that what is predicted from it depends on."""
+    from dataclasses import asdict
+
+    from layerwise.files import hash_object, hash_source
+    from layerwise.models import hash_weights, resolve_preprocessing
+
+    spec = study.model_entry(model).spec()
+    return {
+        "model": model,
+        "weights": hash_weights(spec, study.storage.weights),
+        "preprocessing": hash_object(asdict(resolve_preprocessing(spec))),
+        "stimuli": stimuli,
+        "code": hash_source(code),
+    }
 
 
 def _write(table: "pd.DataFrame", output: Path, csv: Path | None) -> None:

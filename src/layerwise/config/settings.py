@@ -67,12 +67,23 @@ class MemorabilitySettings(Section):
 
     small: int = Field(10_000, ge=0)
     """Ratings of at most so many images are predicted from stored activations, as recordings are. With more images
-    nothing is stored: all layers of a network are fitted while it runs over the images once for each component."""
+    `method` decides."""
+    method: Literal["exact", "sketch"] = "exact"
+    """`exact`: nothing is stored, and all layers of a network are fitted while it runs over the images once for each
+    component. `sketch`: it runs once, and the units of a layer are summed, with random signs, into `dimensions`
+    numbers to predict from; what this changes is in benchmarks/sketch.md, and in the metadata of each result."""
+    dimensions: int = Field(4096, ge=64)
+    """Numbers in a sketch; layers with no more units are kept as they are. A layer's rho errs less with more."""
+    seed: int = Field(0, ge=0)
+    """Of the signs and hashes of sketches."""
+    disk: Bytes = Field(100 * 10**9, ge=10**8)
+    """Disk that the sketches of one job may take until its layers are scored: 58,741 images take 481MB a layer. More
+    disk makes fewer jobs, and each is one more pass. On a GPU they stay in its memory."""
     convolutions: Literal["tf32", "float32"] = "tf32"
-    """Precision of a streamed network's convolutions on a GPU. `tf32` takes half the time; rho differs by 5e-5 in the
+    """Precision of the network's convolutions on a GPU. `tf32` takes half the time; rho differs by 5e-5 in the
     median layer and by less than 3e-4 in any (benchmarks/streaming_accuracy.md)."""
     save_every: int = Field(10, ge=1)
-    """Minutes between two saves of a streamed fit's state, from which a killed job goes on."""
+    """Minutes between two saves of what a job has done, from which it goes on if it is killed."""
 
 
 class ComputeSettings(Section):
@@ -84,8 +95,8 @@ class ComputeSettings(Section):
     """Memory for activations, whatever the number of layers: more memory, fewer forward passes. 5GB are enough to
     stream any layer of the 64 networks of table S1."""
     gpu_memory: Bytes = Field(75 * 10**9, ge=10**9)
-    """The same on a GPU; it decides how many layers are fitted in the same passes. Set it to what your GPUs have (V100:
-    14GB; A100: 36GB or 75GB): streamed fits are planned with it before a GPU is seen."""
+    """The same on a GPU; it decides how many layers share their passes. Set it to what your GPUs have (V100: 14GB;
+    A100: 36GB or 75GB): fits of many images are planned with it before a GPU is seen."""
     batch_size: int = Field(32, ge=1)
     """Images in one forward pass."""
     threads: int = Field(2, ge=1)
@@ -94,7 +105,7 @@ class ComputeSettings(Section):
     """`auto` takes a GPU if there is one."""
     gpus: int = Field(0, ge=0, le=16)
     """GPUs to ask the cluster for, for each job that runs a network; several share its layers. Jobs that score layers
-    against a region ask for one."""
+    against a region, or sketch, ask for one."""
 
 
 class ImagenetSettings(Section):

@@ -6,7 +6,7 @@ Both the workflow's rules and the commands that they call read a study through t
 from layerwise.planning.files import fingerprint, present
 from layerwise.planning.layers import layers_of, preprocessing_of, read_preprocessing, write_preprocessing
 from layerwise.planning.networks import network_settings
-from layerwise.planning.ratings import demand_of, is_streamed, rating_blocks, streaming_memory
+from layerwise.planning.ratings import demand_of, memory_of, on_gpu, rating_blocks, sketch_demand, way_of
 from layerwise.planning.regions import Region, find_region, regions
 from layerwise.planning.stimuli import geometry_of, pca_geometry, stimulus_files
 
@@ -16,16 +16,18 @@ __all__ = [
     "find_region",
     "fingerprint",
     "geometry_of",
-    "is_streamed",
     "layers_of",
+    "memory_of",
     "network_settings",
+    "on_gpu",
     "pca_geometry",
     "preprocessing_of",
     "present",
     "rating_blocks",
     "read_preprocessing",
     "regions",
+    "sketch_demand",
     "stimulus_files",
-    "streaming_memory",
+    "way_of",
     "write_preprocessing",
 ]

@@ -1,25 +1,32 @@
-"""How a network's layers are scored against ratings: from stored activations, or streamed; and by which jobs."""
+"""How a network's layers are scored against ratings: from stored activations, streamed or sketched; by which jobs."""
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 from layerwise.config import Study
 from layerwise.config.data import RatingEntry
 from layerwise.interfaces import LayerSpec
 from layerwise.layers.blocks import blocks
+from layerwise.sketching import planner as sketches
+from layerwise.sketching.planner import SketchDemand, plan_sketches
 from layerwise.streaming.planner import Demand, fit_batch, plan_groups
+
+Way = Literal["stored", "streamed", "sketched"]
 
 LAMEM = 58_741  # images in each of its splits
 LAMEM_SPLITS = 5
 
 
-def is_streamed(study: Study, ratings: str) -> bool:
-    """Tell whether ratings are of so many images that nothing of their activations is stored.
+def way_of(study: Study, ratings: str) -> Way:
+    """Tell how ratings are predicted: from stored activations, or, of too many images for that, as the config says.
 
     Ratings whose tables are not there yet are taken to be small, and LaMem's to be LaMem's: a study can be planned on
     a clone without data, and is planned anew once they are there.
     """
-    return _count(study.rating(ratings)) > study.memorability.small
+    if _count(study.rating(ratings)) <= study.memorability.small:
+        return "stored"
+    return "sketched" if study.memorability.method == "sketch" else "streamed"
 
 
 def rating_blocks(study: Study, ratings: str, layers: Sequence[LayerSpec]) -> list[str]:
@@ -28,11 +35,14 @@ def rating_blocks(study: Study, ratings: str, layers: Sequence[LayerSpec]) -> li
     Raises
     ------
     ValueError
-        The layers are streamed, and one does not fit the memory of a job.
+        One layer does not fit the memory, or the disk, that a job may take.
     """
-    if not is_streamed(study, ratings):
+    way, memory = way_of(study, ratings), memory_of(study)
+    if way == "stored":
         return blocks(len(layers), study.compute.layers_per_job)
-    return plan_groups(layers, demand_of(study, ratings, layers), streaming_memory(study))
+    if way == "sketched":
+        return plan_sketches(layers, sketch_demand(study, ratings, layers), memory, study.memorability.disk)
+    return plan_groups(layers, demand_of(study, ratings, layers), memory)
 
 
 def demand_of(study: Study, ratings: str, layers: Sequence[LayerSpec]) -> Demand:
@@ -40,13 +50,27 @@ def demand_of(study: Study, ratings: str, layers: Sequence[LayerSpec]) -> Demand
     entry = study.rating(ratings)
     n_splits = entry.folds if entry.splits is None else LAMEM_SPLITS
     demand = Demand(_count(entry), n_splits, study.regression.components, 224, study.compute.batch_size)
-    return fit_batch(layers, demand, streaming_memory(study))
+    return fit_batch(layers, demand, memory_of(study))
 
 
-def streaming_memory(study: Study) -> int:
-    """Give the bytes that streamed layers may take: of a GPU if jobs ask for one, else of the job."""
-    on_gpu = study.compute.gpus > 0 or study.compute.device == "cuda"
-    return study.compute.gpu_memory if on_gpu else study.compute.memory
+def sketch_demand(study: Study, ratings: str, layers: Sequence[LayerSpec]) -> SketchDemand:
+    """Say what sketching a network's layers needs, with the largest batches up to `compute.batch_size` that fit.
+
+    Sketches stay in the memory of a GPU if jobs ask for one; else they lie in a file.
+    """
+    n_images, chosen = _count(study.rating(ratings)), study.memorability
+    demand = SketchDemand(n_images, chosen.dimensions, study.compute.batch_size, on_gpu(study))
+    return sketches.fit_batch(layers, demand, memory_of(study))
+
+
+def memory_of(study: Study) -> int:
+    """Give the bytes that a job of many images may take for layers: of a GPU if jobs ask for one, else of the job."""
+    return study.compute.gpu_memory if on_gpu(study) else study.compute.memory
+
+
+def on_gpu(study: Study) -> bool:
+    """Tell whether jobs that run a network ask for a GPU."""
+    return study.compute.gpus > 0 or study.compute.device == "cuda"
 
 
 def _count(entry: RatingEntry) -> int:

@@ -1,0 +1,254 @@
+"""PLS from the sketches of many layers: one forward pass, whatever the number of components and splits."""
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from layerwise.activations.nonfinite import warn_nonfinite
+from layerwise.activations.precision import exact_products
+from layerwise.files import hash_object
+from layerwise.interfaces import LayerSpec, Preprocessing, Progress, Split, no_progress
+from layerwise.regression import predict_neuroids
+from layerwise.sketching.layer import LayerRows
+from layerwise.sketching.planner import SketchDemand, explain
+from layerwise.sketching.rows import FileRows, MemoryRows, Rows
+from layerwise.streaming.passes import Passes
+from layerwise.streaming.problem import check_problem
+from layerwise.streaming.source import Batches, Pixels
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Sketched:
+    """How layers are sketched, and predicted from.
+
+    Parameters
+    ----------
+    n_components : int
+        Latent variables.
+    dimensions : int
+        Numbers in a sketch; layers with no more units are kept as they are, and fitted exactly.
+    seed : int
+        Of signs and hashes.
+    batch_size : int
+        Images in a forward pass; halved, with a log message, if the device runs out of memory.
+    device : str
+        "cpu" or "cuda".
+    tf32 : bool
+        Let a GPU's convolutions round their inputs to ten bits of mantissa.
+    file : Path or None
+        HDF5 file that holds the rows until all layers are scored; a job that was interrupted goes on from it. None
+        keeps them in the memory of the device.
+    save_every : float
+        Seconds between two times at which the file can be gone on from.
+    """
+
+    n_components: int = 25
+    dimensions: int = 4096
+    seed: int = 0
+    batch_size: int = 32
+    device: str = "cpu"
+    tf32: bool = True
+    file: Path | None = None
+    save_every: float = 600
+
+
+def sketch_pls(
+    network: nn.Module,
+    group: Sequence[LayerSpec],
+    pixels: Pixels,
+    preprocessing: Preprocessing,
+    scores: NDArray[np.float64],
+    splits: Sequence[Split],
+    how: Sketched,
+    attributes: Mapping[str, str],
+    progress: Progress = no_progress,
+) -> NDArray[np.float64]:
+    """Predict one target from the sketches of many layers, by PLS, for all splits at once.
+
+    Parameters
+    ----------
+    network : nn.Module
+        Moved to the device, and set to eval mode.
+    group : sequence of LayerSpec
+        Layers to take in one pass.
+    pixels : Pixels
+        Decoded images.
+    preprocessing : Preprocessing
+        What the network expects.
+    scores : float64 array [split, image]
+        The target; NaN where an image is not used by a split.
+    splits : sequence of Split
+        Training and test images.
+    how : Sketched
+        Settings.
+    attributes : mapping of str to str
+        "model", and the hashes "weights" and "code": a file of others is not gone on with.
+    progress : Progress
+        Shows how far the pass has come, image by image, then the fits, layer by layer.
+
+    Returns
+    -------
+    float64 array [layer, image, split]
+        Predictions for the test images of each split, NaN for all others. NaN for layers with values that are not
+        finite, and for those with fewer units than components; a split's training mean where a layer is constant.
+
+    Raises
+    ------
+    ValueError
+        Sizes do not fit, or the layers are not those of the network.
+    OSError
+        There is no room on the disk.
+
+    Warns
+    -----
+    DegenerateWarning
+        Layers gave NaN or infinite values, or values 256 times as large as those of the first images.
+    """
+    scores = np.asarray(scores, dtype=np.float64)
+    check_problem(len(group), len(pixels), scores, splits, how.batch_size, how.n_components)
+    network.to(how.device).eval()
+    layers = [LayerRows.of(layer, how.dimensions, how.seed, torch.device(how.device)) for layer in group]
+    demand = SketchDemand(len(pixels), how.dimensions, how.batch_size, how.file is None)
+    log.info("%s: %s", attributes["model"], explain(group, demand))
+    rows = _rows(layers, group, pixels, preprocessing, how, attributes)
+    collection = _Collection(network, group, layers, rows, pixels, preprocessing, how)
+    with torch.inference_mode(), exact_products(how.tf32):
+        steps = collection.steps()
+        for _ in progress(steps, f"sketching {len(group)} layers of {attributes['model']}", len(pixels) - rows.done):
+            pass
+    torch.cuda.empty_cache()  # of the passes, for the regression
+    predictions = _predict(rows, group, scores, splits, how, attributes["model"], progress)
+    rows.close()
+    return predictions
+
+
+def _rows(
+    layers: Sequence[LayerRows],
+    group: Sequence[LayerSpec],
+    pixels: Pixels,
+    preprocessing: Preprocessing,
+    how: Sketched,
+    attributes: Mapping[str, str],
+) -> Rows:
+    if how.file is None:
+        return MemoryRows(layers, len(pixels))
+    fingerprint = hash_object(
+        [
+            dict(attributes),
+            [asdict(layer) for layer in group],
+            pixels.content_hash,
+            asdict(preprocessing),
+            [how.dimensions, how.seed, how.device, how.tf32],
+        ]
+    )
+    return FileRows(how.file, fingerprint, layers, len(pixels), how.save_every)
+
+
+@dataclass
+class _Collection:
+    """Fills the rows of all images; a batch that does not fit the device is halved, and what is done stays."""
+
+    network: nn.Module
+    group: Sequence[LayerSpec]
+    layers: Sequence[LayerRows]
+    rows: Rows
+    pixels: Pixels
+    preprocessing: Preprocessing
+    how: Sketched
+
+    def steps(self) -> Iterator[int]:
+        """Yield an index for each image that is done."""
+        batch_size = min(self.how.batch_size, len(self.pixels))
+        while self.rows.done < len(self.pixels):
+            try:
+                yield from self._run(batch_size)
+                continue
+            except torch.OutOfMemoryError:
+                if batch_size == 1:
+                    raise
+            # Outside the except clause: there the traceback still holds the tensors of the batch.
+            torch.cuda.empty_cache()
+            batch_size //= 2
+            log.warning("the device is out of memory: going on with %d images a batch", batch_size)
+
+    def _run(self, batch_size: int) -> Iterator[int]:
+        rest = _Rest(self.pixels, self.rows.done)
+        passes = Passes(
+            self.network,
+            self.group,
+            Batches(rest, batch_size, torch.device(self.how.device), resident=False),
+            self.preprocessing,
+        )
+        for layer in self.layers:
+            layer.make_room(batch_size)
+        passes.survey(self._take if self.rows.done else self._calibrate)
+        if not self.rows.done:
+            self.rows.begin(self.layers)
+        passes.warm_up(self._take)
+        yield from passes.run(self._take, _nothing, lambda start: self._keep(min(batch_size, len(rest) - start)))
+
+    def _calibrate(self, index: int, activations: Tensor) -> None:
+        self.layers[index].calibrate(activations)
+
+    def _take(self, index: int, activations: Tensor) -> None:
+        self.layers[index].take(activations)
+
+    def _keep(self, count: int) -> None:
+        self.rows.append(self.layers, count)
+
+
+def _nothing(_start: int) -> None:
+    pass
+
+
+@dataclass(frozen=True)
+class _Rest:
+    """The pixels from some image on."""
+
+    pixels: Pixels
+    start: int
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        return self.pixels.ids[self.start :]
+
+    @property
+    def content_hash(self) -> str:
+        return self.pixels.content_hash
+
+    def __len__(self) -> int:
+        return len(self.pixels) - self.start
+
+    def read(self, start: int, stop: int) -> NDArray[np.uint8]:
+        return self.pixels.read(self.start + start, self.start + stop)
+
+
+def _predict(
+    rows: Rows,
+    group: Sequence[LayerSpec],
+    scores: NDArray[np.float64],
+    splits: Sequence[Split],
+    how: Sketched,
+    model: str,
+    progress: Progress,
+) -> NDArray[np.float64]:
+    predictions = np.full((len(group), scores.shape[1], len(splits)), np.nan)
+    nonfinite = []
+    for index in progress(range(len(group)), f"predicting from {len(group)} layers of {model}", len(group)):
+        values = rows.read(index).to(how.device)
+        if not bool(values.isfinite().all()):
+            nonfinite.append(group[index].name)
+        elif group[index].units >= how.n_components:
+            parts = predict_neuroids(values, scores[:, :, None], splits, how.n_components, device=how.device)
+            for split, part in enumerate(parts):
+                predictions[index, splits[split].test, split] = part[:, 0]
+    warn_nonfinite(nonfinite, model, stacklevel=3)
+    return predictions
