@@ -305,7 +305,7 @@ def _predict_nipals(matrix: Tensor, prepared: _Prepared, splits: Sequence[Split]
         held_out = matrix[torch.as_tensor(test)].to(place, torch.float64)
         predictions.append((held_out - offset) @ coefficients + mean)
         fitted.append(found > 0)
-    return _outcome(predictions, torch.tensor(fitted), prepared)
+    return _outcome(predictions, torch.tensor(fitted, device=place), prepared)
 
 
 def _outcome(predictions: Sequence[Tensor], fitted: Tensor, prepared: _Prepared) -> _Outcome:
