@@ -6,6 +6,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import timm
 import torch
@@ -16,7 +17,10 @@ from layerwise.cli import models as commands
 from layerwise.cli import proof
 from layerwise.cli.app import app
 from layerwise.files import hash_file
-from layerwise.models import build, registry, replace_head
+from layerwise.interfaces import ModelSpec, no_progress
+from layerwise.models import build, normalise, registry, replace_head
+from layerwise.models.accuracy import Accuracy
+from layerwise.models.adapters import ADAPTERS
 
 
 def run(*arguments):
@@ -175,6 +179,7 @@ def test_show_and_layers_take_any_network_of_timm():
     result = CliRunner().invoke(app, ["layers", "sequencer2d_s"])
     assert "left out: stages.0.blocks.0.rnn_tokens.rnn_v (LSTM) gives tuple instead of a tensor" in result.stderr
     assert "did you mean resnet18" in str(CliRunner().invoke(app, ["layers", "resnet81"]).exception)
+    assert "; timm has convnext_atto" in said(run("show", "convnext_atoo"))
 
 
 @pytest.mark.parametrize(
@@ -266,6 +271,24 @@ def imagenet(tmp_path):
         Image.new("RGB", (300, 260), (40 * number, 90, 10)).save(tmp_path / f"{number}.png")
     (tmp_path / "labels.txt").write_text("".join(f"{number}.png {number}\n" for number in range(6)))
     return tmp_path
+
+
+def test_accuracy_is_measured_on_photographs_as_libraries_read_them(imagenet, monkeypatch, rng):
+    """A camera that lay on its side is not set upright: no published accuracy did so."""
+    path, exif = imagenet / "photograph.jpg", Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(rng.integers(0, 256, (280, 350, 3), dtype=np.uint8)).save(path, exif=exif)
+    row, readers = registry.find("squeezenet1_1"), []
+
+    def note(network, images, expected, read, *rest):
+        readers.append(read)
+        return Accuracy(0, 0, 1)
+
+    monkeypatch.setattr(proof, "measure_accuracy", note)
+    proof.measure(ModelSpec(row.name, row.library, row.constructor, "random"), None, [], None, 1, "cpu", no_progress)
+    expected = ADAPTERS[row.library].transform(row.constructor)(Image.open(path).convert("RGB"))
+    found = normalise(torch.from_numpy(readers[0](path).copy())[None], row.preprocessing)[0]
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-6)
 
 
 def test_check_measures_accuracy_where_it_can(imagenet, monkeypatch):

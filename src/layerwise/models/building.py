@@ -2,6 +2,7 @@
 
 import logging
 from dataclasses import replace
+from difflib import get_close_matches
 from pathlib import Path
 
 import torch
@@ -85,16 +86,17 @@ def specify(name: str) -> ModelSpec:
     Raises
     ------
     ValueError
-        Neither has the name; the message names the nearest of the registry.
+        Neither has the name; the message names the nearest.
     """
     try:
         row = find(name)
-    except ValueError:
+    except ValueError as error:
         import timm
 
-        if not timm.is_model(name):
-            raise
-        return ModelSpec(name, "timm", name)
+        if timm.is_model(name):
+            return ModelSpec(name, "timm", name)
+        near = get_close_matches(name, timm.list_models(), n=3)
+        raise ValueError(f"{error}{'; timm has ' if near else ''}{' or '.join(near)}") from error
     return ModelSpec(row.name, row.library, row.constructor)
 
 

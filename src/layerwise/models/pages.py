@@ -17,5 +17,6 @@ def refuse_page(path: Path) -> None:
     with path.open("rb") as handle:
         if PAGE.match(handle.read(64)):
             raise ValueError(
-                f"{path} is a web page, not a file of weights: the address asks for a login, or the file has moved"
+                f"{path} is a web page, not a file of weights: the address asks for a login, or the file has moved; "
+                "delete it, and put the file itself there"
             )
