@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from layerwise.interfaces import LayerSpec
-from layerwise.layers import read_manifest, shipped_manifest, write_manifest
+from layerwise.layers import Skipped, read_manifest, shipped_manifest, write_manifest, write_skipped
 from layerwise.models import registry
 
 HEADER = "layer\tclass\tshape\tunits\tdepth\n"
@@ -20,6 +20,12 @@ def test_what_is_written_is_read(tmp_path_factory, rows):
     layers = [LayerSpec(name, kind, shape, prod(shape), depth) for depth, (name, kind, shape) in enumerate(rows, 1)]
     write_manifest(layers[::-1], path)
     assert read_manifest(path) == layers
+
+
+def test_what_is_skipped_is_written_with_the_reason(tmp_path):
+    write_skipped([Skipped("a.b", "LSTM", "gives tuple instead of a tensor")], tmp_path / "skipped.tsv")
+    expected = "layer\tclass\treason\na.b\tLSTM\tgives tuple instead of a tensor\n"
+    assert (tmp_path / "skipped.tsv").read_text() == expected
 
 
 def test_every_network_of_the_registry_brings_its_manifest():

@@ -42,6 +42,7 @@ def test_every_result_is_there_and_whole(finished):
     assert correlations.loc[0, "rho"] == pytest.approx(expected)
     for ending in ("pdf", "svg", "png"):
         assert (finished.results / f"figures/figure2.{ending}").stat().st_size > 5000
+    assert (finished.results / "models/tiny/skipped.tsv").read_text() == "layer\tclass\treason\n"
     assert temporary_files(finished) == []
 
 
