@@ -1,0 +1,190 @@
+"""The quick mode against the exact one, over all layers of networks: how far is rho, and how much faster is it?
+
+    python benchmarks/sketch_accuracy.py squeezenet1_1=squeezenet1_1.pth alexnet resnet18 \
+        --images 1500 --record --photographs FOLDER...
+
+An entry is NAME, NAME=WEIGHTS (else random weights), or NAME:BATCH. Images are random crops of photographs with random
+contrast and brightness. The target is planted: readings of a middle layer of the network itself, bent and with noise as
+strong as the signal, so that no layer predicts it by heart and layers differ. Both modes see the same images, scores
+and five splits. A line is printed for each group of layers, a row is added to sketch.md for each network, and --record
+writes the errors to the package, whose results carry them.
+"""
+
+import argparse
+import csv
+import json
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from photographs import Crops
+from scipy.stats import spearmanr
+
+from layerwise.layers.blocks import in_block
+from layerwise.layers.manifest import read_manifest, shipped_manifest
+from layerwise.models import build, registry
+from layerwise.regression import make_splits
+from layerwise.sketching import SketchDemand, Sketched, plan_sketches, sketch_pls
+from layerwise.sketching.measured import RECORD
+from layerwise.streaming import Demand, Streamed, plan_groups, stream_pls
+from layerwise.streaming.passes import Passes
+from layerwise.streaming.source import Batches
+
+READINGS = 8  # of the layer that the target is planted in
+TABLE = Path(__file__).with_name("sketch.md")
+HEAD = """# Quick mode: rho from sketches against rho from all units
+
+`rho` is the mean of five splits, of each layer, as in layers.parquet. Each row is of one run: the same images, scores
+and splits for both modes, and their seconds; images are crops of photographs, the target is planted in a middle layer
+of the network itself (`python benchmarks/sketch_accuracy.py --help`). The last column is Spearman's correlation, over
+layers, of the two modes' rho.
+
+| machine | network | weights | images | dimensions | layers (sketched) | exact rho, median (range) \
+| difference, median | 95 % | largest | of one split, largest | exact, s | quick, s | order of layers |
+|---|---|---|---|---|---|---|---|---|---|---|---|---|---|"""
+
+
+@dataclass
+class Task:
+    """A network, images and a target."""
+
+    name: str
+    weights: str
+    batch: int
+    given: argparse.Namespace
+
+    def __post_init__(self) -> None:
+        self.expected, self.layers = registry.find(self.name).preprocessing, read_manifest(shipped_manifest(self.name))
+        self.crops = Crops(self.given.photographs, self.given.images, self.expected.size)
+        self.splits = make_splits(self.given.images, n_splits=5, train_size=0.77)
+        self.network = build(self.name, weights=self.weights).to(self.given.device).eval()
+        self.scores = np.tile(self._plant(), (5, 1))
+
+    def _plant(self) -> np.ndarray:
+        """Read the layer in the middle of the network along random directions, and bend what is read."""
+        layer, device = self.layers[len(self.layers) // 2], torch.device(self.given.device)
+        generator = torch.Generator().manual_seed(0)
+        directions = torch.randn(layer.units, READINGS, generator=generator).to(device)
+        batch, rows = torch.empty(self.batch, READINGS, device=device), []
+        with torch.inference_mode():
+            passes = Passes(self.network, [layer], Batches(self.crops, self.batch, device, False), self.expected)
+            look = lambda _index, output: torch.mm(output, directions, out=batch)  # noqa: E731
+            passes.survey(look)
+            passes.warm_up(look)
+            list(passes.run(look, lambda _start: None, lambda _start: rows.append(batch.cpu().double().numpy())))
+        readings = np.concatenate(rows)[: len(self.crops)]
+        signal = np.tanh((readings - readings.mean(0)) / readings.std(0)).sum(1)
+        return signal + signal.std() * np.random.default_rng(0).standard_normal(len(signal))
+
+    def exact(self) -> np.ndarray:
+        """Give rho [layer, split] of the streamed fit."""
+        given, n = self.given, len(self.crops)
+        how = Streamed(given.components, self.batch, given.device, given.memory, tf32=True)
+        demand = Demand(n, 5, given.components, self.expected.size, self.batch)
+        groups = plan_groups(self.layers, demand, given.memory)
+        return self._run("exact", groups, how, lambda group, *rest: stream_pls(self.network, self.layers, group, *rest))
+
+    def quick(self) -> np.ndarray:
+        """Give rho [layer, split] from sketches."""
+        given, n = self.given, len(self.crops)
+        how = Sketched(
+            given.components, given.dimensions, given.seed, self.batch, given.device, tf32=True, file=given.file
+        )
+        demand = SketchDemand(n, given.dimensions, self.batch, given.file is None)
+        groups = plan_sketches(self.layers, demand, given.memory, given.disk)
+        return self._run("quick", groups, how, lambda group, *rest: sketch_pls(self.network, group, *rest))
+
+    def _run(self, mode: str, groups: list[str], how: Streamed | Sketched, fit) -> np.ndarray:
+        attributes = {"model": self.name, "weights": self.weights, "code": ""}
+        parts, rest = [], (self.crops, self.expected, self.scores, self.splits, how, attributes)
+        for block in groups:
+            started = time.perf_counter()
+            predictions = fit(in_block(self.layers, block), *rest)
+            parts.append(np.array([self._rho(one) for one in predictions]))
+            print(
+                f"{self.name} {mode} {block}: mean rho {np.nanmean(parts[-1]):.3f}, "
+                f"{time.perf_counter() - started:.0f} s",
+                flush=True,
+            )
+            if self.given.device == "cuda":
+                torch.cuda.empty_cache()
+        return np.concatenate(parts)
+
+    def _rho(self, predictions: np.ndarray) -> list[float]:
+        pairs = enumerate(zip(self.splits, self.scores, strict=True))
+        return [_spearman(predictions[split.test, index], scores[split.test]) for index, (split, scores) in pairs]
+
+
+def _spearman(predicted: np.ndarray, scores: np.ndarray) -> float:
+    defined = np.isfinite(predicted).all() and np.ptp(predicted) > 0
+    return float(spearmanr(predicted, scores)[0]) if defined else float("nan")
+
+
+def timed(compute) -> tuple[np.ndarray, float]:
+    started = time.perf_counter()
+    return compute(), time.perf_counter() - started
+
+
+def measure(entry: str, given: argparse.Namespace) -> tuple[str, dict[str, object], list[tuple]]:
+    entry, _, weights = entry.partition("=")
+    name, _, batch = entry.partition(":")
+    task = Task(name, weights or "random", min(int(batch or 32), given.images), given)
+    quick, quick_seconds = timed(task.quick)
+    exact, exact_seconds = timed(task.exact)
+    difference = np.abs(quick.mean(1) - exact.mean(1))
+    defined = np.isfinite(difference)
+    found = difference[defined]
+    sketched = sum(layer.units > given.dimensions for layer in task.layers)
+    middle, low, high = np.median(exact.mean(1)[defined]), exact.mean(1)[defined].min(), exact.mean(1)[defined].max()
+    machine = torch.cuda.get_device_name() if given.device == "cuda" else f"CPU, {torch.get_num_threads()} threads"
+    trained = "random" if task.weights == "random" else "imagenet"
+    row = (
+        f"| {machine} | {name} | {trained} | {given.images:,} | {given.dimensions:,} | {len(task.layers)} ({sketched}) "
+        f"| {middle:.3f} ({low:.3f} to {high:.3f}) | {np.median(found):.1e} | {np.quantile(found, 0.95):.1e} "
+        f"| {found.max():.1e} | {np.nanmax(np.abs(quick - exact)):.1e} | {exact_seconds:.0f} | {quick_seconds:.0f} "
+        f"| {spearmanr(quick.mean(1)[defined], exact.mean(1)[defined])[0]:.4f} |"
+    )
+    record = {
+        "weights": trained, "images": given.images, "layers": len(found),
+        "median": float(np.median(found)), "largest": float(found.max()),
+    }  # fmt: skip
+    pairs = zip(task.layers, exact.mean(1), quick.mean(1), strict=True)
+    return row, {name: record}, [(name, layer.name, layer.units, one, other) for layer, one, other in pairs]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("networks", nargs="+")
+    parser.add_argument("--photographs", type=Path, nargs="+", required=True, help="folders")
+    parser.add_argument("--images", type=int, default=1500)
+    parser.add_argument("--dimensions", type=int, default=4096)
+    parser.add_argument("--components", type=int, default=25)
+    parser.add_argument("--seed", type=int, default=0, help="of the sketches")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--memory", type=float, default=75e9 if torch.cuda.is_available() else 5e9, help="bytes")
+    parser.add_argument("--file", type=Path, help="keep sketches in this file instead of in memory")
+    parser.add_argument("--disk", type=float, default=100e9, help="bytes of that file")
+    parser.add_argument("--record", action="store_true", help="write the errors to the package")
+    parser.add_argument("--csv", type=Path, help="write the rho of each layer")
+    given = parser.parse_args()
+    given.memory, given.disk = int(given.memory), int(given.disk)
+    lines = TABLE.read_text(encoding="utf-8").rstrip().splitlines() if TABLE.exists() else HEAD.splitlines()
+    measured, layers = {}, []
+    for entry in given.networks:
+        row, record, each = measure(entry, given)
+        print(row, flush=True)
+        lines, measured, layers = [*lines, row], measured | record, layers + each
+        TABLE.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    if given.record:
+        content = {"dimensions": given.dimensions, "networks": measured}
+        RECORD.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    if given.csv:
+        with given.csv.open("w", encoding="utf-8", newline="") as handle:
+            csv.writer(handle).writerows([("network", "layer", "units", "exact", "quick"), *layers])
+
+
+if __name__ == "__main__":
+    sys.exit(main())
