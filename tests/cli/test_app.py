@@ -308,6 +308,8 @@ def test_memory_that_runs_out_is_told_with_the_budgets(folder, monkeypatch, erro
     )
     fails(done, message, folder, "activations.h5")
     assert done.returncode == 1
+    error = torch.linalg.LinAlgError("no SVD")  # of the same family, and another matter
+    fails(extract(), "internal error: _LinAlgError: no SVD", folder, "activations.h5")
 
 
 def sketch(*options):

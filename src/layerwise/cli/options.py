@@ -106,9 +106,10 @@ def named_memory(compute: "ComputeSettings") -> Iterator[None]:
 
     try:
         yield
-    except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-        # PyTorch has no class of its own for the memory of the machine.
-        if type(error) is RuntimeError and "can't allocate memory" not in str(error):
+    except (MemoryError, RuntimeError) as error:
+        # PyTorch has a class of its own for the memory of a GPU, and none for that of the machine.
+        memory = isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+        if not memory:
             raise
         raise ValueError(
             f"memory ran out ({str(error).partition(chr(10))[0]}). The budget of layers was compute.memory "
