@@ -21,11 +21,11 @@ from layerwise.interfaces import Preprocessing
 from layerwise.layers.manifest import read_manifest, shipped_manifest
 from layerwise.models import build
 from layerwise.models.inputs import normalise
-from layerwise.models.registry import find
+from layerwise.models.registry import find, names
 from layerwise.regression import make_splits, score_gram, score_neuroids
 from layerwise.regression.dual import gram_matrix
 
-N_STIMULI, N_NEUROIDS, MEMORY, BATCH, TOGETHER = 3200, 168, 65 * 10**9, 256, 16
+N_STIMULI, N_NEUROIDS, MEMORY, BATCH, TOGETHER = 3200, 168, 65 * 10**9, 256, 32
 
 
 class Pixels:
@@ -86,7 +86,7 @@ def score_together(store: ActivationStore) -> float:
     return seconds(lambda: score_gram(stack, *how, device="cuda")) / TOGETHER
 
 
-def measure_network(name: str, folder: Path, rate: float) -> str:
+def measure_network(name: str, folder: Path, rate: float, costs: list[tuple[float, float, float]]) -> str:
     row, layers = find(name), read_manifest(shipped_manifest(name))
     pixels, network, output = Pixels(row.preprocessing), build(name), folder / f"{name}.h5"
     plain = forward(network, pixels, row.preprocessing)
@@ -99,6 +99,7 @@ def measure_network(name: str, folder: Path, rate: float) -> str:
     passes, size = len(plan_passes(layers, N_STIMULI, MEMORY)), output.stat().st_size / 1e9
     scored = score_together(ActivationStore(output))
     output.unlink()
+    costs.append((units, extracted, scored))
     return (
         f"| {name} | {len(layers)} | {units / 1e6:.1f} | {plain:.2f} | {floor:.1f} | {passes} | {size:.1f} | "
         f"{extracted:.1f} | {extracted / floor:.1f} | {1000 * scored:.1f} |"
@@ -131,17 +132,31 @@ def measure_solver(units: int) -> str:
     )
 
 
+def estimate(costs: list[tuple[float, float, float]]) -> str:
+    """Say what the study would take, from the seconds of some networks and the units and layers of all 64."""
+    units, extracted, scored = map(sum, zip(*costs, strict=True))
+    manifests = [read_manifest(path) for name in names() if (path := shipped_manifest(name))]
+    all_units = sum(layer.units for layers in manifests for layer in layers)
+    hours = all_units * extracted / units / 3600, 4 * sum(map(len, manifests)) * scored / len(costs) / 3600
+    return (
+        f"Estimate, not a measurement: {len(manifests)} networks with {all_units / 1e6:,.0f} M units at these seconds "
+        f"a unit, and four regions a layer, are {hours[0]:.2f} + {hours[1]:.2f} hours of this GPU, without the start "
+        "of processes."
+    )
+
+
 def table(*columns: str) -> list[str]:
     return [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
 
 
-def main(names: list[str]) -> None:
+def main(chosen: list[str]) -> None:
+    costs: list[tuple[float, float, float]] = []
     machine = f"{torch.cuda.get_device_name()}, torch {torch.__version__}, Python {platform.python_version()}"
     rate = product_rate()
     lines = [
         "# The brain part on a GPU",
         "",
-        f"`python benchmarks/brain_gpu.py {' '.join(names)}` on one {machine}, {torch.get_num_threads()} threads.",
+        f"`python benchmarks/brain_gpu.py {' '.join(chosen)}` on one {machine}, {torch.get_num_threads()} threads.",
         f"{N_STIMULI:,} stimuli; everything in float64 but the networks, in float32. One run; seconds.",
         "",
         "## Gram matrices of all layers, from pixels to the file",
@@ -153,10 +168,12 @@ def main(names: list[str]) -> None:
         *table("network", "layers", "M units", "pass", "floor", "passes", "GB written", "all", "ratio", "ms a layer"),
     ]
     with tempfile.TemporaryDirectory() as folder:
-        for name in names:
-            lines.append(measure_network(name, Path(folder), rate))
+        for name in chosen:
+            lines.append(measure_network(name, Path(folder), rate, costs))
             print(lines[-1], flush=True)
     lines += [
+        "",
+        estimate(costs),
         "",
         f"## Ten splits of {N_NEUROIDS} targets, 25 components",
         "",

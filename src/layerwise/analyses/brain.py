@@ -28,7 +28,7 @@ from layerwise.regression import (
     score_neuroids,
 )
 
-MOST_AT_ONCE = 16  # layers together: with 160 fits, launches no longer count
+MOST_AT_ONCE = 32  # layers together: with 320 fits, launches no longer count
 COPIES = 6  # of a Gram matrix, that a fit of a layer takes
 
 

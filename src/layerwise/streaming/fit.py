@@ -1,5 +1,6 @@
 """PLS with one target on many layers at once, streamed: a forward pass for each component, and nothing on disk."""
 
+import gc
 import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -126,13 +127,14 @@ def stream_pls(
         demand = Demand(len(pixels), len(splits), how.n_components, preprocessing.size, batch_size)
         try:
             with torch.inference_mode(), exact_products(how.tf32):
-                fit = _Fit(network, all_layers, group, pixels, preprocessing, scores, splits, how, demand, attributes)
-                return fit.run(progress)
+                data = pixels, preprocessing, scores, splits
+                return _Fit(network, all_layers, group, *data, how, demand, attributes).run(progress)
         except torch.OutOfMemoryError:
             if batch_size == 1:
                 raise
-        # Outside the except clause: there the traceback still holds the tensors of the fit. All passes need the same
-        # batches, so that it starts again.
+        # Outside the except clause: there the traceback still holds the tensors of the fit, and afterwards hooks and
+        # graphs that refer to each other. All passes need the same batches, so that it starts again.
+        gc.collect()
         torch.cuda.empty_cache()
         batch_size //= 2
         log.warning("the device is out of memory: starting again with %d images a batch", batch_size)

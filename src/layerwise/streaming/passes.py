@@ -1,5 +1,6 @@
 """Forward passes over all images in which the output of every wanted layer is shown to a visitor."""
 
+import gc
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -166,6 +167,9 @@ class Passes:
 @contextmanager
 def _recording(graph: torch.cuda.CUDAGraph) -> Iterator[None]:
     """Record a graph; where memory runs out meanwhile, say so and not that the recording was broken off."""
+    # An old graph that is collected meanwhile would break the recording off.
+    gc.collect()
+    gc.disable()
     try:
         # thread_local: another thread, which drives another GPU, may allocate meanwhile.
         with torch.cuda.graph(graph, capture_error_mode="thread_local"):
@@ -174,6 +178,8 @@ def _recording(graph: torch.cuda.CUDAGraph) -> Iterator[None]:
         if isinstance(error.__context__, torch.OutOfMemoryError):
             raise error.__context__ from None
         raise
+    finally:
+        gc.enable()
 
 
 def _is_nhwc(output: Tensor) -> bool:

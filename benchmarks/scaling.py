@@ -1,0 +1,154 @@
+"""How the cost grows with layers, units, images and targets.
+
+python benchmarks/scaling.py measure    on a GPU: writes scaling.csv
+python benchmarks/scaling.py draw       anywhere: writes scaling.md, with fitted exponents, and scaling.png
+"""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+HERE = Path(__file__).parent
+TABLE = HERE / "scaling.csv"
+N_STIMULI, N_TARGETS, TOGETHER, REPEATS = 3200, 168, 8, 3
+UNITS = [20_000, 60_000, 200_000, 600_000, 2_000_000]
+STIMULI = [400, 800, 1600, 3200, 6400]
+TARGETS = [10, 30, 100, 168, 300, 1000]
+LAYERS = [1, 2, 4, 8, 16]
+IMAGES = [4096, 8192, 16384, 32768]
+
+
+def seconds(call: Callable[[], object]) -> float:
+    """Median of a few runs, after one that warms up."""
+    call()
+    found = []
+    for _ in range(REPEATS):
+        torch.cuda.synchronize()
+        start = time.perf_counter()
+        call()
+        torch.cuda.synchronize()
+        found.append(time.perf_counter() - start)
+    return float(np.median(found))
+
+
+def gram_seconds(n_stimuli: int, units: int) -> float:
+    from layerwise.activations.gram import add_gram
+
+    total = torch.zeros(n_stimuli, n_stimuli, dtype=torch.float64, device="cuda")
+    activations = torch.randn(n_stimuli, units, device="cuda")
+    return seconds(lambda: add_gram(total, activations))
+
+
+def solver_seconds(layers: int, n_stimuli: int, targets: int) -> float:
+    from layerwise.regression import make_splits, score_gram
+
+    latent = torch.randn(n_stimuli, 60, dtype=torch.float64, device="cuda")
+    units = latent @ torch.randn(layers, 60, 4000, dtype=torch.float64, device="cuda")
+    units += torch.randn_like(units)
+    units -= units.mean(1, keepdim=True)
+    mixed = latent @ torch.randn(60, targets, dtype=torch.float64, device="cuda")
+    responses = (mixed + 5 * torch.randn_like(mixed)).cpu().numpy()
+    grams, splits = units @ units.mT, make_splits(n_stimuli)
+    return seconds(lambda: score_gram(grams, responses, splits, device="cuda"))
+
+
+def streamed_seconds(units: int) -> float:
+    from layerwise.streaming.kernels import accumulate, project
+
+    x = torch.randn(256, units, device="cuda")
+    shift, directions, total = x.mean(0), torch.randn(5, units, device="cuda"), torch.zeros(5, units, device="cuda")
+    offsets, mask = torch.zeros(5, device="cuda"), torch.ones(256, 5, device="cuda")
+    scores, training = torch.zeros_like(mask), torch.zeros_like(mask)
+
+    def step() -> None:
+        project(x, shift, directions, offsets, mask, scores, training)
+        accumulate(x, shift, training, total)
+
+    return seconds(step)
+
+
+def fit_seconds(images: int) -> float:
+    from streaming import Blobs, Clock
+
+    from layerwise.interfaces import Split
+    from layerwise.layers.manifest import read_manifest, shipped_manifest
+    from layerwise.models import build, registry
+    from layerwise.streaming import Streamed, stream_pls
+
+    layers, expected = read_manifest(shipped_manifest("alexnet")), registry.find("alexnet").preprocessing
+    rng = np.random.default_rng(0)
+    splits = [Split(*map(np.sort, np.split(rng.permutation(images), [images * 3 // 4]))) for _ in range(5)]
+    clock, how = Clock(images), Streamed(4, 512, "cuda", memory=70 * 10**9)
+    data = Blobs(images, expected.size), expected, rng.standard_normal((5, images)), splits
+    attributes = {"model": "alexnet", "weights": "random", "code": ""}
+    stream_pls(build("alexnet").cuda(), layers, layers, *data, how, attributes, clock)
+    return float(np.median(clock.seconds[2:]))
+
+
+def measure() -> Iterator[tuple[str, str, int, float]]:
+    for units in UNITS:
+        yield "Gram matrix, 3,200 stimuli", "units", units, gram_seconds(N_STIMULI, units)
+        yield "streamed products, 256 images", "units", units, streamed_seconds(units)
+    for stimuli in STIMULI:
+        yield "Gram matrix, 100,000 units", "images", stimuli, gram_seconds(stimuli, 100_000)
+        yield "ten splits, 8 layers", "images", stimuli, solver_seconds(TOGETHER, stimuli, N_TARGETS)
+    for images in IMAGES:
+        yield "streamed component, alexnet", "images", images, fit_seconds(images)
+    for targets in TARGETS:
+        yield "ten splits, 8 layers", "targets", targets, solver_seconds(TOGETHER, N_STIMULI, targets)
+    for layers in LAYERS:
+        yield "ten splits, 168 targets", "layers", layers, solver_seconds(layers, N_STIMULI, N_TARGETS)
+
+
+def exponent(rows: pd.DataFrame) -> float:
+    """Slope of log seconds on log size."""
+    return float(np.polyfit(np.log(rows["size"]), np.log(rows["seconds"]), 1)[0])
+
+
+def draw() -> None:
+    import matplotlib.pyplot as plt
+    import seaborn as sns
+
+    table = pd.read_csv(TABLE)
+    lines = [
+        "# How the cost grows",
+        "",
+        f"`python benchmarks/scaling.py` on one {table['machine'].iloc[0]}: seconds from the smallest to the largest",
+        "size, and the exponent of a power law fitted to all sizes ([drawn](scaling.png)).",
+        "",
+        "| cost | of | sizes | seconds | exponent |",
+        "|---|---|---|---|---|",
+    ]
+    figure, panels = plt.subplots(2, 2, figsize=(9, 7.5), sharey=True, layout="constrained")
+    for panel, (dimension, part) in zip(panels.flat, table.groupby("dimension", sort=False), strict=True):
+        for cost, rows in part.groupby("cost", sort=False):
+            sizes, times = rows["size"], rows["seconds"]
+            lines.append(
+                f"| {cost} | {dimension} | {sizes.iloc[0]:,} to {sizes.iloc[-1]:,} | "
+                f"{times.iloc[0]:.4f} to {times.iloc[-1]:.4f} | {exponent(rows):.2f} |"
+            )
+            panel.loglog(sizes, times, "o-", label=f"{cost}: {exponent(rows):.2f}")
+        panel.set(xlabel=dimension, ylabel="seconds")
+        panel.legend(frameon=False, fontsize=8, loc="lower left", bbox_to_anchor=(0, 1), title="cost: exponent")
+    sns.despine(figure)
+    figure.savefig(TABLE.with_suffix(".png"), dpi=120)
+    TABLE.with_suffix(".md").write_text("\n".join(lines) + "\n")
+
+
+def main(what: str) -> None:
+    if what == "draw":
+        draw()
+        return
+    table = pd.DataFrame(measure(), columns=["cost", "dimension", "size", "seconds"])
+    table["machine"] = f"{torch.cuda.get_device_name()}, torch {torch.__version__}"
+    table.to_csv(TABLE, index=False, float_format="%.6f")
+    print(table.to_string())
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
