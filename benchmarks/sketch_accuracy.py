@@ -3,11 +3,11 @@
     python benchmarks/sketch_accuracy.py squeezenet1_1=squeezenet1_1.pth alexnet resnet18 \
         --images 1500 --record --photographs FOLDER...
 
-An entry is NAME, NAME=WEIGHTS (else random weights), or NAME:BATCH. Images are random crops of photographs with random
-contrast and brightness. The target is planted: readings of a middle layer of the network itself, bent and with noise as
-strong as the signal, so that no layer predicts it by heart and layers differ. Both modes see the same images, scores
-and five splits. A line is printed for each group of layers, a row is added to sketch.md for each network, and --record
-writes the errors to the package, whose results carry them.
+An entry is NAME, NAME:BATCH or NAME:BATCH=WEIGHTS (else random weights). Images are random crops of photographs with
+random contrast and brightness. The target is planted: readings of a middle layer of the network itself, bent and with
+noise as strong as the signal, so that no layer predicts it by heart and layers differ. Both modes see the same images,
+scores and five splits. A line is printed for each group of layers, a row is added to sketch.md for each network, and
+--record writes the errors to the package, whose results carry them, beside those of runs with as many images.
 """
 
 import argparse
@@ -16,17 +16,20 @@ import json
 import sys
 import time
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
 from photographs import Crops
 from scipy.stats import spearmanr
 
+from layerwise.activations import ActivationStore, extract_activations
 from layerwise.layers.blocks import in_block
 from layerwise.layers.manifest import read_manifest, shipped_manifest
 from layerwise.models import build, registry
-from layerwise.regression import make_splits
+from layerwise.regression import make_splits, predict_gram, predict_neuroids
 from layerwise.sketching import SketchDemand, Sketched, plan_sketches, sketch_pls
 from layerwise.sketching.measured import RECORD
 from layerwise.streaming import Demand, Streamed, plan_groups, stream_pls
@@ -58,7 +61,7 @@ class Task:
 
     def __post_init__(self) -> None:
         self.expected, self.layers = registry.find(self.name).preprocessing, read_manifest(shipped_manifest(self.name))
-        self.crops = Crops(self.given.photographs, self.given.images, self.expected.size)
+        self.crops = crops(tuple(self.given.photographs), self.given.images, self.expected.size)
         self.splits = make_splits(self.given.images, n_splits=5, train_size=0.77)
         self.network = build(self.name, weights=self.weights).to(self.given.device).eval()
         self.scores = np.tile(self._plant(), (5, 1))
@@ -80,7 +83,27 @@ class Task:
         return signal + signal.std() * np.random.default_rng(0).standard_normal(len(signal))
 
     def exact(self) -> np.ndarray:
-        """Give rho [layer, split] of the streamed fit."""
+        """Give rho [layer, split] of the exact mode."""
+        return self._from_gram() if self.given.gram else self._streamed()
+
+    def _from_gram(self) -> np.ndarray:
+        given, attributes = self.given, {"model": self.name, "weights": self.weights, "code": "none"}
+        targets, parts = self.scores[:, :, None], []
+        with TemporaryDirectory() as folder:
+            path = Path(folder) / "activations.h5"
+            data = self.network, self.layers, self.crops, self.expected
+            extract_activations(*data, path, given.memory, attributes, given.device, self.batch, told)
+            store = ActivationStore(path)
+            for layer in told(self.layers, f"predicting from {len(self.layers)} layers"):
+                stored, predictions = store.read(layer.name), np.full((given.images, len(self.splits)), np.nan)
+                predict = predict_gram if stored.kind == "gram" else predict_neuroids
+                held_out = predict(stored.array, targets, self.splits, given.components, device=given.device)
+                for index, split in enumerate(self.splits):
+                    predictions[split.test, index] = held_out[index][:, 0]
+                parts.append(self._rho(predictions))
+        return np.array(parts)
+
+    def _streamed(self) -> np.ndarray:
         given, n = self.given, len(self.crops)
         how = Streamed(given.components, self.batch, given.device, given.memory, tf32=True)
         demand = Demand(n, 5, given.components, self.expected.size, self.batch)
@@ -102,7 +125,7 @@ class Task:
         parts, rest = [], (self.crops, self.expected, self.scores, self.splits, how, attributes)
         for block in groups:
             started = time.perf_counter()
-            predictions = fit(in_block(self.layers, block), *rest)
+            predictions = fit(in_block(self.layers, block), *rest, told)
             parts.append(np.array([self._rho(one) for one in predictions]))
             print(
                 f"{self.name} {mode} {block}: mean rho {np.nanmean(parts[-1]):.3f}, "
@@ -118,9 +141,31 @@ class Task:
         return [_spearman(predictions[split.test, index], scores[split.test]) for index, (split, scores) in pairs]
 
 
+@cache
+def crops(folders: tuple[Path, ...], n: int, size: int) -> Crops:
+    return Crops(list(folders), n, size)
+
+
+def told(items, description, total=None):
+    """Stands in for a bar of progress: says at its end how long it took."""
+    started = time.perf_counter()
+    yield from items
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    print(f"  {description}: {time.perf_counter() - started:.1f} s", flush=True)
+
+
 def _spearman(predicted: np.ndarray, scores: np.ndarray) -> float:
     defined = np.isfinite(predicted).all() and np.ptp(predicted) > 0
     return float(spearmanr(predicted, scores)[0]) if defined else float("nan")
+
+
+def record(measured: dict[str, dict], given: argparse.Namespace) -> None:
+    before = json.loads(RECORD.read_text(encoding="utf-8"))
+    same = before["dimensions"] == given.dimensions
+    kept = {name: one for name, one in before["networks"].items() if same and one["images"] == given.images}
+    content = {"dimensions": given.dimensions, "networks": kept | measured}
+    RECORD.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
 def timed(compute) -> tuple[np.ndarray, float]:
@@ -128,10 +173,8 @@ def timed(compute) -> tuple[np.ndarray, float]:
     return compute(), time.perf_counter() - started
 
 
-def measure(entry: str, given: argparse.Namespace) -> tuple[str, dict[str, object], list[tuple]]:
-    entry, _, weights = entry.partition("=")
-    name, _, batch = entry.partition(":")
-    task = Task(name, weights or "random", min(int(batch or 32), given.images), given)
+def measure(task: Task) -> tuple[str, dict[str, object], list[tuple]]:
+    name, given = task.name, task.given
     quick, quick_seconds = timed(task.quick)
     exact, exact_seconds = timed(task.exact)
     difference = np.abs(quick.mean(1) - exact.mean(1))
@@ -147,12 +190,12 @@ def measure(entry: str, given: argparse.Namespace) -> tuple[str, dict[str, objec
         f"| {found.max():.1e} | {np.nanmax(np.abs(quick - exact)):.1e} | {exact_seconds:.0f} | {quick_seconds:.0f} "
         f"| {spearmanr(quick.mean(1)[defined], exact.mean(1)[defined])[0]:.4f} |"
     )
-    record = {
+    kept = {
         "weights": trained, "images": given.images, "layers": len(found),
         "median": float(np.median(found)), "largest": float(found.max()),
     }  # fmt: skip
     pairs = zip(task.layers, exact.mean(1), quick.mean(1), strict=True)
-    return row, {name: record}, [(name, layer.name, layer.units, one, other) for layer, one, other in pairs]
+    return row, {name: kept}, [(name, layer.name, layer.units, one, other) for layer, one, other in pairs]
 
 
 def main() -> None:
@@ -168,19 +211,26 @@ def main() -> None:
     parser.add_argument("--file", type=Path, help="keep sketches in this file instead of in memory")
     parser.add_argument("--disk", type=float, default=100e9, help="bytes of that file")
     parser.add_argument("--record", action="store_true", help="write the errors to the package")
+    parser.add_argument("--gram", action="store_true", help="exact rho from Gram matrices: quicker, of few images")
+    parser.add_argument("--quick-only", action="store_true", help="say how long the quick mode takes, and no more")
     parser.add_argument("--csv", type=Path, help="write the rho of each layer")
     given = parser.parse_args()
     given.memory, given.disk = int(given.memory), int(given.disk)
     lines = TABLE.read_text(encoding="utf-8").rstrip().splitlines() if TABLE.exists() else HEAD.splitlines()
     measured, layers = {}, []
     for entry in given.networks:
-        row, record, each = measure(entry, given)
+        entry, _, weights = entry.partition("=")
+        name, _, batch = entry.partition(":")
+        task = Task(name, weights or "random", min(int(batch or 32), given.images), given)
+        if given.quick_only:
+            task.quick()
+            continue
+        row, found, each = measure(task)
         print(row, flush=True)
-        lines, measured, layers = [*lines, row], measured | record, layers + each
+        lines, measured, layers = [*lines, row], measured | found, layers + each
         TABLE.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    if given.record:
-        content = {"dimensions": given.dimensions, "networks": measured}
-        RECORD.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    if given.record and measured:
+        record(measured, given)
     if given.csv:
         with given.csv.open("w", encoding="utf-8", newline="") as handle:
             csv.writer(handle).writerows([("network", "layer", "units", "exact", "quick"), *layers])
