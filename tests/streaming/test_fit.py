@@ -189,13 +189,14 @@ def test_out_of_memory_halves_the_batch(network, layers, study, preprocessing, c
 
 def test_a_recording_that_memory_breaks_off_says_that_memory_ran_out(monkeypatch):
     @contextmanager
-    def graph(_graph, capture_error_mode):
+    def graph(_graph, stream, capture_error_mode):
         try:
             yield
         finally:
             raise RuntimeError("operation failed due to a previous error during capture")
 
     monkeypatch.setattr(torch.cuda, "graph", graph)
+    monkeypatch.setattr(torch.cuda, "Stream", lambda: None)
     with pytest.raises(torch.OutOfMemoryError, match="too much"), _recording(None):
         raise torch.OutOfMemoryError("too much")
     with pytest.raises(RuntimeError, match="previous error"), _recording(None):

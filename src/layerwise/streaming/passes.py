@@ -171,8 +171,10 @@ def _recording(graph: torch.cuda.CUDAGraph) -> Iterator[None]:
     gc.collect()
     gc.disable()
     try:
-        # thread_local: another thread, which drives another GPU, may allocate meanwhile.
-        with torch.cuda.graph(graph, capture_error_mode="thread_local"):
+        # thread_local: another thread, which drives another GPU, may allocate meanwhile. The stream that PyTorch would
+        # take is one for all threads, on the GPU that recorded first.
+        stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+        with torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
             yield
     except RuntimeError as error:
         if isinstance(error.__context__, torch.OutOfMemoryError):
