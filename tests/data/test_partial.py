@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -185,3 +186,63 @@ def test_a_stop_at_the_very_end_is_gone_on_with(stimuli, tmp_path, decoded, monk
     pack_pixels(stimuli, SQUARE, output, workers=1)
     assert decoded == []
     assert_whole(stimuli, output, tmp_path)
+
+
+SLOW = """
+import sys, time
+from pathlib import Path
+from layerwise.data.pixels import pack_pixels
+from layerwise.interfaces import Geometry, StimulusSet
+
+def progress(items, description, total=None):
+    for index, item in enumerate(items):
+        print(index, flush=True)
+        time.sleep(float(sys.argv[3]))
+        yield item
+
+paths = tuple(sorted(Path(sys.argv[1]).iterdir()))
+stimuli = StimulusSet("noise", tuple(path.stem for path in paths), paths)
+pack_pixels(stimuli, Geometry("square", 16, 16, "bilinear"), sys.argv[2], progress, workers=1)
+"""
+
+
+def start(tmp_path, output, pause=0.02):
+    call = [sys.executable, "-c", SLOW, tmp_path / "images", output, str(pause)]
+    return subprocess.Popen(call, stdout=subprocess.PIPE, text=True)
+
+
+def test_of_two_jobs_at_once_one_decodes_and_both_end_right(stimuli, tmp_path):
+    output = tmp_path / "out" / "pixels.h5"
+    jobs = [start(tmp_path, output) for _ in range(2)]
+    decoded = [job.communicate()[0].split() for job in jobs]
+    assert [job.returncode for job in jobs] == [0, 0]
+    assert sorted(map(len, decoded)) == [0, N_IMAGES]
+    assert_whole(stimuli, output, tmp_path)
+
+
+def test_a_job_that_waited_for_one_that_was_killed_goes_on_with_its_pixels(stimuli, tmp_path):
+    output = tmp_path / "out" / "pixels.h5"
+    first = start(tmp_path, output, 0.3)
+    assert first.stdout.readline() == "0\n"
+    second = start(tmp_path, output, 0)
+    time.sleep(1)
+    first.kill()
+    first.communicate()
+    assert len(second.communicate()[0].split()) in range(1, N_IMAGES + 1)
+    assert second.returncode == 0
+    assert_whole(stimuli, output, tmp_path)
+
+
+def test_what_is_made_already_is_not_made_again(stimuli, tmp_path, decoded, rng):
+    output = tmp_path / "out" / "pixels.h5"
+    for expected in (list(stimuli.ids), []):
+        decoded.clear()
+        pack_pixels(stimuli, SQUARE, output, workers=1)
+        assert decoded == expected
+    Image.fromarray(rng.integers(0, 256, (20, 20, 3), dtype=np.uint8)).save(stimuli.paths[4])
+    pack_pixels(stimuli, SQUARE, output, workers=1)
+    assert decoded == list(stimuli.ids)
+    assert_whole(stimuli, output, tmp_path)
+    stimuli.paths[4].unlink()
+    with pytest.raises(ValueError, match="1 images cannot be read"):
+        pack_pixels(stimuli, SQUARE, output, workers=1)

@@ -90,7 +90,10 @@ def _open(path: Path, upright: bool = True) -> Image.Image:
         raise ValueError(f"no image {path}: check the folder of the images and the file's name")
     try:
         with Image.open(path) as image:
-            return _to_rgb(ImageOps.exif_transpose(image) if upright else image)
+            image.load()
+            if upright:
+                ImageOps.exif_transpose(image, in_place=True)  # a copy of all pixels would cost a tenth of the time
+            return _to_rgb(image)
     except MemoryError:
         raise
     except Exception as error:  # PIL's decoders raise nearly anything on broken files, SyntaxError included
@@ -119,7 +122,7 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     if image.has_transparency_data:
         screen = Image.new("RGBA", image.size, (GREY, GREY, GREY, 255))
         return Image.alpha_composite(screen, image.convert("RGBA")).convert("RGB")
-    return image.convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def _fits_16_bit(image: Image.Image) -> bool:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from layerwise.data.images import load_square
 from layerwise.data.messages import check_format, list_problems
 from layerwise.data.partial import PartialPixels
-from layerwise.files import hash_file, hash_object, hash_source
+from layerwise.files import alone, hash_file, hash_object, hash_source
 from layerwise.interfaces import Geometry, Progress, StimulusSet, no_progress
 
 FORMAT = "layerwise pixels"
@@ -44,7 +44,8 @@ def pack_pixels(
         How each becomes a square.
     output : path
         HDF5 file to write, whole or not at all. A run that was stopped leaves what it decoded in hidden files beside
-        it, and the same call goes on from there.
+        it, and the same call goes on from there. Of calls for the same file at the same time one decodes, and the
+        others wait for it. Nothing is done if the file is there and was made from the same images.
     progress : Progress
         Shows how far it has come.
     workers : int, optional
@@ -59,18 +60,35 @@ def pack_pixels(
         The disk is full.
     """
     _check_ids(stimuli)
-    output, n_images = Path(output), len(stimuli.ids)
-    shape = (n_images, geometry.size, geometry.size, 3)
+    with alone(output):
+        if not _is_made(Path(output), stimuli, geometry):
+            _pack(stimuli, geometry, Path(output), progress, workers or _cores())
+
+
+def _pack(stimuli: StimulusSet, geometry: Geometry, output: Path, progress: Progress, workers: int) -> None:
+    shape = (len(stimuli.ids), geometry.size, geometry.size, 3)
     with _full_disk_named(output):
         partial = PartialPixels(output, shape, _key(stimuli.ids, geometry))
     with partial:
         wanted = partial.take_over(stimuli.paths)
         _check_space(output.parent, len(wanted) * geometry.size**2 * 3)
-        decoded = _decode_all([stimuli.paths[place] for place in wanted], geometry, workers or _cores())
+        decoded = _decode_all([stimuli.paths[place] for place in wanted], geometry, workers)
         _fill(partial, wanted, progress(decoded, f"decoding {stimuli.name}", len(wanted)))
         with _full_disk_named(output):
             _describe(partial, stimuli.ids, geometry)
         partial.finish()
+
+
+def _is_made(output: Path, stimuli: StimulusSet, geometry: Geometry) -> bool:
+    """Tell whether the file is there already: by this code, and from images that have not changed since."""
+    try:
+        cache = PixelCache(output)
+    except ValueError:
+        return False
+    if cache.key != _key(stimuli.ids, geometry):
+        return False
+    hashes = zip(stimuli.paths, cache.sha256, strict=True)
+    return all(path.is_file() and hash_file(path) == known for path, known in hashes)
 
 
 class PixelCache:
@@ -91,6 +109,8 @@ class PixelCache:
         Changes with any id, pixel or part of the geometry.
     sha256 : tuple of str
         Hash of each image file.
+    key : str
+        Changes with whatever else decides the pixels, the code included.
 
     Raises
     ------
@@ -109,6 +129,7 @@ class PixelCache:
                 self.sha256: tuple[str, ...] = tuple(text.decode() for text in file["sha256"][:].tolist())
                 self.geometry = Geometry(**json.loads(file.attrs["geometry"]))
                 self.content_hash = str(file.attrs["content_hash"])
+                self.key = str(file.attrs.get("key", ""))
                 self._offset, self._shape = _locate(file["pixels"])
         except (OSError, LookupError, TypeError, RuntimeError, UnicodeError, json.JSONDecodeError) as error:
             raise ValueError(f"{path} is damaged ({error}): {_ADVICE}") from error
@@ -254,6 +275,7 @@ def _describe(partial: PartialPixels, ids: Sequence[str], geometry: Geometry) ->
         file["sha256"] = np.array([digest.file for digest in digests], dtype="S64")
         file.attrs["format"] = FORMAT
         file.attrs["version"] = VERSION
+        file.attrs["key"] = _key(ids, geometry)
         file.attrs["geometry"] = json.dumps(asdict(geometry), sort_keys=True)
         file.attrs["content_hash"] = hash_object([ids, asdict(geometry), [digest.pixels for digest in digests]])
 
