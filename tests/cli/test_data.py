@@ -75,11 +75,13 @@ def test_recordings_are_described(written, recordings):
     assert "stimuli 12" in text
     assert "float32, spikes/s" in text
     assert "source a test" in text
-    for region, places, missing in (("V4", slice(0, 2), "0 %"), ("IT", slice(2, 5), "0.76 %")):
+    regions = ("V4", slice(0, 2), "3 to 4", "0 %"), ("IT", slice(2, 5), "2 to 4", "0.76 %")
+    for region, places, trials, missing in regions:
         part = recordings.responses[..., places]
-        ceiling = np.median(internal_consistency(part), axis=1).mean()
-        row = f"{region} {part.shape[2]} 12 3 to 4 {missing} {show(np.nanmean(part))} {show(ceiling)}"
-        assert row in text
+        ceilings = internal_consistency(part)
+        ceiling, (low, high) = np.median(ceilings, axis=1).mean(), np.quantile(ceilings.mean(axis=0), (0.25, 0.75))
+        row = f"{region} {part.shape[2]} 12 3 to 4 {trials} {missing} {show(np.nanmean(part))} {show(ceiling)}"
+        assert f"{row} ({show(low)} to {show(high)})" in text
     assert "object 3 4" in text
     assert "movie 2 6" in text
     assert "no problems found" in text
@@ -103,7 +105,7 @@ def test_one_repetition_has_no_ceiling_and_says_so(written, recordings):
     status, text = check(written())
     assert status == 0
     assert "IT: one repetition of each stimulus, so its ceiling is undefined" in text
-    assert re.search(r"V4 2 12 1 0 % \S+ undefined -", text)
+    assert re.search(r"V4 2 12 1 1 0 % \S+ undefined -", text)
 
 
 def test_stimuli_never_shown_in_one_region_are_noted(written, recordings):
@@ -236,10 +238,21 @@ def test_other_paths_say_what_they_should_be(tmp_path):
 
 
 def test_ratings_are_described(table):
-    status, text = check(table("image,score\na.jpg,0.5\nb.jpg,0.7\nc.jpg,0.9\n"))
+    status, text = check(table("image,hit rate,place\na.jpg,0.5,x\nb.jpg,0.7,y\nc.jpg,0.9,z\n"))
     assert status == 0
+    assert "columns image (images), hit rate (scores) other columns place" in text
     assert "scores 0.5 to 0.9" in text
     assert "mean and standard deviation 0.700, 0.200" in text
+
+
+@pytest.mark.parametrize("code", [255, -999])
+def test_numbers_that_stand_for_a_missing_score_are_suspected(table, code):
+    path = table(f"image,ann,ben\na.jpg,0.5,0.4\n\nb.jpg,0.7,{code}\nc.jpg,0.9,\n")
+    status, text = check(path, "--rater", "ann", "--rater", "ben")
+    assert status == 1
+    assert f"{code} occurs 1 times, and all other scores are from 0.4 to 0.9 (first: line 4, column 'ben')" in text
+    assert "(first: line 3, column 'score')" in check(table(f"image,score\na.jpg,0.5\nb.jpg,{code}\nc.jpg,0.9\n"))[1]
+    assert check(table("image,score\na.jpg,200\nb.jpg,255\nc.jpg,0\n"))[0] == 0  # a scale up to 255
 
 
 def test_raters_are_described(table, rng):

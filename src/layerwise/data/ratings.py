@@ -79,9 +79,9 @@ def read_ratings(
     if rater_columns is not None:
         score_column = _add_means(table, read_raters(scores, rater_columns), score_column)
     columns = {
-        "image": _find_column(table, image_column, IMAGE_COLUMNS, "image", scores),
-        "score": _find_column(table, score_column, SCORE_COLUMNS, "score", scores),
-        **({} if fold_column is None else {"fold": _find_column(table, fold_column, (), "fold", scores)}),
+        "image": find_column(table, image_column, IMAGE_COLUMNS, "image", scores),
+        "score": find_column(table, score_column, SCORE_COLUMNS, "score", scores),
+        **({} if fold_column is None else {"fold": find_column(table, fold_column, (), "fold", scores)}),
     }
     rows = pd.DataFrame({new: table[old].str.strip() for new, old in columns.items()})
     rows["image"] = [str(PurePosixPath(image)) if image else "" for image in rows["image"]]
@@ -118,7 +118,7 @@ def read_raters(scores: str | Path, columns: Sequence[str]) -> NDArray[np.float6
     table = read_text_table(path, "table of scores", "image")
     if len(set(columns)) < 2 or len(set(columns)) < len(columns):
         raise ValueError(f"the columns of raters are {list(columns)}: name two or more, each once")
-    texts = {name: table[_find_column(table, name, (), "rater", path)].str.strip() for name in columns}
+    texts = {name: table[find_column(table, name, (), "rater", path)].str.strip() for name in columns}
     problems = [
         f"line {table.index[row] + 2}, column {name!r}: {cells.iloc[row]!r} is not a finite number"
         for name, cells in texts.items()
@@ -187,7 +187,14 @@ def _add_means(table: pd.DataFrame, raters: NDArray[np.float64], score_column: s
     return name
 
 
-def _find_column(table: pd.DataFrame, given: str | None, usual: Sequence[str], what: str, path: Path) -> str:
+def find_column(table: pd.DataFrame, given: str | None, usual: Sequence[str], what: str, path: Path) -> str:
+    """Find the column that is given, or the only one that has a usual name.
+
+    Raises
+    ------
+    ValueError
+        The given one is not there; none or several have a usual name.
+    """
     columns = [str(column) for column in table.columns]
     if given is not None:
         if given not in columns:

@@ -5,10 +5,21 @@ from itertools import combinations
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
-from layerwise.data.ratings import PARTS, read_lamem, read_raters, read_ratings
+from layerwise.data.codes import find_codes
+from layerwise.data.ratings import (
+    IMAGE_COLUMNS,
+    PARTS,
+    SCORE_COLUMNS,
+    find_column,
+    read_lamem,
+    read_raters,
+    read_ratings,
+)
 from layerwise.data.reports import Report, show_range
+from layerwise.data.tables import read_text_table
 from layerwise.interfaces import Ratings
 
 Consistency = Callable[[NDArray[np.float64]], NDArray[np.float64]]
@@ -52,11 +63,17 @@ def report_ratings(
         report.problems.append(str(error))
         return report
     scores = ratings.scores[0]
+    table = read_text_table(path, "table of scores", "image")
+    named = find_column(table, image_column, IMAGE_COLUMNS, "image", path)
+    scored = list(rater_columns or [find_column(table, score_column, SCORE_COLUMNS, "score", path)])
+    others = [str(name) for name in table.columns if name not in (named, *scored)]
     report.add_table(
         "What the table says",
         ("", ""),
         [
             ("images", f"{len(stimuli.ids)}, all in {folder}"),
+            ("columns", f"{named} (images), {', '.join(scored)} (scores)"),
+            ("other columns", ", ".join(others) or "none"),
             ("scores", show_range(scores)),
             ("mean and standard deviation", f"{scores.mean():.3f}, {scores.std(ddof=1):.3f}"),
             ("quartiles", ", ".join(f"{value:.3f}" for value in np.quantile(scores, (0.25, 0.5, 0.75)))),
@@ -65,9 +82,22 @@ def report_ratings(
     )
     if rater_columns:
         report.add_table("Raters", ("", ""), _raters(read_raters(path, rater_columns), consistency))
+    report.problems += _missing_codes(table[scored])
     if len(np.unique(scores)) == 1:
         report.problems.append(f"all images have the score {scores[0]:g}: there is nothing to predict")
     return report
+
+
+def _missing_codes(texts: pd.DataFrame) -> list[str]:
+    values = texts.apply(pd.to_numeric, errors="coerce").to_numpy(np.float64)
+    problems = []
+    for code, sentence in find_codes(values, "scores"):
+        row, column = np.argwhere(values == code)[0]
+        problems.append(
+            f"{sentence} (first: line {texts.index[row] + 2}, column {texts.columns[column]!r}): if it marks missing "
+            "scores, leave the cell empty or take the image out"
+        )
+    return problems
 
 
 def _raters(raters: NDArray[np.float64], consistency: Consistency) -> list[tuple[str, object]]:
@@ -145,6 +175,8 @@ def _over_splits(ratings: Ratings) -> list[tuple[str, object]]:
         differences = [np.nanmean(np.abs(one - two)) for one, two in combinations(scores, 2)]
         rows.append(("shared by two test parts", show_range(np.array(shared), " images")))
         rows.append(("mean difference of an image's scores", float(np.mean(differences))))
+        rho = pd.DataFrame(scores.T).corr(method="spearman").to_numpy()
+        rows.append(("their rank correlation (rho)", show_range(rho[np.triu_indices(len(rho), 1)])))
     return rows
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from layerwise.data.codes import find_codes
 from layerwise.data.folders import ENDINGS
 from layerwise.data.messages import SHOWN
 from layerwise.data.recordings import read_attributes, read_recordings, stimuli_of
@@ -16,8 +17,6 @@ from layerwise.data.reports import Report, show, show_range
 from layerwise.interfaces import Recordings, StimulusSet
 
 Consistency = Callable[[NDArray[np.floating]], NDArray[np.float64]]
-CODES = (255, 65535, 99, 999, 9999, 32767, -1, -9, -99, -999, -9999, -32768)
-"""Numbers that people write for a missing trial."""
 
 
 def report_recordings(path: Path, consistency: Consistency, images: Path | None = None) -> Report:
@@ -60,7 +59,8 @@ def report_recordings(path: Path, consistency: Consistency, images: Path | None 
 
 
 _REGION_COLUMNS = (
-    "region", "neuroids", "stimuli", "repetitions", "missing trials", "mean response", "ceiling", "neuroids below .5"
+    "region", "neuroids", "stimuli", "repetitions", "trials of a neuroid", "missing trials", "mean",
+    "ceiling (quartiles)", "below .5",
 )  # fmt: skip
 
 
@@ -104,17 +104,20 @@ def _region(recordings: Recordings, region: str, consistency: Consistency) -> tu
         warnings.simplefilter("ignore")  # neuroids without a ceiling are reported by name
         ceilings = consistency(responses[:, shown > 0])
         middle = float(np.nanmean(np.nanmedian(ceilings, axis=1)))
-        low = int(np.sum(np.nanmean(ceilings, axis=0) < 0.5))
+        of_neuroids = np.nanmean(ceilings, axis=0)
+        quartiles = " to ".join(show(value) for value in np.nanquantile(of_neuroids, (0.25, 0.75)))
+    trials = (~np.isnan(responses)).sum(axis=0)
     presented = ~np.isnan(responses).all(axis=2)  # repetitions that a stimulus never had are not missing
     return (
         region,
         responses.shape[2],
         int(np.sum(shown > 0)),
         show_range(shown[shown > 0]),
+        show_range(trials[shown > 0]),
         f"{100 * np.isnan(responses[presented]).mean():.2g} %",
         float(np.nanmean(responses)),
-        middle,
-        low if np.isfinite(middle) else "-",
+        f"{show(middle)} ({quartiles})" if np.isfinite(middle) else "undefined",
+        int(np.sum(of_neuroids < 0.5)) if np.isfinite(middle) else "-",
     )
 
 
@@ -167,21 +170,13 @@ def _useless_neuroids(recordings: Recordings, region: str, shown: NDArray[np.int
 
 
 def _missing_codes(recordings: Recordings) -> list[str]:
-    """Find numbers that stand far from all others, and that people write for a missing trial."""
-    responses = recordings.responses
-    values, counts = np.unique(responses[~np.isnan(responses)], return_counts=True)
-    if len(values) < 3:
-        return []
     problems = []
-    for code, count, rest in ((values[-1], counts[-1], values[:-1]), (values[0], counts[0], values[1:])):
-        far = min(abs(code - rest[0]), abs(code - rest[-1])) > rest[-1] - rest[0]
-        if code in CODES and far:
-            repetition, stimulus, column = (int(index[0]) for index in np.nonzero(responses == code))
-            problems.append(
-                f"{show(float(code))} occurs {count} times, and all other responses are from {show(rest[0])} to "
-                f"{show(rest[-1])} (first: stimulus {recordings.stimuli[stimulus]!r}, repetition {repetition + 1}, "
-                f"neuroid {recordings.neuroids[column]!r}): if it marks missing trials, write NaN instead"
-            )
+    for code, sentence in find_codes(recordings.responses, "responses"):
+        repetition, stimulus, column = (int(index[0]) for index in np.nonzero(recordings.responses == code))
+        problems.append(
+            f"{sentence} (first: stimulus {recordings.stimuli[stimulus]!r}, repetition {repetition + 1}, neuroid "
+            f"{recordings.neuroids[column]!r}): if it marks missing trials, write NaN instead"
+        )
     return problems
 
 

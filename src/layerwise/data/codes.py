@@ -1,0 +1,36 @@
+"""Numbers that stand for something missing, found by how far they lie from all others."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from layerwise.data.reports import show
+
+CODES = (255, 65535, 99, 999, 9999, 32767, -1, -9, -99, -999, -9999, -32768)
+"""Numbers that people write for a missing value."""
+
+
+def find_codes(values: NDArray[np.floating], what: str) -> list[tuple[int, str]]:
+    """Find such numbers among the extremes of values: farther from the others than these are from each other.
+
+    Parameters
+    ----------
+    values : float array
+        Of any shape; NaN does not count.
+    what : str
+        What they are, for the sentence: "responses".
+
+    Returns
+    -------
+    list of (int, str)
+        Each number, and a sentence that says how often it occurs and where the others lie.
+    """
+    distinct, counts = np.unique(values[~np.isnan(values)], return_counts=True)
+    if len(distinct) < 3:
+        return []
+    found = []
+    for code, count, rest in ((distinct[-1], counts[-1], distinct[:-1]), (distinct[0], counts[0], distinct[1:])):
+        far = min(abs(code - rest[0]), abs(code - rest[-1])) > rest[-1] - rest[0]
+        if code in CODES and far:
+            times = f"{show(int(code))} occurs {count} times"
+            found.append((int(code), f"{times}, and all other {what} are from {show(rest[0])} to {show(rest[-1])}"))
+    return found
