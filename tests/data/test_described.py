@@ -104,7 +104,7 @@ def test_animals_of_the_neuroids_and_a_session_that_describes_no_stimuli(folder,
 
 
 def test_codes_for_missing_trials_become_nan(folder, responses):
-    counts = np.where(np.isnan(responses), 255, np.abs(100 * responses)).astype(np.uint8)
+    counts = np.where(np.isnan(responses), 255, np.minimum(np.abs(100 * responses), 254)).astype(np.uint8)
     np.savez(folder / "responses.npz", counts)
     expected = np.where(np.isnan(responses), np.nan, counts)
     assert_right(read_described(describe(folder, missing=[255])), folder, expected)
@@ -154,13 +154,13 @@ def test_the_command_writes_what_a_study_reads(folder, responses):
 def test_the_example_of_fmri(tmp_path):
     runpy.run_path(str(EXAMPLE))["main"](tmp_path)
     found = read_described(tmp_path / "fmri.yaml")
-    assert found.recordings.responses.shape == (3, 40, 90)
+    assert found.recordings.responses.shape == (3, 80, 90)
     assert np.isnan(found.recordings.responses).sum() == 20
     output = tmp_path / "fmri.nc"
     result = CliRunner().invoke(app, ["data", "import", str(tmp_path / "fmri.yaml"), "--output", str(output)])
     assert result.exit_code == 0, result.exception
     assert list_regions(output) == ("V4", "LO")
-    assert read_recordings(output, ["V4"]).responses.shape == (3, 40, 45)
+    assert read_recordings(output, ["V4"]).responses.shape == (3, 80, 45)
     checked = CliRunner().invoke(app, ["data", "check", str(output)])
     assert checked.exit_code == 0, checked.stdout
     assert "no problems found" in checked.stdout
