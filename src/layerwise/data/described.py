@@ -181,7 +181,8 @@ def _read_array(path: Path, name: str | None) -> NDArray[np.generic]:
     except (OSError, EOFError, zipfile.BadZipFile, KeyError) as error:
         raise ValueError(f"{path} is truncated, or not what its ending says ({error}): copy it again") from error
     except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
+        advice = ": save an array of numbers, not of objects" if "pickle" in str(error) else ""
+        raise ValueError(f"{path}: {error}{advice}") from error
     raise ValueError(f"responses are read from .npz, .npy, .h5 or .csv, and {path.name} is none: convert it")
 
 
