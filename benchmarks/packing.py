@@ -92,10 +92,10 @@ def compare(folder: Path) -> list[str]:
         rounds = [{name: measure(call) for name, call in calls.items()} for _ in range(ROUNDS)]
     text = (
         f"{N_IMAGES} JPEGs, {megabytes / N_IMAGES * 1000:.0f} kB each on average, {ROUNDS} rounds in turns. Who wants "
-        "these very pixels must decode and resize, so what both together reach of decoding alone is the most that packing "
-        "can reach: where that is below the 70 % that were aimed at, these are out of reach without other pixels. Shares "
-        "are of images per second (median, and range over rounds), and of images per second of processor time, which "
-        "others on the machine disturb less."
+        "these very pixels must decode and resize, so what both together reach of decoding alone is the most that "
+        "packing can reach: where that is below the 70 % that were aimed at, these are out of reach without other "
+        "pixels. Shares are of images per second (median, and range over rounds), and of images per second of "
+        "processor time, which others on the machine disturb less."
     )
     lines = [
         text,
