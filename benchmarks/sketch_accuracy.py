@@ -42,8 +42,9 @@ HEAD = """# Quick mode: rho from sketches against rho from all units
 
 `rho` is the mean of five splits, of each layer, as in layers.parquet. Each row is of one run: the same images, scores
 and splits for both modes, and their seconds; images are crops of photographs, the target is planted in a middle layer
-of the network itself (`python benchmarks/sketch_accuracy.py --help`). The last column is Spearman's correlation, over
-layers, of the two modes' rho.
+of the network itself (`python benchmarks/sketch_accuracy.py --help`). Exact rho comes from streamed fits, of few images
+on a CPU from Gram matrices (`--gram`). The last column is Spearman's correlation, over layers, of the two modes' rho.
+Layers with no more units than dimensions are not sketched, and agree to rounding.
 
 | machine | network | weights | images | dimensions | layers (sketched) | exact rho, median (range) \
 | difference, median | 95 % | largest | of one split, largest | exact, s | quick, s | order of layers |
