@@ -27,6 +27,15 @@ from layerwise.regression.dual import gram_matrix
 
 N_STIMULI, N_NEUROIDS, MEMORY, BATCH, TOGETHER = 3200, 168, 65 * 10**9, 256, 32
 
+NOTES = """\
+- Not measured beside them: ikpls with JAX on a GPU, whose packages cannot be brought to the machine. On another H100 it
+  took .199 and .325 s for these two sizes in float64, all splits mapped in one call.
+- One layer alone waits for launches: .13 s, as long as 16 layers together. Hence the stack of layers.
+- Tried: blocks of eight directions (as on a CPU) in place of squaring: .3 s a layer alone, since QR and small
+  eigenproblems go one by one; with Cholesky in place of QR they win from about 500 targets on, and are used there.
+- Tried: Gram matrices from two TF32 products, of the rounded activations and of the rest: r was off by up to 2.7e-4;
+  float32 hides components below 3e-4 of the largest (precision.md). float64 costs no more than float32 on an H100."""
+
 
 class Pixels:
     """Smooth random images, as MajajHong2015's public set has many."""
@@ -186,6 +195,7 @@ def main(chosen: list[str]) -> None:
     for units in (1000, 25088):
         lines.append(measure_solver(units))
         print(lines[-1], flush=True)
+    lines += ["", NOTES]
     Path(__file__).with_suffix(".md").write_text("\n".join(lines) + "\n")
 
 
