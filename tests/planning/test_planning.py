@@ -7,6 +7,7 @@ import pytest
 
 from layerwise.config import validate_study
 from layerwise.config.models import ModelEntry
+from layerwise.data.folders import ENDINGS
 from layerwise.data.recordings import write_recordings
 from layerwise.interfaces import Geometry, Preprocessing, Recordings, StimulusSet
 from layerwise.planning import (
@@ -127,6 +128,24 @@ def test_fingerprint_changes_with_the_images(tmp_path):
     fingerprint.cache_clear()
     assert len({empty, one, two}) == 3
     assert fingerprint(tmp_path) == two
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_fingerprint_sees_whatever_counts_as_an_image(tmp_path, ending):
+    empty = fingerprint(tmp_path)
+    (tmp_path / f"a{ending}").touch()
+    fingerprint.cache_clear()
+    assert fingerprint(tmp_path) != empty
+
+
+def test_fingerprint_survives_links_that_lead_nowhere(tmp_path):
+    (tmp_path / "a.png").touch()
+    (tmp_path / "loop.png").symlink_to("loop.png")
+    (tmp_path / "broken.png").symlink_to("missing.png")
+    broken = fingerprint(tmp_path)
+    (tmp_path / "missing.png").write_bytes(b"1")  # now it leads somewhere
+    fingerprint.cache_clear()
+    assert fingerprint(tmp_path) != broken
 
 
 def test_stimulus_files_of_recordings_and_ratings(tmp_path):

@@ -4,9 +4,8 @@ from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
+from layerwise.data.folders import ENDINGS
 from layerwise.files import hash_object
-
-IMAGES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 
 
 def present(paths: Iterable[Path]) -> list[str]:
@@ -23,8 +22,15 @@ def fingerprint(folder: Path) -> str:
     """Hash names, sizes and times of the images in a folder and below, so that a changed one makes its pixels stale.
 
     Taken once in a process: networks of many geometries ask for the same folder. One that is not there has the
-    fingerprint of an empty one.
+    fingerprint of an empty one, and links that lead nowhere count as little.
     """
-    images = (path for path in folder.rglob("*") if path.suffix.lower() in IMAGES)
-    entries = ((str(path.relative_to(folder)), path.stat()) for path in images)
-    return hash_object(sorted((name, status.st_size, status.st_mtime_ns) for name, status in entries))
+    images = (path for path in folder.rglob("*") if path.suffix.lower() in ENDINGS)
+    return hash_object(sorted((str(path.relative_to(folder)), *_size_and_time(path)) for path in images))
+
+
+def _size_and_time(path: Path) -> tuple[int, int]:
+    try:
+        status = path.stat()
+    except OSError:
+        return 0, 0
+    return status.st_size, status.st_mtime_ns
