@@ -60,7 +60,12 @@ FIGURE2 = [f"{RESULTS}/figures/figure2.{ending}" for ending in ("pdf", "svg", "p
 # The modules behind each step: an edit in one of them makes the results of that step stale, and of no other.
 CODE = {
     "list_layers": ["layerwise.layers.listing", "layerwise.models.building"],
-    "check_accuracy": ["layerwise.models.accuracy", "layerwise.models.building"],
+    "check_accuracy": [
+        "layerwise.data.images",
+        "layerwise.models.accuracy",
+        "layerwise.models.building",
+        "layerwise.cli.proof:measure",
+    ],
     "pack_stimuli": [
         "layerwise.data.folders",
         "layerwise.data.pixels",

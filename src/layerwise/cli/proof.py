@@ -320,8 +320,10 @@ def _weights(row: RegistryRow, folder: Path | None) -> str:
 
 
 def _beside_2020(row: RegistryRow, folder: Path | None) -> str:
-    files = [(folder or Path()) / file for file in (row.file, row.file_2020)]
-    if not (row.file_2020 and all(file.is_file() for file in files)):
+    if folder is None or not row.file_2020:
+        return ""
+    files = folder / row.file, folder / row.file_2020
+    if not all(file.is_file() for file in files):
         return ""
     check_hash(files[1], row.sha256_2020)
     if not same_values(*(read_state(file) for file in files)):
