@@ -131,6 +131,16 @@ def test_a_session_of_single_presentations_cannot_be_held_out(rng, store, activa
         SplitPlan("grouped", by="session").make(recordings)
 
 
+@pytest.mark.parametrize("empty", ["", np.nan])
+@pytest.mark.parametrize("method", ["shuffle", "grouped", "kfold"])
+def test_nothing_is_split_by_a_property_that_some_stimuli_lack(rng, store, activations, stimuli, empty, method):
+    movies = np.repeat(np.arange(len(stimuli) // 4 + 1), 4)[: len(stimuli)].astype(type(empty))
+    movies[[3, 5]] = empty
+    recordings = replace(record(rng, stimuli, activations), columns={"movie": movies})
+    with pytest.raises(ValueError, match=f"split by 'movie': it is empty for 2 .*'{stimuli[3]}'"):
+        SplitPlan(method, by="movie", n_splits=3).make(recordings)
+
+
 def test_an_unknown_property_is_named_with_those_that_are_there(rng, store, activations, stimuli):
     similarity = BrainSimilarity(record(rng, stimuli, activations), "IT", SplitPlan(by="texture"))
     with pytest.raises(ValueError, match=r"no property 'texture'.*object_name, movie"):

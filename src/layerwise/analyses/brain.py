@@ -49,7 +49,7 @@ class SplitPlan:
         Raises
         ------
         ValueError
-            The recordings do not have the property `by` or `order`, or too few stimuli.
+            The recordings do not have the property `by` or `order`, or not for every stimulus; or too few stimuli.
         """
         stimuli = np.arange(len(recordings.stimuli))
         order = stimuli if self.order is None else np.argsort(_property(recordings, self.order), kind="stable")
@@ -74,7 +74,14 @@ def _property(recordings: Recordings, name: str) -> np.ndarray:
     if name not in recordings.columns:
         known = ", ".join(recordings.columns) or "none"
         raise ValueError(f"the stimuli have no property {name!r} to split by; the file has: {known}")
-    return np.asarray(recordings.columns[name])
+    values = np.asarray(recordings.columns[name])
+    empty = np.isnan(values) if values.dtype.kind == "f" else values == ""
+    if empty.any():
+        raise ValueError(
+            f"nothing can be split by {name!r}: it is empty for {empty.sum()} of {len(values)} stimuli (first: "
+            f"{recordings.stimuli[int(np.argmax(empty))]!r}); fill it in, or split by another property"
+        )
+    return values
 
 
 @dataclass(frozen=True)
