@@ -147,9 +147,33 @@ def test_images_without_responses_are_noted(written, tmp_path):
     path = written()
     (tmp_path / "images" / "more.png").touch()
     (tmp_path / "images" / "notes.txt").touch()
+    (tmp_path / "images" / "loop.png").symlink_to("loop.png")
     status, text = check(path)
     assert status == 0
     assert "1 images have no responses (more.png)" in text
+
+
+@pytest.mark.parametrize("empty", ["", np.nan])
+def test_stimuli_without_a_property_are_noted(written, recordings, empty):
+    values = np.arange(len(recordings.stimuli)) // 4
+    groups = values.astype(float) if empty != "" else values.astype(str)
+    groups[[2, 9]] = empty
+    recordings.columns["movie"] = groups
+    status, text = check(written())
+    assert status == 0
+    assert f"'movie' is empty for 2 of {len(groups)} stimuli: nothing can be split by it" in text
+
+
+def test_an_image_of_two_stimuli_is_noted(written):
+    def share(dataset):
+        images = dataset["image"].to_numpy()
+        return dataset.assign_coords(image=("presentation", np.where(images == images[0], images[-1], images)))
+
+    path = written()
+    assert "several stimuli" not in check(path)[1]
+    status, text = check(change(path, share))
+    assert status == 0
+    assert "images that several stimuli show: 1 (such as " in text
 
 
 def change(path, alter):
@@ -250,7 +274,7 @@ def test_numbers_that_stand_for_a_missing_score_are_suspected(table, code):
     path = table(f"image,ann,ben\na.jpg,0.5,0.4\n\nb.jpg,0.7,{code}\nc.jpg,0.9,\n")
     status, text = check(path, "--rater", "ann", "--rater", "ben")
     assert status == 1
-    assert f"{code} occurs 1 times, and all other scores are from 0.4 to 0.9 (first: line 4, column 'ben')" in text
+    assert f"{code} occurs once, and all other scores are from 0.4 to 0.9 (first: line 4, column 'ben')" in text
     assert "(first: line 3, column 'score')" in check(table(f"image,score\na.jpg,0.5\nb.jpg,{code}\nc.jpg,0.9\n"))[1]
     assert check(table("image,score\na.jpg,200\nb.jpg,255\nc.jpg,0\n"))[0] == 0  # a scale up to 255
 

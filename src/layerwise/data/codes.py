@@ -31,6 +31,7 @@ def find_codes(values: NDArray[np.floating], what: str) -> list[tuple[int, str]]
     for code, count, rest in ((distinct[-1], counts[-1], distinct[:-1]), (distinct[0], counts[0], distinct[1:])):
         far = min(abs(code - rest[0]), abs(code - rest[-1])) > rest[-1] - rest[0]
         if code in CODES and far:
-            times = f"{show(int(code))} occurs {count} times"
-            found.append((int(code), f"{times}, and all other {what} are from {show(rest[0])} to {show(rest[-1])}"))
+            times = "once" if count == 1 else f"{count} times"
+            others = f"all other {what} are from {show(rest[0])} to {show(rest[-1])}"
+            found.append((int(code), f"{show(int(code))} occurs {times}, and {others}"))
     return found

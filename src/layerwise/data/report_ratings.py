@@ -91,12 +91,12 @@ def report_ratings(
 def _missing_codes(texts: pd.DataFrame) -> list[str]:
     values = texts.apply(pd.to_numeric, errors="coerce").to_numpy(np.float64)
     problems = []
+    # An image needs a score, but not that of every rater.
+    advice = "take the image out" if len(texts.columns) == 1 else "leave the cells empty"
     for code, sentence in find_codes(values, "scores"):
         row, column = np.argwhere(values == code)[0]
-        problems.append(
-            f"{sentence} (first: line {texts.index[row] + 2}, column {texts.columns[column]!r}): if it marks missing "
-            "scores, leave the cell empty or take the image out"
-        )
+        where = f"line {texts.index[row] + 2}, column {texts.columns[column]!r}"
+        problems.append(f"{sentence} (first: {where}): if it marks missing scores, {advice}")
     return problems
 
 

@@ -50,11 +50,12 @@ def report_recordings(path: Path, consistency: Consistency, images: Path | None 
     report.add_table("Properties of the stimuli", ("property", "values", "stimuli of each"), _properties(recordings))
     for sentence in recordings.varying.values():
         report.notes.append(f"{sentence}: it does not describe stimuli, or is wrong; nothing can be split by it")
+    report.notes += _without_property(recordings)
     for name in _names(recordings):
         _look_at_region(report, recordings, name)
     report.problems += _missing_codes(recordings)
     if stimuli is not None:
-        report.notes += _unused_images(stimuli)
+        report.notes += _shared_images(stimuli) + _unused_images(stimuli)
     return report
 
 
@@ -134,6 +135,19 @@ def _properties(recordings: Recordings) -> list[tuple[object, ...]]:
     return rows
 
 
+def _without_property(recordings: Recordings) -> list[str]:
+    without = {name: int(_is_empty(np.asarray(values)).sum()) for name, values in recordings.columns.items()}
+    return [
+        f"{name!r} is empty for {count} of {len(recordings.stimuli)} stimuli: nothing can be split by it"
+        for name, count in without.items()
+        if count
+    ]
+
+
+def _is_empty(values: NDArray[Any]) -> NDArray[np.bool_]:
+    return np.asarray(np.isnan(values) if values.dtype.kind == "f" else values == "")
+
+
 def _look_at_region(report: Report, recordings: Recordings, region: str) -> None:
     responses = _of_region(recordings, region)
     shown = _shown(responses)
@@ -180,6 +194,17 @@ def _missing_codes(recordings: Recordings) -> list[str]:
     return problems
 
 
+def _shared_images(stimuli: StimulusSet) -> list[str]:
+    counts = Counter(stimuli.paths)
+    shared = sorted(path.name for path, count in counts.items() if count > 1)
+    if not shared:
+        return []
+    advice = (
+        "hold these stimuli out together (`splits: {method: grouped, by: ...}`), or an image is trained and tested on"
+    )
+    return [f"images that several stimuli show: {len(shared)} (such as {shared[0]}); {advice}"]
+
+
 def _unused_images(stimuli: StimulusSet) -> list[str]:
     known = {path.name for path in stimuli.paths}
     folders = {path.parent for path in stimuli.paths}
@@ -187,7 +212,7 @@ def _unused_images(stimuli: StimulusSet) -> list[str]:
         path.name
         for folder in folders
         for path in folder.iterdir()
-        if path.suffix.lower() in ENDINGS and path.name not in known
+        if path.suffix.lower() in ENDINGS and path.name not in known and path.is_file()
     )
     if not unused:
         return []
