@@ -47,7 +47,7 @@ test-brainscore: .venv/installed-dev .venv-brainscore/installed  ## our scores a
 WEIGHTS ?= $(wildcard weights)
 IMAGENET ?=
 TABLE ?=
-test-models: .venv/installed  ## all 64 networks, fact by fact (half an hour at most; WEIGHTS, IMAGENET: folders; TABLE: Markdown file to write)
+test-models: .venv/installed  ## all 64 networks, fact by fact (six minutes on 2 cores; WEIGHTS, IMAGENET: folders; TABLE: Markdown file to write)
 	$(BIN)/layerwise models check --all $(if $(WEIGHTS),--weights $(WEIGHTS)) $(if $(IMAGENET),--imagenet $(IMAGENET)) \
 	  $(if $(TABLE),--output $(TABLE))
 
