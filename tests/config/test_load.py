@@ -53,6 +53,7 @@ ratings: [{name: figrim, images: folder, scores: scores.csv}]
             {"brain": {"pca": {"images": "x", "components": 24}}},
             r"brain.pca.components \(24\) leaves fewer than the 25",
         ),
+        ({"recordings": [{"name": "a", "file": "x.nc", "animals": []}]}, r"recordings\[0\].animals: .*at least 1"),
         ({"brain": {"pca": {"images": "x", "n_images": 1000}}}, r"n_images \(1000\) must exceed components \(1000\)"),
         (
             {"brain": {"pca": {"images": "x"}}, "recordings": [{"name": "pca_images", "file": "x.nc"}]},

@@ -171,6 +171,12 @@ def test_labels_that_do_not_fit(tmp_path, text, message):
         read_labelled(tmp_path, tmp_path / "labels")
 
 
+def test_labels_that_are_no_text(tmp_path):
+    (tmp_path / "labels").write_text("a.png 1\n", encoding="utf-16")
+    with pytest.raises(ValueError, match=r"labels is no text in UTF-8 .*save it as such"):
+        read_labelled(tmp_path, tmp_path / "labels")
+
+
 def test_folders_that_do_not_fit(tmp_path, synsets):
     with pytest.raises(ValueError, match="hold no images"):
         read_labelled(synsets)

@@ -54,7 +54,7 @@ class RecordingEntry(Section):
     """Folder of the images; default: the one that the file names."""
     regions: list[Name] | dict[str, Name] | None = None
     """Regions to score, or a mapping of the file's names to names in the study; default: all in the file."""
-    animals: list[str] | None = None
+    animals: list[str] | None = Field(None, min_length=1)
     """Animals whose neuroids are scored, where the file tells them apart; default: all."""
     splits: SplitsEntry = SplitsEntry()
     """How stimuli are divided into training and test."""

@@ -169,7 +169,7 @@ def _read_labels(folder: Path, labels: Path) -> list[tuple[Path, int]]:
     if not labels.is_file():
         raise ValueError(f"no file of labels {labels}")
     rows: list[tuple[int, str, str]] = []
-    for number, line in enumerate(labels.read_text(encoding="utf-8-sig").splitlines(), start=1):
+    for number, line in enumerate(_text(labels).splitlines(), start=1):
         if not line.strip():
             continue
         cells = LINE.fullmatch(line.strip())
@@ -182,6 +182,13 @@ def _read_labels(folder: Path, labels: Path) -> list[tuple[Path, int]]:
         raise ValueError(f"{labels} is empty")
     classes = _classes([label for _, _, label in rows], labels)
     return [(folder / name, classes(number, label)) for number, name, label in rows]
+
+
+def _text(labels: Path) -> str:
+    try:
+        return labels.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{labels} is no text in UTF-8 ({error}): save it as such") from error
 
 
 def _classes(found: list[str], labels: Path) -> Callable[[int, str], int]:
