@@ -307,6 +307,7 @@ def test_names_with_spaces_and_letters_of_any_language(table, tmp_path):
     ("text", "expected"),
     [
         ("image;score\na.jpg;0,5\nb.jpg;0,7\nc.jpg;0,9\n", "are parted by semicolons"),
+        ("image,score,score\na.jpg,0.5,0.1\nb.jpg,0.7,0.2\nc.jpg,0.9,0.3\n", "has several columns 'score'"),
         ("image;score\na.jpg;0.5\nb.jpg;0.7\nc.jpg;0.9\n", "are parted by semicolons"),
         ("image\tscore\na.jpg\t0.5\nb.jpg\t0.7\n", "are parted by tabs"),
         ('image,score\na.jpg,"0,5"\nb.jpg,0.7\nc.jpg,0.9\n', "line 2: the score '0,5' has a decimal comma"),

@@ -1,7 +1,9 @@
 """Reads the CSV tables that people write, as text, and says what is wrong with them."""
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -28,19 +30,23 @@ def read_text_table(path: Path, what: str, row: str) -> pd.DataFrame:
     Raises
     ------
     ValueError
-        The file is missing, no CSV, parted by semicolons or tabs, without rows, or has nameless columns.
+        The file is missing, no CSV, parted by semicolons or tabs, without rows, or has nameless columns or two of one
+        name.
     """
     if not path.is_file():
         raise ValueError(f"no {what} {path}: check its path")
+    as_text: dict[str, Any] = {"dtype": str, "keep_default_na": False, "encoding": "utf-8-sig"}
     try:
-        table = pd.read_csv(
-            path, dtype=str, keep_default_na=False, skip_blank_lines=False, encoding="utf-8-sig"
-        ).fillna("")
+        names = pd.read_csv(path, header=None, nrows=1, skip_blank_lines=False, **as_text).iloc[0].tolist()
+        table: pd.DataFrame = pd.read_csv(path, skip_blank_lines=False, **as_text).fillna("")
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         raise ValueError(
             f"{path} is not a CSV with a row for each {row}, in UTF-8 ({error}): export it again"
         ) from error
     _check_commas([str(column) for column in table.columns], path)
+    twice = [name for name, count in Counter(names).items() if name and count > 1]
+    if twice:
+        raise ValueError(f"{path} has several columns {twice[0]!r}: which one counts? Rename the others")
     if not isinstance(table.index, pd.RangeIndex):
         raise ValueError(f"the rows of {path} have more fields than its first line has names: name each column")
     table = table[(table != "").any(axis=1)]
