@@ -138,6 +138,15 @@ def test_codes_for_missing_trials_are_suspected(written, recordings, rng, code):
     assert "(first: stimulus 'stimulus08', repetition 2, neuroid 'n4')" in text
 
 
+@pytest.mark.parametrize(("code", "lowest", "highest"), [(255, 0, 200), (-1, 1, 6), (99, 0, 80)])
+def test_codes_not_far_from_the_responses_are_suspected_too(written, recordings, rng, code, lowest, highest):
+    counts = np.resize(np.arange(lowest, highest + 1), recordings.responses.size)
+    recordings.responses[:] = rng.permutation(counts).reshape(recordings.responses.shape)
+    assert check(written())[0] == 0
+    recordings.responses[1, 8, 4] = code
+    assert f"{code} occurs once, and all other responses are from {lowest} to {highest}" in check(written())[1]
+
+
 def test_counts_that_reach_255_by_themselves_are_not_suspected(written, recordings, rng):
     recordings.responses[:] = np.linspace(0, 255, recordings.responses.size).reshape(recordings.responses.shape)
     assert check(written())[0] == 0
