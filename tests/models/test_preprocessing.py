@@ -36,7 +36,7 @@ def test_timm_states_its_own():
 
 
 def test_timm_network_that_does_not_exist():
-    with pytest.raises(ValueError, match="timm has no network 'mobilenet_v33'"):
+    with pytest.raises(ValueError, match=r"timm has no network 'mobilenet_v33': did you mean mobilenet"):
         resolve_preprocessing(ModelSpec("a", "timm", "mobilenet_v33"))
 
 

@@ -70,8 +70,10 @@ def _of_timm(spec: ModelSpec) -> Preprocessing:
     import timm
     from timm.data.config import resolve_data_config
 
+    from layerwise.models.adapters.base import unknown
+
     if not timm.is_model(spec.constructor):
-        raise ValueError(f"timm has no network {spec.constructor!r}")
+        raise unknown("timm", spec.constructor, timm.list_models())
     resolve: Any = resolve_data_config  # untyped in timm
     stated: Any = timm.get_pretrained_cfg(spec.constructor)
     config = resolve(pretrained_cfg=stated.to_dict() if stated is not None else {})
