@@ -1,3 +1,6 @@
+import threading
+import time
+
 import numpy as np
 import pytest
 import torch
@@ -32,3 +35,25 @@ def test_an_error_on_one_device_is_told(network, layers, study, preprocessing):
     wrong = [*layers[:-1], type(layers[-1])("gone", "Linear", (30,), 30, layers[-1].depth)]
     with pytest.raises(ValueError, match="no layer 'gone'"):
         stream_pls_on(["cpu", "cpu"], network, wrong, wrong, images, preprocessing, scores, splits, how, ATTRIBUTES)
+
+
+@pytest.mark.parametrize("devices", [["cpu"], ["cpu", "cpu"]])
+def test_an_interrupted_job_does_not_wait_for_its_fits(network, layers, study, preprocessing, devices, monkeypatch):
+    images, scores, splits = study()
+    endless = threading.Event()
+    threading.Timer(20, endless.set).start()  # only a fit that is not broken off lasts that long
+
+    def fit(*arguments):
+        for _ in arguments[-1](iter(endless.is_set, True), "endless"):
+            time.sleep(0.01)
+        return np.zeros((1, 1, 1))
+
+    def interrupt(*_arguments, **_options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("layerwise.streaming.several.stream_pls", fit)
+    monkeypatch.setattr("layerwise.streaming.several.wait", interrupt)
+    data = images, preprocessing, scores, splits
+    with pytest.raises(KeyboardInterrupt):
+        stream_pls_on(devices, network, layers, layers, *data, Streamed(), ATTRIBUTES)
+    assert not endless.is_set()

@@ -1,11 +1,13 @@
 """A streamed fit on several GPUs: each fits a share of the layers, with its own copy of the network."""
 
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import nullcontext
 from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
+from threading import Event
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -17,6 +19,8 @@ from layerwise.activations.precision import exact_products
 from layerwise.interfaces import LayerSpec, Preprocessing, Progress, Split, no_progress
 from layerwise.streaming.fit import Streamed, stream_pls
 from layerwise.streaming.source import Pixels
+
+Item = TypeVar("Item")
 
 
 def stream_pls_on(
@@ -49,9 +53,9 @@ def stream_pls_on(
     Raises
     ------
     ValueError
-        As in `stream_pls`; raised when the other devices have ended.
+        As in `stream_pls`; the other devices stop at their next image.
     """
-    shares = share_layers(group, len(devices))
+    shares, stop = share_layers(group, len(devices)), Event()
 
     def fit(index: int) -> NDArray[np.float64]:
         state = _state(how.state, index) if len(shares) > 1 else how.state
@@ -61,17 +65,38 @@ def stream_pls_on(
         # Kernels go to the device that is current in their thread.
         with torch.cuda.device(devices[index]) if devices[index].startswith("cuda:") else nullcontext():
             settings = replace(how, device=devices[index], state=state)
-            return stream_pls(own, all_layers, shares[index], *data, settings, attributes, shown)
+            return stream_pls(own, all_layers, shares[index], *data, settings, attributes, _until(stop, shown))
 
     # The precision is one for all threads: set here, so that the first that ends does not change it for the others.
     with exact_products(how.tf32), ThreadPoolExecutor(len(shares)) as pool:
-        parts = list(pool.map(fit, range(len(shares))))
+        running = [pool.submit(fit, index) for index in range(len(shares))]
+        try:
+            ended = wait(running, return_when=FIRST_EXCEPTION).done
+            parts = [future.result() for future in sorted(ended, key=running.index)]
+        finally:
+            stop.set()
     rows = {
         layer.name: row
         for share, part in zip(shares, parts, strict=True)
         for layer, row in zip(share, part, strict=True)
     }
     return np.stack([rows[layer.name] for layer in group])
+
+
+class _Stopped(Exception):  # noqa: N818, it is no error
+    """Ends a fit whose result is no longer wanted."""
+
+
+def _until(stop: Event, progress: Progress) -> Progress:
+    """Break a loop off once it is told to stop, as an interrupted job or an error on another device does."""
+
+    def show(items: Iterable[Item], description: str, total: int | None = None) -> Iterator[Item]:
+        for item in progress(items, description, total):
+            if stop.is_set():
+                raise _Stopped
+            yield item
+
+    return show
 
 
 def _state(path: Path | None, index: int) -> Path | None:
