@@ -20,7 +20,7 @@ import torch
 import yaml
 from PIL import Image
 
-from layerwise.cli import app, proof, steps
+from layerwise.cli import app, options, proof, steps
 from layerwise.data.recordings import write_recordings
 from layerwise.interfaces import Recordings, StimulusSet
 from layerwise.models import build
@@ -312,9 +312,9 @@ def test_memory_that_runs_out_is_told_with_the_budgets(folder, monkeypatch, erro
     fails(extract(), "internal error: _LinAlgError: no SVD", folder, "activations.h5")
 
 
-def sketch(*options):
+def sketch(*options, command="sketch-memorability"):
     arguments = ("--model", "tiny", "--manifest", "layers.tsv", "--ratings", "figrim", "--block", "001-008")
-    return run("sketch-memorability", *arguments, "--pixels", "pixels.h5", "--output", "rho.parquet", *options)
+    return run(command, *arguments, "--pixels", "pixels.h5", "--output", "rho.parquet", *options)
 
 
 def test_sketches_carry_how_they_were_made_and_what_it_costs(folder):
@@ -333,6 +333,28 @@ def test_sketches_carry_how_they_were_made_and_what_it_costs(folder):
     in_memory = sketch()
     assert in_memory.returncode == 0
     pd.testing.assert_frame_equal(pd.read_parquet(folder / "rho.parquet"), table)
+
+
+def test_what_was_planned_for_a_gpu_is_not_fitted_without_one(folder, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    configure(folder, memorability={"method": "sketch", "small": 10}, compute={"gpus": 1})
+    pack(), list_layers()
+    message = r"planned for a GPU .* torch sees none: .* set compute\.gpus to 0"
+    fails(sketch(), message, folder, "rho.parquet")
+    fails(sketch(command="stream-memorability"), message, folder, "rho.parquet")
+
+
+@pytest.mark.parametrize(("capability", "fits"), [((8, 9), True), ((8, 6), True), ((12, 1), True), ((7, 0), False)])
+def test_a_gpu_takes_kernels_of_its_major_version_that_are_no_newer(monkeypatch, capability, fits):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: capability)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "a GPU")
+    monkeypatch.setattr(torch.cuda, "get_arch_list", lambda: ["sm_75", "sm_80", "sm_86", "sm_90", "sm_120"])
+    if fits:
+        assert options.choose_device("auto") == "cuda"
+    else:
+        with pytest.raises(ValueError, match="has no kernels for a GPU"):
+            options.choose_device("auto")
 
 
 def test_sketches_of_other_images_are_refused(folder):

@@ -49,6 +49,8 @@ def test_small_ratings_have_blocks_of_a_job_and_large_ones_groups_of_memory(scor
     on_gpu = study(scores, **streamed, compute={"gpus": 1})
     assert memory_of(on_gpu) == 75 * 10**9
     assert rating_blocks(on_gpu, "rated", LAYERS) == ["001-020"]
+    unused = study(scores, **streamed, compute={"gpus": 1, "device": "cpu"})
+    assert rating_blocks(unused, "rated", LAYERS) == groups
 
 
 def test_sketches_lie_in_a_file_or_on_the_gpu_of_a_job(scores):

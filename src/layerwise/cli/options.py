@@ -42,7 +42,8 @@ def choose_device(wanted: str) -> str:
     if wanted == "cpu" or not available:
         return "cpu"
     major, minor = torch.cuda.get_device_capability()
-    if f"sm_{major}{minor}" not in torch.cuda.get_arch_list():
+    # Kernels also run on later GPUs of the same major version: sm_89 takes those for sm_86.
+    if not any(f"sm_{major}{least}" in torch.cuda.get_arch_list() for least in range(minor + 1)):
         raise ValueError(
             f"this build of torch ({torch.__version__}) has no kernels for {torch.cuda.get_device_name()} "
             f"(sm_{major}{minor}): install an older torch that has, or set compute.device to cpu"
@@ -86,6 +87,21 @@ def device_memory(devices: Sequence[str], memory: int, gpu_memory: int) -> int:
     return min(usable, gpu_memory)
 
 
+def require_planned(device: str, planned_on_gpu: bool) -> None:
+    """Refuse to fit on a CPU what was planned for the memory of a GPU.
+
+    Raises
+    ------
+    ValueError
+        A GPU was planned with, and torch sees none.
+    """
+    if planned_on_gpu and device == "cpu":
+        raise ValueError(
+            "this job was planned for a GPU and its memory (compute.gpus, compute.gpu_memory), but torch sees none: "
+            "run it where there is one, or set compute.gpus to 0, so that it is planned with compute.memory"
+        )
+
+
 def limit_threads(threads: int) -> None:
     """Keep a job within the cores it was given."""
     import torch
@@ -113,9 +129,9 @@ def named_memory(compute: "ComputeSettings") -> Iterator[None]:
             raise
         raise ValueError(
             f"memory ran out ({str(error).partition(chr(10))[0]}). The budget of layers was compute.memory "
-            f"({compute.memory / 1e9:.1f} GB), or compute.gpu_memory ({compute.gpu_memory / 1e9:.1f} GB) on a GPU for "
-            f"ratings of many images, and a batch had up to compute.batch_size ({compute.batch_size}) images: set "
-            "these lower, or run the job where nothing else takes the memory"
+            f"({compute.memory / 1e9:.1f} GB), or compute.gpu_memory ({compute.gpu_memory / 1e9:.1f} GB) on a GPU, "
+            f"and a batch had up to compute.batch_size ({compute.batch_size}) images: set these lower, or run the job "
+            "where nothing else takes the memory"
         ) from error
 
 

@@ -20,6 +20,7 @@ from layerwise.cli.options import (
     device_memory,
     limit_threads,
     named_memory,
+    require_planned,
 )
 from layerwise.cli.progress import show_progress
 
@@ -320,15 +321,16 @@ def stream_memorability(
     from layerwise.files.tables import write_table
     from layerwise.layers.blocks import in_block
     from layerwise.models import build, resolve_preprocessing
-    from layerwise.planning import demand_of, memory_of
+    from layerwise.planning import demand_of, memory_of, on_gpu
     from layerwise.streaming import Streamed, stream_pls_on
 
     study = load_study(config)
     spec, layers = study.model_entry(model).spec(), layers_in(study, model, manifest)
     limit_threads(threads or study.compute.threads)
+    devices = choose_devices(study.compute.device, study.compute.gpus)
+    require_planned(devices[0], on_gpu(study))
     expected = resolve_preprocessing(spec)
     rated, images = rated_pixels(study, ratings, pixels, expected)
-    devices = choose_devices(study.compute.device, study.compute.gpus)
     how = Streamed(
         n_components=study.regression.components,
         batch_size=demand_of(study, ratings, layers).batch_size,
@@ -366,12 +368,14 @@ def sketch_memorability(
     from layerwise.files.tables import write_table
     from layerwise.layers.blocks import in_block
     from layerwise.models import build, resolve_preprocessing
-    from layerwise.planning import sketch_demand
+    from layerwise.planning import on_gpu, sketch_demand
     from layerwise.sketching import Sketched, measured_error, sketch_pls
 
     study = load_study(config)
     spec, layers, chosen = study.model_entry(model).spec(), layers_in(study, model, manifest), study.memorability
     limit_threads(threads or study.compute.threads)
+    device = choose_device(study.compute.device)
+    require_planned(device, on_gpu(study))
     expected = resolve_preprocessing(spec)
     rated, images = rated_pixels(study, ratings, pixels, expected)
     demand = sketch_demand(study, ratings, layers)
@@ -380,7 +384,7 @@ def sketch_memorability(
         dimensions=chosen.dimensions,
         seed=chosen.seed,
         batch_size=demand.batch_size,
-        device=choose_device(study.compute.device),
+        device=device,
         tf32=chosen.convolutions == "tf32",
         file=None if demand.in_memory else file,
         save_every=60 * chosen.save_every,

@@ -69,8 +69,9 @@ def memory_of(study: Study) -> int:
 
 
 def on_gpu(study: Study) -> bool:
-    """Tell whether jobs that run a network ask for a GPU."""
-    return study.compute.gpus > 0 or study.compute.device == "cuda"
+    """Tell whether jobs that run a network ask for a GPU, and may use it."""
+    compute = study.compute
+    return compute.device == "cuda" or (compute.device == "auto" and compute.gpus > 0)
 
 
 def _count(entry: RatingEntry) -> int:
