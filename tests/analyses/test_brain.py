@@ -1,4 +1,5 @@
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -82,6 +83,21 @@ def test_layers_taken_together_have_the_scores_of_each_alone(rng, fill_store, st
         together = BrainSimilarity(recordings, "IT", n_components=10, device=device).score(store, list(values))
     assert together["layer"].tolist() == alone["layer"].tolist()
     np.testing.assert_allclose(np.stack(together["r_neuroids"]), np.stack(alone["r_neuroids"]), atol=1e-8)
+
+
+@pytest.mark.parametrize("memory", [13 * 10**9, 75 * 10**9])
+@pytest.mark.parametrize(("n_stimuli", "n_neuroids"), [(3200, 168), (3200, 1000), (3200, 9000), (10_000, 100)])
+def test_layers_taken_together_fit_the_gpu_and_are_read_into_little_memory(memory, n_stimuli, n_neuroids):
+    recordings = Recordings(np.empty((1, 0, 0)), (), (), ())
+    similarity = BrainSimilarity(recordings, "IT", device="cuda", memory=memory)
+    store = SimpleNamespace(stimuli=range(n_stimuli))
+    responses, splits = np.empty((n_stimuli, n_neuroids)), [()] * 10
+    layers = brain._Fit(similarity, store, np.arange(n_stimuli), responses, splits)._at_once()
+    m = min(n_stimuli, n_neuroids)
+    # A Gram matrix as it was read and in the stack; of each split X'Y, Y'X'XY and two powers of it.
+    assert layers * 8 * (2 * n_stimuli**2 + 10 * (n_stimuli * m + 3 * m**2)) <= memory
+    assert layers * 4 * n_stimuli**2 <= 1.5e9
+    assert layers == 32 or memory < 75e9 or max(n_stimuli, n_neuroids) > 3200
 
 
 def test_a_layer_with_fewer_units_than_components_has_no_score_and_the_others_go_on(rng, store, activations, stimuli):

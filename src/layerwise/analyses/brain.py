@@ -30,6 +30,8 @@ from layerwise.regression import (
 
 MOST_AT_ONCE = 32  # layers together: with 320 fits, launches no longer count
 COPIES = 6  # of a Gram matrix, that a fit of a layer takes
+SQUARES = 5  # matrices [neuroid, neuroid], that a fit of a layer and split takes
+READ = 15 * 10**8  # bytes of Gram matrices that are read at once; those in use and the next ones are there, too
 
 
 @dataclass(frozen=True)
@@ -191,7 +193,10 @@ class _Fit:
     def _at_once(self) -> int:
         if self.similarity.device == "cpu" or self.similarity.pca:
             return 1
-        return int(min(max(self.similarity.memory // (COPIES * 8 * len(self.store.stimuli) ** 2), 1), MOST_AT_ONCE))
+        n = len(self.store.stimuli)
+        m = min(self.responses.shape[1], n)  # more neuroids than stimuli are turned to as many
+        fit = 8 * (COPIES * n**2 + len(self.splits) * (n * m + SQUARES * m**2))
+        return int(max(1, min(self.similarity.memory // fit, READ // (4 * n**2), MOST_AT_ONCE)))
 
     def _read(self, group: Sequence[LayerSpec]) -> dict[str, Stored]:
         return {layer.name: self.store.read(layer.name, packed=True) for layer in group}
