@@ -74,8 +74,8 @@ def plan_passes(layers: Sequence[LayerSpec], n_stimuli: int, memory: int) -> lis
         least = reserved + VALUE * n_stimuli * wanted
         raise ValueError(
             f"{memory:,} bytes of memory are too few for {n_stimuli:,} stimuli: at least {least:,} are "
-            f"needed ({reserved:,} of them to sum a Gram matrix); set compute.memory to "
-            f"{-(-least // 10**6)}MB or more"
+            f"needed ({reserved:,} of them to sum a Gram matrix); set compute.memory (on a GPU "
+            f"compute.gpu_memory) to {-(-least // 10**6)}MB or more"
         )
     passes: list[list[Part]] = [[]]
     for part in _cut(sorted(layers, key=lambda layer: layer.depth), capacity):
