@@ -71,12 +71,14 @@ CODE = {
         "layerwise.data.pixels",
         "layerwise.data.ratings",
         "layerwise.data.recordings",
+        "layerwise.cli.sources:rated_images",
         "layerwise.cli.sources:stimulus_set",
     ],
     "extract_activations": [
         "layerwise.activations.extract",
         "layerwise.data.pixels",
         "layerwise.models.building",
+        "layerwise.cli.sources:with_pca_images",
     ],
     "estimate_ceiling": [
         "layerwise.analyses.ceiling",
