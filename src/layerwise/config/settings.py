@@ -95,7 +95,7 @@ class ComputeSettings(Section):
     """Memory for activations, whatever the number of layers: more memory, fewer forward passes. 5GB are enough to
     stream any layer of the 64 networks of table S1."""
     gpu_memory: Bytes = Field(75 * 10**9, ge=10**9)
-    """The same on a GPU; it decides how many layers share their passes. Set it to what your GPUs have (V100: 14GB;
+    """The same on a GPU; it decides how many layers share their passes. Set it to what your GPUs have (V100: 13GB;
     A100: 36GB or 75GB): fits of many images are planned with it before a GPU is seen."""
     batch_size: int = Field(32, ge=1)
     """Images in one forward pass."""
