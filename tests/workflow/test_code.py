@@ -15,7 +15,7 @@ CODE = ast.literal_eval(
 )
 CHANGE_NOTHING = {"config", "planning", "files"}
 """Rooms whose decisions are among the parameters, or are how files are written."""
-HARMLESS = {"layers_in", "pixels_for", "rated_pixels", "with_pca_images", "require_published", "blocks"}
+HARMLESS = {"layers_in", "pixels_for", "rated_pixels", "require_published", "blocks"}
 """Functions that open files, check, or name them."""
 
 
