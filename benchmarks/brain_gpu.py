@@ -34,7 +34,8 @@ NOTES = """\
 - Tried: blocks of eight directions (as on a CPU) in place of squaring: .3 s a layer alone, since QR and small
   eigenproblems go one by one; with Cholesky in place of QR they win from about 500 targets on, and are used there.
 - Tried: Gram matrices from two TF32 products, of the rounded activations and of the rest: r was off by up to 2.7e-4;
-  float32 hides components below 3e-4 of the largest. float64 costs no more than float32 on an H100."""
+  float32 hides components below 3e-4 of the largest. float64 costs no more than float32 on an H100.
+- The goal of 3 times the floor is reached for resnet50, and not for alexnet and densenet201 (3.2 and 3.3)."""
 
 
 class Pixels:
