@@ -13,6 +13,7 @@ from layerwise.activations.store import ActivationStore
 from layerwise.analyses import brain
 from layerwise.analyses.brain import BrainSimilarity, SplitPlan
 from layerwise.interfaces import DegenerateWarning, LayerSpec, Recordings
+from layerwise.regression import score_gram
 
 CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 
@@ -98,6 +99,26 @@ def test_layers_taken_together_fit_the_gpu_and_are_read_into_little_memory(memor
     assert layers * 8 * (2 * n_stimuli**2 + 10 * (n_stimuli * m + 3 * m**2)) <= memory
     assert layers * 4 * n_stimuli**2 <= 1.5e9
     assert layers == 32 or memory < 75e9 or max(n_stimuli, n_neuroids) > 3200
+
+
+def test_fewer_layers_are_taken_together_when_memory_runs_out(rng, fill_store, stimuli, monkeypatch, caplog):
+    values = {
+        LayerSpec(f"layer{index}", "Conv2d", (90,), 90, index): rng.standard_normal((len(stimuli), 90))
+        for index in range(1, 6)
+    }
+    store, recordings = fill_store(values, "several.h5"), record(rng, stimuli, values)
+    alone = BrainSimilarity(recordings, "IT", n_components=10).score(store, list(values))
+    monkeypatch.setattr(brain._Fit, "_at_once", lambda fit: 5)
+
+    def score_two_at_most(grams, *how):
+        if len(grams) > 2:
+            raise torch.OutOfMemoryError("out of memory")
+        return score_gram(grams, *how)
+
+    monkeypatch.setattr(brain, "score_gram", score_two_at_most)
+    together = BrainSimilarity(recordings, "IT", n_components=10).score(store, list(values))
+    np.testing.assert_allclose(np.stack(together["r_neuroids"]), np.stack(alone["r_neuroids"]), atol=1e-8)
+    assert [record.getMessage()[-16:] for record in caplog.records] == ["3 layers at once", "2 layers at once"]
 
 
 def test_a_layer_with_fewer_units_than_components_has_no_score_and_the_others_go_on(rng, store, activations, stimuli):

@@ -36,7 +36,15 @@ def test_lamem_is_counted_from_one_split(tmp_path):
         for split in (1, 2):
             lines = [f"{part}{row}.jpg 0.5" for row in range(count)]
             (tmp_path / f"{part}_{split}.txt").write_text("\n".join(lines) + "\n\n")
-    assert demand_of(study({"images": tmp_path, "splits": tmp_path}), "rated", LAYERS).n_images == 13
+    demand = demand_of(study({"images": tmp_path, "splits": tmp_path}), "rated", LAYERS)
+    assert (demand.n_images, demand.n_splits) == (13, 2)
+
+
+def test_folds_that_a_column_names_are_counted(scores, tmp_path):
+    assert demand_of(study({**scores, "folds": 7}), "rated", LAYERS).n_splits == 7
+    lines = [f"{row}.png,0.5,session {row % 12}" for row in range(30)]
+    scores["scores"].write_text("\n".join(["image,score,session", *lines]) + "\n")
+    assert demand_of(study({**scores, "fold_column": "session"}), "rated", LAYERS).n_splits == 12
 
 
 def test_small_ratings_have_blocks_of_a_job_and_large_ones_groups_of_memory(scores):

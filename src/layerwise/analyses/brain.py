@@ -1,5 +1,6 @@
 """Brain similarity: how well the outputs of a layer predict the responses of a region's neuroids to held-out images."""
 
+import logging
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -27,6 +28,8 @@ from layerwise.regression import (
     score_gram,
     score_neuroids,
 )
+
+log = logging.getLogger(__name__)
 
 MOST_AT_ONCE = 32  # layers together: with 320 fits, launches no longer count
 COPIES = 6  # of a Gram matrix, that a fit of a layer takes
@@ -202,6 +205,20 @@ class _Fit:
         return {layer.name: self.store.read(layer.name, packed=True) for layer in group}
 
     def _score_finite(self, found: Mapping[str, Stored]) -> dict[str, np.ndarray]:
+        """Score layers together, or, where the device has no memory for that, half of them after the other."""
+        try:
+            return self._score_together(found)
+        except torch.OutOfMemoryError:
+            if len(found) == 1:
+                raise
+        # Outside the except clause: there the traceback still holds the tensors.
+        torch.cuda.empty_cache()
+        log.warning("the device is out of memory: going on with %d layers at once", -(-len(found) // 2))
+        names = list(found)
+        halves = names[: len(names) // 2], names[len(names) // 2 :]
+        return {name: r for half in halves for name, r in self._score_finite({n: found[n] for n in half}).items()}
+
+    def _score_together(self, found: Mapping[str, Stored]) -> dict[str, np.ndarray]:
         how = self.responses, self.splits, self.similarity.n_components, self.similarity.solver, self.similarity.device
         [*stored] = found.values()
         if stored[0].kind == "activations" or self.similarity.pca:

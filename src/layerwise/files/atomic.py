@@ -3,10 +3,10 @@
 import os
 import re
 import socket
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from secrets import token_hex
 
 
 @contextmanager
@@ -28,12 +28,10 @@ def atomic_path(target: str | Path) -> Iterator[Path]:
     target.parent.mkdir(parents=True, exist_ok=True)
     _remove_leftovers(target)
     owner = f"{socket.gethostname()}-{os.getpid()}"
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.stem}-{owner}-", suffix=target.suffix)
-    os.close(handle)
-    temporary = Path(name)
-    try:
+    temporary = target.with_name(f".{target.stem}-{owner}-{token_hex(4)}{target.suffix}")
+    try:  # before there is a file: a signal may come at any moment
+        temporary.touch(exist_ok=False)
         yield temporary
-        _apply_umask(temporary)
         _flush(temporary)
         temporary.replace(target)
     finally:
@@ -58,13 +56,6 @@ def _runs(process: int) -> bool:
     except PermissionError:  # it is there, and another user's
         return True
     return True
-
-
-def _apply_umask(path: Path) -> None:
-    # mkstemp makes files that only their owner can read; results of a study are shared in a group.
-    umask = os.umask(0)
-    os.umask(umask)
-    path.chmod(0o666 & ~umask)
 
 
 def _flush(path: Path) -> None:

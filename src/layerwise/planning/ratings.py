@@ -48,8 +48,7 @@ def rating_blocks(study: Study, ratings: str, layers: Sequence[LayerSpec]) -> li
 def demand_of(study: Study, ratings: str, layers: Sequence[LayerSpec]) -> Demand:
     """Say what streaming a network's layers needs, with the largest batches up to `compute.batch_size` that fit."""
     entry = study.rating(ratings)
-    n_splits = entry.folds if entry.splits is None else LAMEM_SPLITS
-    demand = Demand(_count(entry), n_splits, study.regression.components, 224, study.compute.batch_size)
+    demand = Demand(_count(entry), _count_splits(entry), study.regression.components, 224, study.compute.batch_size)
     return fit_batch(layers, demand, memory_of(study))
 
 
@@ -81,6 +80,18 @@ def _count(entry: RatingEntry) -> int:
     parts = [Path(entry.splits or "") / f"{part}_1.txt" for part in ("train", "val", "test")]
     counted = sum(len(_lines(path)) for path in parts if path.is_file())
     return counted or LAMEM
+
+
+def _count_splits(entry: RatingEntry) -> int:
+    """Count the splits: LaMem's, those that a column names, or as many folds as are drawn."""
+    if entry.splits is not None:
+        return len(list(entry.splits.glob("train_*.txt"))) or LAMEM_SPLITS
+    if entry.fold_column is None or entry.scores is None or not entry.scores.is_file():
+        return entry.folds
+    from layerwise.data.tables import read_text_table  # here: few studies need it to be planned
+
+    table = read_text_table(entry.scores, "table of scores", "image")
+    return int(table[entry.fold_column].nunique()) if entry.fold_column in table else entry.folds
 
 
 def _lines(path: Path) -> list[bytes]:

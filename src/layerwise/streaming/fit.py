@@ -47,7 +47,7 @@ class Streamed:
     dtype : torch.dtype
         Of network and vectors.
     state : Path or None
-        File that holds the state from time to time; a fit that was interrupted goes on from it. Removed at the end.
+        File that holds the state from time to time; a fit that was interrupted goes on from it.
     save_every : float
         Seconds between two saves.
     """
@@ -198,8 +198,6 @@ class _Fit:
         steps = self._components(done)
         for _ in progress(steps, f"fitting {len(self.layers)} layers of {self.model}", n_passes * n_images):
             pass
-        if state:
-            state.unlink(missing_ok=True)
         predictions = (self.predictions[:, :n_images] + self.problem.means).cpu().numpy()
         predictions[self.broken] = np.nan
         warn_nonfinite([self.layers[index].name for index in self.broken], self.model, stacklevel=3)

@@ -3,6 +3,7 @@
 import gc
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from threading import Lock
 from typing import Any
 
 import torch
@@ -11,6 +12,8 @@ from torch import Tensor, nn
 from layerwise.interfaces import LayerSpec, Preprocessing
 from layerwise.models.inputs import normalise
 from layerwise.streaming.source import Batches
+
+_RECORDING = Lock()
 
 Visitor = Callable[[int, Tensor], None]  # index of a layer, its output [image, unit]
 
@@ -167,21 +170,22 @@ class Passes:
 @contextmanager
 def _recording(graph: torch.cuda.CUDAGraph) -> Iterator[None]:
     """Record a graph; where memory runs out meanwhile, say so and not that the recording was broken off."""
-    # An old graph that is collected meanwhile would break the recording off.
-    gc.collect()
-    gc.disable()
-    try:
-        # thread_local: another thread, which drives another GPU, may allocate meanwhile. The stream that PyTorch would
-        # take is one for all threads, on the GPU that recorded first.
-        stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-        with torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
-            yield
-    except RuntimeError as error:
-        if isinstance(error.__context__, torch.OutOfMemoryError):
-            raise error.__context__ from None
-        raise
-    finally:
-        gc.enable()
+    # An old graph that is collected meanwhile would break the recording off; so threads record one after another.
+    with _RECORDING:
+        gc.collect()
+        gc.disable()
+        try:
+            # thread_local: another thread, which drives another GPU, may allocate meanwhile. The stream that PyTorch
+            # would take is one for all threads, on the GPU that recorded first.
+            stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+            with torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
+                yield
+        except RuntimeError as error:
+            if isinstance(error.__context__, torch.OutOfMemoryError):
+                raise error.__context__ from None
+            raise
+        finally:
+            gc.enable()
 
 
 def _is_nhwc(output: Tensor) -> bool:

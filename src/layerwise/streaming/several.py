@@ -41,7 +41,7 @@ def stream_pls_on(
     Parameters
     ----------
     devices : sequence of str
-        Such as "cuda:0" and "cuda:1"; each keeps a state of its own.
+        Such as "cuda:0" and "cuda:1"; each keeps a state of its own. All states are removed when all have ended.
     network, all_layers, group, pixels, preprocessing, scores, splits, how, attributes, progress
         As in `stream_pls`; the progress shown is that of the first device.
 
@@ -56,15 +56,15 @@ def stream_pls_on(
         As in `stream_pls`; the other devices stop at their next image.
     """
     shares, stop = share_layers(group, len(devices)), Event()
+    states = [_state(how.state, index) if len(shares) > 1 else how.state for index in range(len(shares))]
 
     def fit(index: int) -> NDArray[np.float64]:
-        state = _state(how.state, index) if len(shares) > 1 else how.state
         own = network if len(shares) == 1 else deepcopy(network)
         data = pixels, preprocessing, scores, splits
         shown = progress if index == 0 else no_progress
         # Kernels go to the device that is current in their thread.
         with torch.cuda.device(devices[index]) if devices[index].startswith("cuda:") else nullcontext():
-            settings = replace(how, device=devices[index], state=state)
+            settings = replace(how, device=devices[index], state=states[index])
             return stream_pls(own, all_layers, shares[index], *data, settings, attributes, _until(stop, shown))
 
     # The precision is one for all threads: set here, so that the first that ends does not change it for the others.
@@ -75,6 +75,8 @@ def stream_pls_on(
             parts = [future.result() for future in sorted(ended, key=running.index)]
         finally:
             stop.set()
+    for state in filter(None, states):
+        state.unlink(missing_ok=True)
     rows = {
         layer.name: row
         for share, part in zip(shares, parts, strict=True)
