@@ -50,7 +50,8 @@ def main(folder: Path) -> None:
     preprocessing = functools.partial(load_preprocess_images, image_size=224)
     wrapper = PytorchWrapper(model=network, preprocessing=preprocessing, identifier=task["network"], batch_size=32)
     activations = wrapper(stimuli, layers=task["layers"])
-    extracted, metric, scores = time.perf_counter() - start, load_metric("pls"), []
+    extracted, scores = time.perf_counter() - start, []
+    metric = load_metric("pls", crossvalidation_kwargs={"splits": task["splits"]})
     for layer in task["layers"]:
         result = metric(activations.sel(layer=layer), recordings)
         scores.append(result.attrs["raw"].transpose("split", "neuroid").values)
