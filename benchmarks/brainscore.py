@@ -72,7 +72,7 @@ def prepare(folder: Path, given: argparse.Namespace) -> Recordings:
         "splits": SPLITS,
     }
     (folder / "task.json").write_text(json.dumps(task))
-    names = tuple(f"neuroid{index}" for index in range(given.neuroids))
+    names = tuple(f"neuroid{index:03d}" for index in range(given.neuroids))
     return Recordings(responses[None], tuple(ids), names, ("IT",) * len(names), {"object_name": np.array(objects)})
 
 

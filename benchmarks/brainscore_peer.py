@@ -35,7 +35,7 @@ def main(folder: Path) -> None:
     stimuli.identifier = "crops"
     network = torchvision.models.get_model(task["network"])
     network.load_state_dict(torch.load(folder / "weights.pth", weights_only=True))
-    names = [f"neuroid{index}" for index in range(responses.shape[1])]
+    names = [f"neuroid{index:03d}" for index in range(responses.shape[1])]
     recordings = NeuroidAssembly(
         responses,
         coords={

@@ -67,9 +67,11 @@ def test_float32_keeps_the_order_of_predictions(network, layers, study, preproce
     expected = dense(network, layers, images, preprocessing, scores, splits)
     for layer, predictions in zip(layers, streamed, strict=True):
         for index, split in enumerate(splits if layer.name in expected else ()):
-            truth = scores[index, split.test]
-            ours = spearmanr(predictions[split.test, index], truth)[0]
-            assert ours == pytest.approx(spearmanr(expected[layer.name][index], truth)[0], abs=2e-4)
+            ours, truth = predictions[split.test, index], scores[index, split.test]
+            reference = expected[layer.name][index]
+            # Of 143 images, neighbours that change places move this by 4e-6, and rho by up to 6e-4.
+            assert spearmanr(ours, reference)[0] > 1 - 5e-5
+            assert spearmanr(ours, truth)[0] == pytest.approx(spearmanr(reference, truth)[0], abs=2e-3)
 
 
 def test_constant_layers_predict_the_training_mean(network, layers, study, preprocessing):

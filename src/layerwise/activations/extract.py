@@ -6,11 +6,8 @@ from copy import deepcopy
 from dataclasses import asdict, dataclass, field
 from itertools import accumulate, pairwise
 from pathlib import Path
-from typing import Protocol
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
 from layerwise.activations.devices import run_together, share_layers
@@ -20,31 +17,11 @@ from layerwise.activations.precision import full_precision
 from layerwise.activations.reduce import Reducer, Writer
 from layerwise.activations.store import write_store
 from layerwise.files import hash_object
-from layerwise.interfaces import LayerSpec, Preprocessing, Progress, no_progress
+from layerwise.interfaces import LayerSpec, Pixels, Preprocessing, Progress, no_progress
 from layerwise.layers.tap import LayerTap
 from layerwise.models.inputs import normalise
 
 log = logging.getLogger(__name__)
-
-
-class Pixels(Protocol):
-    """Decoded images, such as `layerwise.data.pixels.PixelCache`."""
-
-    @property
-    def ids(self) -> tuple[str, ...]:
-        """Ids, in the order of the images."""
-        ...
-
-    @property
-    def content_hash(self) -> str:
-        """Hash of ids, pixels and geometry."""
-        ...
-
-    def __len__(self) -> int: ...
-
-    def read(self, start: int, stop: int) -> NDArray[np.uint8]:
-        """Give images, uint8 [image, height, width, 3]."""
-        ...
 
 
 def extract_activations(

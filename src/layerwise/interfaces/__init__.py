@@ -4,7 +4,7 @@ Arrays are numpy arrays; a shape is written as ``[stimulus, neuroid]`` after the
 """
 
 from layerwise.interfaces.data import Ratings, Recordings, Split, StimulusSet
-from layerwise.interfaces.images import Geometry, Preprocessing
+from layerwise.interfaces.images import Geometry, Pixels, Preprocessing
 from layerwise.interfaces.messages import DegenerateWarning, Progress, no_progress
 from layerwise.interfaces.networks import LayerSpec, ModelSpec
 
@@ -13,6 +13,7 @@ __all__ = [
     "Geometry",
     "LayerSpec",
     "ModelSpec",
+    "Pixels",
     "Preprocessing",
     "Progress",
     "Ratings",

@@ -2,7 +2,10 @@
 
 import re
 from dataclasses import dataclass
-from typing import Any, Literal, Self, cast
+from typing import Any, Literal, Protocol, Self, cast
+
+import numpy as np
+from numpy.typing import NDArray
 
 Interpolation = Literal["bilinear", "bicubic"]
 Crop = Literal["centre", "squash", "border"]
@@ -108,3 +111,20 @@ _KEY = (
     r"(square|(?P<cut>crop|squash|border)(?P<resize>\d+)to)(?P<size>\d+)-(?P<interpolation>bilinear|bicubic)"
     r"(-canvas(?P<canvas>\d+(\.\d+)?))?(-fill(?P<fill>[0-9a-f]{6}))?"
 )
+
+
+class Pixels(Protocol):
+    """Decoded images, such as `layerwise.data.pixels.PixelCache`."""
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Ids, in the order of the images."""
+
+    @property
+    def content_hash(self) -> str:
+        """Hash of ids, pixels and geometry."""
+
+    def __len__(self) -> int: ...
+
+    def read(self, start: int, stop: int) -> NDArray[np.uint8]:
+        """Give images, uint8 [image, height, width, 3]."""

@@ -13,14 +13,14 @@ from torch import Tensor, nn
 from layerwise.activations.nonfinite import warn_nonfinite
 from layerwise.activations.precision import exact_products
 from layerwise.files import hash_object
-from layerwise.interfaces import LayerSpec, Preprocessing, Progress, Split, no_progress
+from layerwise.interfaces import LayerSpec, Pixels, Preprocessing, Progress, Split, no_progress
 from layerwise.regression import predict_neuroids
 from layerwise.sketching.layer import LayerRows
 from layerwise.sketching.planner import SketchDemand, explain
 from layerwise.sketching.rows import FileRows, MemoryRows, Rows
 from layerwise.streaming.passes import Passes
 from layerwise.streaming.problem import check_problem
-from layerwise.streaming.source import Batches, Pixels
+from layerwise.streaming.source import Batches
 
 log = logging.getLogger(__name__)
 

@@ -15,12 +15,12 @@ from torch import Tensor, nn
 from layerwise.activations.nonfinite import warn_nonfinite
 from layerwise.activations.precision import exact_products
 from layerwise.files import hash_arrays, hash_object
-from layerwise.interfaces import LayerSpec, Preprocessing, Progress, Split, no_progress
+from layerwise.interfaces import LayerSpec, Pixels, Preprocessing, Progress, Split, no_progress
 from layerwise.streaming.passes import Passes
 from layerwise.streaming.planner import Demand, explain
 from layerwise.streaming.problem import Problem, check_problem
 from layerwise.streaming.products import choose_products
-from layerwise.streaming.source import Batches, Pixels
+from layerwise.streaming.source import Batches
 from layerwise.streaming.state import load_state, save_state
 from layerwise.streaming.vectors import LayerVectors
 

@@ -16,9 +16,8 @@ from torch import nn
 
 from layerwise.activations.devices import share_layers
 from layerwise.activations.precision import exact_products
-from layerwise.interfaces import LayerSpec, Preprocessing, Progress, Split, no_progress
+from layerwise.interfaces import LayerSpec, Pixels, Preprocessing, Progress, Split, no_progress
 from layerwise.streaming.fit import Streamed, stream_pls
-from layerwise.streaming.source import Pixels
 
 Item = TypeVar("Item")
 

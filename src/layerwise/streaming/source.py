@@ -2,34 +2,13 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Protocol
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from layerwise.interfaces import Pixels
+
 LOADED_AT_ONCE = 1024  # images read from the file in one piece on their way to stay on the device
-
-
-class Pixels(Protocol):
-    """Decoded images, such as `layerwise.data.pixels.PixelCache`."""
-
-    @property
-    def ids(self) -> tuple[str, ...]:
-        """Ids, in the order of the images."""
-        ...
-
-    @property
-    def content_hash(self) -> str:
-        """Hash of ids, pixels and geometry."""
-        ...
-
-    def __len__(self) -> int: ...
-
-    def read(self, start: int, stop: int) -> NDArray[np.uint8]:
-        """Give images, uint8 [image, height, width, 3]."""
-        ...
 
 
 class Batches:
