@@ -142,9 +142,9 @@ def main() -> None:
         f"`solver: scikit-learn`, {np.nanmax(np.abs(exact - scores)):.0e} with `exact`, which lets each component",
         f"converge; of a layer's score (median r, mean of splits) with `exact`: {medians.max():.0e}.",
         "",
-        f"Of {overwritten} layers Brain-Score recorded another: on a CPU its wrapper keeps outputs by reference, so that",
-        "a ReLU in place which follows overwrites them. They are compared with that ReLU's scores here; layerwise copies",
-        "an output at once, and gives the layer's own.",
+        f"Of {overwritten} layers Brain-Score recorded another: on a CPU its wrapper keeps outputs by reference, so",
+        "that a ReLU in place which follows overwrites them. They are compared with that ReLU's scores here; layerwise",
+        "copies an output at once, and gives the layer's own.",
     ]
     print(*lines, sep="\n")
     Path(__file__).with_suffix(".md").write_text("\n".join(lines) + "\n")
