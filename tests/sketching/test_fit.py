@@ -71,8 +71,10 @@ def test_with_enough_dimensions_it_is_the_exact_mode(network, layers, study, pre
     exact = Streamed(device=device, tf32=False)
     streamed = stream_pls(network, layers, layers, images, preprocessing, scores, splits, exact, ATTRIBUTES)
     for layer, ours, theirs in zip(layers, sketched, streamed, strict=True):
-        if layer.name != "dead":
-            np.testing.assert_allclose(rho(ours, scores, splits), rho(theirs, scores, splits), atol=5e-4)
+        for index, (_, test) in enumerate(splits if layer.name != "dead" else ()):
+            # Predictions, since rho of 68 images moves by up to .003 where two neighbours change places.
+            difference = np.abs(ours[test, index] - theirs[test, index]).max()
+            assert difference < 2e-3 * theirs[test, index].std(), layer.name
 
 
 def test_a_sketch_of_few_numbers_comes_near(network, layers, study, preprocessing, device):
