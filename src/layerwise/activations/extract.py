@@ -18,7 +18,7 @@ from layerwise.activations.reduce import Reducer, Writer
 from layerwise.activations.store import write_store
 from layerwise.files import hash_object
 from layerwise.interfaces import LayerSpec, Pixels, Preprocessing, Progress, no_progress
-from layerwise.layers.tap import LayerTap
+from layerwise.layers.tap import AllTaken, LayerTap
 from layerwise.models.inputs import normalise
 
 log = logging.getLogger(__name__)
@@ -188,7 +188,7 @@ class _Runner:
             images = torch.as_tensor(self.pixels.read(start, stop)).to(self.device)
             with torch.inference_mode(), LayerTap(self.network, sink.rows, sink):
                 self.network(normalise(images, self.preprocessing))
-        except _AllTaken:
+        except AllTaken:
             pass
         except torch.OutOfMemoryError:
             if self.batch_size == 1:
@@ -202,10 +202,6 @@ class _Runner:
         torch.cuda.empty_cache()
         self.batch_size //= 2
         log.warning("the device is out of memory: going on with %d images a batch", self.batch_size)
-
-
-class _AllTaken(Exception):  # noqa: N818, it is no error
-    """Ends a forward pass whose remaining layers are not wanted."""
 
 
 @dataclass
@@ -228,7 +224,7 @@ class _Sink:
         if self.shapes[name] == (len(target), part.layer.units):
             target.copy_(output[:, part.start : part.stop])
         if self.runs == self.expected:
-            raise _AllTaken
+            raise AllTaken
 
     def check(self) -> None:
         for name, (part, target) in self.rows.items():

@@ -12,6 +12,10 @@ from torch.utils.hooks import RemovableHandle
 Sink = Callable[[str, torch.Tensor], None]
 
 
+class AllTaken(Exception):  # noqa: N818, it is no error
+    """Ends a forward pass whose remaining layers are not wanted."""
+
+
 class LayerTap:
     """Hooks on layers, for as long as the block of a ``with`` lasts.
 

@@ -10,16 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from layerwise.interfaces import LayerSpec, Preprocessing
+from layerwise.layers.tap import AllTaken
 from layerwise.models.inputs import normalise
 from layerwise.streaming.source import Batches
 
 _RECORDING = Lock()
 
 Visitor = Callable[[int, Tensor], None]  # index of a layer, its output [image, unit]
-
-
-class _AllTaken(Exception):  # noqa: N818, it is no error
-    """Ends a forward pass whose remaining layers are not wanted."""
 
 
 class Passes:
@@ -136,9 +133,9 @@ class Passes:
             if runs[index] == self._runs[index]:
                 visit(index, self._rows(index, output))
             if not left[0]:
-                raise _AllTaken
+                raise AllTaken
 
-        with self._hooked(take), suppress(_AllTaken):
+        with self._hooked(take), suppress(AllTaken):
             self.network(self._inputs)
 
     @contextmanager
