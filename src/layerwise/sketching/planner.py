@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from layerwise.interfaces import LayerSpec
-from layerwise.streaming.planner import VALUE, fill_groups, working
+from layerwise.streaming.planner import VALUE, fill_groups, largest_batch, working
 
 HALF = 2  # bytes of a float16
 SOLVING = 20  # bytes for each number of a layer while it is regressed on: float64, centred, and a split's part of it
@@ -103,9 +103,7 @@ def fit_batch(layers: Sequence[LayerSpec], demand: SketchDemand, memory: int) ->
         Bytes of the device.
     """
     kept = max(map(demand.of_layer, layers)) if demand.in_memory else 0
-    while demand.batch_size > 1 and working(layers, demand.batch_size) + kept > memory:
-        demand = replace(demand, batch_size=demand.batch_size // 2)
-    return demand
+    return replace(demand, batch_size=largest_batch(layers, demand.batch_size, memory - kept))
 
 
 def explain(group: Sequence[LayerSpec], demand: SketchDemand) -> str:

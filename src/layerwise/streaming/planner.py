@@ -18,6 +18,13 @@ def working(layers: Sequence[LayerSpec], batch_size: int) -> int:
     return NETWORK + VALUE * batch_size * (OPEN_LAYERS * largest + INPUT)
 
 
+def largest_batch(layers: Sequence[LayerSpec], batch_size: int, room: int) -> int:
+    """Halve a batch until a forward pass through a network fits the room, or nothing is left to halve."""
+    while batch_size > 1 and working(layers, batch_size) > room:
+        batch_size //= 2
+    return batch_size
+
+
 def fill_groups(layers: Sequence[LayerSpec], needed: Callable[[LayerSpec], int], room: int) -> list[str]:
     """Fill one group after another with layers, in order of depth.
 
@@ -136,10 +143,8 @@ def fit_batch(layers: Sequence[LayerSpec], demand: Demand, memory: int) -> Deman
     memory : int
         Bytes of the device.
     """
-    largest = max(map(demand.of_layer, layers))
-    while demand.batch_size > 1 and largest + demand.working(layers) > memory:
-        demand = replace(demand, batch_size=demand.batch_size // 2)
-    return demand
+    kept = max(map(demand.of_layer, layers))
+    return replace(demand, batch_size=largest_batch(layers, demand.batch_size, memory - kept))
 
 
 def explain(layers: Sequence[LayerSpec], group: Sequence[LayerSpec], demand: Demand, resident: bool) -> str:
