@@ -15,6 +15,7 @@ from layerwise.activations.nonfinite import warn_nonfinite
 from layerwise.activations.planner import Part, plan_passes
 from layerwise.activations.precision import full_precision
 from layerwise.activations.reduce import Reducer, Writer
+from layerwise.activations.resident import load_all
 from layerwise.activations.store import write_store
 from layerwise.files import hash_object
 from layerwise.interfaces import LayerSpec, Pixels, Preprocessing, Progress, no_progress
@@ -117,13 +118,8 @@ def _resident_bytes(pixels: Pixels, device: torch.device, memory: int) -> int:
 class _Resident:
     """All pixels on a device."""
 
-    def __init__(self, pixels: Pixels, device: torch.device, rows: int = 256) -> None:
-        self._pixels = torch.cat(
-            [
-                torch.from_numpy(pixels.read(start, min(start + rows, len(pixels)))).to(device)
-                for start in range(0, len(pixels), rows)
-            ]
-        )
+    def __init__(self, pixels: Pixels, device: torch.device) -> None:
+        self._pixels = load_all(pixels, device)
 
     def __len__(self) -> int:
         return len(self._pixels)

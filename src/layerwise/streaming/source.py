@@ -6,9 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 import torch
 from torch import Tensor
 
+from layerwise.activations.resident import load_all
 from layerwise.interfaces import Pixels
-
-LOADED_AT_ONCE = 1024  # images read from the file in one piece on their way to stay on the device
 
 
 class Batches:
@@ -28,7 +27,7 @@ class Batches:
 
     def __init__(self, pixels: Pixels, batch_size: int, device: torch.device, resident: bool) -> None:
         self.pixels, self.batch_size, self.device = pixels, batch_size, device
-        self._all = self._load() if resident else None
+        self._all = load_all(pixels, device) if resident else None
 
     @property
     def n_padded(self) -> int:
@@ -51,14 +50,6 @@ class Batches:
                 if start + self.batch_size < len(self.pixels):
                     coming = reader.submit(self._read, start + self.batch_size)
                 yield batch
-
-    def _load(self) -> Tensor:
-        first = self.pixels.read(0, 1)
-        everything = torch.empty(len(self.pixels), *first.shape[1:], dtype=torch.uint8, device=self.device)
-        for start in range(0, len(self.pixels), LOADED_AT_ONCE):
-            stop = min(start + LOADED_AT_ONCE, len(self.pixels))
-            everything[start:stop] = torch.from_numpy(self.pixels.read(start, stop)).to(self.device)
-        return everything
 
     def _read(self, start: int) -> Tensor:
         stop = min(start + self.batch_size, len(self.pixels))
