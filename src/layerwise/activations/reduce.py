@@ -87,7 +87,8 @@ class Reducer:
             self._finish(part.layer, self._gram)
 
     def _keep(self, part: Part, buffer: torch.Tensor) -> None:
-        values, finite, arrived = self._fetch(buffer)
+        # On a CPU the buffer itself would be fetched, which is filled again before it is written.
+        values, finite, arrived = self._fetch(buffer if self.device.type == "cuda" else buffer.clone())
 
         def write() -> None:
             arrived()
@@ -119,7 +120,7 @@ class Reducer:
         """Begin to bring values and whether all are finite from the device; the third waits until they are there."""
         finite = values.isfinite().all()
         if self.device.type != "cuda":
-            return values.clone(), finite, lambda: None
+            return values, finite, lambda: None
         fetched = values.to("cpu", non_blocking=True), finite.to("cpu", non_blocking=True)
         event = torch.cuda.Event()  # type: ignore[no-untyped-call]
         event.record(torch.cuda.current_stream(self.device))
