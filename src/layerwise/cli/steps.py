@@ -173,8 +173,7 @@ def extract_activations(
     from layerwise.activations import extract_activations as extract
     from layerwise.cli.sources import layers_in, pixels_for, with_pca_images
     from layerwise.config import load_study
-    from layerwise.files import hash_source
-    from layerwise.models import build, hash_weights, resolve_preprocessing
+    from layerwise.models import build, resolve_preprocessing
 
     study = load_study(config)
     spec, compute = study.model_entry(model).spec(), study.compute
@@ -192,11 +191,7 @@ def extract_activations(
             memory=device_memory(devices, compute.memory, compute.gpu_memory),
             device=devices,
             batch_size=compute.batch_size,
-            attributes={
-                "model": model,
-                "weights": hash_weights(spec, study.storage.weights),
-                "code": hash_source("layerwise.activations.extract"),
-            },
+            attributes=_origins(study, model, images.content_hash, "layerwise.activations.extract"),
             progress=show_progress,
         )
 
