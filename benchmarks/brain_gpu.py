@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from sklearn.cross_decomposition import PLSRegression
 
 from layerwise.activations import ActivationStore, extract_activations, plan_passes
 from layerwise.activations.packing import unpack
@@ -22,17 +21,11 @@ from layerwise.layers.manifest import read_manifest, shipped_manifest
 from layerwise.models import build
 from layerwise.models.inputs import normalise
 from layerwise.models.registry import find, names
-from layerwise.regression import make_splits, score_gram, score_neuroids
-from layerwise.regression.dual import gram_matrix
+from layerwise.regression import make_splits, score_gram
 
 N_STIMULI, N_NEUROIDS, MEMORY, BATCH, TOGETHER = 3200, 168, 65 * 10**9, 256, 32
 
 NOTES = """\
-- Not measured beside them: ikpls with JAX on a GPU, whose packages cannot be brought to the machine. On another H100 it
-  took .199 and .325 s for these two sizes in float64, all splits mapped in one call.
-- One layer alone waits for launches: .13 s, as long as 16 layers together. Hence the stack of layers.
-- Tried: blocks of eight directions (as on a CPU) in place of squaring: .3 s a layer alone, since QR and small
-  eigenproblems go one by one; with Cholesky in place of QR they win from about 500 targets on, and are used there.
 - Tried: Gram matrices from two TF32 products, of the rounded activations and of the rest: r was off by up to 2.7e-4;
   float32 hides components below 3e-4 of the largest. float64 costs no more than float32 on an H100.
 - The goal of 3 times the floor is reached for resnet50, and not for alexnet and densenet201 (3.2 and 3.3)."""
@@ -116,32 +109,6 @@ def measure_network(name: str, folder: Path, rate: float, costs: list[tuple[floa
     )
 
 
-def measure_solver(units: int) -> str:
-    """Ten splits on one layer: scikit-learn's first split times ten, a layer alone, and its share of many."""
-    rng = np.random.default_rng(units)
-    latent = rng.standard_normal((N_STIMULI, 60))
-    X = latent @ rng.standard_normal((60, units)) + rng.standard_normal((N_STIMULI, units))
-    Y = latent @ rng.standard_normal((60, N_NEUROIDS)) + 5 * rng.standard_normal((N_STIMULI, N_NEUROIDS))
-    splits = make_splits(np.arange(N_STIMULI) % 64)
-    train, test = splits[0]
-    start = time.perf_counter()
-    predicted = PLSRegression(25, scale=False).fit(X[train], Y[train]).predict(X[test])
-    peer = 10 * (time.perf_counter() - start)
-    on_gpu = torch.from_numpy(X).cuda()
-    gram = gram_matrix(on_gpu, on_gpu.device)
-    stack = gram.expand(TOGETHER, -1, -1).clone()
-    found = score_neuroids(on_gpu, Y, splits, device="cuda")
-    expected = [np.corrcoef(predicted[:, i], Y[test, i])[0, 1] for i in range(N_NEUROIDS)]
-    difference = np.abs(found[0] - expected).max()
-    alone = seconds(lambda: score_neuroids(on_gpu, Y, splits, device="cuda"), 2)
-    summed = seconds(lambda: gram_matrix(on_gpu, on_gpu.device), 3)
-    share = seconds(lambda: score_gram(stack, Y, splits, device="cuda"), 2) / TOGETHER
-    return (
-        f"| {units:,} | {peer:.1f} | {alone:.3f} | {summed:.4f} | {share:.4f} | {peer / (summed + share):,.0f} | "
-        f"{difference:.0e} |"
-    )
-
-
 def estimate(costs: list[tuple[float, float, float]]) -> str:
     """Say what the study would take, from the seconds of some networks and the units and layers of all 64."""
     units, extracted, scored = map(sum, zip(*costs, strict=True))
@@ -153,10 +120,6 @@ def estimate(costs: list[tuple[float, float, float]]) -> str:
         f"a unit, and four regions a layer, are {hours[0]:.2f} + {hours[1]:.2f} hours of this GPU, without the start "
         "of processes."
     )
-
-
-def table(*columns: str) -> list[str]:
-    return [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
 
 
 def main(chosen: list[str]) -> None:
@@ -175,28 +138,14 @@ def main(chosen: list[str]) -> None:
         f"products (a Gram matrix is symmetric) at the rate of one large product, {2 * rate / 1e12:.0f} Tflop/s. The",
         f"last column is ten splits of {N_NEUROIDS} targets, {TOGETHER} layers at once, given their Gram matrices.",
         "",
-        *table("network", "layers", "M units", "pass", "floor", "passes", "GB written", "all", "ratio", "ms a layer"),
+        "| network | layers | M units | pass | floor | passes | GB written | all | ratio | ms a layer |",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]
     with tempfile.TemporaryDirectory() as folder:
         for name in chosen:
             lines.append(measure_network(name, Path(folder), rate, costs))
             print(lines[-1], flush=True)
-    lines += [
-        "",
-        estimate(costs),
-        "",
-        f"## Ten splits of {N_NEUROIDS} targets, 25 components",
-        "",
-        "scikit-learn's first split, times ten; a layer alone, with its Gram matrix; the Gram matrix; all else as a",
-        f"share of {TOGETHER} layers; how many times faster these two are; the largest difference in r, that of",
-        "scikit-learn's tolerance (1e-6; tests/regression shows agreement where it is let converge).",
-        "",
-        *table("units", "scikit-learn", "alone", "Gram", "share", "times", "difference"),
-    ]
-    for units in (1000, 25088):
-        lines.append(measure_solver(units))
-        print(lines[-1], flush=True)
-    lines += ["", NOTES]
+    lines += ["", estimate(costs), "", NOTES]
     Path(__file__).with_suffix(".md").write_text("\n".join(lines) + "\n")
 
 
