@@ -1,18 +1,22 @@
 """What the precision of networks and products changes in r, over all layers: python benchmarks/precision.py --help
 
 The reference is a network in float64 and a Gram matrix in float64. Against it stand what extraction does (network in
-float32, products in float64), products in float32, and operands rounded to the ten bits of mantissa that TF32 keeps.
-Neuroids are readings of a middle layer with as much noise. Runs on a CPU; writes precision.md.
+float32, products in float64), products in float32, and TF32: on a GPU in the convolutions or in the products, on a CPU
+as operands rounded to the ten bits of mantissa that TF32 keeps. Neuroids are readings of a middle layer with as much
+noise. Writes precision.md, where the rows of other machines and networks stay.
 """
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 from photographs import Crops
 
+from layerwise.activations.gram import add_gram
+from layerwise.activations.precision import exact_products
 from layerwise.interfaces import LayerSpec
 from layerwise.layers.manifest import read_manifest, shipped_manifest
 from layerwise.layers.tap import LayerTap
@@ -21,18 +25,22 @@ from layerwise.models.inputs import normalise
 from layerwise.regression import make_splits, score_gram
 
 NEUROIDS, BATCH, BLOCK, AT_ONCE = 60, 50, 65536, 1_500_000
-DEFAULT, SINGLE, TEN_BITS = "float32, products in float64", "float32, products in float32", "float32, ten bits"
+REFERENCE, TABLE = "float64", Path(__file__).with_suffix(".md")
+HEADER = (
+    "| network (weights) | machine | images | layers | r | precision | median r: median | largest | a neuroid: largest "
+)
+HEADER += "| unusable |"
 
 
-def collect(network: torch.nn.Module, layers: list[str], crops: Crops, expected) -> dict[str, torch.Tensor]:
-    """Outputs of some layers, {layer: tensor [stimulus, unit]}."""
-    dtype, rows = next(network.parameters()).dtype, []
+def collect(network: torch.nn.Module, layers: list[str], crops: Crops, expected, tf32=False) -> dict[str, torch.Tensor]:
+    """Outputs of some layers, {layer: tensor [stimulus, unit]}, with convolutions in TF32 or not."""
+    weight, rows = next(network.parameters()), []
     for start in range(0, len(crops), BATCH):
-        images = normalise(torch.from_numpy(crops.read(start, start + BATCH)), expected).to(dtype)
-        with torch.inference_mode(), LayerTap(network, layers) as tap:
-            network(images)
+        images = normalise(torch.from_numpy(crops.read(start, start + BATCH)).to(weight.device), expected)
+        with torch.inference_mode(), exact_products(tf32), LayerTap(network, layers) as tap:
+            network(images.to(weight.dtype))
         rows.append(tap.outputs)
-    return {layer: torch.cat([outputs[layer] for outputs in rows]) for layer in layers}
+    return {layer: torch.cat([outputs.pop(layer) for outputs in rows]) for layer in layers}
 
 
 def together(layers: list[LayerSpec]) -> Iterator[list[str]]:
@@ -46,64 +54,101 @@ def together(layers: list[LayerSpec]) -> Iterator[list[str]]:
     yield group
 
 
-def gram(activations: torch.Tensor, dtype: torch.dtype, bits: int | None = None) -> np.ndarray:
-    """Gram matrix of centred activations; their values rounded to some bits of mantissa, if wanted."""
-    total = torch.zeros(len(activations), len(activations), dtype=dtype)
+def double(activations: torch.Tensor) -> torch.Tensor:
+    """Gram matrix by products in float64, as extraction makes it."""
+    total = activations.new_zeros(len(activations), len(activations), dtype=torch.float64)
+    add_gram(total, activations)
+    return total.triu() + total.triu(1).T
+
+
+def single(activations: torch.Tensor, rounding: Callable[[torch.Tensor], torch.Tensor] | None = None, tf32=False):
+    """Gram matrix by products in float32 or TF32, of centred values that are rounded first, if wanted."""
+    total = activations.new_zeros(len(activations), len(activations))
     for block in activations.split(BLOCK, dim=1):
-        centred = block.to(dtype)
-        centred = centred - centred.mean(0)
-        if bits:
-            mantissa, exponent = torch.frexp(centred)
-            centred = torch.ldexp((mantissa * 2 ** (bits + 1)).round() / 2 ** (bits + 1), exponent)
-        total.addmm_(centred, centred.T)
-    return total.double().numpy()
+        centred = block - block.mean(0)
+        centred = rounding(centred) if rounding else centred
+        with exact_products(tf32_convolutions=False):
+            if tf32:
+                torch.backends.cuda.matmul.fp32_precision = "tf32"  # exact_products puts it back
+            total.addmm_(centred, centred.T)
+    return total.double()
 
 
-def variants(activations: torch.Tensor) -> Iterator[tuple[str, np.ndarray]]:
-    yield DEFAULT, gram(activations, torch.float64)
-    yield SINGLE, gram(activations, torch.float32)
-    yield TEN_BITS, gram(activations, torch.float32, bits=10)
+def ten_bits(values: torch.Tensor) -> torch.Tensor:
+    mantissa, exponent = torch.frexp(values)
+    return torch.ldexp((mantissa * 2**11).round() / 2**11, exponent)
+
+
+def variants(device: str) -> list[tuple[str, str, Callable[[torch.Tensor], torch.Tensor]]]:
+    """Give labels, the network's precision, and what makes a Gram matrix."""
+    common = [
+        (REFERENCE, "float64", double),
+        ("float32, products in float64", "float32", double),
+        ("float32, products in float32", "float32", single),
+    ]
+    if device == "cpu":
+        return [*common, ("float32, ten bits", "float32", partial(single, rounding=ten_bits))]
+    return [
+        *common,
+        ("float32, products in TF32", "float32", partial(single, tf32=True)),
+        ("TF32 convolutions, products in float64", "TF32", double),
+    ]
 
 
 def plant(activations: torch.Tensor) -> np.ndarray:
     rng = np.random.default_rng(0)
-    directions = torch.from_numpy(rng.standard_normal((activations.shape[1], NEUROIDS)))
+    directions = torch.from_numpy(rng.standard_normal((activations.shape[1], NEUROIDS))).to(activations.device)
     signal = (activations - activations.mean(0)) @ directions
-    signal = (signal / signal.std(0)).numpy()
+    signal = (signal / signal.std(0)).cpu().numpy()
     return signal + rng.standard_normal(signal.shape)
 
 
-def measure(name: str, weights: str, given: argparse.Namespace) -> list[str]:
-    expected, layers = registry.find(name).preprocessing, read_manifest(shipped_manifest(name))
+def score(grams: list[torch.Tensor], responses: np.ndarray) -> list[np.ndarray | None]:
+    """Give r [split, neuroid] of each layer; None if its matrix is not positive semi-definite any more."""
+    try:
+        return list(score_gram(torch.stack(grams), responses, make_splits(len(responses)), device=grams[0].device))
+    except ValueError:
+        return [None] if len(grams) == 1 else [r for gram in grams for r in score([gram], responses)]
+
+
+def score_all(name: str, weights: str, layers: list[LayerSpec], given: argparse.Namespace) -> dict[str, list]:
+    """Give {label: r of each layer}."""
+    expected, compared = registry.find(name).preprocessing, variants(given.device)
     crops = Crops(given.photographs, given.images, expected.size)
-    single, double = build(name, weights=weights).eval(), build(name, weights=weights).double().eval()
+    precise, usual = (build(name, weights=weights).eval().to(given.device) for _ in range(2))
+    ways = {"float64": (precise.double(), False), "float32": (usual, False), "TF32": (usual, True)}
     middle = layers[len(layers) // 2].name
-    responses = plant(collect(double, [middle], crops, expected)[middle])
-    splits = make_splits(given.images)
-    found: dict[str, list[tuple[float, float]]] = {DEFAULT: [], SINGLE: [], TEN_BITS: []}
-    failed, references = dict.fromkeys(found, 0), []
+    responses = plant(collect(precise, [middle], crops, expected)[middle])
+    found: dict[str, list] = {label: [] for label, _, _ in compared}
     for group in together(layers):
-        exact, rounded = collect(double, group, crops, expected), collect(single, group, crops, expected)
-        for layer in group:
-            r = score_gram(gram(exact.pop(layer), torch.float64), responses, splits)
-            references.append(np.median(r))
-            for label, matrix in variants(rounded.pop(layer)):
-                try:
-                    other = score_gram(matrix, responses, splits)
-                except ValueError:  # not positive semi-definite any more
-                    failed[label] += 1
-                    continue
-                medians = np.abs(np.median(other, 1).mean() - np.median(r, 1).mean())
-                found[label].append((float(medians), float(np.abs(other - r).max())))
-    kind = "random" if weights == "random" else "ImageNet"
-    rows = []
-    for label, pairs in found.items():
-        of_medians, of_neuroids = np.array(pairs).T
-        rows.append(
-            f"| {name} ({kind}) | {len(layers)} | {np.median(references):.2f} | {label} | {np.median(of_medians):.1e} "
-            f"| {of_medians.max():.1e} | {of_neuroids.max():.1e} | {failed[label]} |"
+        outputs = {
+            precision: collect(network, group, crops, expected, tf32)
+            for precision, (network, tf32) in ways.items()
+            if any(precision == wanted for _, wanted, _ in compared)
+        }
+        for label, precision, product in compared:
+            found[label] += score([product(outputs[precision][layer]) for layer in group], responses)
+    return found
+
+
+def measure(name: str, weights: str, machine: str, given: argparse.Namespace) -> Iterator[str]:
+    layers = read_manifest(shipped_manifest(name))
+    found = score_all(name, weights, layers, given)
+    exact = np.stack(found.pop(REFERENCE))
+    network = f"{name} ({'random' if weights == 'random' else 'ImageNet'})"
+    for label, scores in found.items():
+        usable = [index for index, r in enumerate(scores) if r is not None]
+        r, reference = np.stack([scores[index] for index in usable]), exact[usable]
+        of_medians = np.abs(np.median(r, 2).mean(1) - np.median(reference, 2).mean(1))
+        yield (
+            f"| {network} | {machine} | {given.images} | {len(layers)} | {np.median(exact):.2f} | {label} "
+            f"| {np.median(of_medians):.1e} | {of_medians.max():.1e} | {np.abs(r - reference).max():.1e} "
+            f"| {len(scores) - len(usable)} |"
         )
-    return rows
+
+
+def network_and_machine(row: str) -> list[str]:
+    return [cell.strip() for cell in row.split("|")[1:3]]
 
 
 def main() -> None:
@@ -111,24 +156,29 @@ def main() -> None:
     parser.add_argument("networks", nargs="+", help="NAME, or NAME=WEIGHTS")
     parser.add_argument("--photographs", type=Path, nargs="+", required=True, help="folders")
     parser.add_argument("--images", type=int, default=300)
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cuda" if torch.cuda.is_available() else "cpu")
     given = parser.parse_args()
+    machine = f"{torch.cuda.get_device_name() if given.device == 'cuda' else 'CPU'}, torch {torch.__version__}"
+    _, _, former = TABLE.read_text().partition(HEADER)
+    rows = former.splitlines()[2:]
+    for entry in given.networks:
+        name, _, weights = entry.partition("=")
+        new = list(measure(name, weights or "random", machine, given))
+        print(*new, sep="\n", flush=True)
+        rows = [row for row in rows if network_and_machine(row) != network_and_machine(new[0])] + new
     lines = [
         "# What precision changes in r",
         "",
-        f"`python benchmarks/precision.py`, torch {torch.__version__}: {given.images} crops of photographs, {NEUROIDS}",
-        "neuroids read from a middle layer with as much noise, ten splits, 25 components; all layers, against network",
-        "and products in float64. Differences of the median r over neuroids (mean of splits): median over layers and",
-        "largest; largest of a neuroid in a split; how many layers have a Gram matrix that rounding made unusable.",
+        f"`python benchmarks/precision.py`: crops of photographs, {NEUROIDS} neuroids read from a middle layer with as",
+        "much noise, ten splits, 25 components; all layers, against network and products in float64. Differences of",
+        "the median r over neuroids (mean of splits): median over layers and largest; largest of a neuroid in a split;",
+        "how many layers have a Gram matrix that rounding made unusable.",
         "",
-        "| network (weights) | layers | r | precision | median r: median | largest | a neuroid: largest | unusable |",
-        "|---|---|---|---|---|---|---|---|",
+        HEADER,
+        "|---" * (HEADER.count("|") - 1) + "|",
+        *rows,
     ]
-    for entry in given.networks:
-        name, _, weights = entry.partition("=")
-        rows = measure(name, weights or "random", given)
-        print(*rows, sep="\n", flush=True)
-        lines += rows
-    Path(__file__).with_suffix(".md").write_text("\n".join(lines) + "\n")
+    TABLE.write_text("\n".join(lines) + "\n")
 
 
 if __name__ == "__main__":
