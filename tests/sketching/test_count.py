@@ -54,6 +54,15 @@ def test_the_seed_and_the_layer_decide(rng):
         assert not np.allclose(same, other)
 
 
+def test_all_devices_draw_the_same_whatever_was_drawn_before(device):
+    expected = CountSketch.draw("layer", 1000, 64, 3, CPU)
+    torch.rand(5, device=device)
+    found = CountSketch.draw("layer", 1000, 64, 3, torch.device(device))
+    assert found.turns == expected.turns
+    assert torch.equal(found.signs.cpu(), expected.signs)
+    assert torch.equal(found.offsets.cpu(), expected.offsets)
+
+
 def test_the_kernel_gives_the_same():
     """In a process of its own: the interpreter must be chosen before Triton is imported."""
     pytest.importorskip("triton", reason="Triton comes with PyTorch's builds for GPUs")

@@ -1,6 +1,7 @@
 """The quick mode against scikit-learn on sketches of its own, and against the exact mode."""
 
 import logging
+import weakref
 from dataclasses import replace
 
 import numpy as np
@@ -15,7 +16,7 @@ from layerwise.layers import LayerTap, list_layers
 from layerwise.models.inputs import normalise
 from layerwise.sketching import Sketched, sketch_pls
 from layerwise.sketching.count import CountSketch
-from layerwise.sketching.rows import FileRows
+from layerwise.sketching.rows import FileRows, MemoryRows
 from layerwise.streaming import Streamed, stream_pls
 
 SIZE = 24  # of the images
@@ -153,7 +154,7 @@ def test_numbers_that_overflow_float16_are_counted_and_give_nan(study, preproces
 def test_constant_layers_predict_the_training_mean(network, layers, study, preprocessing):
     images, scores, splits = study()
     how = replace(HOW, dimensions=30)
-    with pytest.warns(DegenerateWarning, match="constant"):
+    with pytest.warns(DegenerateWarning, match=r"^1 layers of mine are constant .*: dead$"):
         predicted = sketch_pls(network, layers, images, preprocessing, scores, splits, how, ATTRIBUTES)
     dead = [layer.name for layer in layers].index("dead")
     for index, (train, test) in enumerate(splits):
@@ -281,6 +282,30 @@ def test_a_disk_without_room_is_told_before_the_pass(network, layers, study, pre
     with pytest.raises(OSError, match=r"0\.00 GB free, .*set memorability\.disk lower"):
         sketch_pls(network, layers, images, preprocessing, scores, splits, how, ATTRIBUTES)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_one_layer_at_a_time_is_in_memory(network, layers, study, preprocessing, place, monkeypatch):
+    images, scores, splits = study(n=100)
+    home = MemoryRows if place is None else FileRows
+    read, given = home.read, []
+
+    def watch(self, index):
+        assert all(earlier() is None for earlier in given)
+        values = read(self, index)
+        given.append(weakref.ref(values))
+        return values
+
+    monkeypatch.setattr(home, "read", watch)
+    sketch_pls(network, layers, images, preprocessing, scores, splits, replace(HOW, file=place), ATTRIBUTES)
+    assert len(given) == len(layers)
+
+
+def test_training_images_without_a_score_are_told_before_the_pass(network, layers, study, preprocessing):
+    images, scores, splits = study()
+    scores[3, splits[3].train[5]] = np.nan
+    network.conv.register_forward_hook(lambda *_: pytest.fail("the network ran"))
+    with pytest.raises(ValueError, match="in 1 of 5 splits training images have no score"):
+        sketch_pls(network, layers, images, preprocessing, scores, splits, HOW, ATTRIBUTES)
 
 
 def test_progress_counts_the_images_then_the_layers(network, layers, study, preprocessing):

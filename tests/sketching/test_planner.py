@@ -10,6 +10,7 @@ from layerwise.layers.blocks import in_block
 from layerwise.layers.manifest import read_manifest, shipped_manifest
 from layerwise.models import registry
 from layerwise.sketching.planner import SketchDemand, explain, fit_batch, plan_sketches
+from layerwise.streaming.planner import NETWORK
 
 GB = 10**9
 FILE = SketchDemand(n_images=58_741, dimensions=4096, batch_size=32, in_memory=False)
@@ -62,6 +63,15 @@ def test_budgets_too_small_for_one_layer_say_what_would_do(demand, memory, disk,
     enough = int(re.search(r"to (\d+)MB or more", str(caught.value))[1]) * 10**6
     budgets = (memory, enough) if setting == "disk" else (enough, disk)
     assert plan_sketches(layers, demand, *budgets)
+
+
+@pytest.mark.parametrize("demand", [FILE, MEMORY])
+def test_the_regression_has_room_beside_the_network(demand):
+    """One image a batch: the pass itself needs less than the regression."""
+    sketched, kept = layers_of(5000, 30), layers_of(3000, 30)
+    demand = replace(demand, batch_size=1)
+    assert demand.reserve(sketched) == NETWORK + 58_741 * 4096 * 4  # float32
+    assert demand.reserve(kept) == NETWORK + 58_741 * 3000 * 8  # float64
 
 
 def test_batches_are_halved_until_a_pass_fits():

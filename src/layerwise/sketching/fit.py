@@ -1,6 +1,7 @@
 """PLS from the sketches of many layers: one forward pass, whatever the number of components and splits."""
 
 import logging
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,15 +12,15 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from layerwise.activations.nonfinite import warn_nonfinite
-from layerwise.activations.precision import exact_products
+from layerwise.activations.precision import exact_products, full_precision
 from layerwise.files import hash_object
-from layerwise.interfaces import LayerSpec, Pixels, Preprocessing, Progress, Split, no_progress
-from layerwise.regression import predict_neuroids
+from layerwise.interfaces import DegenerateWarning, LayerSpec, Pixels, Preprocessing, Progress, Split, no_progress
 from layerwise.sketching.layer import LayerRows
 from layerwise.sketching.planner import SketchDemand, explain
+from layerwise.sketching.regress import predict_rows
 from layerwise.sketching.rows import FileRows, MemoryRows, Rows
 from layerwise.streaming.passes import Passes
-from layerwise.streaming.problem import check_problem
+from layerwise.streaming.problem import Problem, check_problem
 from layerwise.streaming.source import Batches
 
 log = logging.getLogger(__name__)
@@ -103,17 +104,19 @@ def sketch_pls(
     Raises
     ------
     ValueError
-        Sizes do not fit, or the layers are not those of the network.
+        Sizes do not fit, training images have no score, or the layers are not those of the network.
     OSError
         There is no room on the disk.
 
     Warns
     -----
     DegenerateWarning
-        Layers gave NaN or infinite values, or values 256 times as large as those of the first images.
+        Layers gave NaN or infinite values, or values 256 times as large as those of the first images; layers are
+        constant.
     """
     scores = np.asarray(scores, dtype=np.float64)
     check_problem(len(group), len(pixels), scores, splits, how.batch_size, how.n_components)
+    problem = Problem.of(scores, splits, len(pixels), torch.device(how.device))
     network.to(how.device).eval()
     layers = [LayerRows.of(layer, how.dimensions, how.seed, torch.device(how.device)) for layer in group]
     demand = SketchDemand(len(pixels), how.dimensions, how.batch_size, how.file is None)
@@ -125,7 +128,9 @@ def sketch_pls(
         for _ in progress(steps, f"sketching {len(group)} layers of {attributes['model']}", len(pixels) - rows.done):
             pass
     torch.cuda.empty_cache()  # of the passes, for the regression
-    predictions = _predict(rows, group, scores, splits, how, attributes["model"], progress)
+    tested = _mark_tested(splits, len(pixels))
+    with torch.inference_mode(), full_precision():
+        predictions = _predict(rows, group, problem, tested, how, attributes["model"], progress)
     rows.close()
     return predictions
 
@@ -231,24 +236,46 @@ class _Rest:
         return self.pixels.read(self.start + start, self.start + stop)
 
 
+def _mark_tested(splits: Sequence[Split], n_images: int) -> NDArray[np.bool_]:
+    """Tell which images each split tests: [image, split]."""
+    tested = np.zeros((n_images, len(splits)), dtype=bool)
+    for index, split in enumerate(splits):
+        tested[split.test, index] = True
+    return tested
+
+
 def _predict(
     rows: Rows,
     group: Sequence[LayerSpec],
-    scores: NDArray[np.float64],
-    splits: Sequence[Split],
+    problem: Problem,
+    tested: NDArray[np.bool_],
     how: Sketched,
     model: str,
     progress: Progress,
 ) -> NDArray[np.float64]:
-    predictions = np.full((len(group), scores.shape[1], len(splits)), np.nan)
-    nonfinite = []
+    predictions = np.full((len(group), *tested.shape), np.nan)
+    nonfinite, constant = [], []
     for index in progress(range(len(group)), f"predicting from {len(group)} layers of {model}", len(group)):
-        values = rows.read(index).to(how.device)
-        if not bool(values.isfinite().all()):
-            nonfinite.append(group[index].name)
-        elif group[index].units >= how.n_components:
-            parts = predict_neuroids(values, scores[:, :, None], splits, how.n_components, device=how.device)
-            for split, part in enumerate(parts):
-                predictions[index, splits[split].test, split] = part[:, 0]
+        # Not kept in a variable: it would still be there while the next layer's are read.
+        found = predict_rows(rows.read(index).to(how.device), problem, how.n_components)
+        layer = group[index]
+        if bool(found.isnan().any()):
+            nonfinite.append(layer.name)
+        elif layer.units >= how.n_components:
+            if bool((found == found[0]).all(0).any()):
+                constant.append(layer.name)
+            np.copyto(predictions[index], found.cpu().numpy(), where=tested)
     warn_nonfinite(nonfinite, model, stacklevel=3)
+    _warn_constant(constant, model)
     return predictions
+
+
+def _warn_constant(layers: Sequence[str], model: str) -> None:
+    if layers:
+        named = ", ".join(layers[:5]) + (", ..." if len(layers) > 5 else "")
+        warnings.warn(
+            f"{len(layers)} layers of {model} are constant in the training images of some split, or share nothing with "
+            f"their scores, so that the mean score is predicted from them and no correlation is defined: {named}",
+            DegenerateWarning,
+            stacklevel=4,
+        )

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from layerwise.interfaces import LayerSpec
-from layerwise.streaming.planner import VALUE, fill_groups, largest_batch, working
+from layerwise.streaming.planner import NETWORK, VALUE, fill_groups, largest_batch, working
 
 HALF = 2  # bytes of a float16
-SOLVING = 20  # bytes for each number of a layer while it is regressed on: float64, centred, and a split's part of it
+SOLVING = 2  # times the bytes of a layer's rows: a copy in float64 of few units, in float32 of a sketch
 
 
 def row_bytes(layer: LayerSpec, dimensions: int) -> int:
@@ -44,9 +44,12 @@ class SketchDemand:
         return (self.n_images + self.batch_size) * row + layer.units  # the rows at hand, and signs
 
     def reserve(self, layers: Sequence[LayerSpec]) -> int:
-        """Give the bytes of memory that are needed beside the rows: for a forward pass, then for the regression."""
-        solving = SOLVING * self.n_images * min(self.dimensions, max(layer.units for layer in layers))
-        return max(working(layers, self.batch_size), solving)
+        """Give the bytes of memory that are needed beside the rows: for a forward pass, then for the regression.
+
+        The network stays where it is meanwhile. Its workspaces are free again: vectors and scores take less than they.
+        """
+        solving = SOLVING * self.n_images * max(row_bytes(layer, self.dimensions) for layer in layers)
+        return max(working(layers, self.batch_size), NETWORK + solving)
 
 
 def plan_sketches(layers: Sequence[LayerSpec], demand: SketchDemand, memory: int, disk: int) -> list[str]:

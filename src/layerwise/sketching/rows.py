@@ -20,6 +20,10 @@ from layerwise.sketching.layer import LayerRows
 log = logging.getLogger(__name__)
 
 TYPES: dict[torch.dtype, type[np.floating]] = {torch.float32: np.float32, torch.float16: np.float16}
+KEPT = {kind: dtype for dtype, kind in TYPES.items()}
+# What rows become for the regression: rounding of a sketch hides that of float32 products, and kept units lose nothing.
+SOLVED: dict[torch.dtype, torch.dtype] = {torch.float32: torch.float64, torch.float16: torch.float32}
+READ_AT_ONCE = 1024  # rows read from the file in one piece
 
 
 class Rows(Protocol):
@@ -39,7 +43,7 @@ class Rows(Protocol):
         ...
 
     def read(self, index: int) -> Tensor:
-        """Give all rows of a layer, [image, number]."""
+        """Give a copy of all rows of a layer, in the type in which they are solved: [image, number]."""
         ...
 
     def close(self) -> None:
@@ -64,8 +68,9 @@ class MemoryRows:
         self.done += count
 
     def read(self, index: int) -> Tensor:
-        """Give all rows of a layer, [image, number]."""
-        return self._values[index]
+        """Give a copy of all rows of a layer, in the type in which they are solved: [image, number]."""
+        values = self._values[index]
+        return values.to(SOLVED[values.dtype])
 
     def close(self) -> None:
         """Remove what was kept."""
@@ -133,8 +138,13 @@ class FileRows:
             self._saved = time.monotonic()
 
     def read(self, index: int) -> Tensor:
-        """Give all rows of a layer, [image, number]."""
-        return torch.from_numpy(self._load(f"{index}/rows"))
+        """Give a copy of all rows of a layer, in the type in which they are solved: [image, number]."""
+        _, dtype, (n_images, width) = self._places[f"{index}/rows"]
+        values = torch.empty(n_images, width, dtype=SOLVED[KEPT[dtype.type]])
+        for start in range(0, n_images, READ_AT_ONCE):
+            part = self._load(f"{index}/rows", start, min(READ_AT_ONCE, n_images - start))
+            values[start : start + len(part)] = torch.from_numpy(part)
+        return values
 
     def close(self) -> None:
         """Remove what was kept."""
@@ -173,9 +183,11 @@ class FileRows:
         self._file.seek(offset + row * prod(shape[1:]) * dtype.itemsize)
         self._file.write(values.tobytes())
 
-    def _load(self, name: str) -> NDArray[Any]:
-        offset, dtype, shape = self._places[name]
-        return np.fromfile(self.path, dtype, prod(shape), offset=offset).reshape(shape)
+    def _load(self, name: str, row: int = 0, count: int | None = None) -> NDArray[Any]:
+        offset, dtype, (n_rows, *rest) = self._places[name]
+        wanted = (n_rows if count is None else count, *rest)
+        start = offset + row * prod(rest) * dtype.itemsize
+        return np.fromfile(self.path, dtype, prod(wanted), offset=start).reshape(wanted)
 
     def _settle(self) -> None:
         self._file.flush()

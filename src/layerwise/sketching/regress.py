@@ -1,0 +1,85 @@
+"""PLS with one target from the rows of one layer, which lie in memory whole, for all splits at once.
+
+The steps are those of a streamed fit (`layerwise.streaming.fit`), with all images as one batch: a component costs two
+products of the rows with vectors, so that it takes as long as reading the rows twice.
+"""
+
+import torch
+from torch import Tensor
+
+from layerwise.streaming.problem import Problem
+from layerwise.streaming.vectors import LayerVectors
+
+SLABS = 32  # parts of a sum over images, summed at once: one long sum would leave most of a GPU idle
+FIRST = 256  # images whose mean goes before the products: a rough mean keeps digits as well as the exact one
+
+
+def is_finite(values: Tensor) -> bool:
+    """Tell whether no value is NaN or infinite, of values that are too many to copy.
+
+    Parameters
+    ----------
+    values : Tensor [image, number]
+        On any device.
+    """
+    # Both ends are NaN where any value is; `isfinite` of all would take as much memory as the values.
+    return all(bool(end.isfinite()) for end in torch.aminmax(values))
+
+
+def predict_rows(values: Tensor, problem: Problem, n_components: int) -> Tensor:
+    """Predict the target of all images from the rows of a layer.
+
+    Parameters
+    ----------
+    values : float32 or float64 Tensor [image, number]
+        Changed in place: the mean of the first images is subtracted. The products keep its type.
+    problem : Problem
+        The targets of as many images, on the same device.
+    n_components : int
+        Latent variables; fewer are used where the rows have no more, and none where they are constant.
+
+    Returns
+    -------
+    float64 Tensor [image, split]
+        For all images, training images too. NaN for values that are not finite, or so large that their sums are not;
+        the training mean where all training images have the same row.
+
+    References
+    ----------
+    Phatak & de Hoog 2002, doi:10.1002/cem.728: PLS with one target is the method of conjugate gradients.
+    """
+    if not is_finite(values):
+        return torch.full_like(problem.targets, torch.nan)
+    device, dtype = values.device, values.dtype
+    layer = LayerVectors.empty(values.shape[1], problem.n_splits, n_components, dtype, device)
+    layer.shift.copy_(_take_shift(values))
+    weights = torch.cat([problem.mask, problem.targets], dim=1).to(dtype)
+    _weigh(values, weights, layer.sums)
+    if not layer.start(problem):
+        return torch.full_like(problem.targets, torch.nan)
+    predictions, mask = torch.zeros_like(problem.targets), weights[:, : problem.n_splits]
+    for component in range(n_components):
+        offsets = layer.aim(component)
+        scores = (values @ layer.direction.T).sub_(offsets)
+        _weigh(values, scores * mask, layer.total)
+        layer.explain(component, scores, predictions, problem)
+    return predictions + problem.means
+
+
+def _take_shift(values: Tensor) -> Tensor:
+    """Subtract the mean of the first images from values [image, number], in place, and give it: [number]."""
+    first = values[:FIRST]
+    # The first image goes before the mean: the mean of equal numbers is not always that number in floating point, and
+    # a constant layer must come out as exactly constant.
+    mean = first[0] + (first - first[0]).mean(0)
+    values.sub_(mean)
+    return mean
+
+
+def _weigh(values: Tensor, weights: Tensor, sums: Tensor) -> None:
+    """Write the sums over images [row, number] of values [image, number] with weights [image, row]."""
+    length = len(values) // SLABS
+    whole = SLABS * length
+    slabs = [part[:whole].reshape(SLABS, length, part.shape[1]) for part in (weights, values)]
+    torch.sum(torch.bmm(slabs[0].mT, slabs[1]), 0, out=sums)
+    sums.addmm_(weights[whole:].T, values[whole:])
