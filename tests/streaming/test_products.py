@@ -8,23 +8,30 @@ from pathlib import Path
 import pytest
 import torch
 
+from layerwise.streaming.families import Relation
 from layerwise.streaming.products import PLAIN, accumulate, choose_products, project
 
 CHECK = Path(__file__).with_name("check_kernels.py")
 
 
 def test_the_plain_products_are_what_they_say(rng):
-    x, shift = torch.tensor(rng.standard_normal((9, 40)) + 5), torch.tensor(rng.standard_normal(40) + 5)
-    directions, offsets = torch.tensor(rng.standard_normal((3, 40))), torch.tensor(rng.standard_normal(3))
+    def draw(*shape, mean=0.0):
+        return torch.tensor(rng.standard_normal(shape) + mean)
+
+    x, shift, scale, bias, clamped_shift = draw(9, 40, mean=5), draw(40, mean=5), draw(40), draw(40), draw(40)
+    relation = Relation(shift, scale, bias, clamped_shift, cap=6.0)
+    scaled = x * scale + bias
+    values = [x - shift, scaled - (shift * scale + bias), scaled.clamp(0, 6) - clamped_shift]
+    directions, offsets = draw(3, 3, 40), draw(3, 3)
     mask = torch.tensor(rng.integers(0, 2, (9, 3)).astype(float))
-    scores, training = torch.empty(9, 3, dtype=torch.float64), torch.empty(9, 3, dtype=torch.float64)
-    project(x, shift, directions, offsets, mask, scores, training)
-    expected = (x - shift) @ directions.T - offsets
-    torch.testing.assert_close(scores, expected)
-    torch.testing.assert_close(training, expected * mask)
-    total = torch.ones(3, 40, dtype=torch.float64)
-    accumulate(x, shift, training, total)
-    torch.testing.assert_close(total, 1 + training.T @ (x - shift))
+    scores, training = torch.empty(3, 9, 3, dtype=torch.float64), torch.empty(3, 9, 3, dtype=torch.float64)
+    project(x, relation, directions, offsets, mask, scores, training)
+    total = torch.ones(3, 3, 40, dtype=torch.float64)
+    accumulate(x, relation, training, total)
+    for index, value in enumerate(values):
+        torch.testing.assert_close(scores[index], value @ directions[index].T - offsets[index])
+        torch.testing.assert_close(training[index], scores[index] * mask)
+        torch.testing.assert_close(total[index], 1 + training[index].T @ value)
 
 
 def test_the_kernels_give_the_same():

@@ -22,11 +22,13 @@ ATTRIBUTES = {"model": "mine", "weights": "a", "code": "b"}
 )
 def test_several_devices_give_the_same(network, layers, study, preprocessing, devices, tmp_path):
     images, scores, splits = study()
-    how = Streamed(batch_size=50, n_components=8, device=devices[0], state=tmp_path / "state.pt", save_every=0)
+    how = Streamed(
+        batch_size=50, n_components=8, device=devices[0], dtype=torch.float64, state=tmp_path / "state.pt", save_every=0
+    )
     data = images, preprocessing, scores, splits
     one = stream_pls(network, layers, layers, *data, replace(how, state=None), ATTRIBUTES)
     several = stream_pls_on(devices, network, layers, layers[::-1], *data, how, ATTRIBUTES)
-    np.testing.assert_array_equal(several[::-1], one)
+    np.testing.assert_allclose(several[::-1], one, atol=1e-8)  # families are cut where layers are divided
     assert list(tmp_path.iterdir()) == []
 
 

@@ -4,7 +4,7 @@ import gc
 import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,8 @@ from layerwise.activations.nonfinite import warn_nonfinite
 from layerwise.activations.precision import exact_products
 from layerwise.files import hash_arrays, hash_object
 from layerwise.interfaces import LayerSpec, Pixels, Preprocessing, Progress, Split, no_progress
-from layerwise.streaming.passes import Passes
+from layerwise.streaming.families import Relation, find_families
+from layerwise.streaming.passes import Passes, prepare
 from layerwise.streaming.planner import Demand, explain
 from layerwise.streaming.problem import Problem, check_problem
 from layerwise.streaming.products import choose_products
@@ -25,6 +26,8 @@ from layerwise.streaming.state import load_state, save_state
 from layerwise.streaming.vectors import LayerVectors
 
 log = logging.getLogger(__name__)
+
+LARGEST = 3  # layers of a family
 
 
 @dataclass(frozen=True)
@@ -161,7 +164,11 @@ class _Fit:
         log.info("%s: %s", attributes["model"], explain(all_layers, group, demand, resident))
         self.how, self.layers, self.model = how, group, attributes["model"]
         batches = Batches(pixels, demand.batch_size, device, resident)
-        self.passes = Passes(network, group, batches, preprocessing, how.dtype)
+        first = prepare(batches.first()[:1].to(device), preprocessing, how.dtype)
+        self.families = find_families(network, group, first)
+        roots = [group[family.root] for family in self.families]
+        self.passes = Passes(network, roots, batches, preprocessing, how.dtype)
+        self.relations = [Relation(torch.empty(0))] * len(roots)  # made in the first pass, with the shifts
         self.problem = Problem.of(scores, splits, batches.n_padded, device)
         self.products = choose_products(device, how.dtype, n_splits)
         self.vectors = [
@@ -172,7 +179,7 @@ class _Fit:
         self.scores = torch.zeros(shape, dtype=how.dtype, device=device)
         # Of the batch at hand; at fixed addresses, as CUDA graphs want them.
         self.batch_scores = torch.zeros(len(group), demand.batch_size, n_splits, dtype=how.dtype, device=device)
-        self.training_scores = torch.zeros(demand.batch_size, n_splits, dtype=how.dtype, device=device)
+        self.training_scores = torch.zeros(LARGEST, demand.batch_size, n_splits, dtype=how.dtype, device=device)
         self.weights = torch.zeros(demand.batch_size, 2 * n_splits, dtype=how.dtype, device=device)
         self.mask = torch.zeros(demand.batch_size, n_splits, dtype=how.dtype, device=device)
         self.offsets = torch.zeros(len(group), n_splits, dtype=how.dtype, device=device)
@@ -225,23 +232,32 @@ class _Fit:
         yield from self.passes.run(self._add, self._set_weights, lambda _start: None)
         self.broken = [index for index, layer in enumerate(self.vectors) if not layer.start(self.problem)]
 
-    # --- what a layer's output is used for ------------------------------------------------------------------------
+    # --- what the output of a family's root is used for -----------------------------------------------------------
 
     def _find_shift(self, index: int, activations: Tensor) -> None:
-        # The mean of the first batch. The first image goes before the mean: the mean of equal numbers is not always
-        # that number in floating point, and a constant layer must come out as exactly constant.
-        self.vectors[index].shift.copy_(activations[0] + (activations - activations[0]).mean(0))
+        family = self.families[index]
+        members = [self.vectors[member] for member in family.members]
+        members[0].shift.copy_(_middle(activations))
+        scale, bias = (self.passes.spread(index, part) for part in (family.scale, family.bias))
+        relation = Relation(members[0].shift, scale, bias) if family.scaled is not None else Relation(members[0].shift)
+        if family.scaled is not None:
+            torch.addcmul(bias, members[0].shift, scale, out=members[1].shift)
+        if family.clamped is not None:
+            relation = replace(relation, clamped_shift=members[-1].shift, cap=family.cap)
+            members[-1].shift.copy_(_middle(relation.clamp(activations)))
+        self.relations[index] = relation
 
     def _add(self, index: int, activations: Tensor) -> None:
-        layer = self.vectors[index]
-        self.products.accumulate(activations, layer.shift, self.weights, layer.sums)
+        totals = [self.vectors[member].sums for member in self.families[index].members]
+        self.products.accumulate(activations, self.relations[index], self.weights.expand(LARGEST, -1, -1), totals)
 
     def _project(self, index: int, activations: Tensor) -> None:
-        layer, scores = self.vectors[index], self.batch_scores[index]
-        self.products.project(
-            activations, layer.shift, layer.direction, self.offsets[index], self.mask, scores, self.training_scores
-        )
-        self.products.accumulate(activations, layer.shift, self.training_scores, layer.total)
+        relation, members = self.relations[index], self.families[index].members
+        directions = [self.vectors[member].direction for member in members]
+        offsets, scores = ([part[member] for member in members] for part in (self.offsets, self.batch_scores))
+        self.products.project(activations, relation, directions, offsets, self.mask, scores, self.training_scores)
+        totals = [self.vectors[member].total for member in members]
+        self.products.accumulate(activations, relation, self.training_scores, totals)
 
     # --- what changes from batch to batch -------------------------------------------------------------------------
 
@@ -257,6 +273,12 @@ class _Fit:
 
     def _keep_scores(self, start: int) -> None:
         self.scores[:, self._rows(start)] = self.batch_scores
+
+
+def _middle(activations: Tensor) -> Tensor:
+    """Give the mean [unit] of a batch; that of equal numbers is exactly their number."""
+    # The first image goes before the mean, which rounds: a constant layer must come out as exactly constant.
+    return activations[0] + (activations - activations[0]).mean(0)
 
 
 def _fits(layers: Sequence[LayerSpec], group: Sequence[LayerSpec], demand: Demand, memory: int) -> bool:

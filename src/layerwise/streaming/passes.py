@@ -53,7 +53,7 @@ class Passes:
         self._format = torch.channels_last if batches.device.type == "cuda" else torch.contiguous_format
         if batches.device.type == "cuda":
             network.to(memory_format=torch.channels_last)
-        self._inputs = self._prepare(batches.first())
+        self._inputs = prepare(batches.first().to(batches.device), preprocessing, dtype, self._format)
         self._runs = [0] * len(layers)  # of each layer in a forward pass
         self._nhwc = [False] * len(layers)  # whether the units of each layer are in the order height, width, channel
         self._recorded: tuple[Visitor, Callable[[], None]] | None = None
@@ -100,7 +100,7 @@ class Passes:
         step = self._record(visit) if self.batches.device.type == "cuda" else lambda: self._forward(visit)
         size, n_images = self.batches.batch_size, len(self.batches.pixels)
         for number, pixels in enumerate(self.batches):
-            self._inputs.copy_(self._prepare(pixels))
+            self._inputs.copy_(prepare(pixels.to(self.batches.device), self._preprocessing, self._dtype, self._format))
             before(number * size)
             step()
             after(number * size)
@@ -138,6 +138,21 @@ class Passes:
         with self._hooked(take), suppress(AllTaken):
             self.network(self._inputs)
 
+    def spread(self, index: int, values: Tensor) -> Tensor:
+        """Give each unit of a layer the value of its channel.
+
+        Parameters
+        ----------
+        index : int
+            Of the layer.
+        values : Tensor [channel]
+            On any device; none at all gives none.
+        """
+        if not len(values):
+            return values
+        inner = self.layers[index].units // len(values)
+        return values.repeat(inner) if self._nhwc[index] else values.repeat_interleave(inner)
+
     @contextmanager
     def _hooked(self, take: Callable[[int, Any], None]) -> Iterator[None]:
         modules = dict(self.network.named_modules())
@@ -159,9 +174,15 @@ class Passes:
             output = output.contiguous(memory_format=torch.channels_last).permute(0, 2, 3, 1)
         return output.contiguous().flatten(1)
 
-    def _prepare(self, pixels: Tensor) -> Tensor:
-        images = normalise(pixels.to(self.batches.device), self._preprocessing)
-        return images.to(self._dtype).contiguous(memory_format=self._format)
+
+def prepare(
+    pixels: Tensor,
+    preprocessing: Preprocessing,
+    dtype: torch.dtype,
+    memory_format: torch.memory_format = torch.contiguous_format,
+) -> Tensor:
+    """Give a network's input from pixels, uint8 [image, height, width, 3]."""
+    return normalise(pixels, preprocessing).to(dtype).contiguous(memory_format=memory_format)
 
 
 @contextmanager

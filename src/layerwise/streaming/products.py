@@ -1,10 +1,15 @@
-"""The two products of a pass with the activations of a layer, in PyTorch's own operations."""
+"""The two products of a pass with the activations of a family of layers, in PyTorch's own operations."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+
+from layerwise.streaming.families import Relation
+
+Project = Callable[[Tensor, Relation, Sequence[Tensor], Sequence[Tensor], Tensor, Sequence[Tensor], Tensor], None]
+Accumulate = Callable[[Tensor, Relation, Tensor, Sequence[Tensor]], None]
 
 
 @dataclass(frozen=True)
@@ -19,17 +24,17 @@ class Products:
         As `accumulate`.
     """
 
-    project: Callable[[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor], None]
-    accumulate: Callable[[Tensor, Tensor, Tensor, Tensor], None]
+    project: Project
+    accumulate: Accumulate
 
 
 def project(
     activations: Tensor,
-    shift: Tensor,
-    directions: Tensor,
-    offsets: Tensor,
+    relation: Relation,
+    directions: Sequence[Tensor],
+    offsets: Sequence[Tensor],
     mask: Tensor,
-    scores: Tensor,
+    scores: Sequence[Tensor],
     training_scores: Tensor,
 ) -> None:
     """Project images on directions.
@@ -37,37 +42,45 @@ def project(
     Parameters
     ----------
     activations : Tensor [image, unit]
-        Of a batch.
-    shift : Tensor [unit]
-        Subtracted from them.
-    directions : Tensor [split, unit]
+        Of the family's root, for a batch.
+    relation : Relation
+        Makes those of each layer from them.
+    directions : Tensor [split, unit] for each layer
         Of unit length.
-    offsets : Tensor [split]
+    offsets : Tensor [split] for each layer
         Subtracted from the projections.
     mask : Tensor [image, split]
         1 for training images.
-    scores, training_scores : Tensor [image, split]
-        Written: the projections, and those of training images alone, zero for the others.
+    scores : Tensor [image, split] for each layer
+        Written: the projections.
+    training_scores : Tensor [layer, image, split]
+        Written: those of training images alone, zero for the others; of the first layers, if there are more.
     """
-    torch.sub((activations - shift) @ directions.T, offsets, out=scores)
-    torch.mul(scores, mask, out=training_scores)
+    layers = zip(relation.values(activations), directions, offsets, scores, training_scores, strict=False)
+    for (values, scale), direction, offset, score, training in layers:
+        torch.sub(values @ (direction if scale is None else direction * scale).T, offset, out=score)
+        torch.mul(score, mask, out=training)
 
 
-def accumulate(activations: Tensor, shift: Tensor, weights: Tensor, total: Tensor) -> None:
-    """Add the weighted sums of images to a total.
+def accumulate(activations: Tensor, relation: Relation, weights: Tensor, totals: Sequence[Tensor]) -> None:
+    """Add the weighted sums of images to totals.
 
     Parameters
     ----------
     activations : Tensor [image, unit]
-        Of a batch.
-    shift : Tensor [unit]
-        Subtracted from them.
-    weights : Tensor [image, row]
-        Weights of the images.
-    total : Tensor [row, unit]
+        Of the family's root, for a batch.
+    relation : Relation
+        Makes those of each layer from them.
+    weights : Tensor [layer, image, row]
+        Weights of the images; of the first layers, if there are more.
+    totals : Tensor [row, unit] for each layer
         Changed in place.
     """
-    total.addmm_(weights.T, activations - shift)
+    for (values, scale), own, total in zip(relation.values(activations), weights, totals, strict=False):
+        if scale is None:
+            total.addmm_(own.T, values)
+        else:
+            total.addcmul_(own.T @ values, scale)
 
 
 PLAIN = Products(project, accumulate)

@@ -1,0 +1,221 @@
+"""Layers whose values follow, unit by unit, from those of another: read once, they serve for all.
+
+A batch normalisation in eval mode scales and moves each channel of the convolution before it, and a ReLU clamps what
+it is given. Reading activations is what products cost on a GPU, and in most networks half of them need not be read.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from math import inf
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from layerwise.interfaces import LayerSpec
+
+CAPS: dict[type[nn.Module], float] = {nn.ReLU: inf, nn.ReLU6: 6.0}
+TOLERANCE = 1e-4  # of the largest value: what follows is within rounding, what does not is far away
+
+
+@dataclass(frozen=True)
+class Family:
+    """One to three layers: the first as it is, one that scales it, and one that clamps the last of these.
+
+    Parameters
+    ----------
+    root : int
+        Index of the layer whose activations are read.
+    scaled : int or None
+        Index of the layer whose activations are scale * root + bias.
+    clamped : int or None
+        Index of the layer whose activations are those of `scaled`, or of the root if there is none, clamped.
+    scale, bias : Tensor [channel]
+        Of the scaled layer; empty if there is none.
+    cap : float
+        The clamped values lie between 0 and this.
+    """
+
+    root: int
+    scaled: int | None = None
+    clamped: int | None = None
+    scale: Tensor = field(default_factory=lambda: torch.empty(0))
+    bias: Tensor = field(default_factory=lambda: torch.empty(0))
+    cap: float = inf
+
+    @property
+    def members(self) -> list[int]:
+        """Indices of the layers: the root, the scaled, the clamped."""
+        return [index for index in (self.root, self.scaled, self.clamped) if index is not None]
+
+
+@dataclass(frozen=True)
+class Relation:
+    """How the values of a family's layers are made from the activations of its root.
+
+    Parameters
+    ----------
+    shift : Tensor [unit]
+        Subtracted from the root's activations; in the scaled layer it becomes scale * shift + bias.
+    scale, bias : Tensor [unit] or None
+        Of the scaled layer.
+    clamped_shift : Tensor [unit] or None
+        Subtracted from the values of the clamped layer.
+    cap : float
+        Upper end of the clamped values.
+    """
+
+    shift: Tensor
+    scale: Tensor | None = None
+    bias: Tensor | None = None
+    clamped_shift: Tensor | None = None
+    cap: float = inf
+
+    def values(self, activations: Tensor) -> Iterator[tuple[Tensor, Tensor | None]]:
+        """Give the shifted values of each layer as a tensor [image, unit] and what they are still to be scaled by."""
+        shifted = activations - self.shift
+        yield shifted, None
+        if self.scale is not None:
+            yield shifted, self.scale
+        if self.clamped_shift is not None:
+            yield self.clamp(activations).sub_(self.clamped_shift), None
+
+    def clamp(self, activations: Tensor) -> Tensor:
+        """Give the values of the clamped layer, not shifted."""
+        if self.scale is None or self.bias is None:
+            return activations.clamp(0, self.cap)
+        return torch.addcmul(self.bias, activations, self.scale).clamp_(0, self.cap)
+
+
+def find_families(network: nn.Module, layers: Sequence[LayerSpec], images: Tensor) -> list[Family]:
+    """Run a network, and see which of its layers follow from others.
+
+    A layer is believed to follow only if it gave what the others' values predict: an operation between the two that
+    is not a layer, as the sum of a residual block, is seen by that.
+
+    Parameters
+    ----------
+    network : nn.Module
+        In eval mode.
+    layers : sequence of LayerSpec
+        Wanted layers; what none of them gives is not used.
+    images : Tensor [image, channel, height, width]
+        One is enough.
+
+    Returns
+    -------
+    list of Family
+        Each layer is in one; most are alone in networks without batch normalisation and ReLU.
+    """
+    modules = dict(network.named_modules())
+    watch = _Watch(modules, layers)
+    known = [index for index, layer in enumerate(layers) if layer.name in modules]
+    handles = [
+        modules[layers[index].name].register_forward_hook(
+            lambda module, inputs, output, index=index: watch.note(index, module, inputs, output)
+        )
+        for index in known
+    ]
+    try:
+        network(images)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return watch.families()
+
+
+@dataclass
+class _Link:
+    """What a layer was seen to follow from, in one run: a root, in its so many-th run."""
+
+    root: int
+    run: int
+    parent: int
+    scale: Tensor
+    bias: Tensor
+    cap: float | None
+
+
+class _Watch:
+    """Notes what layers give while a network runs."""
+
+    def __init__(self, modules: dict[str, nn.Module], layers: Sequence[LayerSpec]) -> None:
+        self._n_layers = len(layers)
+        self._runs = [0] * len(layers)
+        self._given: dict[int, Tensor] = {}  # of roots; of the others it can be computed
+        self._links: dict[int, _Link] = {}
+        self._at: dict[int, int] = {}  # the layer that last gave what lies at an address
+
+    def note(self, index: int, module: nn.Module, inputs: Any, output: Any) -> None:
+        if not isinstance(output, Tensor) or not isinstance(inputs[0], Tensor):
+            return
+        self._runs[index] += 1
+        parent = self._at.get(inputs[0].data_ptr())
+        link = self._link(parent, module) if parent is not None and inputs[0].shape == output.shape else None
+        self._links.pop(index, None)
+        if link and self._predicts(link, output):
+            self._links[index] = link
+        else:
+            self._given[index] = output.clone()
+        self._at[output.data_ptr()] = index
+
+    def _link(self, parent: int, module: nn.Module) -> _Link | None:
+        before = self._links.get(parent)
+        if before is None and type(module) is nn.BatchNorm2d and module.running_mean is not None:
+            return _Link(parent, self._runs[parent], parent, *_affine(module), None)
+        cap = CAPS.get(type(module))
+        if cap is None or (before is not None and before.cap is not None):
+            return None
+        if before is None:
+            empty = torch.empty(0)
+            return _Link(parent, self._runs[parent], parent, empty, empty, cap)
+        return _Link(before.root, before.run, parent, before.scale, before.bias, cap)
+
+    def _predicts(self, link: _Link, output: Tensor) -> bool:
+        given = self._given.get(link.root)
+        if given is None or given.shape != output.shape:
+            return False
+        shape = 1, -1, *(1,) * (output.ndim - 2)
+        scaled = given * link.scale.view(shape) + link.bias.view(shape) if len(link.scale) else given
+        expected = scaled if link.cap is None else scaled.clamp(0, link.cap)
+        return bool((expected - output).abs().max() <= TOLERANCE * max(scaled.abs().max(), given.abs().max()))
+
+    def families(self) -> list[Family]:
+        """Join what was seen in the last run of each layer."""
+        found: dict[int, Family] = {}
+        for index in sorted(range(self._n_layers), key=self._generation):
+            link = self._links.get(index)
+            family = found.get(link.root) if link and link.run == self._runs[link.root] else None
+            joined = _join(family, index, link) if family and link else None
+            if joined:
+                found[joined.root] = joined
+            else:
+                found[index] = Family(index)
+        return list(found.values())
+
+    def _generation(self, index: int) -> int:
+        link = self._links.get(index)
+        return 0 if link is None else 1 + (link.cap is not None)
+
+
+def _join(family: Family, index: int, link: _Link) -> Family | None:
+    """Take a layer into the family of its root, if there is a place for it."""
+    if link.cap is None:
+        free = family.scaled is None and family.clamped is None
+        return Family(family.root, index, None, link.scale, link.bias) if free else None
+    last = family.root if family.scaled is None else family.scaled
+    free = family.clamped is None and last == link.parent
+    return Family(family.root, family.scaled, index, family.scale, family.bias, link.cap) if free else None
+
+
+def _affine(module: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
+    """Give scale and bias [channel] of a batch normalisation in eval mode."""
+    mean, variance = module.running_mean, module.running_var
+    scale = (variance.double() + module.eps).rsqrt()  # type: ignore[union-attr]
+    if module.weight is not None:
+        scale = scale * module.weight.double()
+    bias = -mean.double() * scale  # type: ignore[union-attr]
+    if module.bias is not None:
+        bias = bias + module.bias.double()
+    dtype = mean.dtype  # type: ignore[union-attr]
+    return scale.to(dtype), bias.to(dtype)

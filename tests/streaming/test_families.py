@@ -1,0 +1,147 @@
+"""Which layers follow from others, against what the layers give."""
+
+from itertools import chain
+
+import pytest
+import torch
+from torch import nn
+
+from layerwise.layers import LayerTap, list_layers
+from layerwise.streaming.families import Relation, find_families
+
+SIZE = 16
+
+
+class Block(nn.Module):
+    """A residual block of ResNet's: its ReLU runs twice, the last time after a sum."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv1, self.bn1 = nn.Conv2d(3, 8, 3, padding=1), nn.BatchNorm2d(8)
+        self.conv2, self.bn2 = nn.Conv2d(8, 8, 3, padding=1), nn.BatchNorm2d(8, affine=False)
+        self.relu = nn.ReLU(inplace=True)
+
+    def forward(self, x):
+        first = self.relu(self.bn1(self.conv1(x)))
+        out = self.bn2(self.conv2(first))
+        out += first
+        return self.relu(out)
+
+
+class Shared(nn.Module):
+    """One convolution, two batch normalisations of it, and a ReLU of the second."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.bn1, self.bn2, self.relu = nn.Conv2d(3, 6, 3), nn.BatchNorm2d(6), nn.BatchNorm2d(6), nn.ReLU()
+
+    def forward(self, x):
+        x = self.conv(x)
+        return self.bn1(x) * self.relu(self.bn2(x))
+
+
+class Twice(nn.Module):
+    """A convolution that runs again after its ReLU ran: what the ReLU gave is of the first run."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.relu = nn.Conv2d(3, 3, 3, padding=1), nn.ReLU()
+
+    def forward(self, x):
+        return self.conv(self.relu(self.conv(x)))
+
+
+def chained(*modules):
+    return nn.Sequential(*modules)
+
+
+NETWORKS = {
+    "plain": (chained(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.MaxPool2d(2)), [("0", None, "1"), ("2", None, None)]),
+    "normalised": (
+        chained(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU6(inplace=True), nn.Conv2d(4, 4, 1)),
+        [("0", "1", "2"), ("3", None, None)],
+    ),
+    "before": (
+        chained(nn.BatchNorm2d(3), nn.ReLU(inplace=True), nn.Conv2d(3, 4, 3)),
+        [("0", None, "1"), ("2", None, None)],
+    ),
+    "other": (chained(nn.Conv2d(3, 4, 3), nn.GELU(), nn.Dropout()), [("0", None, None), ("1", None, None)]),
+    "residual": (Block(), [("conv1", "bn1", None), ("conv2", "bn2", None), ("relu", None, None)]),
+    "shared": (Shared(), [("conv", "bn1", None), ("bn2", None, None), ("relu", None, None)]),
+    "again": (Twice(), [("conv", None, None), ("relu", None, None)]),
+}
+
+
+@pytest.fixture(params=NETWORKS)
+def case(request, rng):
+    torch.manual_seed(int(rng.integers(2**31)))
+    network, expected = NETWORKS[request.param]
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.running_mean.normal_()
+            module.running_var.uniform_(0.5, 2)
+            for parameter in module.parameters():
+                nn.init.normal_(parameter)
+    return network.eval(), expected, torch.randn(5, 3, SIZE, SIZE)
+
+
+def names(family, layers):
+    parts = family.root, family.scaled, family.clamped
+    return tuple(None if part is None else layers[part].name for part in parts)
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+def test_families_are_found(case, backwards):
+    network, expected, images = case
+    layers = list_layers(network, SIZE)[:: -1 if backwards else 1]
+    with torch.inference_mode():
+        found = [names(family, layers) for family in find_families(network, layers, images[:1])]
+    if not (backwards and isinstance(network, Shared)):  # either of two fits: the first that is given
+        assert set(expected) <= set(found)
+    joined = sorted(name for name in chain(*found) if name)
+    assert joined == sorted(layer.name for layer in layers)
+
+
+def test_members_are_what_their_layers_give(case):
+    network, _, images = case
+    layers = list_layers(network, SIZE)
+    with torch.inference_mode():
+        families = find_families(network, layers, images[:1])
+        with LayerTap(network, [layer.name for layer in layers]) as tap:
+            network(images)
+        given = [tap.outputs[layer.name] for layer in layers]
+        for family in families:
+            root = given[family.root]
+            inner = root.shape[1] // max(1, len(family.scale))
+            scale, bias = (part.repeat_interleave(inner) for part in (family.scale, family.bias))
+            shift, zero = root.mean(0), torch.zeros(root.shape[1])
+            relation = Relation(shift, cap=family.cap)
+            if family.scaled is not None:
+                relation = Relation(shift, scale, bias, cap=family.cap)
+                scaled = relation_values(relation, root)[1] + scale * shift + bias
+                torch.testing.assert_close(scaled, given[family.scaled], atol=1e-5, rtol=1e-5)
+            if family.clamped is not None:
+                relation = Relation(shift, relation.scale, relation.bias, zero, family.cap)
+                torch.testing.assert_close(
+                    relation_values(relation, root)[-1], given[family.clamped], atol=1e-5, rtol=1e-5
+                )
+
+
+def relation_values(relation, root):
+    return [values if scale is None else values * scale for values, scale in relation.values(root)]
+
+
+def test_what_is_not_wanted_is_no_root(case):
+    network, _, images = case
+    layers = [layer for layer in list_layers(network, SIZE) if "conv" not in layer.name and layer.name != "0"]
+    with torch.inference_mode():
+        families = find_families(network, layers, images[:1])
+    assert sorted(member for family in families for member in family.members) == list(range(len(layers)))
+
+
+def test_values_that_are_not_finite_are_no_family():
+    network = chained(nn.Conv2d(3, 4, 3), nn.ReLU()).eval()
+    with torch.no_grad():
+        network[0].bias[0] = torch.nan
+        families = find_families(network, list_layers(network, SIZE), torch.randn(1, 3, SIZE, SIZE))
+    assert [family.members for family in families] == [[0], [1]]
