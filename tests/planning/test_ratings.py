@@ -4,7 +4,8 @@ import pytest
 
 from layerwise.config import validate_study
 from layerwise.interfaces import LayerSpec
-from layerwise.planning import demand_of, memory_of, rating_blocks, sketch_demand, way_of
+from layerwise.layers.blocks import in_block
+from layerwise.planning import demand_of, memory_of, rating_blocks, require_room, sketch_demand, way_of
 
 LAYERS = [LayerSpec(f"layer{rank}", "ReLU", (400_000,), 400_000, rank) for rank in range(1, 21)]
 
@@ -59,6 +60,31 @@ def test_small_ratings_have_blocks_of_a_job_and_large_ones_groups_of_memory(scor
     assert rating_blocks(on_gpu, "rated", LAYERS) == ["001-020"]
     unused = study(scores, **streamed, compute={"gpus": 1, "device": "cpu"})
     assert rating_blocks(unused, "rated", LAYERS) == groups
+
+
+def test_a_job_of_a_gpu_takes_histories_to_its_own_memory(scores):
+    small = {"gpus": 1, "gpu_memory": "3GB", "batch_size": 1}
+    streamed = {"memorability": {"small": 10}}
+    counts = [
+        len(rating_blocks(study(scores, **streamed, compute=small | {"memory": memory}), "rated", LAYERS))
+        for memory in ("100MB", "2GB", "10GB")
+    ]
+    assert counts == sorted(counts, reverse=True)
+    assert counts[0] > counts[1] > counts[2] == 1
+
+
+def test_groups_are_as_large_as_all_gpus_of_a_job_allow(scores):
+    def plan(gpus):
+        return study(scores, memorability={"small": 10}, compute={"gpus": gpus, "gpu_memory": "3GB", "memory": "100MB"})
+
+    one, two = (rating_blocks(plan(gpus), "rated", LAYERS) for gpus in (1, 2))
+    assert one == ["001-004", "005-008", "009-012", "013-016", "017-020"]
+    assert two == ["001-008", "009-016", "017-020"]
+    group = in_block(LAYERS, two[0])
+    require_room(plan(2), "rated", LAYERS, group, 2)
+    require_room(plan(2), "rated", LAYERS, in_block(LAYERS, one[0]), 1)
+    with pytest.raises(ValueError, match=r"planned for the memory of 2 GPUs .* set compute.gpus to 1"):
+        require_room(plan(2), "rated", LAYERS, group, 1)
 
 
 def test_sketches_lie_in_a_file_or_on_the_gpu_of_a_job(scores):

@@ -46,6 +46,36 @@ def compare(streamed, layers, expected, splits):
     return worst
 
 
+def with_room(how, layers, images, splits, hosted):
+    """Settings that leave the device room for all but a byte ("some" hosted), or for nothing that can move ("all")."""
+    demand = how.demand(len(images), len(splits), SIZE)
+    moved = sum(map(demand.history, layers)) - max(map(demand.staging, layers)) if hosted == "all" else 1
+    needed = demand.working(layers) + sum(map(demand.of_layer, layers))
+    return replace(how, memory=needed - moved, host=10**9)
+
+
+@pytest.mark.parametrize("n_splits", [5, 1])
+@pytest.mark.parametrize("hosted", ["some", "all"])
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-9), (torch.float32, 5e-4)])
+def test_histories_on_the_host_change_nothing(
+    network, layers, study, preprocessing, device, n_splits, hosted, dtype, tolerance, caplog
+):
+    images, scores, splits = study(n_splits=n_splits)
+    how = Streamed(device=device, dtype=dtype, tf32=False)
+    data = network, layers, layers, images, preprocessing, scores, splits
+    with caplog.at_level(logging.INFO):
+        expected = stream_pls(*data, how, ATTRIBUTES)
+        assert "history" not in caplog.text
+        found = stream_pls(*data, with_room(how, layers, images, splits, hosted), ATTRIBUTES)
+    count = len(layers) if hosted == "all" else 1
+    assert f"GB of history of {count} layers in the host's memory" in caplog.text
+    live = [index for index, layer in enumerate(layers) if layer.name != "dead"]
+    difference = np.abs(found - expected).max((1, 2))[live] / expected.std((1, 2))[live]
+    assert difference.max() < tolerance
+    dead = [index for index, layer in enumerate(layers) if layer.name == "dead"]
+    np.testing.assert_array_equal(found[dead], expected[dead])
+
+
 @pytest.mark.parametrize(("n_splits", "batch_size"), [(5, 32), (3, 50)])
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-9), (torch.float32, 5e-4)])
 def test_equals_dense_pls(network, layers, study, preprocessing, device, n_splits, batch_size, dtype, tolerance):
@@ -100,11 +130,13 @@ def test_layers_after_the_last_wanted_one_do_not_run(network, layers, study, pre
     assert len(runs) == 2  # of the first image, which shows families, and of the first batch, which counts runs
 
 
+@pytest.mark.parametrize("where", ["device", "host"])
 def test_an_interrupted_fit_goes_on_with_the_same_result(
-    network, layers, study, preprocessing, device, tmp_path, monkeypatch
+    network, layers, study, preprocessing, device, where, tmp_path, monkeypatch
 ):
     images, scores, splits = study()
     how = Streamed(device=device, state=tmp_path / "state.pt", save_every=0, n_components=8)
+    how = with_room(how, layers, images, splits, "all") if where == "host" else how
     arguments = network, layers, layers, images, preprocessing, scores, splits
     whole = stream_pls(*arguments, replace(how, state=None), ATTRIBUTES)
 
@@ -121,7 +153,6 @@ def test_an_interrupted_fit_goes_on_with_the_same_result(
     monkeypatch.setattr(fit_module.LayerVectors, "aim", die)
     with pytest.raises(Killed):
         stream_pls(*arguments, how, ATTRIBUTES)
-    assert how.state.is_file()
     started = []
     monkeypatch.setattr(
         fit_module.LayerVectors, "aim", lambda self, component: started.append(component) or aim(self, component)

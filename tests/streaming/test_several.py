@@ -1,3 +1,4 @@
+import logging
 import threading
 import time
 from dataclasses import replace
@@ -6,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from layerwise.activations.devices import share_layers
 from layerwise.streaming import Streamed, stream_pls, stream_pls_on
 
 ATTRIBUTES = {"model": "mine", "weights": "a", "code": "b"}
@@ -30,6 +32,33 @@ def test_several_devices_give_the_same(network, layers, study, preprocessing, de
     several = stream_pls_on(devices, network, layers, layers[::-1], *data, how, ATTRIBUTES)
     np.testing.assert_allclose(several[::-1], one, atol=1e-8)  # families are cut where layers are divided
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "devices",
+    [
+        ["cpu"] * 3,
+        pytest.param(
+            ["cuda:0", "cuda:1"], marks=pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two GPUs")
+        ),
+    ],
+)
+def test_several_devices_share_the_memory_of_the_host(network, layers, study, preprocessing, devices, caplog):
+    images, scores, splits = study()
+    how = Streamed(batch_size=50, n_components=8, device=devices[0], dtype=torch.float64)
+    demand = how.demand(len(images), len(splits), 24)
+    shares = share_layers(layers, len(devices))
+    needed = [sum(map(demand.of_layer, share)) for share in shares]
+    tight = replace(how, memory=demand.working(layers) + max(needed) - 1)
+    largest = max(shares[needed.index(max(needed))], key=lambda layer: layer.units)
+    data = images, preprocessing, scores, splits
+    one = stream_pls(network, layers, layers, *data, how, ATTRIBUTES)
+    for host, moved in ((demand.history(largest), 1), (demand.history(largest) - 1, 0)):
+        caplog.clear()
+        with caplog.at_level(logging.INFO):
+            found = stream_pls_on(devices, network, layers, layers, *data, replace(tight, host=host), ATTRIBUTES)
+        assert caplog.text.count("of history of 1 layers in the host's memory") == moved
+        np.testing.assert_allclose(found, one, rtol=1e-9)
 
 
 def test_an_error_on_one_device_is_told(network, layers, study, preprocessing):

@@ -58,7 +58,8 @@ rule score_memorability:
         " --activations {input.activations:q} --output {output:q} > {log:q} 2>&1"
 
 
-# A killed job goes on from its state, which it removes at its end; more GPU memory makes fewer groups of layers.
+# A killed job goes on from its state, which it removes at its end; more memory, of GPUs and of the job,
+# makes fewer groups of layers.
 rule stream_memorability:
     input:
         gate=gate_of,

@@ -316,7 +316,7 @@ def stream_memorability(
     from layerwise.files.tables import write_table
     from layerwise.layers.blocks import in_block
     from layerwise.models import build, resolve_preprocessing
-    from layerwise.planning import demand_of, memory_of, on_gpu
+    from layerwise.planning import demand_of, host_of, memory_of, on_gpu, require_room
     from layerwise.streaming import Streamed, stream_pls_on
 
     study = load_study(config)
@@ -324,19 +324,22 @@ def stream_memorability(
     limit_threads(threads or study.compute.threads)
     devices = choose_devices(study.compute.device, study.compute.gpus)
     require_planned(devices[0], on_gpu(study))
+    group = in_block(layers, block)
+    require_room(study, ratings, layers, group, len(devices))
     expected = resolve_preprocessing(spec)
     rated, images = rated_pixels(study, ratings, pixels, expected)
     how = Streamed(
         n_components=study.regression.components,
         batch_size=demand_of(study, ratings, layers).batch_size,
         memory=memory_of(study),
+        host=host_of(study),
         tf32=study.memorability.convolutions == "tf32",
         state=state,
         save_every=60 * study.memorability.save_every,
     )
     attributes = _origins(study, model, images.content_hash, "layerwise.streaming.fit")
     with counted_warnings(), named_memory(study.compute):
-        network, group = build(spec, weights_folder=study.storage.weights), in_block(layers, block)
+        network = build(spec, weights_folder=study.storage.weights)
         data = images, expected, rated.scores, rated.splits
         predictions = stream_pls_on(devices, network, layers, group, *data, how, attributes, show_progress)
         measure, components = study.rating(ratings).measure, study.regression.components

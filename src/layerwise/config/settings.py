@@ -93,10 +93,11 @@ class ComputeSettings(Section):
     """Layers that one job scores. 1 gives one job per (model, layer, region)."""
     memory: Bytes = Field(5 * 10**9, ge=10**8)
     """Memory for activations, whatever the number of layers: more memory, fewer forward passes. 5GB are enough to
-    stream any layer of the 64 networks of table S1."""
+    stream any layer of the 64 networks of table S1. Where a job fits many images on a GPU whose memory is short, it
+    takes vectors of layers that are seldom used. Jobs ask the cluster for 6 to 12GB more, for the process itself."""
     gpu_memory: Bytes = Field(75 * 10**9, ge=10**9)
-    """The same on a GPU; it decides how many layers share their passes. Set it to what your GPUs have (V100: 13GB;
-    A100: 36GB or 75GB): fits of many images are planned with it before a GPU is seen."""
+    """The same on a GPU; it decides, with `memory`, how many layers share their passes. Set it to what your GPUs have
+    (V100: 13GB; A100: 36GB or 75GB): fits of many images are planned with it before a GPU is seen."""
     batch_size: int = Field(32, ge=1)
     """Images in one forward pass."""
     threads: int = Field(2, ge=1)
@@ -104,8 +105,8 @@ class ComputeSettings(Section):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """`auto` takes a GPU if there is one."""
     gpus: int = Field(0, ge=0, le=16)
-    """GPUs to ask the cluster for, for each job that runs a network; several share its layers. Jobs that score layers
-    against a region, or sketch, ask for one."""
+    """GPUs to ask the cluster for, for each job that runs a network; several share its layers, and groups of layers
+    are as large as all of them allow. Jobs that score layers against a region, or sketch, ask for one."""
 
 
 class ImagenetSettings(Section):

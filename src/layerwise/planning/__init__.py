@@ -6,7 +6,16 @@ Both the workflow's rules and the commands that they call read a study through t
 from layerwise.planning.files import fingerprint, present
 from layerwise.planning.layers import layers_of, preprocessing_of, read_preprocessing, write_preprocessing
 from layerwise.planning.networks import network_settings
-from layerwise.planning.ratings import demand_of, memory_of, on_gpu, rating_blocks, sketch_demand, way_of
+from layerwise.planning.ratings import (
+    demand_of,
+    host_of,
+    memory_of,
+    on_gpu,
+    rating_blocks,
+    require_room,
+    sketch_demand,
+    way_of,
+)
 from layerwise.planning.regions import Region, find_region, regions
 from layerwise.planning.stimuli import geometry_of, pca_geometry, stimulus_files
 
@@ -16,6 +25,7 @@ __all__ = [
     "find_region",
     "fingerprint",
     "geometry_of",
+    "host_of",
     "layers_of",
     "memory_of",
     "network_settings",
@@ -26,6 +36,7 @@ __all__ = [
     "rating_blocks",
     "read_preprocessing",
     "regions",
+    "require_room",
     "sketch_demand",
     "stimulus_files",
     "way_of",

@@ -10,7 +10,7 @@ from layerwise.interfaces import LayerSpec
 from layerwise.layers.blocks import blocks
 from layerwise.sketching import planner as sketches
 from layerwise.sketching.planner import SketchDemand, plan_sketches
-from layerwise.streaming.planner import Demand, fit_batch, plan_groups
+from layerwise.streaming.planner import Demand, Room, fit_batch, plan_groups
 
 Way = Literal["stored", "streamed", "sketched"]
 
@@ -42,14 +42,34 @@ def rating_blocks(study: Study, ratings: str, layers: Sequence[LayerSpec]) -> li
         return blocks(len(layers), study.compute.layers_per_job)
     if way == "sketched":
         return plan_sketches(layers, sketch_demand(study, ratings, layers), memory, study.memorability.disk)
-    return plan_groups(layers, demand_of(study, ratings, layers), memory)
+    return plan_groups(layers, demand_of(study, ratings, layers), memory, host_of(study), _n_devices(study))
 
 
 def demand_of(study: Study, ratings: str, layers: Sequence[LayerSpec]) -> Demand:
     """Say what streaming a network's layers needs, with the largest batches up to `compute.batch_size` that fit."""
     entry = study.rating(ratings)
     demand = Demand(_count(entry), _count_splits(entry), study.regression.components, 224, study.compute.batch_size)
-    return fit_batch(layers, demand, memory_of(study))
+    return fit_batch(layers, demand, memory_of(study), host_of(study))
+
+
+def require_room(
+    study: Study, ratings: str, layers: Sequence[LayerSpec], group: Sequence[LayerSpec], n_devices: int
+) -> None:
+    """Refuse to stream a group of layers on fewer GPUs than it was planned for, if they cannot hold it.
+
+    Raises
+    ------
+    ValueError
+        They cannot.
+    """
+    planned, demand = _n_devices(study), demand_of(study, ratings, layers)
+    room = Room(memory_of(study) - demand.working(layers), host_of(study), n_devices)
+    if n_devices < planned and not room.holds(group, demand):
+        raise ValueError(
+            f"this group of {len(group)} layers was planned for the memory of {planned} GPUs (compute.gpus), and "
+            f"{n_devices} of them can be seen: run it where all are, or set compute.gpus to {n_devices}, which plans "
+            "smaller groups"
+        )
 
 
 def sketch_demand(study: Study, ratings: str, layers: Sequence[LayerSpec]) -> SketchDemand:
@@ -67,10 +87,20 @@ def memory_of(study: Study) -> int:
     return study.compute.gpu_memory if on_gpu(study) else study.compute.memory
 
 
+def host_of(study: Study) -> int:
+    """Give the bytes of a job's memory that it may take beside that of its GPUs; 0 where it has no other."""
+    return study.compute.memory if on_gpu(study) else 0
+
+
 def on_gpu(study: Study) -> bool:
     """Tell whether jobs that run a network ask for a GPU, and may use it."""
     compute = study.compute
     return compute.device == "cuda" or (compute.device == "auto" and compute.gpus > 0)
+
+
+def _n_devices(study: Study) -> int:
+    """Give the number of devices that a job divides the layers of a group over, if it gets what it asks for."""
+    return max(1, study.compute.gpus) if on_gpu(study) else 1
 
 
 def _count(entry: RatingEntry) -> int:

@@ -17,8 +17,9 @@ from layerwise.activations.precision import exact_products
 from layerwise.files import hash_arrays, hash_object
 from layerwise.interfaces import LayerSpec, Pixels, Preprocessing, Progress, Split, no_progress
 from layerwise.streaming.families import Relation, find_families
+from layerwise.streaming.history import Histories
 from layerwise.streaming.passes import Passes, prepare
-from layerwise.streaming.planner import Demand, explain
+from layerwise.streaming.planner import Demand, explain, move_histories, on_device
 from layerwise.streaming.problem import Problem, check_problem
 from layerwise.streaming.products import choose_products
 from layerwise.streaming.source import Batches
@@ -44,6 +45,8 @@ class Streamed:
         "cpu" or "cuda".
     memory : int
         Bytes of the device: pixels stay on a GPU if they fit beside all else.
+    host : int
+        Bytes of the host's memory, for earlier residuals of layers that do not fit the device.
     tf32 : bool
         Let a GPU's convolutions round their inputs to ten bits of mantissa. The regression's own products always
         keep float32.
@@ -59,10 +62,15 @@ class Streamed:
     batch_size: int = 32
     device: str = "cpu"
     memory: int = 4 * 10**9
+    host: int = 0
     tf32: bool = True
     dtype: torch.dtype = torch.float32
     state: Path | None = None
     save_every: float = 600
+
+    def demand(self, n_images: int, n_splits: int, size: int) -> Demand:
+        """Say what a fit of images of some size (the side, in pixels) needs memory for."""
+        return Demand(n_images, n_splits, self.n_components, size, min(self.batch_size, n_images))
 
 
 def stream_pls(
@@ -124,23 +132,22 @@ def stream_pls(
     """
     scores = np.asarray(scores, dtype=np.float64)
     check_problem(len(group), len(pixels), scores, splits, how.batch_size, how.n_components)
-    batch_size = min(how.batch_size, len(pixels))
+    demand = how.demand(len(pixels), len(splits), preprocessing.size)
     network.to(how.device, how.dtype).eval()
     while True:
-        demand = Demand(len(pixels), len(splits), how.n_components, preprocessing.size, batch_size)
         try:
             with torch.inference_mode(), exact_products(how.tf32):
                 data = pixels, preprocessing, scores, splits
                 return _Fit(network, all_layers, group, *data, how, demand, attributes).run(progress)
         except torch.OutOfMemoryError:
-            if batch_size == 1:
+            if demand.batch_size == 1:
                 raise
         # Outside the except clause: there the traceback still holds the tensors of the fit, and afterwards hooks and
         # graphs that refer to each other. All passes need the same batches, so that it starts again.
         gc.collect()
         torch.cuda.empty_cache()
-        batch_size //= 2
-        log.warning("the device is out of memory: starting again with %d images a batch", batch_size)
+        demand = replace(demand, batch_size=demand.batch_size // 2)
+        log.warning("the device is out of memory: starting again with %d images a batch", demand.batch_size)
 
 
 class _Fit:
@@ -160,8 +167,9 @@ class _Fit:
         attributes: Mapping[str, str],
     ) -> None:
         device, n_splits = torch.device(how.device), len(splits)
-        resident = device.type == "cuda" and _fits(all_layers, group, demand, how.memory)
-        log.info("%s: %s", attributes["model"], explain(all_layers, group, demand, resident))
+        hosted = move_histories(group, demand, how.memory - demand.working(all_layers), how.host)
+        resident = device.type == "cuda" and _fits(all_layers, group, hosted, demand, how.memory)
+        log.info("%s: %s", attributes["model"], explain(all_layers, group, demand, resident, hosted))
         self.how, self.layers, self.model = how, group, attributes["model"]
         batches = Batches(pixels, demand.batch_size, device, resident)
         first = prepare(batches.first()[:1].to(device), preprocessing, how.dtype)
@@ -171,8 +179,11 @@ class _Fit:
         self.relations = [Relation(torch.empty(0))] * len(roots)  # made in the first pass, with the shifts
         self.problem = Problem.of(scores, splits, batches.n_padded, device)
         self.products = choose_products(device, how.dtype, n_splits)
+        units = {layer.name: layer.units for layer in hosted}
+        self.histories = Histories(n_splits, how.n_components, how.dtype, device, units)
         self.vectors = [
-            LayerVectors.empty(layer.units, n_splits, how.n_components, how.dtype, device) for layer in group
+            LayerVectors.empty(layer.units, n_splits, self.histories.of(layer.name, layer.units), how.dtype, device)
+            for layer in group
         ]
         shape = (len(group), batches.n_padded, n_splits)
         self.predictions = torch.zeros(shape, dtype=torch.float64, device=device)
@@ -281,6 +292,8 @@ def _middle(activations: Tensor) -> Tensor:
     return activations[0] + (activations - activations[0]).mean(0)
 
 
-def _fits(layers: Sequence[LayerSpec], group: Sequence[LayerSpec], demand: Demand, memory: int) -> bool:
+def _fits(
+    layers: Sequence[LayerSpec], group: Sequence[LayerSpec], hosted: Sequence[LayerSpec], demand: Demand, memory: int
+) -> bool:
     """Tell whether the pixels fit on the device beside what the fit needs."""
-    return sum(map(demand.of_layer, group)) + demand.working(layers) + demand.pixels() <= memory
+    return on_device(group, hosted, demand) + demand.working(layers) + demand.pixels() <= memory

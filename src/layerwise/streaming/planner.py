@@ -1,8 +1,11 @@
 """Which layers are fitted together, within a budget of memory. Without torch: the workflow plans with it."""
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
 
+from layerwise.activations.devices import share_layers
 from layerwise.interfaces import LayerSpec
 from layerwise.layers.blocks import name_block
 
@@ -10,6 +13,7 @@ VALUE = 4  # bytes of a float32
 NETWORK = 15 * 10**8  # weights, the CUDA context and the workspaces of convolutions
 INPUT = 4 * 3 * 331**2  # values of an image on its way into the network, of the largest input that there is
 OPEN_LAYERS = 6  # outputs as large as the largest that a network holds at once: a dense block keeps several
+ROWS_AT_ONCE = 8  # earlier residuals of a split that are brought from the host to the device in one piece
 
 
 def working(layers: Sequence[LayerSpec], batch_size: int) -> int:
@@ -23,6 +27,36 @@ def largest_batch(layers: Sequence[LayerSpec], batch_size: int, room: int) -> in
     while batch_size > 1 and working(layers, batch_size) > room:
         batch_size //= 2
     return batch_size
+
+
+def group_layers(layers: Sequence[LayerSpec], fits: Callable[[Sequence[LayerSpec]], bool]) -> list[str]:
+    """Make one group of layers after another as large as it may be, in order of depth.
+
+    The end of a group is found by halving what is left. No group ends before one that `fits` if each of its first
+    layers do as well.
+
+    Parameters
+    ----------
+    layers : sequence of LayerSpec
+        In order of depth; each fits alone.
+    fits : callable
+        Tells whether some neighbours can be one group.
+
+    Returns
+    -------
+    list of str
+        Names of blocks, as `layerwise.layers.blocks.in_block` reads them.
+    """
+    names, start = [], 0
+    while start < len(layers):
+        fitting, too_many = start + 1, len(layers) + 1
+        end = len(layers)
+        while too_many - fitting > 1:
+            fitting, too_many = (end, too_many) if fits(layers[start:end]) else (fitting, end)
+            end = (fitting + too_many) // 2
+        names.append(name_block(start + 1, fitting, len(layers)))
+        start = fitting
+    return names
 
 
 def fill_groups(layers: Sequence[LayerSpec], needed: Callable[[LayerSpec], int], room: int) -> list[str]:
@@ -42,15 +76,7 @@ def fill_groups(layers: Sequence[LayerSpec], needed: Callable[[LayerSpec], int],
     list of str
         Names of blocks, as `layerwise.layers.blocks.in_block` reads them.
     """
-    starts, used = [1], 0
-    for rank, layer in enumerate(layers, start=1):
-        bytes_needed = needed(layer)
-        if used + bytes_needed > room:
-            starts.append(rank)
-            used = 0
-        used += bytes_needed
-    ends = [*(start - 1 for start in starts[1:]), len(layers)]
-    return [name_block(start, end, len(layers)) for start, end in zip(starts, ends, strict=True)]
+    return group_layers(layers, lambda group: sum(map(needed, group)) <= room)
 
 
 @dataclass(frozen=True)
@@ -78,11 +104,18 @@ class Demand:
     batch_size: int
 
     def of_layer(self, layer: LayerSpec) -> int:
-        """Give the bytes that one layer keeps from pass to pass."""
-        history = self.n_splits * (self.n_components - 1)
-        vectors = 1 + 4 * self.n_splits + history  # shift; mean, residual, direction, sum; earlier residuals
+        """Give the bytes that one layer keeps from pass to pass, wherever they lie."""
+        vectors = 1 + 4 * self.n_splits  # shift; mean, residual, direction, sum
         scores = 3 * self.n_splits * (self.n_images + self.batch_size)  # float32, and predictions in float64
-        return VALUE * (vectors * layer.units + scores)
+        return VALUE * (vectors * layer.units + scores) + self.history(layer)
+
+    def history(self, layer: LayerSpec) -> int:
+        """Give those of them that are earlier residuals: used once a component, so that they may lie on the host."""
+        return VALUE * self.n_splits * (self.n_components - 1) * layer.units
+
+    def staging(self, layer: LayerSpec) -> int:
+        """Give the bytes of a device through which earlier residuals come from the host, a piece at a time."""
+        return VALUE * min(ROWS_AT_ONCE, self.n_components - 1) * layer.units
 
     def working(self, layers: Sequence[LayerSpec]) -> int:
         """Give the bytes that a forward pass through a network needs beside what its layers keep."""
@@ -93,11 +126,81 @@ class Demand:
         return 3 * self.size**2 * self.n_images
 
 
-def plan_groups(layers: Sequence[LayerSpec], demand: Demand, memory: int) -> list[str]:
+@dataclass(frozen=True)
+class Room:
+    """Memory for what layers keep from pass to pass, beside what the network itself needs.
+
+    Parameters
+    ----------
+    device : int
+        Bytes of each device.
+    host : int
+        Bytes of the host, for the histories of layers of all devices; 0 where the device is the host.
+    n_devices : int
+        Devices that divide the layers of a group.
+    """
+
+    device: int
+    host: int = 0
+    n_devices: int = 1
+
+    def place(self, group: Sequence[LayerSpec], demand: Demand) -> list[tuple[list[LayerSpec], list[LayerSpec]]]:
+        """Give the share of each device, and those of its layers whose history lies on the host."""
+        left, placed = self.host, []
+        for share in share_layers(group, self.n_devices):
+            hosted = move_histories(share, demand, self.device, left)
+            left -= sum(map(demand.history, hosted))
+            placed.append((share, hosted))
+        return placed
+
+    def holds(self, group: Sequence[LayerSpec], demand: Demand) -> bool:
+        """Tell whether each device takes its share of a group, and the host what the devices cannot."""
+        placed = self.place(group, demand)
+        return all(on_device(share, hosted, demand) <= self.device for share, hosted in placed)
+
+
+def move_histories(group: Sequence[LayerSpec], demand: Demand, room: int, host: int) -> list[LayerSpec]:
+    """Choose the layers whose history goes to the host: the largest, as few as make the others fit a device.
+
+    Parameters
+    ----------
+    group : sequence of LayerSpec
+        Layers of the device.
+    demand : Demand
+        What each needs.
+    room : int
+        Bytes of the device for them.
+    host : int
+        Bytes of the host for histories: if they are too few, the layers come back that it takes.
+
+    Returns
+    -------
+    list of LayerSpec
+        None where all fits the device.
+    """
+    excess = sum(map(demand.of_layer, group)) - room
+    if excess <= 0:
+        return []
+    ordered = sorted(group, key=lambda layer: (-layer.units, layer.depth))
+    freed = list(accumulate(map(demand.history, ordered)))
+    wanted = bisect_left(freed, excess + demand.staging(ordered[0])) + 1
+    return ordered[: min(wanted, bisect_right(freed, host))]
+
+
+def on_device(group: Sequence[LayerSpec], hosted: Sequence[LayerSpec], demand: Demand) -> int:
+    """Give the bytes that layers keep on a device where the histories of some lie on the host."""
+    moved = sum(map(demand.history, hosted)) - max(map(demand.staging, hosted), default=0)
+    return sum(map(demand.of_layer, group)) - moved
+
+
+def plan_groups(
+    layers: Sequence[LayerSpec], demand: Demand, memory: int, host: int = 0, n_devices: int = 1
+) -> list[str]:
     """Divide the layers of a network, in order of depth, into as few groups as the memory allows.
 
-    Each group costs as many forward passes as there are components, and one more. Pixels lie on the device where
-    the group leaves room for them; they are streamed to it otherwise, so they do not make groups smaller.
+    Each group costs as many forward passes as there are components, and one more. So histories of layers move to the
+    host's memory where that makes fewer groups, though a component then waits for them. Pixels lie on the device
+    where the group leaves room for them; they are streamed to it otherwise, so they do not make groups smaller.
 
     Parameters
     ----------
@@ -106,7 +209,11 @@ def plan_groups(layers: Sequence[LayerSpec], demand: Demand, memory: int) -> lis
     demand : Demand
         What each needs.
     memory : int
-        Bytes of the device.
+        Bytes of each device.
+    host : int
+        Bytes of the host's memory for histories, of all devices together; 0 where the device is the host.
+    n_devices : int
+        Devices that divide the layers of a group.
 
     Returns
     -------
@@ -119,19 +226,30 @@ def plan_groups(layers: Sequence[LayerSpec], demand: Demand, memory: int) -> lis
         A layer does not fit alone; the message says what would do.
     """
     ordered = sorted(layers, key=lambda layer: layer.depth)
-    room = memory - demand.working(ordered)
     hungriest = max(ordered, key=demand.of_layer)
-    if demand.of_layer(hungriest) > room:
-        least = demand.of_layer(hungriest) + demand.working(ordered)
+    room = Room(memory - demand.working(ordered), host, n_devices)
+    if not room.holds([hungriest], demand):
+        least = _least(hungriest, demand, host) + demand.working(ordered)
         raise ValueError(
             f"{memory:,} bytes are too few to fit the layer {hungriest.name!r} ({hungriest.units:,} units) on "
             f"{demand.n_images:,} images: at least {least:,} are needed; set "
             f"compute.gpu_memory (or compute.memory, for jobs without a GPU) to {-(-least // 10**6)}MB or more"
         )
-    return fill_groups(ordered, demand.of_layer, room)
+    groups = group_layers(ordered, lambda group: room.holds(group, demand))
+    alone = replace(room, host=0)
+    if not host or not alone.holds([hungriest], demand):
+        return groups
+    on_devices = group_layers(ordered, lambda group: alone.holds(group, demand))
+    return groups if len(groups) < len(on_devices) else on_devices
 
 
-def fit_batch(layers: Sequence[LayerSpec], demand: Demand, memory: int) -> Demand:
+def _least(layer: LayerSpec, demand: Demand, host: int) -> int:
+    """Give the bytes of a device that a layer needs at least, alone in its group."""
+    hosted = [layer] if demand.history(layer) <= host else []
+    return min(on_device([layer], moved, demand) for moved in ([], hosted))
+
+
+def fit_batch(layers: Sequence[LayerSpec], demand: Demand, memory: int, host: int = 0) -> Demand:
     """Halve the batches until every layer fits alone, or nothing is left to halve.
 
     Parameters
@@ -142,12 +260,20 @@ def fit_batch(layers: Sequence[LayerSpec], demand: Demand, memory: int) -> Deman
         What is wanted.
     memory : int
         Bytes of the device.
+    host : int
+        Bytes of the host's memory for histories.
     """
-    kept = max(map(demand.of_layer, layers))
+    kept = _least(max(layers, key=demand.of_layer), demand, host)
     return replace(demand, batch_size=largest_batch(layers, demand.batch_size, memory - kept))
 
 
-def explain(layers: Sequence[LayerSpec], group: Sequence[LayerSpec], demand: Demand, resident: bool) -> str:
+def explain(
+    layers: Sequence[LayerSpec],
+    group: Sequence[LayerSpec],
+    demand: Demand,
+    resident: bool,
+    hosted: Sequence[LayerSpec] = (),
+) -> str:
     """Say what a job will do: passes, bytes and why.
 
     Parameters
@@ -160,13 +286,17 @@ def explain(layers: Sequence[LayerSpec], group: Sequence[LayerSpec], demand: Dem
         What each needs.
     resident : bool
         Whether the pixels lie on the device.
+    hosted : sequence of LayerSpec
+        Those of the group whose history lies on the host.
     """
-    kept = sum(demand.of_layer(layer) for layer in group)
+    kept = on_device(group, hosted, demand)
     whole = sum(demand.of_layer(layer) for layer in layers)
+    moved = sum(map(demand.history, hosted))
     where = "on the device" if resident else "streamed to it"
+    history = f", {moved / 1e9:.2f} GB of history of {len(hosted)} layers in the host's memory" if hosted else ""
     return (
         f"{len(group)} of {len(layers)} layers in {demand.n_components + 1} forward passes over "
-        f"{demand.n_images:,} images: {kept / 1e9:.2f} GB of {whole / 1e9:.2f} GB of all layers' vectors, "
-        f"{demand.working(layers) / 1e9:.2f} GB for the network at {demand.batch_size} images a batch, "
-        f"{demand.pixels() / 1e9:.2f} GB of pixels {where}"
+        f"{demand.n_images:,} images: {kept / 1e9:.2f} GB on the device of {whole / 1e9:.2f} GB of all layers' "
+        f"vectors{history}, {demand.working(layers) / 1e9:.2f} GB for the network at {demand.batch_size} images a "
+        f"batch, {demand.pixels() / 1e9:.2f} GB of pixels {where}"
     )

@@ -14,10 +14,10 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from layerwise.activations.devices import share_layers
 from layerwise.activations.precision import exact_products
 from layerwise.interfaces import LayerSpec, Pixels, Preprocessing, Progress, Split, no_progress
 from layerwise.streaming.fit import Streamed, stream_pls
+from layerwise.streaming.planner import Room
 
 Item = TypeVar("Item")
 
@@ -54,7 +54,11 @@ def stream_pls_on(
     ValueError
         As in `stream_pls`; the other devices stop at their next image.
     """
-    shares, stop = share_layers(group, len(devices)), Event()
+    demand = how.demand(len(pixels), len(splits), preprocessing.size)
+    room = Room(how.memory - demand.working(all_layers), how.host, len(devices))
+    placed, stop = room.place(group, demand), Event()
+    shares = [share for share, _ in placed]
+    hosts = [sum(map(demand.history, hosted)) for _, hosted in placed]
     states = [_state(how.state, index) if len(shares) > 1 else how.state for index in range(len(shares))]
 
     def fit(index: int) -> NDArray[np.float64]:
@@ -63,7 +67,7 @@ def stream_pls_on(
         shown = progress if index == 0 else no_progress
         # Kernels go to the device that is current in their thread.
         with torch.cuda.device(devices[index]) if devices[index].startswith("cuda:") else nullcontext():
-            settings = replace(how, device=devices[index], state=states[index])
+            settings = replace(how, device=devices[index], host=hosts[index], state=states[index])
             return stream_pls(own, all_layers, shares[index], *data, settings, attributes, _until(stop, shown))
 
     # The precision is one for all threads: set here, so that the first that ends does not change it for the others.

@@ -13,6 +13,8 @@ from layerwise.streaming.vectors import LayerVectors
 
 log = logging.getLogger(__name__)
 
+_SAVED = [field.name for field in fields(LayerVectors) if field.name not in {"total", "history"}]
+
 
 def save_state(
     path: Path, fingerprint: str, component: int, vectors: list[LayerVectors], predictions: Tensor, broken: list[int]
@@ -66,14 +68,13 @@ def load_state(path: Path, fingerprint: str, vectors: list[LayerVectors], predic
     component: int = content["component"]
     predictions.copy_(content["predictions"])
     for layer, kept in zip(vectors, content["vectors"], strict=True):
-        for name, value in kept.items():
-            tensor: Tensor = getattr(layer, name)
-            (tensor[:, :component] if name == "history" else tensor).copy_(value)
+        for name in _SAVED:
+            getattr(layer, name).copy_(kept[name])
+        for rows, earlier in zip(layer.history.values, kept["history"], strict=True):
+            rows[:component].copy_(earlier)
     log.info("going on from component %d of %s", component + 1, path)
     return component, content["broken"]
 
 
-def _kept(layer: LayerVectors, component: int) -> dict[str, Tensor]:
-    kept = {field.name: getattr(layer, field.name) for field in fields(layer) if field.name != "total"}
-    kept["history"] = layer.history[:, :component].clone()  # a view would bring its whole storage along
-    return kept
+def _kept(layer: LayerVectors, component: int) -> dict[str, Any]:
+    return {"history": layer.history.before(component), **{name: getattr(layer, name) for name in _SAVED}}

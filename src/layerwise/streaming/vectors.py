@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from layerwise.streaming.history import History
 from layerwise.streaming.problem import Problem
 
 NOTHING = 4  # of the units of rounding: a residual or a spread that is smaller is nothing but rounding
@@ -29,7 +30,7 @@ class LayerVectors:
         Of unit length; the scores of a component are the projections of the images on it.
     total : Tensor [split, unit]
         X' of the training scores, summed up batch by batch.
-    history : Tensor [split, component - 1, unit]
+    history : History
         Earlier residuals, of unit length.
     square, scale : float64 Tensor [split]
         Squared length of the last residual, and of the direction before it was brought to unit length (not squared).
@@ -43,7 +44,7 @@ class LayerVectors:
     sums: Tensor
     direction: Tensor
     total: Tensor
-    history: Tensor
+    history: History
     square: Tensor
     scale: Tensor
     first: Tensor
@@ -51,9 +52,9 @@ class LayerVectors:
 
     @classmethod
     def empty(
-        cls, units: int, n_splits: int, n_components: int, dtype: torch.dtype, device: str | torch.device
+        cls, units: int, n_splits: int, history: History, dtype: torch.dtype, device: str | torch.device
     ) -> "LayerVectors":
-        """Allocate the vectors of a layer."""
+        """Allocate the vectors of a layer, beside its history."""
 
         def zeros(*shape: int, dtype: torch.dtype = dtype) -> Tensor:
             return torch.zeros(*shape, dtype=dtype, device=device)
@@ -63,7 +64,7 @@ class LayerVectors:
             sums=zeros(2 * n_splits, units),
             direction=zeros(n_splits, units),
             total=zeros(n_splits, units),
-            history=zeros(n_splits, n_components - 1, units),
+            history=history,
             square=zeros(n_splits, dtype=torch.float64),
             scale=zeros(n_splits, dtype=torch.float64),
             first=zeros(n_splits, dtype=torch.float64),
@@ -98,16 +99,15 @@ class LayerVectors:
         component : int
             From 0.
         """
-        past, residual = self.history[:, :component], self.residual
+        residual = self.residual
         if component:
-            residual -= torch.bmm(past.mT, torch.bmm(past, residual[..., None]))[..., 0]
+            self.history.take_out(component, residual)
         square = _square(residual)
         least = (NOTHING * torch.finfo(residual.dtype).eps) ** 2
         self.active = self.active & (square > least * self.first)
         residual.mul_(self.active[:, None])
         square = square * self.active
-        if component < self.history.shape[1]:
-            torch.mul(residual, _inverse(square.sqrt()).to(residual.dtype)[:, None], out=self.history[:, component])
+        self.history.keep(component, residual, _inverse(square.sqrt()).to(residual.dtype))
         kept = square * _inverse(self.square) * self.scale
         self.direction.mul_(kept.to(residual.dtype)[:, None]).add_(residual)
         self.direction.mul_(self.active[:, None])
