@@ -115,6 +115,11 @@ def test_shares_of_several_devices_fit_each_of_them_and_the_host_together():
     assert plan_groups(layers, DEMAND, 2 * each + DEMAND.working(layers)) == ["001-002", "003-004"]
 
 
+def test_a_batch_norm_keeps_its_scale_and_bias():
+    plain = LayerSpec("bn", "ReLU", (1000,), 1000, 1)
+    assert DEMAND.of_layer(replace(plain, kind="BatchNorm2d")) == DEMAND.of_layer(plain) + 8 * 1000
+
+
 def test_memory_of_the_host_makes_fewer_groups_of_known_networks():
     layers = read_manifest(shipped_manifest("nasnetalarge"))
     counts = [len(plan_groups(layers, DEMAND, 13 * 10**9, gigabytes * 10**9)) for gigabytes in (0, 5, 20, 64, 1000)]

@@ -13,6 +13,7 @@ VALUE = 4  # bytes of a float32
 NETWORK = 15 * 10**8  # weights, the CUDA context and the workspaces of convolutions
 INPUT = 4 * 3 * 331**2  # values of an image on its way into the network, of the largest input that there is
 OPEN_LAYERS = 6  # outputs as large as the largest that a network holds at once: a dense block keeps several
+SCALED = "BatchNorm2d"  # may follow from the layer before it
 ROWS_AT_ONCE = 8  # earlier residuals of a split that are brought from the host to the device in one piece
 
 
@@ -106,6 +107,8 @@ class Demand:
     def of_layer(self, layer: LayerSpec) -> int:
         """Give the bytes that one layer keeps from pass to pass, wherever they lie."""
         vectors = 1 + 4 * self.n_splits  # shift; mean, residual, direction, sum
+        if layer.kind == SCALED:
+            vectors += 2  # scale and bias
         scores = 3 * self.n_splits * (self.n_images + self.batch_size)  # float32, and predictions in float64
         return VALUE * (vectors * layer.units + scores) + self.history(layer)
 
