@@ -1,4 +1,4 @@
-"""Histories on the host and on the device, against a projection in float64."""
+"""HostHistories on the host and on the device, against a projection in float64."""
 
 import numpy as np
 import pytest
@@ -7,14 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from layerwise.streaming import history as module
-from layerwise.streaming.history import Histories
+from layerwise.streaming.history import History, HostHistories
 
 N_COMPONENTS = 25
 
 
-def fill(histories, residuals, units):
-    """Give the history of a layer that has kept residuals [split, component, unit]."""
-    made = histories.of("layer", units)
+def fill(made, residuals):
+    """Keep residuals [split, component, unit] in a history."""
     for component in range(residuals.shape[1]):
         made.keep(component, 2 * residuals[:, component], torch.full(residuals.shape[:1], 0.5).to(residuals))
     return made
@@ -25,9 +24,14 @@ def orthonormal(rng, n_splits, count, units, device):
     return torch.from_numpy(np.stack(values)).to(device)
 
 
+def on_host(n_splits, units, device="cpu", dtype=torch.float64):
+    return HostHistories(n_splits, N_COMPONENTS, dtype, torch.device(device), {"layer": units, "other": 3})
+
+
 def make(where, n_splits, units, device="cpu", dtype=torch.float64):
-    hosted = {"layer": units, "other": 3} if where == "host" else {"other": 3}
-    return Histories(n_splits, N_COMPONENTS, dtype, torch.device(device), hosted)
+    if where == "device":
+        return History(torch.zeros(n_splits, N_COMPONENTS - 1, units, dtype=dtype, device=device))
+    return on_host(n_splits, units, device, dtype).of("layer")
 
 
 @pytest.mark.parametrize("where", ["device", "host"])
@@ -42,7 +46,7 @@ def test_what_is_left_is_orthogonal_to_all_earlier_residuals(where, n_splits, co
     past = orthonormal(rng, n_splits, N_COMPONENTS - 1, units, "cpu")
     residual = torch.from_numpy(rng.standard_normal((n_splits, units)))
     left = residual.clone()
-    fill(make(where, n_splits, units), past, units).take_out(component, left)
+    fill(make(where, n_splits, units), past).take_out(component, left)
     for earlier, before, after in zip(past.numpy(), residual.numpy(), left.numpy(), strict=True):
         expected = before - earlier[:component].T @ (earlier[:component] @ before)
         np.testing.assert_allclose(after, expected, atol=1e-12)
@@ -55,7 +59,7 @@ def test_host_and_device_agree_to_rounding(rng, device, dtype):
     left = {}
     for where in ("device", "host"):
         left[where] = residual.clone()
-        fill(make(where, 5, 5000, device, dtype), past, 5000).take_out(N_COMPONENTS - 1, left[where])
+        fill(make(where, 5, 5000, device, dtype), past).take_out(N_COMPONENTS - 1, left[where])
     difference = (left["host"] - left["device"]).abs().max() / residual.abs().max()
     assert difference < 4 * torch.finfo(dtype).eps
 
@@ -63,7 +67,7 @@ def test_host_and_device_agree_to_rounding(rng, device, dtype):
 @pytest.mark.parametrize("where", ["device", "host"])
 def test_the_last_residual_is_not_kept_and_those_before_are_given_without_a_copy(rng, device, where):
     past = orthonormal(rng, 2, N_COMPONENTS, 40, device)
-    kept = fill(make(where, 2, 40, device), past, 40)
+    kept = fill(make(where, 2, 40, device), past)
     for component in (0, 7, N_COMPONENTS - 1):
         for rows, whole, expected in zip(kept.before(component), kept.values, past, strict=True):
             torch.testing.assert_close(rows.to(device), expected[:component], rtol=0, atol=0)
@@ -72,17 +76,18 @@ def test_the_last_residual_is_not_kept_and_those_before_are_given_without_a_copy
 
 
 def test_one_component_needs_no_history(device):
-    histories = Histories(3, 1, torch.float32, torch.device(device), {"layer": 50})
+    histories = HostHistories(3, 1, torch.float32, torch.device(device), {"layer": 50})
     residual = torch.ones(3, 50, device=device)
-    kept = histories.of("layer", 50)
+    kept = histories.of("layer")
     kept.keep(0, residual, residual[:, 0])
     assert [len(rows) for rows in kept.before(0)] == [0, 0, 0]
 
 
 def test_histories_of_layers_do_not_touch_each_other(rng, device):
     hosted = {"first": 30, "second": 50}
-    histories = Histories(2, N_COMPONENTS, torch.float64, torch.device(device), hosted)
-    made = {name: histories.of(name, units) for name, units in hosted.items()}
+    histories = HostHistories(2, N_COMPONENTS, torch.float64, torch.device(device), hosted)
+    made = {name: histories.of(name) for name in hosted}
+    assert histories.of("third") is None
     past = {name: orthonormal(rng, 2, N_COMPONENTS - 1, units, device) for name, units in hosted.items()}
     for component in range(N_COMPONENTS - 1):
         for name, kept in made.items():
@@ -93,14 +98,14 @@ def test_histories_of_layers_do_not_touch_each_other(rng, device):
 
 def test_a_host_without_the_memory_says_so(monkeypatch):
     with pytest.raises(MemoryError, match=r"the host has no [0-9.]+ GB for earlier residuals"):
-        make("host", 5, 10**14)
+        on_host(5, 10**14)
 
     def broken(*_, **__):
         raise RuntimeError("something else")
 
     monkeypatch.setattr(torch, "zeros", broken)
     with pytest.raises(RuntimeError, match="something else"):
-        make("host", 5, 10)
+        on_host(5, 10)
 
 
 def test_memory_that_cannot_be_locked_is_no_memory(monkeypatch):
@@ -111,10 +116,10 @@ def test_memory_that_cannot_be_locked_is_no_memory(monkeypatch):
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_memory_of_the_host_is_locked_for_cuda_and_given_back():
-    histories = make("host", 5, 1000, "cuda")
-    kept = histories.of("layer", 1000)
+    histories = on_host(5, 1000, "cuda")
+    kept = histories.of("layer")
     assert kept.values.is_pinned()
     del histories
     assert not kept.values.is_pinned()
-    again = make("host", 5, 1000, "cuda")
-    assert again.of("layer", 1000).values.is_pinned()
+    again = on_host(5, 1000, "cuda")
+    assert again.of("layer").values.is_pinned()

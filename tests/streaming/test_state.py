@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from layerwise.streaming.history import Histories
+from layerwise.streaming.history import HostHistories
 from layerwise.streaming.state import load_state, save_state
 from layerwise.streaming.vectors import LayerVectors
 
@@ -10,10 +10,10 @@ UNITS, SPLITS, COMPONENTS, VALUE = 50_000, 2, 25, 4
 
 def fill(hosted, generator, device="cpu"):
     """Vectors of two layers with random numbers, and the fit's histories."""
-    histories = Histories(SPLITS, COMPONENTS, torch.float32, torch.device(device), hosted)
+    histories = HostHistories(SPLITS, COMPONENTS, torch.float32, torch.device(device), hosted)
     layers = []
     for name in ("first", "second"):
-        layer = LayerVectors.empty(UNITS, SPLITS, histories.of(name, UNITS), torch.float32, device)
+        layer = LayerVectors.empty(UNITS, SPLITS, COMPONENTS, torch.float32, device, histories.of(name))
         for values in (layer.history.values, layer.shift, layer.sums, layer.direction, layer.square):
             values.copy_(torch.randn(values.shape, generator=generator))
         layers.append(layer)

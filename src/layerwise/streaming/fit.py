@@ -17,7 +17,7 @@ from layerwise.activations.precision import exact_products
 from layerwise.files import hash_arrays, hash_object
 from layerwise.interfaces import LayerSpec, Pixels, Preprocessing, Progress, Split, no_progress
 from layerwise.streaming.families import Relation, find_families
-from layerwise.streaming.history import Histories
+from layerwise.streaming.history import HostHistories
 from layerwise.streaming.passes import Passes, prepare
 from layerwise.streaming.planner import Demand, explain, move_histories, on_device
 from layerwise.streaming.problem import Problem, check_problem
@@ -180,9 +180,11 @@ class _Fit:
         self.problem = Problem.of(scores, splits, batches.n_padded, device)
         self.products = choose_products(device, how.dtype, n_splits)
         units = {layer.name: layer.units for layer in hosted}
-        self.histories = Histories(n_splits, how.n_components, how.dtype, device, units)
+        self.histories = HostHistories(n_splits, how.n_components, how.dtype, device, units)
         self.vectors = [
-            LayerVectors.empty(layer.units, n_splits, self.histories.of(layer.name, layer.units), how.dtype, device)
+            LayerVectors.empty(
+                layer.units, n_splits, how.n_components, how.dtype, device, self.histories.of(layer.name)
+            )
             for layer in group
         ]
         shape = (len(group), batches.n_padded, n_splits)

@@ -84,8 +84,8 @@ class HostHistory(History):
             past[component].copy_(row, non_blocking=True)
 
 
-class Histories:
-    """Gives each layer of a fit its history; all those on the host share one piece of its memory.
+class HostHistories:
+    """Gives layers of a fit their histories on the host; all share one piece of its memory.
 
     Parameters
     ----------
@@ -107,21 +107,21 @@ class Histories:
     def __init__(
         self, n_splits: int, n_components: int, dtype: torch.dtype, device: torch.device, hosted: dict[str, int]
     ) -> None:
-        self._rows, self._dtype, self._device = (n_splits, n_components - 1), dtype, device
         size = n_splits * (n_components - 1)
         memory = _on_host(size * sum(hosted.values()), dtype, device)
         pieces = torch.split(memory, [size * units for units in hosted.values()])
-        self._hosted = dict(zip(hosted, pieces, strict=True))
         # Before the memory is given back, and whatever else still refers to it.
         self._release = weakref.finalize(self, _unlock, memory, device)
         widest = max(hosted.values(), default=0)
-        self._staging = torch.empty(min(ROWS_AT_ONCE, n_components - 1) * widest, dtype=dtype, device=device)
+        staging = torch.empty(min(ROWS_AT_ONCE, n_components - 1) * widest, dtype=dtype, device=device)
+        self._histories = {
+            name: HostHistory(piece.view(n_splits, n_components - 1, units), staging)
+            for (name, units), piece in zip(hosted.items(), pieces, strict=True)
+        }
 
-    def of(self, name: str, units: int) -> History:
-        """Give the history of a layer, all zero."""
-        if name in self._hosted:
-            return HostHistory(self._hosted[name].view(*self._rows, units), self._staging)
-        return History(torch.zeros(*self._rows, units, dtype=self._dtype, device=self._device))
+    def of(self, name: str) -> HostHistory | None:
+        """Give the history of a layer, all zero; None if it does not lie on the host."""
+        return self._histories.get(name)
 
 
 def _on_host(n_values: int, dtype: torch.dtype, device: torch.device) -> Tensor:

@@ -52,9 +52,15 @@ class LayerVectors:
 
     @classmethod
     def empty(
-        cls, units: int, n_splits: int, history: History, dtype: torch.dtype, device: str | torch.device
+        cls,
+        units: int,
+        n_splits: int,
+        n_components: int,
+        dtype: torch.dtype,
+        device: str | torch.device,
+        history: History | None = None,
     ) -> "LayerVectors":
-        """Allocate the vectors of a layer, beside its history."""
+        """Allocate the vectors of a layer, and its history if that does not lie elsewhere."""
 
         def zeros(*shape: int, dtype: torch.dtype = dtype) -> Tensor:
             return torch.zeros(*shape, dtype=dtype, device=device)
@@ -64,7 +70,7 @@ class LayerVectors:
             sums=zeros(2 * n_splits, units),
             direction=zeros(n_splits, units),
             total=zeros(n_splits, units),
-            history=history,
+            history=history or History(zeros(n_splits, n_components - 1, units)),
             square=zeros(n_splits, dtype=torch.float64),
             scale=zeros(n_splits, dtype=torch.float64),
             first=zeros(n_splits, dtype=torch.float64),
