@@ -2,6 +2,7 @@ import errno
 import logging
 import subprocess
 import sys
+import threading
 import warnings
 
 import h5py
@@ -247,10 +248,42 @@ def test_batches_are_halved_when_memory_runs_out(draw, preprocessing, attributes
     assert [record.getMessage() for record in caplog.records] == [
         f"the device is out of memory: going on with {size} images a batch" for size in (8, 4)
     ]
-    assert images.reads[2:4] == [(0, 4), (4, 8)]
+    assert images.reads[:7] == [(0, 16), (16, 23), (0, 8), (8, 16), (0, 4), (4, 8), (8, 12)]  # each with the next
+    assert images.reads[4:] == [(start, min(start + 4, 23)) for start in range(0, 23, 4)]
     pixels = normalise(torch.from_numpy(images.array), preprocessing).flatten(1).double().numpy()
     centred = pixels - pixels.mean(axis=0)
     np.testing.assert_allclose(ActivationStore(tmp_path / "a").read("flatten").array, centred @ centred.T, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    "device",
+    ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU"))],
+)
+def test_the_next_batch_is_read_while_one_runs(draw, preprocessing, attributes, tmp_path, monkeypatch, device):
+    monkeypatch.setattr("layerwise.activations.extract._resident_bytes", lambda *_: 0)
+    images, reading = draw(20, size=4), {start: threading.Event() for start in range(0, 20, 5)}
+    read = images.read
+
+    def note(start, stop):
+        reading[start].set()
+        return read(start, stop)
+
+    class Waiting(nn.Flatten):
+        batches = 0
+
+        def forward(self, x):
+            self.batches += 1
+            following = reading.get(5 * self.batches)
+            assert following is None or following.wait(20)
+            return super().forward(x)
+
+    monkeypatch.setattr(images, "read", note)
+    network, layers = nn.Sequential(Waiting()), [LayerSpec("0", "Flatten", (48,), 48, 1)]
+    extract_activations(network, layers, images, preprocessing, tmp_path / "a", GB, attributes, device, 5)
+    assert network[0].batches == 4
+    expected = normalise(torch.from_numpy(images.array), preprocessing).flatten(1).double().numpy()
+    expected -= expected.mean(axis=0)
+    np.testing.assert_allclose(ActivationStore(tmp_path / "a").read("0").array, expected @ expected.T, atol=1e-3)
 
 
 def test_one_image_too_many_is_the_end(draw, preprocessing, attributes, tmp_path):

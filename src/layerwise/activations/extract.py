@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from copy import deepcopy
 from dataclasses import asdict, dataclass, field
 from itertools import accumulate, pairwise
@@ -10,6 +11,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from layerwise.activations.ahead import ReadAhead
 from layerwise.activations.devices import run_together, share_layers
 from layerwise.activations.nonfinite import warn_nonfinite
 from layerwise.activations.planner import Part, plan_passes
@@ -92,11 +94,12 @@ def extract_activations(
         full_precision(),
         write_store(output, layers, pixels.ids, {**attributes, **hashes}) as store,
         Writer() as writer,
+        ExitStack() as readers,
     ):
         shares = []
         for passes, place, taken in zip(plans, devices, resident, strict=False):
             own = network if len(plans) == 1 else deepcopy(network)
-            source = _Resident(pixels, place) if taken else pixels
+            source = _Resident(pixels, place) if taken else readers.enter_context(ReadAhead(pixels, place))
             runner = _Runner(own.to(place).eval(), source, preprocessing, place, batch_size)
             shares.append(_Share(passes, runner, Reducer(store, writer, len(pixels), place)))
         steps = run_together([share.take() for share in shares])
@@ -160,7 +163,7 @@ class _Runner:
     """Feeds a network batch by batch and fills buffers [stimulus, unit] from its layers."""
 
     network: nn.Module
-    pixels: Pixels | _Resident
+    pixels: ReadAhead | _Resident
     preprocessing: Preprocessing
     device: torch.device
     batch_size: int
@@ -181,7 +184,7 @@ class _Runner:
 
     def _run(self, start: int, stop: int, sink: "_Sink") -> bool:
         try:
-            images = torch.as_tensor(self.pixels.read(start, stop)).to(self.device)
+            images = self.pixels.read(start, stop)
             with torch.inference_mode(), LayerTap(self.network, sink.rows, sink):
                 self.network(normalise(images, self.preprocessing))
         except AllTaken:

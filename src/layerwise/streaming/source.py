@@ -1,11 +1,11 @@
 """Pixels on their way to the device: all of them once, or batch by batch while the device computes."""
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 
 import torch
 from torch import Tensor
 
+from layerwise.activations.ahead import ReadAhead, bring
 from layerwise.activations.resident import load_all
 from layerwise.interfaces import Pixels
 
@@ -36,27 +36,17 @@ class Batches:
 
     def first(self) -> Tensor:
         """Give the first batch."""
-        return self._read(0) if self._all is None else self._fill(self._all[: self.batch_size])
+        stop = min(self.batch_size, len(self.pixels))
+        return self._fill(bring(self.pixels, 0, stop, self.device) if self._all is None else self._all[:stop])
 
     def __iter__(self) -> Iterator[Tensor]:
         starts = range(0, len(self.pixels), self.batch_size)
         if self._all is not None:
             yield from (self._fill(self._all[start : start + self.batch_size]) for start in starts)
             return
-        with ThreadPoolExecutor(1) as reader:
-            coming = reader.submit(self._read, 0)
+        with ReadAhead(self.pixels, self.device) as images:
             for start in starts:
-                batch = coming.result()
-                if start + self.batch_size < len(self.pixels):
-                    coming = reader.submit(self._read, start + self.batch_size)
-                yield batch
-
-    def _read(self, start: int) -> Tensor:
-        stop = min(start + self.batch_size, len(self.pixels))
-        batch = self._fill(torch.from_numpy(self.pixels.read(start, stop)))
-        if self.device.type != "cuda":
-            return batch
-        return batch.pin_memory().to(self.device, non_blocking=True)
+                yield self._fill(images.read(start, min(start + self.batch_size, len(images))))
 
     def _fill(self, batch: Tensor) -> Tensor:
         missing = self.batch_size - len(batch)
