@@ -21,6 +21,7 @@ import yaml
 from PIL import Image
 
 from layerwise.cli import app, options, proof, steps
+from layerwise.config.settings import ComputeSettings
 from layerwise.data.recordings import write_recordings
 from layerwise.interfaces import Recordings, StimulusSet
 from layerwise.models import build
@@ -342,6 +343,30 @@ def test_what_was_planned_for_a_gpu_is_not_fitted_without_one(folder, monkeypatc
     message = r"planned for a GPU .* torch sees none: .* set compute\.gpus to 0"
     fails(sketch(), message, folder, "rho.parquet")
     fails(sketch(command="stream-memorability"), message, folder, "rho.parquet")
+
+
+def test_a_job_with_less_memory_than_its_budget_is_told_beforehand(folder, monkeypatch):
+    configure(folder, memorability={"method": "sketch", "small": 10})
+    pack(), list_layers()
+    for given, short in ((7 * 10**9, False), (6 * 10**9, True)):
+        monkeypatch.setattr(options, "given_memory", lambda given=given: (given, "SLURM gave the job"))
+        for done in (extract(), sketch(), sketch(command="stream-memorability")):
+            assert done.returncode == 0
+            told = "compute.memory is 5.0 GB, and SLURM gave the job 6.0 GB, of which" in done.stderr
+            assert told == short
+
+
+def test_a_gpu_with_less_memory_than_was_planned_with_is_told_beforehand(monkeypatch, capsys):
+    compute = ComputeSettings(gpus=2, gpu_memory="13GB", memory="100MB")
+    free = {"cuda:0": 14 * 10**9, "cuda:1": 14 * 10**9}
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (free[device], 80 * 10**9))
+    options.require_planned(list(free), True, compute)
+    assert capsys.readouterr().err == ""
+    free["cuda:1"] = 12 * 10**9
+    options.require_planned(list(free), True, compute)
+    assert (
+        "is 13.0 GB, by which the layers of this job were planned, and the GPU has 12.0 GB" in capsys.readouterr().err
+    )
 
 
 @pytest.mark.parametrize(("capability", "fits"), [((8, 9), True), ((8, 6), True), ((12, 1), True), ((7, 0), False)])

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from layerwise.cli.given import given_memory
 from layerwise.interfaces import DegenerateWarning
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ Output = Annotated[Path, typer.Option("--output", help="File to write.")]
 Threads = Annotated[int | None, typer.Option("--threads", min=1, help="Threads; default: compute.threads.")]
 
 CONFIG = Path("config.yaml")
+PROCESS = 2 * 10**9  # bytes that Python, its libraries and a network take themselves
 LEFT_TO_NETWORK = 0.15  # share of a GPU's free memory: parameters, a batch's activations, libraries
 
 
@@ -75,6 +77,7 @@ def device_memory(devices: Sequence[str], memory: int, gpu_memory: int) -> int:
     import torch
 
     if devices == ["cpu"]:
+        warn_of_host(memory)
         return memory
     free = min(torch.cuda.mem_get_info(device)[0] for device in devices)
     usable = int(free * (1 - LEFT_TO_NETWORK))
@@ -87,18 +90,39 @@ def device_memory(devices: Sequence[str], memory: int, gpu_memory: int) -> int:
     return min(usable, gpu_memory)
 
 
-def require_planned(device: str, planned_on_gpu: bool) -> None:
-    """Refuse to fit on a CPU what was planned for the memory of a GPU.
+def warn_of_host(memory: int) -> None:
+    """Say so if the budget `compute.memory` is more than the job was given, before it is found out halfway."""
+    given, source = given_memory()
+    if given < memory + PROCESS:
+        typer.echo(
+            f"compute.memory is {memory / 1e9:.1f} GB, and {source} {given / 1e9:.1f} GB, of which the process itself "
+            f"takes about {PROCESS / 1e9:.0f}: memory may run out; ask for more, or set compute.memory lower",
+            err=True,
+        )
+
+
+def require_planned(devices: Sequence[str], planned_on_gpu: bool, compute: "ComputeSettings") -> None:
+    """Refuse to fit on a CPU what was planned for the memory of a GPU; say so if that of a GPU or the host is short.
 
     Raises
     ------
     ValueError
         A GPU was planned with, and torch sees none.
     """
-    if planned_on_gpu and device == "cpu":
+    import torch
+
+    if planned_on_gpu and devices[0] == "cpu":
         raise ValueError(
             "this job was planned for a GPU and its memory (compute.gpus, compute.gpu_memory), but torch sees none: "
             "run it where there is one, or set compute.gpus to 0, so that it is planned with compute.memory"
+        )
+    warn_of_host(compute.memory)
+    free = min((torch.cuda.mem_get_info(device)[0] for device in devices if device != "cpu"), default=None)
+    if free is not None and free < compute.gpu_memory:
+        typer.echo(
+            f"compute.gpu_memory is {compute.gpu_memory / 1e9:.1f} GB, by which the layers of this job were planned, "
+            f"and the GPU has {free / 1e9:.1f} GB free: memory may run out; set it lower",
+            err=True,
         )
 
 

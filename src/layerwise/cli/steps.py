@@ -323,7 +323,7 @@ def stream_memorability(
     spec, layers = study.model_entry(model).spec(), layers_in(study, model, manifest)
     limit_threads(threads or study.compute.threads)
     devices = choose_devices(study.compute.device, study.compute.gpus)
-    require_planned(devices[0], on_gpu(study))
+    require_planned(devices, on_gpu(study), study.compute)
     group = in_block(layers, block)
     require_room(study, ratings, layers, group, len(devices))
     expected = resolve_preprocessing(spec)
@@ -373,7 +373,7 @@ def sketch_memorability(
     spec, layers, chosen = study.model_entry(model).spec(), layers_in(study, model, manifest), study.memorability
     limit_threads(threads or study.compute.threads)
     device = choose_device(study.compute.device)
-    require_planned(device, on_gpu(study))
+    require_planned([device], on_gpu(study), study.compute)
     expected = resolve_preprocessing(spec)
     rated, images = rated_pixels(study, ratings, pixels, expected)
     demand = sketch_demand(study, ratings, layers)

@@ -1,0 +1,63 @@
+"""What a job was given, from the files and variables of a made-up machine."""
+
+import pytest
+
+from layerwise.cli import given
+
+GB = 10**9
+
+
+@pytest.fixture
+def machine(tmp_path, monkeypatch):
+    """Sets the machine's memory, the cluster's, and limits of control groups {file: text}; returns a function."""
+    monkeypatch.setattr(given, "CGROUPS", tmp_path / "groups")
+    monkeypatch.setattr(given, "OWN_GROUPS", tmp_path / "own")
+    monkeypatch.delenv(given.SLURM, raising=False)
+
+    def set_up(memory=64 * GB, slurm=None, own="0::/\n", limits=()):
+        monkeypatch.setattr(given.os, "sysconf", {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": memory // 4096}.__getitem__)
+        if slurm is not None:
+            monkeypatch.setenv(given.SLURM, slurm)
+        (tmp_path / "own").write_text(own)
+        for name, text in dict(limits).items():
+            path = tmp_path / "groups" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        return given.given_memory()
+
+    return set_up
+
+
+NEW, OLD = "0::/user.slice/job_7\n", "5:devices:/\n4:cpu,memory:/slurm/job_7\n0::/\n"
+
+
+@pytest.mark.parametrize(
+    ("set_up", "expected"),
+    [
+        ({"memory": 8 * GB}, (8 * GB, "the machine has")),
+        ({"slurm": "4000"}, (4000 * 2**20, "SLURM gave the job")),
+        ({"memory": 4 * GB, "slurm": "8000"}, (4 * GB, "the machine has")),
+        ({"memory": 4 * GB, "slurm": "0"}, (4 * GB, "the machine has")),
+        ({"slurm": "rubbish"}, (64 * GB, "the machine has")),
+        ({"limits": {"memory.max": "max\n"}}, (64 * GB, "the machine has")),
+        ({"limits": {"memory.max": f"{GB}\n"}}, (GB, "its control group leaves the process")),
+        (
+            {"own": NEW, "limits": {"user.slice/job_7/memory.max": "max\n", "user.slice/memory.max": f"{2 * GB}\n"}},
+            (2 * GB, "its control group leaves the process"),
+        ),
+        (
+            {"own": OLD, "limits": {"memory/slurm/job_7/memory.limit_in_bytes": f"{3 * GB}\n"}},
+            (3 * GB, "its control group leaves the process"),
+        ),
+        ({"own": OLD, "limits": {"slurm/job_7/memory.max": f"{GB}\n"}}, (64 * GB, "the machine has")),
+    ],
+)
+def test_the_tightest_limit_counts(machine, set_up, expected):
+    bytes_given, source = machine(**set_up)
+    assert source == expected[1]
+    assert bytes_given == pytest.approx(expected[0], abs=4096)  # memory comes in pages
+
+
+def test_this_machine_has_memory(monkeypatch):
+    monkeypatch.delenv(given.SLURM, raising=False)
+    assert given.given_memory()[0] > 10**8
