@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from layerwise.regression import eigen
-from layerwise.regression.eigen import BLOCK, by_squaring, leading_eigenvectors, shifted_cholesky_qr
+from layerwise.regression.eigen import BLOCK, WIDE_BLOCK, by_squaring, leading_eigenvectors, shifted_cholesky_qr
 
 
 def matrices(rng, batch, m, spectrum):
@@ -14,6 +14,7 @@ def matrices(rng, batch, m, spectrum):
 def leading(request, monkeypatch):
     if request.param == "block, as on a GPU":
         monkeypatch.setattr(eigen, "_orthonormal", shifted_cholesky_qr)
+        monkeypatch.setattr(eigen, "_width", lambda S: WIDE_BLOCK)
     return by_squaring if request.param == "squaring" else lambda S: leading_eigenvectors(S)[:2]
 
 
@@ -48,14 +49,16 @@ def test_more_equal_leading_eigenvalues_than_the_block_holds(rng, leading):
 
 
 @pytest.mark.parametrize("m", [8, 60, 500])
+@pytest.mark.parametrize("width", [BLOCK, WIDE_BLOCK])
 @pytest.mark.parametrize("condition", [1.0, 1e8, 1e14, float("inf")])
-def test_cholesky_gives_the_basis_that_qr_gives(rng, m, condition):
-    left, _ = torch.linalg.qr(torch.as_tensor(rng.standard_normal((3, m, BLOCK))))
-    right, _ = torch.linalg.qr(torch.as_tensor(rng.standard_normal((3, BLOCK, BLOCK))))
-    scales = [condition ** -(column / (BLOCK - 1)) for column in range(BLOCK)]  # 1, and zeros, if infinite
+def test_cholesky_gives_the_basis_that_qr_gives(rng, m, width, condition):
+    width = min(m, width)
+    left, _ = torch.linalg.qr(torch.as_tensor(rng.standard_normal((3, m, width))))
+    right, _ = torch.linalg.qr(torch.as_tensor(rng.standard_normal((3, width, width))))
+    scales = [condition ** -(column / (width - 1)) for column in range(width)]  # 1, and zeros, if infinite
     block = (left * torch.tensor(scales, dtype=torch.float64)) @ right
     basis = shifted_cholesky_qr(block)
-    identity = torch.eye(BLOCK, dtype=torch.float64).expand(3, -1, -1)
+    identity = torch.eye(width, dtype=torch.float64).expand(3, -1, -1)
     torch.testing.assert_close(basis.mT @ basis, identity, rtol=0, atol=1e-13)
     torch.testing.assert_close(basis @ (basis.mT @ block), block, rtol=0, atol=1e-12)
 
@@ -93,6 +96,30 @@ def test_a_warm_start_leads_to_the_same_vector(rng):
     cold, _, _ = leading_eigenvectors(nearby)
     warm, _, _ = leading_eigenvectors(nearby, block)
     assert ((cold * warm).sum(1).abs() - 1).abs().max() < 1e-12
+
+
+@pytest.mark.parametrize("width", [BLOCK, WIDE_BLOCK])
+def test_deflations_of_pls_are_followed_with_fewer_products(rng, monkeypatch, width):
+    """The former leading vector is coupled with what is left, and the block has it."""
+    products, apply = [], eigen._filter
+    monkeypatch.setattr(eigen, "_width", lambda S: width)
+    monkeypatch.setattr(eigen, "_filter", lambda *given: (products.append(given[-1]), apply(*given))[1])
+    X, Y = (torch.as_tensor(rng.standard_normal((2, 300, m))) * 0.98 ** torch.arange(m) for m in (400, 120))
+    block, taken = None, {"cold": 0, "warm": 0}
+    for _ in range(6):
+        covariance = X.mT @ Y
+        S, found = covariance.mT @ covariance, {}
+        for way, start in {"cold": None, "warm": block}.items():
+            before = len(products)
+            found[way], _, block = leading_eigenvectors(S, start)
+            taken[way] += sum(products[before:])
+        expected = torch.linalg.eigh(S).eigenvectors[..., -1]
+        for vectors in found.values():
+            assert ((vectors * expected).sum(1).abs() - 1).abs().max() < 1e-11
+        scores = X @ (covariance @ found["warm"][..., None])
+        basis = torch.linalg.qr(scores).Q
+        X, Y = X - basis @ (basis.mT @ X), Y - basis @ (basis.mT @ Y)
+    assert taken["warm"] < taken["cold"]
 
 
 def test_a_warm_start_that_misses_the_leading_vector_still_finds_it(rng):

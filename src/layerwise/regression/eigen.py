@@ -4,19 +4,23 @@ Squaring the matrices until only the leading direction is left costs m³ a squar
 eigenvalues need many. A small block of directions, refined by products with the matrix and carried from one
 component to the next, costs m² a product, and separates near-equal eigenvalues as long as they fit into the
 block. So the block is taken, but for small matrices on a GPU, on which m³ costs little and each small operation its
-launch. How much is enough depends on the data, so the residual decides, never a fixed count.
+launch. For large ones a GPU takes a wider block, whose products still take no longer than reading the matrix. How
+much is enough depends on the data, so the residual decides, never a fixed count.
 """
+
+from functools import lru_cache
 
 import torch
 from torch import Tensor
 
-BLOCK = 8  # directions refined together
+BLOCK, WIDE_BLOCK = 8, 32  # directions refined together; the second on a GPU
 LEAST, MOST = 3, 40  # products with the matrix between two tests of the residual
 GROWTH = 25.0  # largest logarithm of a filter's gain: with more, rounding would fill the block's lesser directions
 ROUNDS = 20  # tests of the residual before a full decomposition takes over
 SQUARED = 512  # largest m that a GPU squares
 SQUARINGS = (9, 5, 5, 5, 5)  # before each test of the residual; 29 part eigenvalues that differ by 1e-7
 TOLERANCE = 1e-12  # of the residual |S v - l v| / l
+UNSEEN = 1e6  # least gain of the first filter, which brings up a leading vector that the block has missed
 FLOOR = 1e-8  # least upper end of the damped interval, relative to the leading eigenvalue: no overflow
 
 
@@ -31,7 +35,7 @@ def leading_eigenvectors(S: Tensor, start: Tensor | None = None) -> tuple[Tensor
     ----------
     S : Tensor [batch, m, m]
         Symmetric positive semi-definite; all zeros is allowed.
-    start : Tensor [batch, m, BLOCK], optional
+    start : Tensor [batch, m, block], optional
         The block that a call for nearby matrices gave back.
 
     Returns
@@ -40,26 +44,27 @@ def leading_eigenvectors(S: Tensor, start: Tensor | None = None) -> tuple[Tensor
         Of unit length.
     values : Tensor [batch]
         Their eigenvalues.
-    block : Tensor [batch, m, BLOCK] or None
+    block : Tensor [batch, m, block] or None
         A start for the next call; None where the matrices are so small that none is of use.
     """
     if S.is_cuda and S.shape[-1] <= SQUARED:
         return *by_squaring(S), None
-    if S.shape[-1] <= 2 * BLOCK:
+    if S.shape[-1] <= 2 * _width(S):
         values, vectors = torch.linalg.eigh(S)
         return vectors[..., -1], values[..., -1], None
-    block = _first_block(S) if start is None else _renew(start)
+    block, poor = (_first_block(S), 1) if start is None else (_renew(start), 2)
     for turn in range(ROUNDS):
         values, block, images = _rayleigh_ritz(S, block)
         excess = _excess(values, block, images)
         unconverged = excess > 1
-        # Never before the first filter: a block that is invariant already may miss the leading vector
-        # altogether.
-        if turn and not bool(unconverged.any()):
+        if turn == 0:
+            # A block that is invariant already may miss the leading vector altogether.
+            excess = excess.clamp(min=UNSEEN)
+        elif not bool(unconverged.any()):
             return block[..., -1], values[:, -1], block
-        bound = _bound(values)
+        bound = _bound(values[:, poor:])
         filtered = _filter(S, block, images, bound, _degree(values, bound, excess))
-        ritz, block = block, _orthonormal(filtered)
+        ritz, block, poor = block, _orthonormal(filtered), 1
     return _decompose(S, unconverged, values, ritz)
 
 
@@ -101,23 +106,36 @@ def _read_off(S: Tensor, power: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def _random(m: int, columns: int, like: Tensor) -> Tensor:
+    return _draw(m, columns, like.dtype, like.device)
+
+
+@lru_cache(maxsize=8)  # a GPU would wait for each
+def _draw(m: int, columns: int, dtype: torch.dtype, device: torch.device) -> Tensor:
     # A fixed seed, drawn on the CPU, so that every run and every device starts from the same block.
     generator = torch.Generator().manual_seed(0)
-    return torch.randn(m, columns, generator=generator, dtype=like.dtype).to(like.device)
+    return torch.randn(m, columns, generator=generator, dtype=dtype).to(device)
+
+
+def _width(S: Tensor) -> int:
+    return WIDE_BLOCK if S.is_cuda else BLOCK
 
 
 def _first_block(S: Tensor) -> Tensor:
-    return _orthonormal(S @ _random(S.shape[-1], BLOCK, S))
+    return _orthonormal(S @ _random(S.shape[-1], _width(S), S))
 
 
 def _renew(start: Tensor) -> Tensor:
-    """Replace the former leading vectors, deflated by now, with directions that the block may have missed."""
+    """Replace the least of the directions with one that the block may have missed.
+
+    The former leading vector c stays. A deflation of PLS leaves S as it was on what is orthogonal to c, and couples c
+    with it: the new leading vector has a part in c.
+    """
     fresh = _random(start.shape[1], 1, start).expand(len(start), -1, 1)
-    return _orthonormal(torch.cat([start[..., :-1], fresh], 2))
+    return _orthonormal(torch.cat([fresh, start[..., 1:]], 2))
 
 
 def _orthonormal(block: Tensor) -> Tensor:
-    """Give an orthonormal basis [batch, m, BLOCK] of what the columns of each block span."""
+    """Give an orthonormal basis [batch, m, block] of what the columns of each block span."""
     if block.is_cuda:  # where decompositions of tall matrices are done one by one
         return shifted_cholesky_qr(block)
     basis: Tensor = torch.linalg.qr(block).Q
@@ -155,7 +173,7 @@ def shifted_cholesky_qr(block: Tensor) -> Tensor:
 
 
 def _rayleigh_ritz(S: Tensor, block: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Give eigenvalues [batch, BLOCK] (ascending) and vectors as a block allows, and S @ vectors."""
+    """Give eigenvalues [batch, block] (ascending) and vectors as a block allows, and S @ vectors."""
     images = S @ block
     values, turn = torch.linalg.eigh(block.mT @ images)
     return values, block @ turn, images @ turn
@@ -170,7 +188,7 @@ def _excess(values: Tensor, block: Tensor, images: Tensor) -> Tensor:
 
 
 def _bound(values: Tensor) -> Tensor:
-    """Give the upper end of the damped interval [batch]: the block's least value, all else lies below."""
+    """Give the upper end of the damped interval [batch], the least of the block's values that are no mere guesses."""
     tiny = torch.finfo(values.dtype).tiny
     return torch.maximum(values[:, 0], FLOOR * values[:, -1]).clamp(min=tiny / FLOOR)
 
