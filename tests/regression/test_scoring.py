@@ -11,6 +11,7 @@ from sklearn.cross_decomposition import PLSRegression
 from layerwise.interfaces import DegenerateWarning, Split
 from layerwise.regression import dual as dual_module
 from layerwise.regression import (
+    eigen,
     make_splits,
     pearson,
     predict_gram,
@@ -342,3 +343,13 @@ def test_a_gpu_gives_the_same(rng, units, solver):
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-8)
     if solver == "exact":
         np.testing.assert_allclose(score_gram(gram_of(X), Y, splits, 10, device="cuda"), expected, rtol=0, atol=1e-8)
+
+
+@CUDA
+def test_a_gpu_that_squares_no_matrix_gives_the_same(rng, monkeypatch):
+    """As with more than 512 targets."""
+    monkeypatch.setattr(eigen, "SQUARED", 0)
+    X, Y = simulate(rng, 160, 300, 100)
+    splits = random_splits(rng, 160)
+    expected = score_neuroids(X, Y, splits, 20)
+    np.testing.assert_allclose(score_gram(gram_of(X), Y, splits, 20, device="cuda"), expected, rtol=0, atol=1e-8)
