@@ -13,6 +13,7 @@ from layerwise.regression import predict_neuroids
 from layerwise.sketching.regress import is_finite, predict_rows
 from layerwise.streaming.problem import Problem
 
+SECOND_OF_NOTHING = [77, 261, 296, 557]
 TOLERANCE = {torch.float64: 1e-8, torch.float32: 5e-4}  # standard deviations
 
 
@@ -37,7 +38,9 @@ def layer_of(rng, n_images, units):
 def regress(values, scores, splits, n_components, dtype=torch.float32, device="cpu"):
     """Give predictions [image, split]; the rows are left as they are."""
     problem = Problem.of(scores, splits, len(values), torch.device(device))
-    return predict_rows(torch.tensor(values, dtype=dtype, device=device), problem, n_components).cpu().numpy()
+    predictions, lost = predict_rows(torch.tensor(values, dtype=dtype, device=device), problem, n_components)
+    assert not lost or predictions.isnan().all()
+    return predictions.cpu().numpy()
 
 
 def check(found, expected, splits, dtype):
@@ -60,7 +63,13 @@ def test_equals_scikit_learn_and_the_regression_of_the_brain_part(rng, dtype, de
         check(found, [part[:, 0] for part in parts], splits, dtype)
 
 
-@pytest.mark.parametrize("rank", [2, 7, 24])
+def test_rows_of_rank_one_give_least_squares(dtype):
+    """In seeds where rounding passed for a second component, until its scores were held against the first's."""
+    for seed in SECOND_OF_NOTHING:
+        test_rows_of_low_rank_give_least_squares(np.random.default_rng(seed), dtype, "cpu", 1)
+
+
+@pytest.mark.parametrize("rank", [1, 2, 7, 24])
 def test_rows_of_low_rank_give_least_squares(rng, dtype, device, rank):
     n_images, units = 300, 70
     latent = rng.integers(-9, 10, (n_images, rank))  # whole numbers: the rank is the same in both types
@@ -70,6 +79,23 @@ def test_rows_of_low_rank_give_least_squares(rng, dtype, device, rank):
     design = np.column_stack([latent, np.ones(n_images)])
     fits = [np.linalg.lstsq(design[s.train], row[s.train])[0] for s, row in zip(splits, scores, strict=True)]
     check(found, [design[s.test] @ fit for s, fit in zip(splits, fits, strict=True)], splits, dtype)
+
+
+def test_a_number_that_outweighs_all_others(rng):
+    """A thousand times their deviation is within float32; ten thousand times is not, and must not pass for a result."""
+    values, scores = layer_of(rng, 600, 120)
+    values -= values.mean(0)
+    splits = splits_of(rng, 600)
+    for factor in (1e3, 1e4):
+        values[:, 3] *= factor / values[:, 3].std()
+        values = torch.tensor(values, dtype=torch.float32).double().numpy()
+        parts = [part[:, 0] for part in predict_neuroids(values, scores[:, :, None], splits, 25)]
+        check(regress(values, scores, splits, 25, torch.float64), parts, splits, torch.float64)
+        found = regress(values, scores, splits, 25, torch.float32)
+        if factor > 1e3:
+            assert np.isnan(found).all()
+        else:
+            check(found, parts, splits, torch.float32)
 
 
 def test_equal_units_and_units_that_never_vary(rng, dtype):

@@ -13,12 +13,12 @@ from torch import nn
 
 from layerwise.activations.ahead import ReadAhead
 from layerwise.activations.devices import run_together, share_layers
-from layerwise.activations.nonfinite import warn_nonfinite
 from layerwise.activations.planner import Part, plan_passes
 from layerwise.activations.precision import full_precision
 from layerwise.activations.reduce import Reducer, Writer
 from layerwise.activations.resident import load_all
 from layerwise.activations.store import write_store
+from layerwise.activations.warn import NONFINITE, warn_layers
 from layerwise.files import hash_object
 from layerwise.interfaces import LayerSpec, Pixels, Preprocessing, Progress, no_progress
 from layerwise.layers.tap import AllTaken, LayerTap
@@ -107,7 +107,7 @@ def extract_activations(
         for _ in progress(steps, f"running {attributes['model']}", total):
             pass
     nonfinite = [name for share in shares for name in share.reducer.nonfinite]
-    warn_nonfinite(nonfinite, attributes["model"], stacklevel=2)
+    warn_layers(nonfinite, attributes["model"], NONFINITE, stacklevel=2)
 
 
 def _resident_bytes(pixels: Pixels, device: torch.device, memory: int) -> int:

@@ -1,7 +1,6 @@
 """PLS from the sketches of many layers: one forward pass, whatever the number of components and splits."""
 
 import logging
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,10 +10,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from layerwise.activations.nonfinite import warn_nonfinite
 from layerwise.activations.precision import exact_products, full_precision
+from layerwise.activations.warn import CONSTANT, LOST, NONFINITE, warn_layers
 from layerwise.files import hash_object
-from layerwise.interfaces import DegenerateWarning, LayerSpec, Pixels, Preprocessing, Progress, Split, no_progress
+from layerwise.interfaces import LayerSpec, Pixels, Preprocessing, Progress, Split, no_progress
 from layerwise.sketching.layer import LayerRows
 from layerwise.sketching.planner import SketchDemand, explain
 from layerwise.sketching.regress import predict_rows
@@ -254,28 +253,17 @@ def _predict(
     progress: Progress,
 ) -> NDArray[np.float64]:
     predictions = np.full((len(group), *tested.shape), np.nan)
-    nonfinite, constant = [], []
+    named: dict[str, list[str]] = {NONFINITE: [], LOST: [], CONSTANT: []}
     for index in progress(range(len(group)), f"predicting from {len(group)} layers of {model}", len(group)):
         # Not kept in a variable: it would still be there while the next layer's are read.
-        found = predict_rows(rows.read(index).to(how.device), problem, how.n_components)
+        found, lost = predict_rows(rows.read(index).to(how.device), problem, how.n_components)
         layer = group[index]
         if bool(found.isnan().any()):
-            nonfinite.append(layer.name)
+            named[LOST if lost else NONFINITE].append(layer.name)
         elif layer.units >= how.n_components:
             if bool((found == found[0]).all(0).any()):
-                constant.append(layer.name)
+                named[CONSTANT].append(layer.name)
             np.copyto(predictions[index], found.cpu().numpy(), where=tested)
-    warn_nonfinite(nonfinite, model, stacklevel=3)
-    _warn_constant(constant, model)
+    for what, layers in named.items():
+        warn_layers(layers, model, what, stacklevel=3)
     return predictions
-
-
-def _warn_constant(layers: Sequence[str], model: str) -> None:
-    if layers:
-        named = ", ".join(layers[:5]) + (", ..." if len(layers) > 5 else "")
-        warnings.warn(
-            f"{len(layers)} layers of {model} are constant in the training images of some split, or share nothing with "
-            f"their scores, so that the mean score is predicted from them and no correlation is defined: {named}",
-            DegenerateWarning,
-            stacklevel=4,
-        )

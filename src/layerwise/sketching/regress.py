@@ -26,7 +26,7 @@ def is_finite(values: Tensor) -> bool:
     return all(bool(end.isfinite()) for end in torch.aminmax(values))
 
 
-def predict_rows(values: Tensor, problem: Problem, n_components: int) -> Tensor:
+def predict_rows(values: Tensor, problem: Problem, n_components: int) -> tuple[Tensor, bool]:
     """Predict the target of all images from the rows of a layer.
 
     Parameters
@@ -40,30 +40,33 @@ def predict_rows(values: Tensor, problem: Problem, n_components: int) -> Tensor:
 
     Returns
     -------
-    float64 Tensor [image, split]
-        For all images, training images too. NaN for values that are not finite, or so large that their sums are not;
-        the training mean where all training images have the same row.
+    predictions : float64 Tensor [image, split]
+        For all images, training images too. NaN for values that are not finite, or so large that their sums are not,
+        and where rounding spoilt the fit; the training mean where all training images have the same row.
+    lost : bool
+        Whether rounding spoilt it, since some numbers vary thousands of times as much as the others.
 
     References
     ----------
     Phatak & de Hoog 2002, doi:10.1002/cem.728: PLS with one target is the method of conjugate gradients.
     """
+    nothing = torch.full_like(problem.targets, torch.nan)
     if not is_finite(values):
-        return torch.full_like(problem.targets, torch.nan)
+        return nothing, False
     device, dtype = values.device, values.dtype
     layer = LayerVectors.empty(values.shape[1], problem.n_splits, n_components, dtype, device)
     layer.shift.copy_(_take_shift(values))
     weights = torch.cat([problem.mask, problem.targets], dim=1).to(dtype)
     _weigh(values, weights, layer.sums)
     if not layer.start(problem):
-        return torch.full_like(problem.targets, torch.nan)
+        return nothing, False
     predictions, mask = torch.zeros_like(problem.targets), weights[:, : problem.n_splits]
     for component in range(n_components):
         offsets = layer.aim(component)
         scores = (values @ layer.direction.T).sub_(offsets)
         _weigh(values, scores * mask, layer.total)
         layer.explain(component, scores, predictions, problem)
-    return predictions + problem.means
+    return (nothing, True) if layer.is_lost else (predictions + problem.means, False)
 
 
 def _take_shift(values: Tensor) -> Tensor:

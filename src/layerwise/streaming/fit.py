@@ -12,8 +12,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from layerwise.activations.nonfinite import warn_nonfinite
 from layerwise.activations.precision import exact_products
+from layerwise.activations.warn import LOST, NONFINITE, warn_layers
 from layerwise.files import hash_arrays, hash_object
 from layerwise.interfaces import LayerSpec, Pixels, Preprocessing, Progress, Split, no_progress
 from layerwise.streaming.families import Relation, find_families
@@ -219,8 +219,10 @@ class _Fit:
         for _ in progress(steps, f"fitting {len(self.layers)} layers of {self.model}", n_passes * n_images):
             pass
         predictions = (self.predictions[:, :n_images] + self.problem.means).cpu().numpy()
-        predictions[self.broken] = np.nan
-        warn_nonfinite([self.layers[index].name for index in self.broken], self.model, stacklevel=3)
+        lost = [index for index, layer in enumerate(self.vectors) if layer.is_lost]
+        for indices, problem in ((self.broken, NONFINITE), (lost, LOST)):
+            predictions[indices] = np.nan
+            warn_layers([self.layers[index].name for index in indices], self.model, problem, stacklevel=3)
         return predictions
 
     def _components(self, done: int) -> Iterator[int]:

@@ -14,6 +14,8 @@ from layerwise.streaming.history import History
 from layerwise.streaming.problem import Problem
 
 NOTHING = 4  # of the units of rounding: a residual or a spread that is smaller is nothing but rounding
+FLAT = 16  # likewise, of the scores of a component beside those of the first
+DRIFT = 1e-3  # standard deviations of the targets: directions that drift further are no longer conjugate
 
 
 @dataclass
@@ -36,6 +38,11 @@ class LayerVectors:
         Squared length of the last residual, and of the direction before it was brought to unit length (not squared).
     first : float64 Tensor [split]
         Squared length of the first residual.
+    widest : float64 Tensor [split]
+        Sum of squares of the first component's training scores.
+    drift : float64 Tensor [split]
+        The largest difference, of any component, between its part of the predictions and what it would be if all
+        directions were conjugate; in standard deviations of the targets.
     active : Tensor [split]
         Whether anything is left to explain.
     """
@@ -48,6 +55,8 @@ class LayerVectors:
     square: Tensor
     scale: Tensor
     first: Tensor
+    widest: Tensor
+    drift: Tensor
     active: Tensor
 
     @classmethod
@@ -74,6 +83,8 @@ class LayerVectors:
             square=zeros(n_splits, dtype=torch.float64),
             scale=zeros(n_splits, dtype=torch.float64),
             first=zeros(n_splits, dtype=torch.float64),
+            widest=zeros(n_splits, dtype=torch.float64),
+            drift=zeros(n_splits, dtype=torch.float64),
             active=zeros(n_splits, dtype=torch.bool),
         )
 
@@ -141,14 +152,24 @@ class LayerVectors:
         spread = inside.square().sum(0)
         if component == 0:
             self.active = self.active & (spread > self._rounding() * problem.counts)
-        # The projection of what is left of the targets on the scores: in exact arithmetic square / (spread * scale),
-        # but this cannot make the fit worse, whatever was rounded on the way.
+            self.widest = spread
+        self.active = self.active & (spread > (FLAT * torch.finfo(self.shift.dtype).eps) ** 2 * self.widest)
+        # The projection of what is left of the targets on the scores cannot make the fit worse, whatever was rounded
+        # on the way; without rounding it would be what the lengths of residual and direction give.
         left = problem.targets - predictions * problem.mask
         gain = (inside * left).sum(0) * _inverse(spread) * self.active
+        conjugate = self.square * _inverse(spread * self.scale) * self.active
+        change = (gain - conjugate).abs() * spread.sqrt() * _inverse(problem.targets.square().sum(0).sqrt())
+        self.drift = torch.maximum(self.drift, change)
         predictions.addcmul_(scores, gain)
         dtype = self.total.dtype
         self.total.sub_(self.mean * inside.sum(0).to(dtype)[:, None])
         self.residual.sub_(self.total * gain.to(dtype)[:, None])
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether rounding has spoilt the fit, as where a unit varies thousands of times as much as all others."""
+        return not bool((self.drift <= DRIFT).all())
 
     def _rounding(self) -> Tensor:
         """Give the variance of scores that rounding of a constant layer's values would show."""
