@@ -98,3 +98,23 @@ def test_sketches_lie_in_a_file_or_on_the_gpu_of_a_job(scores):
     on_gpu = study(many, **quick, compute={"gpus": 1})
     assert sketch_demand(on_gpu, "rated", LAYERS).in_memory and not sketch_demand(in_file, "rated", LAYERS).in_memory
     assert rating_blocks(on_gpu, "rated", LAYERS) == ["001-020"]
+
+
+@pytest.mark.parametrize("way", ["exact", "sketch"])
+def test_batches_are_large_unless_that_makes_more_groups(scores, way):
+    sections = {"memorability": {"small": 10, "method": way}}
+    demand = {"exact": demand_of, "sketch": sketch_demand}[way]
+
+    def planned(**compute):
+        chosen = study(scores, **sections, compute=compute)
+        return demand(chosen, "rated", LAYERS).batch_size, len(rating_blocks(chosen, "rated", LAYERS))
+
+    assert planned()[0] == 32
+    assert planned(gpus=1) == (256, 1)
+    assert planned(gpus=1, batch_size=7) == (7, 1)
+    for budget in range(3, 13):
+        memory = {"gpus": 1, "gpu_memory": f"{budget}GB"}
+        size, groups = planned(**memory)
+        assert groups == min(planned(**memory, batch_size=other)[1] for other in (32, 64, 128, 256))
+        larger, more = planned(**memory, batch_size=2 * size)
+        assert larger <= size or more > groups or size == 256

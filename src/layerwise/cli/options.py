@@ -154,8 +154,8 @@ def named_memory(compute: "ComputeSettings") -> Iterator[None]:
         raise ValueError(
             f"memory ran out ({str(error).partition(chr(10))[0]}). The budget of layers was compute.memory "
             f"({compute.memory / 1e9:.1f} GB), or compute.gpu_memory ({compute.gpu_memory / 1e9:.1f} GB) on a GPU, "
-            f"and a batch had up to compute.batch_size ({compute.batch_size}) images: set these lower, or run the job "
-            "where nothing else takes the memory"
+            f"and compute.batch_size, the images of a batch, is {compute.batch_size or 'not set'}: set these lower, or "
+            "run the job where nothing else takes the memory"
         ) from error
 
 

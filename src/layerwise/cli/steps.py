@@ -118,14 +118,15 @@ def check_accuracy(model: Model, output: Output, config: Config = CONFIG, thread
     if entry.published is None:
         raise ValueError(f"no accuracy is published of {model!r} with weights {entry.spec().weights}: it needs no gate")
     limit_threads(threads or compute.threads)
+    device = choose_device(compute.device)
     with named_memory(compute):
         result = measure(
             entry.spec(),
             entry.published,
             read_labelled(study.imagenet.images, study.imagenet.labels),
             study.storage.weights,
-            compute.batch_size,
-            choose_device(compute.device),
+            compute.images_at_once(device != "cpu"),
+            device,
             show_progress,
         )
     require_published(result, model)
@@ -190,7 +191,7 @@ def extract_activations(
             output,
             memory=device_memory(devices, compute.memory, compute.gpu_memory),
             device=devices,
-            batch_size=compute.batch_size,
+            batch_size=compute.images_at_once(devices[0] != "cpu"),
             attributes=_origins(study, model, images.content_hash, "layerwise.activations.extract"),
             progress=show_progress,
         )

@@ -86,6 +86,9 @@ class MemorabilitySettings(Section):
     """Minutes between two saves of what a job has done, from which it goes on if it is killed."""
 
 
+GPU_BATCH, CPU_BATCH = 256, 32
+
+
 class ComputeSettings(Section):
     """Size of a job."""
 
@@ -98,8 +101,9 @@ class ComputeSettings(Section):
     gpu_memory: Bytes = Field(75 * 10**9, ge=10**9)
     """The same on a GPU; it decides, with `memory`, how many layers share their passes. Set it to what your GPUs have
     (V100: 13GB; A100: 36GB or 75GB): fits of many images are planned with it before a GPU is seen."""
-    batch_size: int = Field(32, ge=1)
-    """Images in one forward pass."""
+    batch_size: int | None = Field(None, ge=1)
+    """Images in one forward pass; if it is not set, 256 on a GPU, fewer where layers would need more groups of passes,
+    and 32 on a CPU."""
     threads: int = Field(2, ge=1)
     """Threads of a job."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -107,6 +111,10 @@ class ComputeSettings(Section):
     gpus: int = Field(0, ge=0, le=16)
     """GPUs to ask the cluster for, for each job that runs a network; several share its layers, and groups of layers
     are as large as all of them allow. Jobs that score layers against a region, or sketch, ask for one."""
+
+    def images_at_once(self, on_gpu: bool) -> int:
+        """Images in a forward pass, where memory allows."""
+        return self.batch_size or (GPU_BATCH if on_gpu else CPU_BATCH)
 
 
 class ImagenetSettings(Section):

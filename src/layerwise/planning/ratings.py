@@ -1,16 +1,20 @@
 """How a network's layers are scored against ratings: from stored activations, streamed or sketched; by which jobs."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 from layerwise.config import Study
 from layerwise.config.data import RatingEntry
+from layerwise.config.settings import CPU_BATCH
 from layerwise.interfaces import LayerSpec
 from layerwise.layers.blocks import blocks
 from layerwise.sketching import planner as sketches
 from layerwise.sketching.planner import SketchDemand, plan_sketches
 from layerwise.streaming.planner import Demand, Room, fit_batch, plan_groups
+
+AnyDemand = TypeVar("AnyDemand", Demand, SketchDemand)
 
 Way = Literal["stored", "streamed", "sketched"]
 
@@ -46,10 +50,11 @@ def rating_blocks(study: Study, ratings: str, layers: Sequence[LayerSpec]) -> li
 
 
 def demand_of(study: Study, ratings: str, layers: Sequence[LayerSpec]) -> Demand:
-    """Say what streaming a network's layers needs, with the largest batches up to `compute.batch_size` that fit."""
-    entry = study.rating(ratings)
-    demand = Demand(_count(entry), _count_splits(entry), study.regression.components, 224, study.compute.batch_size)
-    return fit_batch(layers, demand, memory_of(study), host_of(study))
+    """Say what streaming a network's layers needs, with the largest batches that make no group more than small ones."""
+    entry, memory, host = study.rating(ratings), memory_of(study), host_of(study)
+    demand = Demand(_count(entry), _count_splits(entry), study.regression.components, 224, CPU_BATCH)
+    fitting = [fit_batch(layers, replace(demand, batch_size=size), memory, host) for size in _batches(study)]
+    return _fewest_groups(fitting, lambda one: plan_groups(layers, one, memory, host, _n_devices(study)))
 
 
 def require_room(
@@ -73,13 +78,14 @@ def require_room(
 
 
 def sketch_demand(study: Study, ratings: str, layers: Sequence[LayerSpec]) -> SketchDemand:
-    """Say what sketching a network's layers needs, with the largest batches up to `compute.batch_size` that fit.
+    """Say what sketching a network's layers needs, with the largest batches that make no group more than small ones.
 
     Sketches stay in the memory of a GPU if jobs ask for one; else they lie in a file.
     """
-    n_images, chosen = _count(study.rating(ratings)), study.memorability
-    demand = SketchDemand(n_images, chosen.dimensions, study.compute.batch_size, on_gpu(study))
-    return sketches.fit_batch(layers, demand, memory_of(study))
+    memory, chosen = memory_of(study), study.memorability
+    demand = SketchDemand(_count(study.rating(ratings)), chosen.dimensions, CPU_BATCH, on_gpu(study))
+    fitting = [sketches.fit_batch(layers, replace(demand, batch_size=size), memory) for size in _batches(study)]
+    return _fewest_groups(fitting, lambda one: plan_sketches(layers, one, memory, chosen.disk))
 
 
 def memory_of(study: Study) -> int:
@@ -96,6 +102,21 @@ def on_gpu(study: Study) -> bool:
     """Tell whether jobs that run a network ask for a GPU, and may use it."""
     compute = study.compute
     return compute.device == "cuda" or (compute.device == "auto" and compute.gpus > 0)
+
+
+def _batches(study: Study) -> list[int]:
+    """Give the sizes of batches that may be taken, the largest first: that of the config, or halves of the default."""
+    largest = study.compute.images_at_once(on_gpu(study))
+    if study.compute.batch_size is not None:
+        return [largest]
+    return [largest // 2**halved for halved in range(4) if largest // 2**halved >= CPU_BATCH]
+
+
+def _fewest_groups(demands: Sequence[AnyDemand], plan: Callable[[AnyDemand], list[str]]) -> AnyDemand:
+    """Choose the first of several demands that no other beats: each group costs passes, small batches little."""
+    if len(demands) == 1:
+        return demands[0]  # whether it can be planned is for the planner to say
+    return min(demands, key=lambda demand: len(plan(demand)))
 
 
 def _n_devices(study: Study) -> int:
