@@ -29,9 +29,10 @@ NOTES = """\
   (targets by targets) by a matrix of rank two, and its eigenvector takes products that read S. Of 8 layers and ten
   splits S is 58 MB for 300 targets, which are squared behind the launches, and 640 MB for 1,000: 25 components that
   read it some 15 times take .1 s at the GPU's 3 TB/s, whatever the method.
-- 1,000 targets took 4.3 times as long as 300 with blocks of eight directions (`regression/eigen.py`). Blocks of 32 that
-  keep the former vector, used on a GPU since, need 377 products in place of 961 (counted for these data): the seconds
-  above are from before."""
+- 1,000 targets took 4.3 times as long as 300 with blocks of eight directions (`regression/eigen.py`), when the seconds
+  above were measured. Blocks of 32 that keep the former vector, used on a GPU since, need 377 products in place of 961
+  (counted for these data); in one later run on such a machine they took .47 s where blocks of eight took .69 s, of 16
+  .51 s, of 64 3.4 s, and 300 targets .18 s."""
 
 
 def seconds(call: Callable[[], object]) -> float:
