@@ -1,5 +1,6 @@
 """Which layers follow from others, against what the layers give."""
 
+from dataclasses import replace
 from itertools import chain
 
 import pytest
@@ -95,7 +96,7 @@ def test_families_are_found(case, backwards):
     network, expected, images = case
     layers = list_layers(network, SIZE)[:: -1 if backwards else 1]
     with torch.inference_mode():
-        found = [names(family, layers) for family in find_families(network, layers, images[:1])]
+        found = [names(family, layers) for family in find_families(network, layers, images[:2])]
     if not (backwards and isinstance(network, Shared)):  # either of two fits: the first that is given
         assert set(expected) <= set(found)
     joined = sorted(name for name in chain(*found) if name)
@@ -106,7 +107,7 @@ def test_members_are_what_their_layers_give(case):
     network, _, images = case
     layers = list_layers(network, SIZE)
     with torch.inference_mode():
-        families = find_families(network, layers, images[:1])
+        families = find_families(network, layers, images[:2])
         with LayerTap(network, [layer.name for layer in layers]) as tap:
             network(images)
         given = [tap.outputs[layer.name] for layer in layers]
@@ -135,8 +136,57 @@ def test_what_is_not_wanted_is_no_root(case):
     network, _, images = case
     layers = [layer for layer in list_layers(network, SIZE) if "conv" not in layer.name and layer.name != "0"]
     with torch.inference_mode():
-        families = find_families(network, layers, images[:1])
+        families = find_families(network, layers, images[:2])
     assert sorted(member for family in families for member in family.members) == list(range(len(layers)))
+
+
+class Added(nn.Module):
+    """A batch normalisation of large values, to which something small is added in place."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.bn, self.relu = nn.Conv2d(3, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU()
+        self.bn.running_var.fill_(1e8)
+
+    def forward(self, x):
+        out = self.bn(self.conv(x))
+        out += 0.05 * x[:, :1]
+        return self.relu(out)
+
+
+def test_small_sums_are_seen_beside_large_values():
+    network = Added().eval()
+    with torch.no_grad():
+        network.conv.weight.mul_(1e4)
+        found = find_families(network, list_layers(network, SIZE), torch.randn(2, 3, SIZE, SIZE))
+    assert [len(family.members) for family in found] == [2, 1]
+
+
+class Named(nn.Module):
+    """A ReLU that is given its input by name, and a normalisation of what came of that."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.relu, self.bn = nn.Conv2d(3, 4, 3), nn.ReLU(), nn.BatchNorm2d(4)
+
+    def forward(self, x):
+        return self.bn(self.relu(input=self.conv(x)))
+
+
+def test_layers_that_are_given_their_input_by_name_are_roots():
+    network = Named().eval()
+    layers = list_layers(network, SIZE)
+    with torch.no_grad():
+        found = find_families(network, layers, torch.randn(2, 3, SIZE, SIZE))
+    assert [names(family, layers) for family in found] == [("conv", None, None), ("relu", "bn", None)]
+
+
+def test_a_layer_of_another_size_in_the_manifest_is_a_root():
+    network = chained(nn.Conv2d(3, 4, 3), nn.ReLU()).eval()
+    first, second = list_layers(network, SIZE)
+    with torch.no_grad():
+        found = find_families(network, [first, replace(second, units=7)], torch.randn(2, 3, SIZE, SIZE))
+    assert [family.members for family in found] == [[0], [1]]
 
 
 def test_values_that_are_not_finite_are_no_family():

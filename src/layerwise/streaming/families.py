@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from layerwise.interfaces import LayerSpec
 
 CAPS: dict[type[nn.Module], float] = {nn.ReLU: inf, nn.ReLU6: 6.0}
-TOLERANCE = 1e-4  # of the largest value: what follows is within rounding, what does not is far away
+TOLERANCE = 1e-5  # of the largest term of a channel: what follows is within rounding, what does not is far away
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ def find_families(network: nn.Module, layers: Sequence[LayerSpec], images: Tenso
     layers : sequence of LayerSpec
         Wanted layers; what none of them gives is not used.
     images : Tensor [image, channel, height, width]
-        One is enough.
+        Two that have little in common: in one alone a sum may vanish, or all values lie on one side of a clamp.
 
     Returns
     -------
@@ -108,7 +108,7 @@ def find_families(network: nn.Module, layers: Sequence[LayerSpec], images: Tenso
         Each layer is in one; most are alone in networks without batch normalisation and ReLU.
     """
     modules = dict(network.named_modules())
-    watch = _Watch(modules, layers)
+    watch = _Watch(layers)
     known = [index for index, layer in enumerate(layers) if layer.name in modules]
     handles = [
         modules[layers[index].name].register_forward_hook(
@@ -139,25 +139,33 @@ class _Link:
 class _Watch:
     """Notes what layers give while a network runs."""
 
-    def __init__(self, modules: dict[str, nn.Module], layers: Sequence[LayerSpec]) -> None:
-        self._n_layers = len(layers)
+    def __init__(self, layers: Sequence[LayerSpec]) -> None:
+        self._units = [layer.units for layer in layers]
         self._runs = [0] * len(layers)
         self._given: dict[int, Tensor] = {}  # of roots; of the others it can be computed
         self._links: dict[int, _Link] = {}
         self._at: dict[int, int] = {}  # the layer that last gave what lies at an address
 
     def note(self, index: int, module: nn.Module, inputs: Any, output: Any) -> None:
-        if not isinstance(output, Tensor) or not isinstance(inputs[0], Tensor):
+        if not isinstance(output, Tensor):
             return
         self._runs[index] += 1
-        parent = self._at.get(inputs[0].data_ptr())
-        link = self._link(parent, module) if parent is not None and inputs[0].shape == output.shape else None
+        parent = self._parent(index, inputs, output)
+        link = None if parent is None else self._link(parent, module)
         self._links.pop(index, None)
         if link and self._predicts(link, output):
             self._links[index] = link
         else:
             self._given[index] = output.clone()
         self._at[output.data_ptr()] = index
+
+    def _parent(self, index: int, inputs: Sequence[Any], output: Tensor) -> int | None:
+        """Give the layer whose output a layer was given, if it may give as many values; None for named arguments."""
+        source = inputs[0] if inputs else None
+        if not isinstance(source, Tensor) or source.shape != output.shape:
+            return None
+        parent = self._at.get(source.data_ptr())
+        return parent if parent is not None and self._units[parent] == self._units[index] else None
 
     def _link(self, parent: int, module: nn.Module) -> _Link | None:
         before = self._links.get(parent)
@@ -176,14 +184,17 @@ class _Watch:
         if given is None or given.shape != output.shape:
             return False
         shape = 1, -1, *(1,) * (output.ndim - 2)
-        scaled = given * link.scale.view(shape) + link.bias.view(shape) if len(link.scale) else given
-        expected = scaled if link.cap is None else scaled.clamp(0, link.cap)
-        return bool((expected - output).abs().max() <= TOLERANCE * max(scaled.abs().max(), given.abs().max()))
+        moved = link.bias.view(shape) if len(link.scale) else given.new_zeros(())
+        terms = given * link.scale.view(shape) if len(link.scale) else given
+        expected = terms + moved if link.cap is None else (terms + moved).clamp(0, link.cap)
+        others = [axis for axis in range(output.ndim) if axis != 1]
+        allowed = TOLERANCE * (terms.abs().amax(others, keepdim=True) + moved.abs())
+        return bool(((expected - output).abs() <= allowed).all())
 
     def families(self) -> list[Family]:
         """Join what was seen in the last run of each layer."""
         found: dict[int, Family] = {}
-        for index in sorted(range(self._n_layers), key=self._generation):
+        for index in sorted(range(len(self._units)), key=self._generation):
             link = self._links.get(index)
             family = found.get(link.root) if link and link.run == self._runs[link.root] else None
             joined = _join(family, index, link) if family and link else None
