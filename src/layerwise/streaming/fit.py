@@ -172,8 +172,8 @@ class _Fit:
         log.info("%s: %s", attributes["model"], explain(all_layers, group, demand, resident, hosted))
         self.how, self.layers, self.model = how, group, attributes["model"]
         batches = Batches(pixels, demand.batch_size, device, resident)
-        first = prepare(batches.first()[:1].to(device), preprocessing, how.dtype)
-        self.families = find_families(network, group, first)
+        probes = prepare(_probes(batches.first()).to(device), preprocessing, how.dtype)
+        self.families = find_families(network, group, probes)
         roots = [group[family.root] for family in self.families]
         self.passes = Passes(network, roots, batches, preprocessing, how.dtype)
         self.relations = [Relation(torch.empty(0))] * len(roots)  # made in the first pass, with the shifts
@@ -219,7 +219,7 @@ class _Fit:
         for _ in progress(steps, f"fitting {len(self.layers)} layers of {self.model}", n_passes * n_images):
             pass
         predictions = (self.predictions[:, :n_images] + self.problem.means).cpu().numpy()
-        lost = [index for index, layer in enumerate(self.vectors) if layer.is_lost]
+        lost = [index for index, layer in enumerate(self.vectors) if layer.is_lost and index not in self.broken]
         for indices, problem in ((self.broken, NONFINITE), (lost, LOST)):
             predictions[indices] = np.nan
             warn_layers([self.layers[index].name for index in indices], self.model, problem, stacklevel=3)
@@ -288,6 +288,12 @@ class _Fit:
 
     def _keep_scores(self, start: int) -> None:
         self.scores[:, self._rows(start)] = self.batch_scores
+
+
+def _probes(images: Tensor) -> Tensor:
+    """Give the first of images, uint8 [image, height, width, 3], and one of noise: the first may be special."""
+    noise = torch.randint(256, images[:1].shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    return torch.cat([images[:1], noise.to(images.device)])
 
 
 def _middle(activations: Tensor) -> Tensor:
