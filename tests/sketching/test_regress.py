@@ -81,6 +81,20 @@ def test_rows_of_low_rank_give_least_squares(rng, dtype, device, rank):
     check(found, [design[s.test] @ fit for s, fit in zip(splits, fits, strict=True)], splits, dtype)
 
 
+@pytest.mark.parametrize("rank", [1, 4, 8, 20])
+@pytest.mark.parametrize("offset", [1, 100])
+def test_what_a_network_rounded_is_no_component(rng, dtype, rank, offset):
+    """As behind a squeeze of few units: in either type, rows of float32 have no rank beyond that of their network."""
+    n_images, units = 600, 60
+    latent = rng.standard_normal((n_images, rank))
+    values = latent @ rng.standard_normal((rank, units)) + offset * rng.standard_normal(units)
+    scores, splits = latent @ rng.standard_normal(rank) + rng.standard_normal((5, n_images)), splits_of(rng, n_images)
+    found = regress(values.astype(np.float32), scores, splits, 25, dtype)
+    design = np.column_stack([latent, np.ones(n_images)])
+    fits = [np.linalg.lstsq(design[s.train], row[s.train])[0] for s, row in zip(splits, scores, strict=True)]
+    check(found, [design[s.test] @ fit for s, fit in zip(splits, fits, strict=True)], splits, torch.float32)
+
+
 def test_a_number_that_outweighs_all_others(rng):
     """A thousand times their deviation is within float32; ten thousand times is not, and must not pass for a result."""
     values, scores = layer_of(rng, 600, 120)

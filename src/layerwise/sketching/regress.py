@@ -11,6 +11,7 @@ from layerwise.streaming.problem import Problem
 from layerwise.streaming.vectors import LayerVectors
 
 SLABS = 32  # parts of a sum over images, summed at once: one long sum would leave most of a GPU idle
+NETWORK = torch.finfo(torch.float32).eps  # rounding of what a network gives, in whatever type it is solved
 FIRST = 256  # images whose mean goes before the products: a rough mean keeps digits as well as the exact one
 
 
@@ -55,6 +56,7 @@ def predict_rows(values: Tensor, problem: Problem, n_components: int) -> tuple[T
         return nothing, False
     device, dtype = values.device, values.dtype
     layer = LayerVectors.empty(values.shape[1], problem.n_splits, n_components, dtype, device)
+    layer.rounding = max(layer.rounding, NETWORK)
     layer.shift.copy_(_take_shift(values))
     weights = torch.cat([problem.mask, problem.targets], dim=1).to(dtype)
     _weigh(values, weights, layer.sums)

@@ -13,7 +13,7 @@ from layerwise.streaming.vectors import LayerVectors
 
 log = logging.getLogger(__name__)
 
-_SAVED = [field.name for field in fields(LayerVectors) if field.name not in {"total", "history"}]
+_SAVED = [field.name for field in fields(LayerVectors) if field.name not in {"total", "history", "rounding"}]
 
 
 def save_state(

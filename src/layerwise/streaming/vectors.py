@@ -45,6 +45,8 @@ class LayerVectors:
         directions were conjugate; in standard deviations of the targets.
     active : Tensor [split]
         Whether anything is left to explain.
+    rounding : float
+        Of the activations, relative.
     """
 
     shift: Tensor
@@ -58,6 +60,7 @@ class LayerVectors:
     widest: Tensor
     drift: Tensor
     active: Tensor
+    rounding: float
 
     @classmethod
     def empty(
@@ -86,6 +89,7 @@ class LayerVectors:
             widest=zeros(n_splits, dtype=torch.float64),
             drift=zeros(n_splits, dtype=torch.float64),
             active=zeros(n_splits, dtype=torch.bool),
+            rounding=torch.finfo(dtype).eps,
         )
 
     @property
@@ -151,9 +155,9 @@ class LayerVectors:
         inside = scores * problem.mask
         spread = inside.square().sum(0)
         if component == 0:
-            self.active = self.active & (spread > self._rounding() * problem.counts)
             self.widest = spread
-        self.active = self.active & (spread > (FLAT * torch.finfo(self.shift.dtype).eps) ** 2 * self.widest)
+        self.active = self.active & (spread > (FLAT * self.rounding) ** 2 * self.widest)
+        self.active = self.active & (spread > (NOTHING * self.rounding) ** 2 * self._level() * problem.counts)
         # The projection of what is left of the targets on the scores cannot make the fit worse, whatever was rounded
         # on the way; without rounding it would be what the lengths of residual and direction give.
         left = problem.targets - predictions * problem.mask
@@ -171,9 +175,9 @@ class LayerVectors:
         """Whether rounding has spoilt the fit, as where a unit varies thousands of times as much as all others."""
         return not bool((self.drift <= DRIFT).all())
 
-    def _rounding(self) -> Tensor:
-        """Give the variance of scores that rounding of a constant layer's values would show."""
-        return (NOTHING * torch.finfo(self.shift.dtype).eps * self.shift.abs().max().double()).square()
+    def _level(self) -> Tensor:
+        """Give the squared length [split] of the means along the direction: what is rounded in its scores."""
+        return _square(self.shift * self.direction)
 
 
 def _square(vectors: Tensor) -> Tensor:
