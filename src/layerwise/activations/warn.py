@@ -12,8 +12,8 @@ CONSTANT = (
     "predicted from them and no correlation is defined"
 )
 LOST = (
-    "have units that vary thousands of times as much as all others, so that float32 does not hold what the others add, "
-    "and nothing is predicted from them"
+    "vary thousands of times as much in some directions as in others (as where one unit outweighs all), so float32 "
+    "does not hold what the others add, and nothing is predicted from them"
 )
 
 

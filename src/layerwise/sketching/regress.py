@@ -45,7 +45,7 @@ def predict_rows(values: Tensor, problem: Problem, n_components: int) -> tuple[T
         For all images, training images too. NaN for values that are not finite, or so large that their sums are not,
         and where rounding spoilt the fit; the training mean where all training images have the same row.
     lost : bool
-        Whether rounding spoilt it, since some numbers vary thousands of times as much as the others.
+        Whether rounding spoilt it, since rows vary thousands of times as much in some directions as in others.
 
     References
     ----------
