@@ -1,8 +1,11 @@
 """The streamed fit against the regression room's dense float64 PLS on the same layers."""
 
 import logging
+import pickle
 from contextlib import contextmanager
 from dataclasses import replace
+from decimal import Decimal
+from zipfile import ZipFile
 
 import numpy as np
 import pytest
@@ -186,7 +189,8 @@ def test_an_interrupted_fit_goes_on_with_the_same_result(
     np.testing.assert_array_equal(resumed, whole)
 
 
-@pytest.mark.parametrize("content", ["other weights", "not a state"])
+@pytest.mark.parametrize("content", ["other weights", "another PyTorch", "not a state", "a pickle of something"])
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
 def test_a_state_of_something_else_is_not_continued(
     network, layers, study, preprocessing, tmp_path, monkeypatch, caplog, content
 ):
@@ -194,11 +198,19 @@ def test_a_state_of_something_else_is_not_continued(
     how = Streamed(state=tmp_path / "state.pt", save_every=0, n_components=3)
     arguments = network, layers, layers, images, preprocessing, scores, splits
     whole = stream_pls(*arguments, replace(how, state=None), ATTRIBUTES)
-    if content == "other weights":
+    attributes = {**ATTRIBUTES, "weights": "others"} if content == "other weights" else ATTRIBUTES
+    if content in {"other weights", "another PyTorch"}:
         with monkeypatch.context() as patch:
             patch.setattr(type(how.state), "unlink", lambda *_, **__: None)
-            stream_pls(*arguments, how, {**ATTRIBUTES, "weights": "others"})
-    else:
+            if content == "another PyTorch":
+                patch.setattr(torch, "__version__", "1.0")
+            stream_pls(*arguments, how, attributes)
+    if content == "a pickle of something":
+        with ZipFile(how.state, "w") as archive:
+            archive.writestr("archive/data.pkl", pickle.dumps(Decimal(1)))
+            archive.writestr("archive/version", "3")
+            archive.writestr("archive/byteorder", "little")
+    if content == "not a state":
         how.state.write_bytes(b"PK rubbish")
     assert how.state.is_file()
     with caplog.at_level(logging.WARNING):

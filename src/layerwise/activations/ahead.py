@@ -18,7 +18,10 @@ def bring(pixels: Pixels, start: int, stop: int, device: torch.device) -> Tensor
         On a GPU it may still be on its way: what follows in the stream waits for it.
     """
     batch = torch.from_numpy(pixels.read(start, stop))
-    return batch.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else batch
+    if device.type != "cuda":
+        return batch
+    with torch.cuda.device(device):  # a thread begins with the first GPU, which may be another job's
+        return batch.pin_memory().to(device, non_blocking=True)
 
 
 class ReadAhead:

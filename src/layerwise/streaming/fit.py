@@ -211,6 +211,8 @@ class _Fit:
     def run(self, progress: Progress) -> NDArray[np.float64]:
         """Fit all components, or those that are left."""
         self.passes.survey(self._find_shift)
+        # Units lie as PyTorch's operations left them, which may change from version to version.
+        self.fingerprint = hash_object([self.fingerprint, torch.__version__, self.passes.unit_orders])
         state = self.how.state
         done, self.broken = load_state(state, self.fingerprint, self.vectors, self.predictions) if state else (0, [])
         n_images = len(self.passes.batches.pixels)

@@ -138,6 +138,11 @@ class Passes:
         with self._hooked(take), suppress(AllTaken):
             self.network(self._inputs)
 
+    @property
+    def unit_orders(self) -> list[str]:
+        """The order of each layer's units, once it was surveyed."""
+        return ["height, width, channel" if nhwc else "channel, height, width" for nhwc in self._nhwc]
+
     def spread(self, index: int, values: Tensor) -> Tensor:
         """Give each unit of a layer the value of its channel.
 

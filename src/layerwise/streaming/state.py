@@ -3,6 +3,7 @@
 import logging
 from dataclasses import fields
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -59,7 +60,7 @@ def load_state(path: Path, fingerprint: str, vectors: list[LayerVectors], predic
         return 0, []
     try:
         content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except (RuntimeError, OSError, ValueError, EOFError) as error:
+    except (RuntimeError, OSError, ValueError, EOFError, UnpicklingError) as error:
         log.warning("%s is damaged (%s): starting from the first component", path, error)
         return 0, []
     if content.get("fingerprint") != fingerprint:
