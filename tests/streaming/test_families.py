@@ -113,11 +113,10 @@ def test_members_are_what_their_layers_give(case):
         given = [tap.outputs[layer.name] for layer in layers]
         for family in families:
             root = given[family.root]
-            inner = root.shape[1] // max(1, len(family.scale))
-            scale, bias = (part.repeat_interleave(inner) for part in (family.scale, family.bias))
             shift, zero = root.mean(0), torch.zeros(root.shape[1])
             relation = Relation(shift, cap=family.cap)
-            if family.scaled is not None:
+            if family.affine is not None:
+                scale, bias = (part.repeat_interleave(root.shape[1] // len(part)) for part in family.affine)
                 relation = Relation(shift, scale, bias, cap=family.cap)
                 scaled = relation_values(relation, root)[1] + scale * shift + bias
                 torch.testing.assert_close(scaled, given[family.scaled], atol=1e-5, rtol=1e-5)

@@ -11,17 +11,11 @@ from layerwise.activations.devices import share_layers
 from layerwise.streaming import Streamed, stream_pls, stream_pls_on
 
 ATTRIBUTES = {"model": "mine", "weights": "a", "code": "b"}
+TWO_GPUS = pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two GPUs")
+DEVICES = [["cpu"] * 3, pytest.param(["cuda:0", "cuda:1"], marks=TWO_GPUS)]
 
 
-@pytest.mark.parametrize(
-    "devices",
-    [
-        ["cpu"] * 3,
-        pytest.param(
-            ["cuda:0", "cuda:1"], marks=pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two GPUs")
-        ),
-    ],
-)
+@pytest.mark.parametrize("devices", DEVICES)
 def test_several_devices_give_the_same(network, layers, study, preprocessing, devices, tmp_path):
     images, scores, splits = study()
     how = Streamed(
@@ -34,15 +28,7 @@ def test_several_devices_give_the_same(network, layers, study, preprocessing, de
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(
-    "devices",
-    [
-        ["cpu"] * 3,
-        pytest.param(
-            ["cuda:0", "cuda:1"], marks=pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two GPUs")
-        ),
-    ],
-)
+@pytest.mark.parametrize("devices", DEVICES)
 def test_several_devices_share_the_memory_of_the_host(network, layers, study, preprocessing, devices, caplog):
     images, scores, splits = study()
     how = Streamed(batch_size=50, n_components=8, device=devices[0], dtype=torch.float64)

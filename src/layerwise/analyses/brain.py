@@ -17,6 +17,7 @@ from layerwise.activations.store import ActivationStore, Stored
 from layerwise.analyses.ahead import read_ahead
 from layerwise.analyses.units import too_few_units
 from layerwise.data.content import content_hash
+from layerwise.data.presentations import is_empty
 from layerwise.data.recordings import average_repetitions
 from layerwise.interfaces import DegenerateWarning, LayerSpec, Progress, Recordings, Split, no_progress
 from layerwise.regression import (
@@ -80,7 +81,7 @@ def _property(recordings: Recordings, name: str) -> np.ndarray:
         known = ", ".join(recordings.columns) or "none"
         raise ValueError(f"the stimuli have no property {name!r} to split by; the file has: {known}")
     values = np.asarray(recordings.columns[name])
-    empty = np.isnan(values) if values.dtype.kind == "f" else values == ""
+    empty = is_empty(values)
     if empty.any():
         raise ValueError(
             f"nothing can be split by {name!r}: it is empty for {empty.sum()} of {len(values)} stimuli (first: "

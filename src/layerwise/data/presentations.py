@@ -1,6 +1,7 @@
 """From single presentations, in any order, to arrays ordered by stimulus and repetition."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -104,6 +105,22 @@ def properties_of(
     varying = {name: _differing(name, values, stimuli) for name, values in columns.items()}
     kept = {name: property_of(name, values, stimuli) for name, values in columns.items() if not varying[name]}
     return kept, {name: sentence for name, sentence in varying.items() if sentence}
+
+
+def is_empty(values: NDArray[Any]) -> NDArray[np.bool_]:
+    """Find what a property does not say: NaN among numbers, the empty string among words.
+
+    Parameters
+    ----------
+    values : array [stimulus]
+        The property.
+
+    Returns
+    -------
+    bool array [stimulus]
+        Whether it says nothing of the stimulus.
+    """
+    return np.asarray(np.isnan(values) if values.dtype.kind == "f" else values == "")
 
 
 def _differing(name: str, values: NDArray[np.generic], stimuli: NDArray[np.str_]) -> str:

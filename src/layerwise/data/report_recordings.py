@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from layerwise.data.codes import find_codes
 from layerwise.data.folders import ENDINGS
 from layerwise.data.messages import SHOWN
+from layerwise.data.presentations import is_empty
 from layerwise.data.recordings import read_attributes, read_recordings, stimuli_of
 from layerwise.data.reports import Report, show, show_range
 from layerwise.interfaces import Recordings, StimulusSet
@@ -136,16 +137,12 @@ def _properties(recordings: Recordings) -> list[tuple[object, ...]]:
 
 
 def _without_property(recordings: Recordings) -> list[str]:
-    without = {name: int(_is_empty(np.asarray(values)).sum()) for name, values in recordings.columns.items()}
+    without = {name: int(is_empty(np.asarray(values)).sum()) for name, values in recordings.columns.items()}
     return [
         f"{name!r} is empty for {count} of {len(recordings.stimuli)} stimuli: nothing can be split by it"
         for name, count in without.items()
         if count
     ]
-
-
-def _is_empty(values: NDArray[Any]) -> NDArray[np.bool_]:
-    return np.asarray(np.isnan(values) if values.dtype.kind == "f" else values == "")
 
 
 def _look_at_region(report: Report, recordings: Recordings, region: str) -> None:

@@ -67,9 +67,11 @@ def require_room(
     ValueError
         They cannot.
     """
-    planned, demand = _n_devices(study), demand_of(study, ratings, layers)
-    room = Room(memory_of(study) - demand.working(layers), host_of(study), n_devices)
-    if n_devices < planned and not room.holds(group, demand):
+    planned = _n_devices(study)
+    if n_devices >= planned:
+        return
+    demand = demand_of(study, ratings, layers)
+    if not Room(memory_of(study) - demand.working(layers), host_of(study), n_devices).holds(group, demand):
         raise ValueError(
             f"this group of {len(group)} layers was planned for the memory of {planned} GPUs (compute.gpus), and "
             f"{n_devices} of them can be seen: run it where all are, or set compute.gpus to {n_devices}, which plans "
@@ -116,7 +118,13 @@ def _fewest_groups(demands: Sequence[AnyDemand], plan: Callable[[AnyDemand], lis
     """Choose the first of several demands that no other beats: each group costs passes, small batches little."""
     if len(demands) == 1:
         return demands[0]  # whether it can be planned is for the planner to say
-    return min(demands, key=lambda demand: len(plan(demand)))
+    fewest: dict[int, AnyDemand] = {}
+    for demand in dict.fromkeys(demands):  # those that were halved until they fit may be equal
+        n_groups = len(plan(demand))
+        fewest.setdefault(n_groups, demand)
+        if n_groups == 1:
+            break
+    return fewest[min(fewest)]
 
 
 def _n_devices(study: Study) -> int:

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from layerwise.interfaces import LayerSpec
 from layerwise.sketching.count import CountSketch
+from layerwise.streaming.vectors import middle
 
 # The largest number of the first images is brought between 2^7 and 2^8: float16 then has room for 256 times as much,
 # and keeps all its digits down to 2^-22 of it.
@@ -57,8 +58,7 @@ class LayerRows:
             return
         raw = torch.zeros(self.batch.shape, device=self.batch.device)
         self.sketch.reduce(activations, torch.zeros_like(self.shift), 1.0, raw)
-        # The first image goes before the mean: a constant layer must come out as exactly constant.
-        self.shift.copy_(raw[0] + (raw - raw[0]).mean(0))
+        self.shift.copy_(middle(raw))
         largest = float((raw - self.shift).abs().max())
         usable = 0 < largest < math.inf
         self.scale = 2.0 ** (EXPONENT - math.frexp(largest)[1]) if usable else 1.0

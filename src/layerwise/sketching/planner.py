@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from layerwise.interfaces import LayerSpec
-from layerwise.streaming.planner import NETWORK, VALUE, fill_groups, largest_batch, working
+from layerwise.streaming.planner import NETWORK, VALUE, group_layers, largest_batch, working
 
 HALF = 2  # bytes of a float16
 SOLVING = 2  # times the bytes of a layer's rows: a copy in float64 of few units, in float32 of a sketch
@@ -90,7 +90,8 @@ def plan_sketches(layers: Sequence[LayerSpec], demand: SketchDemand, memory: int
             f"{disk:,} bytes of disk are too few to keep a layer of {demand.n_images:,} images: set memorability.disk "
             f"to {-(-largest // 10**6)}MB or more"
         )
-    return fill_groups(ordered, demand.of_layer, memory - reserved if demand.in_memory else disk)
+    room = memory - reserved if demand.in_memory else disk
+    return group_layers(ordered, lambda group: sum(map(demand.of_layer, group)) <= room)
 
 
 def fit_batch(layers: Sequence[LayerSpec], demand: SketchDemand, memory: int) -> SketchDemand:

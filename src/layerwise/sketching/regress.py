@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from layerwise.streaming.problem import Problem
-from layerwise.streaming.vectors import LayerVectors
+from layerwise.streaming.vectors import LayerVectors, middle
 
 SLABS = 32  # parts of a sum over images, summed at once: one long sum would leave most of a GPU idle
 NETWORK = torch.finfo(torch.float32).eps  # rounding of what a network gives, in whatever type it is solved
@@ -57,7 +57,8 @@ def predict_rows(values: Tensor, problem: Problem, n_components: int) -> tuple[T
     device, dtype = values.device, values.dtype
     layer = LayerVectors.empty(values.shape[1], problem.n_splits, n_components, dtype, device)
     layer.rounding = max(layer.rounding, NETWORK)
-    layer.shift.copy_(_take_shift(values))
+    layer.shift.copy_(middle(values[:FIRST]))
+    values.sub_(layer.shift)
     weights = torch.cat([problem.mask, problem.targets], dim=1).to(dtype)
     _weigh(values, weights, layer.sums)
     if not layer.start(problem):
@@ -69,16 +70,6 @@ def predict_rows(values: Tensor, problem: Problem, n_components: int) -> tuple[T
         _weigh(values, scores * mask, layer.total)
         layer.explain(component, scores, predictions, problem)
     return (nothing, True) if layer.is_lost else (predictions + problem.means, False)
-
-
-def _take_shift(values: Tensor) -> Tensor:
-    """Subtract the mean of the first images from values [image, number], in place, and give it: [number]."""
-    first = values[:FIRST]
-    # The first image goes before the mean: the mean of equal numbers is not always that number in floating point, and
-    # a constant layer must come out as exactly constant.
-    mean = first[0] + (first - first[0]).mean(0)
-    values.sub_(mean)
-    return mean
 
 
 def _weigh(values: Tensor, weights: Tensor, sums: Tensor) -> None:

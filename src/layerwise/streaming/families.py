@@ -5,7 +5,7 @@ it is given. Reading activations is what products cost on a GPU, and in most net
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from math import inf
 from typing import Any
 
@@ -13,6 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from layerwise.interfaces import LayerSpec
+from layerwise.streaming.passes import hooked
+
+Affine = tuple[Tensor, Tensor]  # scale and bias, [channel] each
 
 CAPS: dict[type[nn.Module], float] = {nn.ReLU: inf, nn.ReLU6: 6.0}
 TOLERANCE = 1e-5  # of the largest term of a channel: what follows is within rounding, what does not is far away
@@ -30,8 +33,8 @@ class Family:
         Index of the layer whose activations are scale * root + bias.
     clamped : int or None
         Index of the layer whose activations are those of `scaled`, or of the root if there is none, clamped.
-    scale, bias : Tensor [channel]
-        Of the scaled layer; empty if there is none.
+    affine : tuple of Tensor [channel] or None
+        Scale and bias of the scaled layer.
     cap : float
         The clamped values lie between 0 and this.
     """
@@ -39,8 +42,7 @@ class Family:
     root: int
     scaled: int | None = None
     clamped: int | None = None
-    scale: Tensor = field(default_factory=lambda: torch.empty(0))
-    bias: Tensor = field(default_factory=lambda: torch.empty(0))
+    affine: Affine | None = None
     cap: float = inf
 
     @property
@@ -106,21 +108,15 @@ def find_families(network: nn.Module, layers: Sequence[LayerSpec], images: Tenso
     -------
     list of Family
         Each layer is in one; most are alone in networks without batch normalisation and ReLU.
+
+    Raises
+    ------
+    ValueError
+        The network lacks a layer.
     """
-    modules = dict(network.named_modules())
     watch = _Watch(layers)
-    known = [index for index, layer in enumerate(layers) if layer.name in modules]
-    handles = [
-        modules[layers[index].name].register_forward_hook(
-            lambda module, inputs, output, index=index: watch.note(index, module, inputs, output)
-        )
-        for index in known
-    ]
-    try:
+    with hooked(network, layers, watch.note):
         network(images)
-    finally:
-        for handle in handles:
-            handle.remove()
     return watch.families()
 
 
@@ -131,8 +127,7 @@ class _Link:
     root: int
     run: int
     parent: int
-    scale: Tensor
-    bias: Tensor
+    affine: Affine | None
     cap: float | None
 
 
@@ -170,22 +165,22 @@ class _Watch:
     def _link(self, parent: int, module: nn.Module) -> _Link | None:
         before = self._links.get(parent)
         if before is None and type(module) is nn.BatchNorm2d and module.running_mean is not None:
-            return _Link(parent, self._runs[parent], parent, *_affine(module), None)
+            return _Link(parent, self._runs[parent], parent, _affine(module), None)
         cap = CAPS.get(type(module))
         if cap is None or (before is not None and before.cap is not None):
             return None
         if before is None:
-            empty = torch.empty(0)
-            return _Link(parent, self._runs[parent], parent, empty, empty, cap)
-        return _Link(before.root, before.run, parent, before.scale, before.bias, cap)
+            return _Link(parent, self._runs[parent], parent, None, cap)
+        return _Link(before.root, before.run, parent, before.affine, cap)
 
     def _predicts(self, link: _Link, output: Tensor) -> bool:
         given = self._given.get(link.root)
         if given is None or given.shape != output.shape:
             return False
-        shape = 1, -1, *(1,) * (output.ndim - 2)
-        moved = link.bias.view(shape) if len(link.scale) else given.new_zeros(())
-        terms = given * link.scale.view(shape) if len(link.scale) else given
+        terms, moved = given, given.new_zeros(())
+        if link.affine is not None:
+            scale, moved = (part.view(1, -1, *(1,) * (output.ndim - 2)) for part in link.affine)
+            terms = given * scale
         expected = terms + moved if link.cap is None else (terms + moved).clamp(0, link.cap)
         others = [axis for axis in range(output.ndim) if axis != 1]
         allowed = TOLERANCE * (terms.abs().amax(others, keepdim=True) + moved.abs())
@@ -213,13 +208,13 @@ def _join(family: Family, index: int, link: _Link) -> Family | None:
     """Take a layer into the family of its root, if there is a place for it."""
     if link.cap is None:
         free = family.scaled is None and family.clamped is None
-        return Family(family.root, index, None, link.scale, link.bias) if free else None
+        return Family(family.root, scaled=index, affine=link.affine) if free else None
     last = family.root if family.scaled is None else family.scaled
     free = family.clamped is None and last == link.parent
-    return Family(family.root, family.scaled, index, family.scale, family.bias, link.cap) if free else None
+    return replace(family, clamped=index, cap=link.cap) if free else None
 
 
-def _affine(module: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
+def _affine(module: nn.BatchNorm2d) -> Affine:
     """Give scale and bias [channel] of a batch normalisation in eval mode."""
     mean, variance = module.running_mean, module.running_var
     scale = (variance.double() + module.eps).rsqrt()  # type: ignore[union-attr]

@@ -16,15 +16,16 @@ from layerwise.activations.precision import exact_products
 from layerwise.activations.warn import LOST, NONFINITE, warn_layers
 from layerwise.files import hash_arrays, hash_object
 from layerwise.interfaces import LayerSpec, Pixels, Preprocessing, Progress, Split, no_progress
+from layerwise.models.inputs import normalise
 from layerwise.streaming.families import Relation, find_families
 from layerwise.streaming.history import HostHistories
-from layerwise.streaming.passes import Passes, prepare
+from layerwise.streaming.passes import Passes
 from layerwise.streaming.planner import Demand, explain, move_histories, on_device
 from layerwise.streaming.problem import Problem, check_problem
 from layerwise.streaming.products import choose_products
 from layerwise.streaming.source import Batches
 from layerwise.streaming.state import load_state, save_state
-from layerwise.streaming.vectors import LayerVectors
+from layerwise.streaming.vectors import LayerVectors, middle
 
 log = logging.getLogger(__name__)
 
@@ -172,11 +173,11 @@ class _Fit:
         log.info("%s: %s", attributes["model"], explain(all_layers, group, demand, resident, hosted))
         self.how, self.layers, self.model = how, group, attributes["model"]
         batches = Batches(pixels, demand.batch_size, device, resident)
-        probes = prepare(_probes(batches.first()).to(device), preprocessing, how.dtype)
-        self.families = find_families(network, group, probes)
+        probes = normalise(_probes(batches.first()).to(device), preprocessing)
+        self.families = find_families(network, group, probes.to(how.dtype))
         roots = [group[family.root] for family in self.families]
         self.passes = Passes(network, roots, batches, preprocessing, how.dtype)
-        self.relations = [Relation(torch.empty(0))] * len(roots)  # made in the first pass, with the shifts
+        self.relations: dict[int, Relation] = {}  # of each family, made with the shifts
         self.problem = Problem.of(scores, splits, batches.n_padded, device)
         self.products = choose_products(device, how.dtype, n_splits)
         units = {layer.name: layer.units for layer in hosted}
@@ -197,6 +198,7 @@ class _Fit:
         self.mask = torch.zeros(demand.batch_size, n_splits, dtype=how.dtype, device=device)
         self.offsets = torch.zeros(len(group), n_splits, dtype=how.dtype, device=device)
         self.broken: list[int] = []
+        self.passes.survey(self._find_shift)
         self.fingerprint = hash_object(
             [
                 dict(attributes),
@@ -205,14 +207,13 @@ class _Fit:
                 asdict(preprocessing),
                 hash_arrays(scores, *(part for split in splits for part in split)),
                 [how.n_components, demand.batch_size, device.type, how.tf32, str(how.dtype)],
+                # Units lie as PyTorch's operations left them, which may change from version to version.
+                [torch.__version__, self.passes.unit_orders],
             ]
         )
 
     def run(self, progress: Progress) -> NDArray[np.float64]:
         """Fit all components, or those that are left."""
-        self.passes.survey(self._find_shift)
-        # Units lie as PyTorch's operations left them, which may change from version to version.
-        self.fingerprint = hash_object([self.fingerprint, torch.__version__, self.passes.unit_orders])
         state = self.how.state
         done, self.broken = load_state(state, self.fingerprint, self.vectors, self.predictions) if state else (0, [])
         n_images = len(self.passes.batches.pixels)
@@ -254,14 +255,15 @@ class _Fit:
     def _find_shift(self, index: int, activations: Tensor) -> None:
         family = self.families[index]
         members = [self.vectors[member] for member in family.members]
-        members[0].shift.copy_(_middle(activations))
-        scale, bias = (self.passes.spread(index, part) for part in (family.scale, family.bias))
-        relation = Relation(members[0].shift, scale, bias) if family.scaled is not None else Relation(members[0].shift)
-        if family.scaled is not None:
-            torch.addcmul(bias, members[0].shift, scale, out=members[1].shift)
+        shift = members[0].shift.copy_(middle(activations))
+        relation = Relation(shift)
+        if family.affine is not None:
+            scale, bias = (self.passes.spread(index, part) for part in family.affine)
+            torch.addcmul(bias, shift, scale, out=members[1].shift)
+            relation = Relation(shift, scale, bias)
         if family.clamped is not None:
-            relation = replace(relation, clamped_shift=members[-1].shift, cap=family.cap)
-            members[-1].shift.copy_(_middle(relation.clamp(activations)))
+            clamped_shift = members[-1].shift.copy_(middle(relation.clamp(activations)))
+            relation = replace(relation, clamped_shift=clamped_shift, cap=family.cap)
         self.relations[index] = relation
 
     def _add(self, index: int, activations: Tensor) -> None:
@@ -296,12 +298,6 @@ def _probes(images: Tensor) -> Tensor:
     """Give the first of images, uint8 [image, height, width, 3], and one of noise: the first may be special."""
     noise = torch.randint(256, images[:1].shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     return torch.cat([images[:1], noise.to(images.device)])
-
-
-def _middle(activations: Tensor) -> Tensor:
-    """Give the mean [unit] of a batch; that of equal numbers is exactly their number."""
-    # The first image goes before the mean, which rounds: a constant layer must come out as exactly constant.
-    return activations[0] + (activations - activations[0]).mean(0)
 
 
 def _fits(

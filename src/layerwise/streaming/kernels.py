@@ -160,7 +160,7 @@ def project(
     n_parts = triton.cdiv(blocks, n_steps)
     partial = torch.empty(len(directions), n_parts, SPLITS, n_rows, dtype=torch.float32, device=activations.device)
     _project[(n_parts, row_blocks)](
-        activations, *_of(relation), *_three(directions, relation), partial, n_rows, n_units, n_steps,
+        activations, *_of(relation), *_in_order(directions), partial, n_rows, n_units, n_steps,
         **kinds, ROWS=rows, UNITS=units, PRECISION=_precision(activations), num_warps=4,
         num_stages=3 if units == 64 else 4,
     )  # fmt: skip
@@ -177,7 +177,7 @@ def accumulate(activations: Tensor, relation: Relation, weights: Tensor, totals:
     units, stages = (128, 3) if kinds["CLAMPED"] else (64, 4)
     for first in range(0, len(totals[0]), SPLITS):
         _accumulate[(triton.cdiv(n_units, units),)](
-            activations, *_of(relation), weights[:, :, first:], *_three([total[first:] for total in totals], relation),
+            activations, *_of(relation), weights[:, :, first:], *_in_order([total[first:] for total in totals]),
             n_rows, n_units, weights.stride(0), weights.stride(1),
             **kinds, ROWS=32, UNITS=units, PRECISION=_precision(activations), num_warps=4, num_stages=stages,
         )  # fmt: skip
@@ -190,13 +190,8 @@ def _of(relation: Relation) -> tuple[Tensor, Tensor, Tensor, Tensor, float]:
     return relation.shift, given[0], given[1], clamped_shift, relation.cap
 
 
-def _three(tensors: Sequence[Tensor], relation: Relation) -> tuple[Tensor, Tensor, Tensor]:
-    """Give the tensors of the root, the scaled and the clamped layer; the root's for those that are not there."""
-    return tensors[0], tensors[1 if relation.scale is not None else 0], tensors[-1]
-
-
 def _in_order(tensors: Sequence[Tensor]) -> list[Tensor]:
-    """Give three tensors, of up to three layers; the last stands in for those that are not there."""
+    """Give three tensors, of up to three layers: the clamped one's is always the last, the scaled one's the second."""
     return [tensors[min(index, len(tensors) - 1)] for index in range(3)]
 
 

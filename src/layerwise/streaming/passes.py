@@ -3,6 +3,7 @@
 import gc
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from threading import Lock
 from typing import Any
 
@@ -53,7 +54,7 @@ class Passes:
         self._format = torch.channels_last if batches.device.type == "cuda" else torch.contiguous_format
         if batches.device.type == "cuda":
             network.to(memory_format=torch.channels_last)
-        self._inputs = prepare(batches.first().to(batches.device), preprocessing, dtype, self._format)
+        self._inputs = self._prepare(batches.first())
         self._runs = [0] * len(layers)  # of each layer in a forward pass
         self._nhwc = [False] * len(layers)  # whether the units of each layer are in the order height, width, channel
         self._recorded: tuple[Visitor, Callable[[], None]] | None = None
@@ -68,7 +69,7 @@ class Passes:
         """
         sizes = [0] * len(self.layers)
 
-        def note(index: int, output: Any) -> None:
+        def note(index: int, _module: nn.Module, _inputs: Any, output: Any) -> None:
             if not isinstance(output, Tensor) or output.ndim < 2:
                 raise ValueError(f"the layer {self.layers[index].name!r} gives no tensor [image, ...]")
             self._runs[index] += 1
@@ -77,7 +78,7 @@ class Passes:
             if sizes[index] == self.layers[index].units:
                 visit(index, self._rows(index, output))
 
-        with self._hooked(note):
+        with hooked(self.network, self.layers, note):
             self.network(self._inputs)
         for layer, size in zip(self.layers, sizes, strict=True):
             if size != layer.units:
@@ -100,7 +101,7 @@ class Passes:
         step = self._record(visit) if self.batches.device.type == "cuda" else lambda: self._forward(visit)
         size, n_images = self.batches.batch_size, len(self.batches.pixels)
         for number, pixels in enumerate(self.batches):
-            self._inputs.copy_(prepare(pixels.to(self.batches.device), self._preprocessing, self._dtype, self._format))
+            self._inputs.copy_(self._prepare(pixels))
             before(number * size)
             step()
             after(number * size)
@@ -127,7 +128,7 @@ class Passes:
     def _forward(self, visit: Visitor) -> None:
         runs, left = [0] * len(self.layers), [sum(self._runs)]
 
-        def take(index: int, output: Tensor) -> None:
+        def take(index: int, _module: nn.Module, _inputs: Any, output: Tensor) -> None:
             runs[index] += 1
             left[0] -= 1
             if runs[index] == self._runs[index]:
@@ -135,7 +136,7 @@ class Passes:
             if not left[0]:
                 raise AllTaken
 
-        with self._hooked(take), suppress(AllTaken):
+        with hooked(self.network, self.layers, take), suppress(AllTaken):
             self.network(self._inputs)
 
     @property
@@ -151,43 +152,42 @@ class Passes:
         index : int
             Of the layer.
         values : Tensor [channel]
-            On any device; none at all gives none.
+            On any device.
         """
-        if not len(values):
-            return values
         inner = self.layers[index].units // len(values)
         return values.repeat(inner) if self._nhwc[index] else values.repeat_interleave(inner)
-
-    @contextmanager
-    def _hooked(self, take: Callable[[int, Any], None]) -> Iterator[None]:
-        modules = dict(self.network.named_modules())
-        unknown = [layer.name for layer in self.layers if layer.name not in modules]
-        if unknown:
-            raise ValueError(f"the network has no layer {unknown[0]!r}: the manifest is of another network")
-        handles = [
-            modules[layer.name].register_forward_hook(lambda _module, _inputs, output, index=index: take(index, output))
-            for index, layer in enumerate(self.layers)
-        ]
-        try:
-            yield
-        finally:
-            for handle in handles:
-                handle.remove()
 
     def _rows(self, index: int, output: Tensor) -> Tensor:
         if self._nhwc[index]:
             output = output.contiguous(memory_format=torch.channels_last).permute(0, 2, 3, 1)
         return output.contiguous().flatten(1)
 
+    def _prepare(self, pixels: Tensor) -> Tensor:
+        images = normalise(pixels.to(self.batches.device), self._preprocessing)
+        return images.to(self._dtype).contiguous(memory_format=self._format)
 
-def prepare(
-    pixels: Tensor,
-    preprocessing: Preprocessing,
-    dtype: torch.dtype,
-    memory_format: torch.memory_format = torch.contiguous_format,
-) -> Tensor:
-    """Give a network's input from pixels, uint8 [image, height, width, 3]."""
-    return normalise(pixels, preprocessing).to(dtype).contiguous(memory_format=memory_format)
+
+@contextmanager
+def hooked(
+    network: nn.Module, layers: Sequence[LayerSpec], take: Callable[[int, nn.Module, Any, Any], None]
+) -> Iterator[None]:
+    """Show what layers are given and give, while the block runs a network: index, module, inputs, output.
+
+    Raises
+    ------
+    ValueError
+        The network lacks a layer.
+    """
+    modules = dict(network.named_modules())
+    unknown = [layer.name for layer in layers if layer.name not in modules]
+    if unknown:
+        raise ValueError(f"the network has no layer {unknown[0]!r}: the manifest is of another network")
+    handles = [modules[layer.name].register_forward_hook(partial(take, index)) for index, layer in enumerate(layers)]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
 
 
 @contextmanager

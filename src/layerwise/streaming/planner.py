@@ -60,26 +60,6 @@ def group_layers(layers: Sequence[LayerSpec], fits: Callable[[Sequence[LayerSpec
     return names
 
 
-def fill_groups(layers: Sequence[LayerSpec], needed: Callable[[LayerSpec], int], room: int) -> list[str]:
-    """Fill one group after another with layers, in order of depth.
-
-    Parameters
-    ----------
-    layers : sequence of LayerSpec
-        In order of depth; each fits the room alone.
-    needed : callable
-        Gives the bytes of a layer.
-    room : int
-        Bytes of a group.
-
-    Returns
-    -------
-    list of str
-        Names of blocks, as `layerwise.layers.blocks.in_block` reads them.
-    """
-    return group_layers(layers, lambda group: sum(map(needed, group)) <= room)
-
-
 @dataclass(frozen=True)
 class Demand:
     """What a streamed fit needs memory for.

@@ -180,6 +180,15 @@ class LayerVectors:
         return _square(self.shift * self.direction)
 
 
+def middle(values: Tensor) -> Tensor:
+    """Give the mean [unit] of values [image, unit]; that of equal numbers is exactly their number.
+
+    In floating point a mean rounds, so the first image is taken out before: a constant layer must come out as exactly
+    constant.
+    """
+    return values[0] + (values - values[0]).mean(0)
+
+
 def _square(vectors: Tensor) -> Tensor:
     """Give squared lengths [split] of vectors [split, unit], in float64."""
     square: Tensor = torch.linalg.vector_norm(vectors, dim=1, dtype=torch.float64).square()
