@@ -24,15 +24,11 @@ IMAGES = [4096, 8192, 16384, 32768]
 
 NOTES = """\
 - Small sizes wait for launches, not for the GPU, which lowers the exponents. From 1,600 images on a Gram matrix grows
-  with the power 1.8 of their number (its entries grow with the square); a streamed fit is nearly linear in it (.88).
-- A cost that is flat up to 1,000 targets is reached up to 300. Products with K are taken once; a component changes S
-  (targets by targets) by a matrix of rank two, and its eigenvector takes products that read S. Of 8 layers and ten
-  splits S is 58 MB for 300 targets, which are squared behind the launches, and 640 MB for 1,000: 25 components that
-  read it some 15 times take .1 s at the GPU's 3 TB/s, whatever the method.
-- 1,000 targets took 4.3 times as long as 300 with blocks of eight directions (`regression/eigen.py`), when the seconds
-  above were measured. Blocks of 32 that keep the former vector, used on a GPU since, need 377 products in place of 961
-  (counted for these data); in one later run on such a machine they took .47 s where blocks of eight took .69 s, of 16
-  .51 s, of 64 3.4 s, and 300 targets .18 s."""
+  with the power 1.6 of their number (its entries grow with the square); a streamed fit is nearly linear in it (.85).
+- A cost that is flat up to 1,000 targets is reached up to 300 (1.3 times that of ten; 1,000 cost 3.2 times). Products
+  with K are taken once; a component changes S (targets by targets) by a matrix of rank two, and its eigenvector takes
+  products that read S. Of 8 layers and ten splits S is 58 MB for 300 targets, which are squared behind the launches,
+  and 640 MB for 1,000: 25 components that read it some 15 times take .1 s at the GPU's 3 TB/s, whatever the method."""
 
 
 def seconds(call: Callable[[], object]) -> float:
@@ -70,16 +66,18 @@ def solver_seconds(layers: int, n_stimuli: int, targets: int) -> float:
 
 
 def streamed_seconds(units: int) -> float:
+    from layerwise.streaming.families import Relation
     from layerwise.streaming.kernels import accumulate, project
 
     x = torch.randn(256, units, device="cuda")
-    shift, directions, total = x.mean(0), torch.randn(5, units, device="cuda"), torch.zeros(5, units, device="cuda")
-    offsets, mask = torch.zeros(5, device="cuda"), torch.ones(256, 5, device="cuda")
-    scores, training = torch.zeros_like(mask), torch.zeros_like(mask)
+    relation, directions = Relation(x.mean(0)), [torch.randn(5, units, device="cuda")]
+    offsets, mask = torch.zeros(1, 5, device="cuda"), torch.ones(256, 5, device="cuda")
+    scores, training = torch.zeros(1, 256, 5, device="cuda"), torch.zeros(3, 256, 5, device="cuda")
+    totals = [torch.zeros(5, units, device="cuda")]
 
     def step() -> None:
-        project(x, shift, directions, offsets, mask, scores, training)
-        accumulate(x, shift, training, total)
+        project(x, relation, directions, offsets, mask, scores, training)
+        accumulate(x, relation, training, totals)
 
     return seconds(step)
 

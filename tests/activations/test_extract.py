@@ -346,8 +346,9 @@ def test_numbers_that_make_no_sense(draw, preprocessing, attributes, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_progress_counts_every_image_of_every_pass(resnet, draw, preprocessing, attributes, tmp_path):
+def test_progress_counts_every_image_of_every_pass(resnet, draw, preprocessing, attributes, tmp_path, caplog):
     network, layers = resnet
+    caplog.set_level(logging.INFO)
     totals, seen = [], []
 
     def progress(items, description, total=None):
@@ -361,6 +362,7 @@ def test_progress_counts_every_image_of_every_pass(resnet, draw, preprocessing, 
         network, layers[:2], draw(9), preprocessing, tmp_path / "a", memory, attributes, progress=progress
     )
     passes = -(-sum(layer.units for layer in layers[:2]) // 50_000)
+    assert f"mine on cpu: 2 layers in {passes} forward passes over 9 images: " in caplog.text
     assert totals == [("running mine", 9 * passes)]
     assert seen == list(range(9)) * passes
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from layerwise.activations import plan_passes
-from layerwise.activations.planner import BLOCK, GRAM_BYTES, LEAST_UNITS, kind_of
+from layerwise.activations.planner import BLOCK, GRAM_BYTES, LEAST_UNITS, explain, kind_of
 from layerwise.interfaces import LayerSpec
 
 MB = 10**6
@@ -72,3 +72,15 @@ def test_nothing_to_do(layers, n_stimuli):
 def test_whichever_is_smaller_is_kept():
     few, many = make([100, 101])
     assert (kind_of(few, 100), kind_of(many, 100)) == ("activations", "gram")
+
+
+def test_a_plan_says_passes_and_bytes():
+    layers = make([10_000, 50])
+    passes = plan_passes(layers, 100, (GRAM_BYTES * 100 + 16 * BLOCK) * 100 + 4 * 100 * 4_000)
+    assert explain(passes, 100) == (
+        "2 layers in 3 forward passes over 100 images: 0.00 GB for activations of 0.00 GB of all layers', "
+        "0.01 GB to sum the Gram matrices of 1 layers, 2 cuts of a layer between passes"
+    )
+    assert "2 layers in 1 forward passes over 100,000 images: 4.02 GB for activations of 4.02 GB of all layers', " in (
+        explain(plan_passes(layers, 100_000, 10**10), 100_000)
+    )

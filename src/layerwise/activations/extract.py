@@ -13,11 +13,11 @@ from torch import nn
 
 from layerwise.activations.ahead import ReadAhead
 from layerwise.activations.devices import run_together, share_layers
-from layerwise.activations.planner import Part, plan_passes
+from layerwise.activations.planner import Part, explain, plan_passes
 from layerwise.activations.precision import full_precision
 from layerwise.activations.reduce import Reducer, Writer
 from layerwise.activations.resident import load_all
-from layerwise.activations.store import write_store
+from layerwise.activations.store import stored_bytes, write_store
 from layerwise.activations.warn import NONFINITE, warn_layers
 from layerwise.files import hash_object
 from layerwise.interfaces import LayerSpec, Pixels, Preprocessing, Progress, no_progress
@@ -25,6 +25,8 @@ from layerwise.layers.tap import AllTaken, LayerTap
 from layerwise.models.inputs import normalise
 
 log = logging.getLogger(__name__)
+
+BACKLOG = 10**9  # bytes of a GPU that wait for the disk at most
 
 
 def extract_activations(
@@ -86,18 +88,21 @@ def extract_activations(
     devices = [torch.device(name) for name in ([device] if isinstance(device, str) else device)]
     hashes = {"preprocessing": hash_object(asdict(preprocessing)), "stimuli": pixels.content_hash}
     resident = [_resident_bytes(pixels, place, memory) for place in devices]
+    backlog = 0 if devices[0].type == "cpu" else min(BACKLOG, memory // 20)
     plans = [
-        plan_passes(share, len(pixels), memory - taken)
+        plan_passes(share, len(pixels), memory - taken - backlog)
         for share, taken in zip(share_layers(layers, len(devices)), resident, strict=False)
     ]
     with (
         full_precision(),
         write_store(output, layers, pixels.ids, {**attributes, **hashes}) as store,
-        Writer() as writer,
+        Writer(backlog) as writer,
         ExitStack() as readers,
     ):
-        shares = []
+        shares, on_disk = [], stored_bytes(layers, len(pixels)) / 1e9
         for passes, place, taken in zip(plans, devices, resident, strict=False):
+            plan = explain(passes, len(pixels))
+            log.info("%s on %s: %s; %.2f GB on disk of all layers", attributes["model"], place, plan, on_disk)
             own = network if len(plans) == 1 else deepcopy(network)
             source = _Resident(pixels, place) if taken else readers.enter_context(ReadAhead(pixels, place))
             runner = _Runner(own.to(place).eval(), source, preprocessing, place, batch_size)

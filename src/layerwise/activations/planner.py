@@ -85,6 +85,29 @@ def plan_passes(layers: Sequence[LayerSpec], n_stimuli: int, memory: int) -> lis
     return passes
 
 
+def explain(passes: Sequence[Sequence[Part]], n_stimuli: int) -> str:
+    """Say what a plan will do: passes, bytes and why.
+
+    Parameters
+    ----------
+    passes : sequence of sequence of Part
+        From `plan_passes`.
+    n_stimuli : int
+        Number of stimuli.
+    """
+    parts = [part for group in passes for part in group]
+    layers = list(dict.fromkeys(part.layer for part in parts))
+    widest = max(sum(part.units for part in group) for group in passes)
+    whole = sum(layer.units for layer in layers)
+    grams = sum(kind_of(layer, n_stimuli) == "gram" for layer in layers)
+    return (
+        f"{len(layers)} layers in {len(passes)} forward passes over {n_stimuli:,} images: "
+        f"{VALUE * n_stimuli * widest / 1e9:.2f} GB for activations of {VALUE * n_stimuli * whole / 1e9:.2f} GB of all "
+        f"layers', {reserved_bytes(layers, n_stimuli) / 1e9:.2f} GB to sum the Gram matrices of {grams} layers, "
+        f"{len(parts) - len(layers)} cuts of a layer between passes"
+    )
+
+
 def _cut(layers: Sequence[LayerSpec], capacity: int) -> Iterator[Part]:
     position = 0  # on the line of all units; it is cut at the multiples of the capacity
     for layer in layers:

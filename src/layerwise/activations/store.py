@@ -210,6 +210,13 @@ def write_store(
             file.attrs["complete"] = True
 
 
+def stored_bytes(layers: Sequence[LayerSpec], n_stimuli: int) -> int:
+    """Give the bytes that layers take on disk."""
+    return sum(
+        np.dtype(TYPES[kind_of(layer, n_stimuli)]).itemsize * prod(_stored_shape(layer, n_stimuli)) for layer in layers
+    )
+
+
 @contextmanager
 def _created(path: Path) -> Iterator[h5py.File]:
     file = h5py.File(path, "w")
@@ -241,9 +248,7 @@ def _check_format(attributes: Mapping[str, object], path: Path) -> None:
 
 def _check_space(folder: Path, layers: Sequence[LayerSpec], n_stimuli: int) -> None:
     # HDF5 on a full disk can bring down the interpreter, so it is asked beforehand.
-    needed = sum(
-        np.dtype(TYPES[kind_of(layer, n_stimuli)]).itemsize * prod(_stored_shape(layer, n_stimuli)) for layer in layers
-    )
+    needed = stored_bytes(layers, n_stimuli)
     free = shutil.disk_usage(folder).free
     if free < needed:
         raise OSError(
