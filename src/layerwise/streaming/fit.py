@@ -262,8 +262,8 @@ class _Fit:
             torch.addcmul(bias, shift, scale, out=members[1].shift)
             relation = Relation(shift, scale, bias)
         if family.clamped is not None:
-            clamped_shift = members[-1].shift.copy_(middle(relation.clamp(activations)))
-            relation = replace(relation, clamped_shift=clamped_shift, cap=family.cap)
+            relation = replace(relation, cap=family.cap)  # before anything is clamped
+            relation = replace(relation, clamped_shift=members[-1].shift.copy_(middle(relation.clamp(activations))))
         self.relations[index] = relation
 
     def _add(self, index: int, activations: Tensor) -> None:
