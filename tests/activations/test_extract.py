@@ -13,7 +13,7 @@ from sklearn.cross_decomposition import PLSRegression
 from torch import nn
 
 from layerwise.activations import ActivationStore, extract_activations
-from layerwise.activations.planner import reserved_bytes
+from layerwise.activations.planner import Budget, least_bytes, reserved_bytes
 from layerwise.activations.store import StoreWriter
 from layerwise.interfaces import DegenerateWarning, LayerSpec
 from layerwise.layers import list_layers
@@ -21,6 +21,8 @@ from layerwise.models import build, normalise
 
 GB = 10**9
 N = 40
+GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+DEVICES = ["cpu", pytest.param("cuda", marks=GPU)]
 
 
 @pytest.fixture
@@ -91,7 +93,7 @@ def test_several_devices_give_the_same(resnet, draw, preprocessing, attributes, 
 @pytest.mark.parametrize(
     "devices",
     [
-        pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")),
+        pytest.param("cuda", marks=GPU),
         pytest.param(
             ["cuda:0", "cuda:1"], marks=pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two GPUs")
         ),
@@ -119,14 +121,15 @@ def test_a_full_disk_is_told_and_leaves_no_file(resnet, draw, preprocessing, att
     assert list(tmp_path.iterdir()) == []
 
 
-def test_small_layers_are_kept_as_they_are(draw, preprocessing, attributes, tmp_path):
+@pytest.mark.parametrize("device", DEVICES)
+def test_small_layers_are_kept_as_they_are(draw, preprocessing, attributes, tmp_path, device):
     network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d(3), nn.Flatten(), nn.Linear(36, 30)).eval()
     layers, images = list_layers(network, 16), draw(1200, size=16)
     with torch.inference_mode():
         expected = network(normalise(torch.from_numpy(images.array), preprocessing)).numpy()
     # The least that works: the first layer is cut, and so is the line at some small layer.
-    memory = 4 * 1200 * 1024
-    extract_activations(network, layers, images, preprocessing, tmp_path / "a.h5", memory, attributes)
+    memory = least_bytes(layers, 1200)
+    extract_activations(network, layers, images, preprocessing, tmp_path / "a.h5", memory, attributes, device)
     store = ActivationStore(tmp_path / "a.h5")
     assert [store.read(layer.name).kind for layer in layers] == ["activations"] * 4
     np.testing.assert_allclose(store.read("3").array, expected, rtol=1e-4, atol=1e-5)
@@ -171,7 +174,8 @@ def test_attributes_tell_results_apart(draw, preprocessing, attributes, tmp_path
     assert {name: found.attributes[name] for name in attributes} == attributes
 
 
-def test_dead_and_broken_layers(draw, preprocessing, attributes, tmp_path):
+@pytest.mark.parametrize("device", DEVICES)
+def test_dead_and_broken_layers(draw, preprocessing, attributes, tmp_path, device):
     class Break(nn.Module):
         def __init__(self, value):
             super().__init__()
@@ -196,7 +200,7 @@ def test_dead_and_broken_layers(draw, preprocessing, attributes, tmp_path):
     images = draw(35, size=4)
     layers = list_layers(network, 4)
     with pytest.warns(DegenerateWarning, match="3 layers of mine gave NaN or infinite values.*: 1, 2, 3") as record:
-        extract_activations(network, layers, images, preprocessing, tmp_path / "a.h5", GB, attributes)
+        extract_activations(network, layers, images, preprocessing, tmp_path / "a.h5", GB, attributes, device)
     assert len(record) == 1
     store = ActivationStore(tmp_path / "a.h5")
     stored = {layer.name: store.read(layer.name) for layer in layers}
@@ -255,12 +259,9 @@ def test_batches_are_halved_when_memory_runs_out(draw, preprocessing, attributes
     np.testing.assert_allclose(ActivationStore(tmp_path / "a").read("flatten").array, centred @ centred.T, atol=1e-3)
 
 
-@pytest.mark.parametrize(
-    "device",
-    ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU"))],
-)
+@pytest.mark.parametrize("device", DEVICES)
 def test_the_next_batch_is_read_while_one_runs(draw, preprocessing, attributes, tmp_path, monkeypatch, device):
-    monkeypatch.setattr("layerwise.activations.extract._resident_bytes", lambda *_: 0)
+    monkeypatch.setattr(Budget, "of", lambda memory, *_: Budget(0, 0, memory))  # no pixels stay
     images, reading = draw(20, size=4), {start: threading.Event() for start in range(0, 20, 5)}
     read = images.read
 

@@ -5,7 +5,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from layerwise.activations import plan_passes
-from layerwise.activations.planner import BLOCK, GRAM_BYTES, LEAST_UNITS, explain, kind_of
+from layerwise.activations.planner import (
+    BACKLOG,
+    BLOCK,
+    COPIES,
+    GRAM_BYTES,
+    LEAST_UNITS,
+    Budget,
+    explain,
+    kind_of,
+    largest_write,
+    least_bytes,
+    stored_bytes,
+)
 from layerwise.interfaces import LayerSpec
 
 MB = 10**6
@@ -18,7 +30,8 @@ def make(units):
 @given(st.lists(st.integers(25, 20_000), min_size=1, max_size=30), st.integers(1, 200), st.integers(0, 50 * MB))
 def test_invariants(units, n_stimuli, extra):
     layers = make(units)
-    reserved = (GRAM_BYTES * n_stimuli + 16 * BLOCK) * n_stimuli if max(units) > n_stimuli else 0
+    grams = (GRAM_BYTES * n_stimuli + 16 * BLOCK) * n_stimuli
+    reserved = grams if max(units) > n_stimuli else COPIES * 4 * n_stimuli * max(units)
     memory = reserved + 4 * n_stimuli * LEAST_UNITS + extra
     passes = plan_passes(layers[::-1], n_stimuli, memory)
     sizes = [sum(part.units for part in parts) for parts in passes]
@@ -58,9 +71,37 @@ def test_too_small_a_budget_says_the_least_that_works():
 
 
 def test_small_layers_need_little():
-    assert plan_passes(make([30]), 3200, 4 * 3200 * 30)
+    least = (1 + COPIES) * 4 * 3200 * 30
+    assert plan_passes(make([30]), 3200, least)
     with pytest.raises(ValueError, match="at least"):
-        plan_passes(make([30]), 3200, 4 * 3200 * 30 - 1)
+        plan_passes(make([30]), 3200, least - 1)
+
+
+@given(st.lists(st.integers(1, 200_000), min_size=1, max_size=9), st.integers(1, 9000), st.integers(0, 4 * 10**9))
+def test_what_too_small_a_budget_advises_is_enough_on_a_gpu(units, n_stimuli, pixels):
+    layers = make(units)
+    least = least_bytes(layers, n_stimuli)
+    for memory, enough in ((least - 1, False), (least, True), (2 * least, True), (30 * least, True)):
+        budget = Budget.of(memory, True, pixels, least)
+        assert budget.resident + budget.backlog + budget.rest == memory
+        assert budget.resident in (0, pixels)
+        assert 0 <= budget.backlog <= BACKLOG
+        if enough:
+            assert plan_passes(layers, n_stimuli, budget.rest)
+        else:
+            with pytest.raises(ValueError, match=f"^{memory:,} bytes of memory are too few .* at least {least:,} "):
+                plan_passes(layers, n_stimuli, budget.rest)
+
+
+def test_a_cpu_keeps_nothing_back():
+    assert Budget.of(10**9, False, 10**6, 10**5) == Budget(0, 0, 10**9)
+
+
+def test_what_is_written():
+    few, many = make([100, 101])
+    assert stored_bytes([few, many], 100) == 4 * 100 * 100 + 8 * 5050
+    assert largest_write(plan_passes([few, many], 100, 10**9), 100) == 8 * 5050
+    assert largest_write(plan_passes([few], 100, 10**9), 100) == 4 * 100 * 100
 
 
 @pytest.mark.parametrize(("layers", "n_stimuli"), [([], 5), (make([30]), 0)])
@@ -75,12 +116,11 @@ def test_whichever_is_smaller_is_kept():
 
 
 def test_a_plan_says_passes_and_bytes():
-    layers = make([10_000, 50])
-    passes = plan_passes(layers, 100, (GRAM_BYTES * 100 + 16 * BLOCK) * 100 + 4 * 100 * 4_000)
-    assert explain(passes, 100) == (
-        "2 layers in 3 forward passes over 100 images: 0.00 GB for activations of 0.00 GB of all layers', "
-        "0.01 GB to sum the Gram matrices of 1 layers, 2 cuts of a layer between passes"
-    )
-    assert "2 layers in 1 forward passes over 100,000 images: 4.02 GB for activations of 4.02 GB of all layers', " in (
-        explain(plan_passes(layers, 100_000, 10**10), 100_000)
+    layers = make([1_000_000, 50])
+    budget = Budget.of(10 * 10**9, True, 5 * 10**8, least_bytes(layers, 3200))
+    assert budget == Budget(5 * 10**8, 5 * 10**8, 9 * 10**9)
+    assert explain(plan_passes(layers, 3200, budget.rest), 3200, budget) == (
+        "2 layers in 2 forward passes over 3,200 images: 10.00 GB are allowed, and the activations take 12.80 GB, in a "
+        "pass 8.50 GB, beside 0.50 GB for Gram matrices and writing, 0.50 GB of pixels that stay and 0.50 GB that may "
+        "wait for the disk"
     )

@@ -231,6 +231,18 @@ def test_what_nothing_is_published_of_needs_no_gate(folder):
     assert run("check-config").returncode == 0
 
 
+def test_a_plan_says_what_running_the_networks_takes(folder, capsys):
+    assert run("plan").returncode == 0
+    rows = capsys.readouterr().out.splitlines()
+    assert [row.split()[:6] for row in rows[1:3]] == [
+        ["squeezenet", name, "32", "57", "stored", "1"] for name in ("movies", "figrim")
+    ]
+    assert re.search(r"2 jobs with 2 forward passes, and 0\.0 GB on disk; .* compute.memory, 5 GB, allows", rows[3])
+    assert rows[4] == "tiny: a job lists its layers first"
+    done = run("plan", "--model", "squeezenett")
+    assert done.returncode and "no model 'squeezenett' in the study; there are: tiny, squeezenet" in done.stderr
+
+
 def test_fewer_stimuli_than_components(folder):
     configure(folder, regression={"components": 25})
     pack(), list_layers(), extract()

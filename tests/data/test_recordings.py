@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from layerwise.data.recordings import (
     VERSION,
     average_repetitions,
+    count_stimuli,
     list_regions,
     read_attributes,
     read_recordings,
@@ -112,6 +113,7 @@ def test_regions_are_picked(written):
 def test_regions_and_attributes_are_listed(written):
     path, _ = written
     assert list_regions(path) == ("V4", "IT", "V1")
+    assert count_stimuli(path) == len(stimuli_of(path).ids) == 6
     attributes = read_attributes(path)
     assert attributes["images"] == "../images"
     assert attributes["visual_degrees"] == 8
@@ -148,6 +150,7 @@ def test_file_of_another_writer(written):
     changed = rewrite(path, change)
     assert_same(read_recordings(changed), recordings)
     assert list_regions(changed) == ("V4", "IT", "V1")
+    assert count_stimuli(changed) == 6
 
 
 def test_counts_with_a_marker_for_missing(written, rng):
@@ -222,7 +225,7 @@ def test_properties_cannot_take_names_of_the_format(tmp_path, rng):
         write_recordings(recordings, tmp_path / "r.nc", images_of(recordings, tmp_path))
 
 
-READERS = [read_recordings, stimuli_of, list_regions, read_attributes]
+READERS = [read_recordings, stimuli_of, list_regions, count_stimuli, read_attributes]
 
 
 @pytest.mark.parametrize("read", READERS)

@@ -13,11 +13,11 @@ from torch import nn
 
 from layerwise.activations.ahead import ReadAhead
 from layerwise.activations.devices import run_together, share_layers
-from layerwise.activations.planner import Part, explain, plan_passes
+from layerwise.activations.planner import Budget, Part, explain, largest_write, least_bytes, plan_passes, stored_bytes
 from layerwise.activations.precision import full_precision
 from layerwise.activations.reduce import Reducer, Writer
 from layerwise.activations.resident import load_all
-from layerwise.activations.store import stored_bytes, write_store
+from layerwise.activations.store import write_store
 from layerwise.activations.warn import NONFINITE, warn_layers
 from layerwise.files import hash_object
 from layerwise.interfaces import LayerSpec, Pixels, Preprocessing, Progress, no_progress
@@ -25,8 +25,6 @@ from layerwise.layers.tap import AllTaken, LayerTap
 from layerwise.models.inputs import normalise
 
 log = logging.getLogger(__name__)
-
-BACKLOG = 10**9  # bytes of a GPU that wait for the disk at most
 
 
 def extract_activations(
@@ -87,40 +85,35 @@ def extract_activations(
         raise ValueError(f"batch_size must be 1 or more, not {batch_size}")
     devices = [torch.device(name) for name in ([device] if isinstance(device, str) else device)]
     hashes = {"preprocessing": hash_object(asdict(preprocessing)), "stimuli": pixels.content_hash}
-    resident = [_resident_bytes(pixels, place, memory) for place in devices]
-    backlog = 0 if devices[0].type == "cpu" else min(BACKLOG, memory // 20)
-    plans = [
-        plan_passes(share, len(pixels), memory - taken - backlog)
-        for share, taken in zip(share_layers(layers, len(devices)), resident, strict=False)
-    ]
+    budget = _divide_memory(memory, layers, pixels, devices[0])  # all devices are alike, and each has as much
+    plans = [plan_passes(share, len(pixels), budget.rest) for share in share_layers(layers, len(devices))]
     with (
         full_precision(),
         write_store(output, layers, pixels.ids, {**attributes, **hashes}) as store,
-        Writer(backlog) as writer,
+        Writer(budget.backlog) as writer,
         ExitStack() as readers,
     ):
-        shares, on_disk = [], stored_bytes(layers, len(pixels)) / 1e9
-        for passes, place, taken in zip(plans, devices, resident, strict=False):
-            plan = explain(passes, len(pixels))
-            log.info("%s on %s: %s; %.2f GB on disk of all layers", attributes["model"], place, plan, on_disk)
+        model, shares = attributes["model"], []
+        log.info("%s: %.2f GB on disk", model, stored_bytes(layers, len(pixels)) / 1e9)
+        for passes, place in zip(plans, devices, strict=False):
+            log.info("%s on %s: %s", model, place, explain(passes, len(pixels), budget))
             own = network if len(plans) == 1 else deepcopy(network)
-            source = _Resident(pixels, place) if taken else readers.enter_context(ReadAhead(pixels, place))
+            source = _Resident(pixels, place) if budget.resident else readers.enter_context(ReadAhead(pixels, place))
             runner = _Runner(own.to(place).eval(), source, preprocessing, place, batch_size)
-            shares.append(_Share(passes, runner, Reducer(store, writer, len(pixels), place)))
+            reducer = Reducer(store, writer, len(pixels), place, largest_write(passes, len(pixels)))
+            shares.append(_Share(passes, runner, reducer))
         steps = run_together([share.take() for share in shares])
         total = sum(map(len, plans)) * len(pixels)
-        for _ in progress(steps, f"running {attributes['model']}", total):
+        for _ in progress(steps, f"running {model}", total):
             pass
     nonfinite = [name for share in shares for name in share.reducer.nonfinite]
-    warn_layers(nonfinite, attributes["model"], NONFINITE, stacklevel=2)
+    warn_layers(nonfinite, model, NONFINITE, stacklevel=2)
 
 
-def _resident_bytes(pixels: Pixels, device: torch.device, memory: int) -> int:
-    """Give the bytes of all pixels if they stay on a GPU: where they are few, each pass would bring them again."""
-    if device.type != "cuda":
-        return 0
-    taken = len(pixels) * pixels.read(0, 1).nbytes
-    return taken if taken <= memory // 10 else 0
+def _divide_memory(memory: int, layers: Sequence[LayerSpec], pixels: Pixels, device: torch.device) -> Budget:
+    on_gpu = device.type == "cuda"
+    taken = len(pixels) * pixels.read(0, 1).nbytes if on_gpu else 0
+    return Budget.of(memory, on_gpu, taken, least_bytes(layers, len(pixels)))
 
 
 class _Resident:

@@ -1,17 +1,15 @@
 """What is kept of buffers that a network filled, and its way to the disk behind the computation's back."""
 
-from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from threading import Condition
 from types import TracebackType
 from typing import Self
 
-import numpy as np
 import torch
 
 from layerwise.activations.gram import add_gram
-from layerwise.activations.packing import packed_size
 from layerwise.activations.planner import Part, kind_of
 from layerwise.activations.store import StoreWriter
 from layerwise.interfaces import LayerSpec
@@ -20,7 +18,9 @@ WAITING = 2  # writes that wait for the disk while the computation goes on; the 
 
 
 class Writer:
-    """Carries out writes in their order, in a thread of its own; an error comes with a later write, or at the end.
+    """Carries out writes in their order, in a thread of its own; after an error none, and the next `put` raises it.
+
+    Any number of threads may use it.
 
     Parameters
     ----------
@@ -31,7 +31,9 @@ class Writer:
     def __init__(self, backlog: int) -> None:
         self._backlog = backlog
         self._pool = ThreadPoolExecutor(1)
-        self._waiting: deque[tuple[Future[None], int]] = deque()
+        self._changed = Condition()
+        self._count = self._bytes = 0  # of the writes that are not done
+        self._error: BaseException | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -39,19 +41,36 @@ class Writer:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._pool.shutdown(cancel_futures=error is not None)
-        while self._waiting and error is None:
-            self._wait()
+        try:
+            self._pool.shutdown(cancel_futures=error is not None)
+        except BaseException:  # an interrupted wait: the file is closed next, and must not be written any more
+            self._pool.shutdown(cancel_futures=True)
+            raise
+        if error is None:
+            self._raise()
 
     def put(self, write: Callable[[], None], size: int) -> None:
         """Write so many bytes soon; returns when no more wait than may."""
-        self._waiting.append((self._pool.submit(write), size))
-        while len(self._waiting) > WAITING and sum(waiting for _, waiting in self._waiting) > self._backlog:
-            self._wait()
+        with self._changed:
+            self._raise()
+            self._count, self._bytes = self._count + 1, self._bytes + size
+            self._pool.submit(self._carry_out, write, size)
+            self._changed.wait_for(lambda: self._error or self._count <= WAITING or self._bytes <= self._backlog)
+            self._raise()
 
-    def _wait(self) -> None:
-        write, _ = self._waiting.popleft()
-        write.result()
+    def _carry_out(self, write: Callable[[], None], size: int) -> None:
+        try:
+            if self._error is None:
+                write()
+        except BaseException as error:  # it is raised where the next write is asked for
+            self._error = error
+        with self._changed:
+            self._count, self._bytes = self._count - 1, self._bytes - size
+            self._changed.notify_all()
+
+    def _raise(self) -> None:
+        if self._error is not None:
+            raise self._error
 
 
 @dataclass
@@ -68,6 +87,8 @@ class Reducer:
         Rows of the buffers.
     device : torch.device
         Where they are.
+    largest : int
+        Bytes of the largest that is written at once.
 
     Attributes
     ----------
@@ -79,6 +100,7 @@ class Reducer:
     writer: Writer
     n_stimuli: int
     device: torch.device
+    largest: int
     nonfinite: list[str] = field(default_factory=list)
     _gram: torch.Tensor | None = None
     _upper: torch.Tensor | None = None
@@ -113,7 +135,7 @@ class Reducer:
 
         def write() -> None:
             values, finite = fetch()
-            self.store.put_gram(layer, values.numpy() if finite else np.full(len(values), np.nan))
+            self.store.put_gram(layer, (values if finite else values.fill_(torch.nan)).numpy())
             self._note(layer, finite)
 
         self.writer.put(write, packed.nbytes)
@@ -146,8 +168,8 @@ class Reducer:
     def _landing(self, values: torch.Tensor) -> torch.Tensor:
         """Give pinned memory for values; the same each time, since to pin takes longer than to write."""
         if self._pinned is None:
-            self._pinned = torch.empty(packed_size(self.n_stimuli), dtype=torch.float64, pin_memory=True)
-        return self._pinned.view(values.dtype)[: values.numel()].view(values.shape)
+            self._pinned = torch.empty(self.largest, dtype=torch.uint8, pin_memory=True)
+        return self._pinned[: values.nbytes].view(values.dtype).view(values.shape)
 
     def _note(self, layer: LayerSpec, finite: bool) -> None:
         if not finite and layer.name not in self.nonfinite:

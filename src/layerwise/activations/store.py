@@ -11,7 +11,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
-from math import prod
 from pathlib import Path
 
 import h5py
@@ -19,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from layerwise.activations.packing import packed_size, unpack
-from layerwise.activations.planner import Kind, Part, kind_of
+from layerwise.activations.planner import Kind, Part, kind_of, stored_bytes
 from layerwise.files import atomic_path
 from layerwise.interfaces import LayerSpec
 
@@ -208,13 +207,6 @@ def write_store(
                 writer.add(layer)
             yield writer
             file.attrs["complete"] = True
-
-
-def stored_bytes(layers: Sequence[LayerSpec], n_stimuli: int) -> int:
-    """Give the bytes that layers take on disk."""
-    return sum(
-        np.dtype(TYPES[kind_of(layer, n_stimuli)]).itemsize * prod(_stored_shape(layer, n_stimuli)) for layer in layers
-    )
 
 
 @contextmanager

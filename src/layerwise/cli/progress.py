@@ -11,12 +11,22 @@ SECONDS = 30  # between two plain lines
 
 def show_progress(items: Iterable[T], description: str, total: int | None = None) -> Iterator[T]:
     """Yield the items, and show on standard error how far the loop has come, its rate and the time left."""
-    if sys.stderr.isatty():
-        from rich.console import Console
-        from rich.progress import track
+    return (_bar if sys.stderr.isatty() else _lines)(items, description, total)
 
-        return iter(track(items, description, total, console=Console(stderr=True)))
-    return _lines(items, description, total)
+
+def _bar(items: Iterable[T], description: str, total: int | None) -> Iterator[T]:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn
+    from rich.progress import TimeRemainingColumn as TimeLeft
+
+    class Rate(ProgressColumn):
+        def render(self, task: Task) -> str:
+            speed = task.finished_speed or task.speed
+            return _rate(speed) if speed else ""
+
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Rate(), TimeLeft()
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        yield from bar.track(items, total, description=description)
 
 
 def _lines(items: Iterable[T], description: str, total: int | None) -> Iterator[T]:
@@ -34,4 +44,8 @@ def _lines(items: Iterable[T], description: str, total: int | None) -> Iterator[
 def _line(description: str, done: int, total: int | None, seconds: float) -> str:
     rate = done / seconds
     left = f", {(total - done) / rate:.0f} s left" if total else ""
-    return f"{description}: {done}{f'/{total}' if total else ''}, {rate:.2g}/s{left}"
+    return f"{description}: {done}{f'/{total}' if total else ''}, {_rate(rate)}{left}"
+
+
+def _rate(rate: float) -> str:
+    return f"{rate:,.0f}/s" if rate >= 10 else f"{rate:.2g}/s"

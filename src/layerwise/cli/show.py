@@ -2,16 +2,19 @@
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from layerwise.cli.options import CONFIG, Config
 
+if TYPE_CHECKING:
+    from layerwise.planning import Forecast
+
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the application."""
-    for command in (layers, schema):
+    for command in (layers, schema, plan):
         app.command(rich_help_panel="Look things up")(command)
     app.command(name="check-config", rich_help_panel="Look things up")(check_config)
 
@@ -58,6 +61,42 @@ def check_config(config: Config = CONFIG) -> None:
     ungated = [entry.name for entry in study.models if entry.published is None]
     if study.accuracy_gate and ungated:
         typer.echo(f"the accuracy gate lets pass, since nothing is published of them: {', '.join(ungated)}")
+
+
+def plan(
+    config: Config = CONFIG,
+    model: Annotated[list[str] | None, typer.Option("--model", help="Of these networks only.")] = None,
+) -> None:
+    """Say beforehand what running the networks will take: jobs, forward passes, memory and disk."""
+    from layerwise.config import load_study
+    from layerwise.planning import forecast, memory_of, on_gpu
+
+    study = load_study(config)
+    entries = [study.model_entry(name) for name in model] if model else study.models
+    known: list[Forecast] = []
+    unknown: list[str] = []
+    for entry in entries:
+        found, lacking = forecast(study, entry)
+        known, unknown = known + found, unknown + lacking
+    for row in (HEAD, *map(_row, known)):
+        typer.echo(row)
+    setting = "compute.gpu_memory" if on_gpu(study) else "compute.memory"
+    disk = sum(one.disk for one in known if one.way == "stored") / 1e9
+    typer.echo(
+        f"{sum(one.jobs for one in known):,} jobs with {sum(one.passes for one in known):,} forward passes, and "
+        f"{disk:,.1f} GB on disk; layers share as many passes as {setting}, {memory_of(study) / 1e9:g} GB, allows"
+    )
+    for sentence in dict.fromkeys(unknown):
+        typer.echo(sentence)
+
+
+HEAD = "network                  images of              number layers          jobs passes    memory      disk"
+
+
+def _row(one: "Forecast") -> str:
+    sizes = f"{one.memory / 1e9:6.2f} GB {one.disk / 1e9:6.2f} GB"
+    counts = f"{one.n_layers:6} {one.way:8} {one.jobs:5} {one.passes:6}"
+    return f"{one.model:24} {one.stimuli:20} {one.n_images:8,} {counts} {sizes}"
 
 
 def schema() -> None:

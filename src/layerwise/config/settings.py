@@ -80,8 +80,8 @@ class MemorabilitySettings(Section):
     """Disk that the sketches of one job may take until its layers are scored: 58,741 images take 481MB a layer. More
     disk makes fewer jobs, and each is one more pass. On a GPU they stay in its memory."""
     convolutions: Literal["tf32", "float32"] = "tf32"
-    """Precision of the network's convolutions on a GPU. `tf32` takes half the time; rho differs by 5e-5 in the
-    median layer and by less than 3e-4 in any (benchmarks/streaming_accuracy.md)."""
+    """Precision of the network's convolutions on a GPU. `tf32` takes half the time; rho differs by 1e-5 in the
+    median layer and by less than 4e-4 in any (benchmarks/streaming_accuracy.md)."""
     save_every: int = Field(10, ge=1)
     """Minutes between two saves of what a job has done, from which it goes on if it is killed."""
 
@@ -100,7 +100,7 @@ class ComputeSettings(Section):
     takes vectors of layers that are seldom used. Jobs ask the cluster for 6 to 12GB more, for the process itself."""
     gpu_memory: Bytes = Field(75 * 10**9, ge=10**9)
     """The same on a GPU; it decides, with `memory`, how many layers share their passes. Set it to what your GPUs have
-    (V100: 13GB; A100: 36GB or 75GB): fits of many images are planned with it before a GPU is seen."""
+    (13GB of 16; 36GB of 40, 75GB of 80): fits of many images are planned with it before a GPU is seen."""
     batch_size: int | None = Field(None, ge=1)
     """Images in one forward pass; if it is not set, 256 on a GPU, fewer where layers would need more groups of passes,
     and 32 on a CPU."""

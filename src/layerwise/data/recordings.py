@@ -171,10 +171,21 @@ def list_regions(path: str | Path) -> tuple[str, ...]:
     with _readable(path) as file:
         if "region" not in file:
             raise ValueError(f"{path} has no coordinate 'region': {did_you_mean('region', list(file))}")
-        labels = file["region"][()]
-        if labels.ndim == 2:  # netCDF's older strings: a row of single characters
-            labels = [b"".join(row) for row in labels]
-        return tuple(dict.fromkeys(label.decode() for label in labels))
+        return tuple(dict.fromkeys(_labels(file["region"])))
+
+
+def count_stimuli(path: str | Path) -> int:
+    """Count the stimuli of a file; quick, for planning.
+
+    Raises
+    ------
+    ValueError
+        The file is missing, truncated, of another format or newer version, or has no coordinate ``stimulus``.
+    """
+    with _readable(path) as file:
+        if "stimulus" not in file:
+            raise ValueError(f"{path} has no coordinate 'stimulus': {did_you_mean('stimulus', list(file))}")
+        return len(set(_labels(file["stimulus"])))
 
 
 def read_attributes(path: str | Path) -> dict[str, Any]:
@@ -255,6 +266,13 @@ def _damage_named(path: Path) -> Iterator[None]:
         yield
     except (OSError, RuntimeError, LookupError, UnicodeError) as error:
         raise ValueError(f"{path} is truncated, or no netCDF4 file ({error}): copy or export it again") from error
+
+
+def _labels(variable: h5py.Dataset) -> list[str]:
+    labels = variable[()]
+    if labels.ndim == 2:  # netCDF's older strings: a row of single characters
+        labels = [b"".join(row) for row in labels]
+    return [label.decode() for label in labels]
 
 
 def _attributes(file: h5py.File) -> dict[str, Any]:

@@ -4,6 +4,7 @@ Both the workflow's rules and the commands that they call read a study through t
 """
 
 from layerwise.planning.files import fingerprint, present
+from layerwise.planning.forecast import Forecast, forecast
 from layerwise.planning.layers import layers_of, preprocessing_of, read_preprocessing, write_preprocessing
 from layerwise.planning.networks import network_settings
 from layerwise.planning.ratings import (
@@ -20,10 +21,12 @@ from layerwise.planning.regions import Region, find_region, regions
 from layerwise.planning.stimuli import geometry_of, pca_geometry, stimulus_files
 
 __all__ = [
+    "Forecast",
     "Region",
     "demand_of",
     "find_region",
     "fingerprint",
+    "forecast",
     "geometry_of",
     "host_of",
     "layers_of",

@@ -28,7 +28,7 @@ def way_of(study: Study, ratings: str) -> Way:
     Ratings whose tables are not there yet are taken to be small, and LaMem's to be LaMem's: a study can be planned on
     a clone without data, and is planned anew once they are there.
     """
-    if _count(study.rating(ratings)) <= study.memorability.small:
+    if count_images(study.rating(ratings)) <= study.memorability.small:
         return "stored"
     return "sketched" if study.memorability.method == "sketch" else "streamed"
 
@@ -46,15 +46,15 @@ def rating_blocks(study: Study, ratings: str, layers: Sequence[LayerSpec]) -> li
         return blocks(len(layers), study.compute.layers_per_job)
     if way == "sketched":
         return plan_sketches(layers, sketch_demand(study, ratings, layers), memory, study.memorability.disk)
-    return plan_groups(layers, demand_of(study, ratings, layers), memory, host_of(study), _n_devices(study))
+    return plan_groups(layers, demand_of(study, ratings, layers), memory, host_of(study), n_devices_of(study))
 
 
 def demand_of(study: Study, ratings: str, layers: Sequence[LayerSpec]) -> Demand:
     """Say what streaming a network's layers needs, with the largest batches that make no group more than small ones."""
     entry, memory, host = study.rating(ratings), memory_of(study), host_of(study)
-    demand = Demand(_count(entry), _count_splits(entry), study.regression.components, 224, CPU_BATCH)
+    demand = Demand(count_images(entry), _count_splits(entry), study.regression.components, 224, CPU_BATCH)
     fitting = [fit_batch(layers, replace(demand, batch_size=size), memory, host) for size in _batches(study)]
-    return _fewest_groups(fitting, lambda one: plan_groups(layers, one, memory, host, _n_devices(study)))
+    return _fewest_groups(fitting, lambda one: plan_groups(layers, one, memory, host, n_devices_of(study)))
 
 
 def require_room(
@@ -67,7 +67,7 @@ def require_room(
     ValueError
         They cannot.
     """
-    planned = _n_devices(study)
+    planned = n_devices_of(study)
     if n_devices >= planned:
         return
     demand = demand_of(study, ratings, layers)
@@ -85,7 +85,7 @@ def sketch_demand(study: Study, ratings: str, layers: Sequence[LayerSpec]) -> Sk
     Sketches stay in the memory of a GPU if jobs ask for one; else they lie in a file.
     """
     memory, chosen = memory_of(study), study.memorability
-    demand = SketchDemand(_count(study.rating(ratings)), chosen.dimensions, CPU_BATCH, on_gpu(study))
+    demand = SketchDemand(count_images(study.rating(ratings)), chosen.dimensions, CPU_BATCH, on_gpu(study))
     fitting = [sketches.fit_batch(layers, replace(demand, batch_size=size), memory) for size in _batches(study)]
     return _fewest_groups(fitting, lambda one: plan_sketches(layers, one, memory, chosen.disk))
 
@@ -98,6 +98,11 @@ def memory_of(study: Study) -> int:
 def host_of(study: Study) -> int:
     """Give the bytes of a job's memory that it may take beside that of its GPUs; 0 where it has no other."""
     return study.compute.memory if on_gpu(study) else 0
+
+
+def n_devices_of(study: Study) -> int:
+    """Give the number of devices that a job divides the layers of a group over, if it gets what it asks for."""
+    return max(1, study.compute.gpus) if on_gpu(study) else 1
 
 
 def on_gpu(study: Study) -> bool:
@@ -127,12 +132,7 @@ def _fewest_groups(demands: Sequence[AnyDemand], plan: Callable[[AnyDemand], lis
     return fewest[min(fewest)]
 
 
-def _n_devices(study: Study) -> int:
-    """Give the number of devices that a job divides the layers of a group over, if it gets what it asks for."""
-    return max(1, study.compute.gpus) if on_gpu(study) else 1
-
-
-def _count(entry: RatingEntry) -> int:
+def count_images(entry: RatingEntry) -> int:
     """Count the rated images."""
     if entry.scores is not None:
         return max(0, len(_lines(entry.scores)) - 1) if entry.scores.is_file() else 0
