@@ -8,7 +8,6 @@ Prints a table and writes it to packing.md beside this file.
 
 import io
 import os
-import platform
 import statistics
 import sys
 import tempfile
@@ -20,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 import PIL
+from machine import processor
 from PIL import Image, features
 
 from layerwise.data.drawing import draw_image
@@ -158,7 +158,7 @@ def main() -> None:
         if len(sys.argv) > 1:
             lines += pack_lamem(Path(sys.argv[1]), Path(name))
     machine = (
-        f"{platform.machine()}, {CORES} cores, load {load:.1f} at the start (others used it too); Pillow "
+        f"{processor()}, {CORES} cores, load {load:.1f} at the start; Pillow "
         f"{PIL.__version__}, libjpeg-turbo {features.version('libjpeg_turbo')}."
     )
     head = ["# Packing images", "", "Made by `python benchmarks/packing.py SPLITS`.", "", machine, ""]

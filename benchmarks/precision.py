@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from machine import processor
 from photographs import Crops
 
 from layerwise.activations.gram import add_gram
@@ -158,7 +159,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=300)
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cuda" if torch.cuda.is_available() else "cpu")
     given = parser.parse_args()
-    machine = f"{torch.cuda.get_device_name() if given.device == 'cuda' else 'CPU'}, torch {torch.__version__}"
+    machine = f"{torch.cuda.get_device_name() if given.device == 'cuda' else processor()}, torch {torch.__version__}"
     _, _, former = TABLE.read_text().partition(HEADER)
     rows = former.splitlines()[2:]
     for entry in given.networks:

@@ -4,12 +4,13 @@ python benchmarks/startup.py
 """
 
 import os
-import platform
 import statistics
 import subprocess
 import sys
 import time
 from pathlib import Path
+
+from machine import processor
 
 ROOT = Path(__file__).resolve().parents[1]
 RUNS = 5
@@ -34,7 +35,7 @@ def table() -> str:
         "# What starting costs",
         "",
         (
-            f"`python benchmarks/startup.py` on {platform.processor() or platform.machine()}, {os.cpu_count()} cores, "
+            f"`python benchmarks/startup.py` on {processor()}, {os.cpu_count()} cores, "
             f"load {os.getloadavg()[0]:.1f} at the start; medians of {RUNS} runs after one more, in seconds."
         ),
         "",

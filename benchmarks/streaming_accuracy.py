@@ -63,9 +63,10 @@ def main() -> None:
     lines = [
         "# Streamed PLS against dense float64 PLS on the same activations",
         "",
-        f"Machine: one {machine}; PyTorch {torch.__version__}. {NETWORK} with ImageNet weights, {len(crops):,} crops",
-        "of photographs, five splits, 25 components, TF32 convolutions. The largest difference of a prediction from",
-        "the dense one is given in their standard deviations, and the largest difference in Spearman's rho.",
+        "`python benchmarks/streaming_accuracy.py --photographs FOLDER --weights squeezenet1_1.pth` on one",
+        f"{machine}; PyTorch {torch.__version__}. {NETWORK} with ImageNet weights, {len(crops):,} crops of",
+        "photographs, five splits, 25 components, TF32 convolutions. The largest difference of a prediction from the",
+        "dense one is given in their standard deviations, and the largest difference in Spearman's rho.",
         "",
         "| layer | units | rho | prediction | rho: streamed - dense | rho: TF32 - float32 convolutions |",
         "|---|---|---|---|---|---|",
