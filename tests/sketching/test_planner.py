@@ -83,10 +83,11 @@ def test_batches_are_halved_until_a_pass_fits():
 
 
 def test_the_plan_says_the_disk_that_it_needs():
-    text = explain(layers_of(800_000, 1000), FILE)
-    assert text == (
+    layers = layers_of(800_000, 1000)
+    assert explain(layers, FILE) == (
         "2 layers in one forward pass over 58,741 images: 1 of them sketched to 4,096 numbers, 1 kept as they are; "
-        "0.72 GB on disk until they are scored"
+        f"0.72 GB on disk until they are scored, beside {FILE.reserve(layers) / 1e9:.2f} GB of memory for "
+        "the network, then the regression"
     )
 
 

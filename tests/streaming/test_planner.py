@@ -174,14 +174,14 @@ def test_batches_are_halved_until_each_layer_fits():
 
 def test_the_plan_is_told():
     layers = layers_of(1000, 2000)
-    text = explain(layers, layers[:1], DEMAND, resident=True)
+    text = explain(layers, layers[:1], DEMAND, 10**10, resident=True)
     assert text.startswith("1 of 2 layers in 26 forward passes over 58,741 images")
     assert "8.84 GB of pixels on the device" in text
     assert "host" not in text
     layers = layers_of(1_000_000, 2_000_000)
-    text = explain(layers, layers, DEMAND, resident=False, hosted=layers[1:])
+    text = explain(layers, layers, DEMAND, 10**10, resident=False, hosted=layers[1:])
     # 2 M units: 84 bytes each, 480 of history; 32 to bring it back; the scores of two layers, 3.5 MB each.
-    assert "0.80 GB on the device of 1.70 GB of all layers' vectors" in text
+    assert "10.00 GB are allowed on the device, and it holds 0.80 GB of 1.70 GB of all layers' vectors, " in text
     assert "0.96 GB of history of 1 layers in the host's memory" in text
 
 

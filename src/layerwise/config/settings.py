@@ -97,7 +97,8 @@ class ComputeSettings(Section):
     memory: Bytes = Field(5 * 10**9, ge=10**8)
     """Memory for activations, whatever the number of layers: more memory, fewer forward passes. 5GB are enough to
     stream any layer of the 64 networks of table S1. Where a job fits many images on a GPU whose memory is short, it
-    takes vectors of layers that are seldom used. Jobs ask the cluster for 6 to 12GB more, for the process itself."""
+    takes vectors of layers that are seldom used. Jobs ask the cluster for 6 to 12GB more, for the process itself. The
+    default is a fixed one, since jobs are planned before they are given anything."""
     gpu_memory: Bytes = Field(75 * 10**9, ge=10**9)
     """The same on a GPU; it decides, with `memory`, how many layers share their passes. Set it to what your GPUs have
     (13GB of 16; 36GB of 40, 75GB of 80): fits of many images are planned with it before a GPU is seen."""
@@ -110,7 +111,8 @@ class ComputeSettings(Section):
     """`auto` takes a GPU if there is one."""
     gpus: int = Field(0, ge=0, le=16)
     """GPUs to ask the cluster for, for each job that runs a network; several share its layers, and groups of layers
-    are as large as all of them allow. Jobs that score layers against a region, or sketch, ask for one."""
+    are as large as all of them allow. Jobs that score layers against a region, or sketch, ask for one: they are many
+    and short."""
 
     def images_at_once(self, on_gpu: bool) -> int:
         """Images in a forward pass, where memory allows."""

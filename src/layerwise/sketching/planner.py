@@ -123,7 +123,9 @@ def explain(group: Sequence[LayerSpec], demand: SketchDemand) -> str:
     few = sum(layer.units <= demand.dimensions for layer in group)
     kept = demand.n_images * sum(row_bytes(layer, demand.dimensions) for layer in group)
     where = "in memory" if demand.in_memory else "on disk until they are scored"
+    reserved = demand.reserve(group)
     return (
         f"{len(group)} layers in one forward pass over {demand.n_images:,} images: {len(group) - few} of them sketched "
-        f"to {demand.dimensions:,} numbers, {few} kept as they are; {kept / 1e9:.2f} GB {where}"
+        f"to {demand.dimensions:,} numbers, {few} kept as they are; {kept / 1e9:.2f} GB {where}, beside "
+        f"{reserved / 1e9:.2f} GB of memory for the network, then the regression"
     )

@@ -170,7 +170,7 @@ class _Fit:
         device, n_splits = torch.device(how.device), len(splits)
         hosted = move_histories(group, demand, how.memory - demand.working(all_layers), how.host)
         resident = device.type == "cuda" and _fits(all_layers, group, hosted, demand, how.memory)
-        log.info("%s: %s", attributes["model"], explain(all_layers, group, demand, resident, hosted))
+        log.info("%s: %s", attributes["model"], explain(all_layers, group, demand, how.memory, resident, hosted))
         self.how, self.layers, self.model = how, group, attributes["model"]
         batches = Batches(pixels, demand.batch_size, device, resident)
         probes = normalise(_probes(batches.first()).to(device), preprocessing)

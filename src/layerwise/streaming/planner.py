@@ -254,6 +254,7 @@ def explain(
     layers: Sequence[LayerSpec],
     group: Sequence[LayerSpec],
     demand: Demand,
+    memory: int,
     resident: bool,
     hosted: Sequence[LayerSpec] = (),
 ) -> str:
@@ -267,6 +268,8 @@ def explain(
         Those that are fitted together.
     demand : Demand
         What each needs.
+    memory : int
+        Bytes of the device that were planned with.
     resident : bool
         Whether the pixels lie on the device.
     hosted : sequence of LayerSpec
@@ -279,7 +282,8 @@ def explain(
     history = f", {moved / 1e9:.2f} GB of history of {len(hosted)} layers in the host's memory" if hosted else ""
     return (
         f"{len(group)} of {len(layers)} layers in {demand.n_components + 1} forward passes over "
-        f"{demand.n_images:,} images: {kept / 1e9:.2f} GB on the device of {whole / 1e9:.2f} GB of all layers' "
-        f"vectors{history}, {demand.working(layers) / 1e9:.2f} GB for the network at {demand.batch_size} images a "
-        f"batch, {demand.pixels() / 1e9:.2f} GB of pixels {where}"
+        f"{demand.n_images:,} images: {memory / 1e9:.2f} GB are allowed on the device, and it holds "
+        f"{kept / 1e9:.2f} GB of {whole / 1e9:.2f} GB of all layers' vectors{history}, "
+        f"{demand.working(layers) / 1e9:.2f} GB for the network at {demand.batch_size} images a batch, "
+        f"{demand.pixels() / 1e9:.2f} GB of pixels {where}"
     )
