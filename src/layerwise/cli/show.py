@@ -78,8 +78,8 @@ def plan(
     for entry in entries:
         found, lacking = forecast(study, entry)
         known, unknown = known + found, unknown + lacking
-    for row in (HEAD, *map(_row, known)):
-        typer.echo(row)
+    for line in _table(known):
+        typer.echo(line)
     setting = "compute.gpu_memory" if on_gpu(study) else "compute.memory"
     disk = sum(one.disk for one in known if one.way == "stored") / 1e9
     typer.echo(
@@ -90,13 +90,17 @@ def plan(
         typer.echo(sentence)
 
 
-HEAD = "network                  images of              number layers          jobs passes    memory      disk"
-
-
-def _row(one: "Forecast") -> str:
-    sizes = f"{one.memory / 1e9:6.2f} GB {one.disk / 1e9:6.2f} GB"
-    counts = f"{one.n_layers:6} {one.way:8} {one.jobs:5} {one.passes:6}"
-    return f"{one.model:24} {one.stimuli:20} {one.n_images:8,} {counts} {sizes}"
+def _table(rows: "list[Forecast]") -> list[str]:
+    """Give lines whose columns are as wide as the longest names."""
+    model = max((len(one.model) for one in rows), default=0)
+    stimuli = max(len("images of"), *(len(one.stimuli) for one in rows)) if rows else 0
+    lines = [
+        f"{one.model:{model}}  {one.stimuli:{stimuli}} {one.n_images:8,} {one.n_layers:6} {one.way:8} {one.jobs:5} "
+        f"{one.passes:6} {one.memory / 1e9:6.2f} GB {one.disk / 1e9:6.2f} GB"
+        for one in rows
+    ]
+    head = f"{'images of':{stimuli}}   number layers {'way':8}  jobs passes    memory      disk"
+    return [f"{'network':{model}}  {head}", *lines]
 
 
 def schema() -> None:
