@@ -86,3 +86,22 @@ def test_an_error_elsewhere_drops_what_waits():
         threading.Timer(0.1, gate.set).start()
         raise KeyError
     assert not written
+
+
+def test_an_error_elsewhere_wakes_those_that_wait():
+    gate, waiting = threading.Event(), []
+
+    def work(writer):
+        with pytest.raises(KeyError):
+            while True:
+                writer.put(lambda: gate.wait(10), 1)
+
+    with pytest.raises(KeyError), Writer(0) as writer:
+        waiting = [threading.Thread(target=work, args=(writer,), daemon=True) for _ in range(2)]
+        for thread in waiting:
+            thread.start()
+        threading.Timer(0.3, gate.set).start()
+        raise KeyError
+    for thread in waiting:
+        thread.join(10)
+        assert not thread.is_alive()

@@ -440,3 +440,15 @@ def test_repetitions_without_a_number_are_refused(written):
 
     with pytest.raises(ValueError, match="'repetition' is missing"):
         read_recordings(rewrite(written[0], change))
+
+
+def test_stimuli_that_are_numbers_are_counted(written):
+    path, _ = written
+
+    def number(data: xr.Dataset) -> xr.Dataset:
+        _, numbers = np.unique(data["stimulus"].values, return_inverse=True)
+        data["stimulus"] = ("presentation", numbers)
+        return data
+
+    changed = rewrite(path, number)
+    assert count_stimuli(changed) == len(stimuli_of(changed).ids) == 6

@@ -1,6 +1,6 @@
 """Work of one job on several GPUs: layers are divided over them, each is driven by a thread."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from queue import SimpleQueue
 from threading import Event
@@ -37,7 +37,7 @@ def share_layers(layers: Sequence[LayerSpec], n_devices: int) -> list[list[Layer
     return list(shares.values())
 
 
-def run_together(works: Sequence[Iterable[Item]]) -> Iterator[Item]:
+def run_together(works: Sequence[Iterable[Item]]) -> Generator[Item]:
     """Go through several iterables at once, each in a thread; a single one in this thread.
 
     Returns

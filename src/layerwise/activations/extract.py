@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from copy import deepcopy
 from dataclasses import asdict, dataclass, field
 from itertools import accumulate, pairwise
@@ -102,7 +102,8 @@ def extract_activations(
             runner = _Runner(own.to(place).eval(), source, preprocessing, place, batch_size)
             reducer = Reducer(store, writer, len(pixels), place, largest_write(passes, len(pixels)))
             shares.append(_Share(passes, runner, reducer))
-        steps = run_together([share.take() for share in shares])
+        # Closed before the file is: the threads of other devices end first.
+        steps = readers.enter_context(closing(run_together([share.take() for share in shares])))
         total = sum(map(len, plans)) * len(pixels)
         for _ in progress(steps, f"running {model}", total):
             pass

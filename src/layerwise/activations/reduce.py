@@ -41,9 +41,12 @@ class Writer:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if error is not None:
+            self._abort(error)
         try:
             self._pool.shutdown(cancel_futures=error is not None)
-        except BaseException:  # an interrupted wait: the file is closed next, and must not be written any more
+        except BaseException as interruption:  # the file is closed next, and must not be written any more
+            self._abort(interruption)
             self._pool.shutdown(cancel_futures=True)
             raise
         if error is None:
@@ -57,6 +60,12 @@ class Writer:
             self._pool.submit(self._carry_out, write, size)
             self._changed.wait_for(lambda: self._error or self._count <= WAITING or self._bytes <= self._backlog)
             self._raise()
+
+    def _abort(self, error: BaseException) -> None:
+        """Wake the threads that wait for room: writes that are cancelled never make any."""
+        with self._changed:
+            self._error = self._error or error
+            self._changed.notify_all()
 
     def _carry_out(self, write: Callable[[], None], size: int) -> None:
         try:

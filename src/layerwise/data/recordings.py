@@ -272,7 +272,7 @@ def _labels(variable: h5py.Dataset) -> list[str]:
     labels = variable[()]
     if labels.ndim == 2:  # netCDF's older strings: a row of single characters
         labels = [b"".join(row) for row in labels]
-    return [label.decode() for label in labels]
+    return [label.decode() if isinstance(label, bytes) else str(label) for label in labels]
 
 
 def _attributes(file: h5py.File) -> dict[str, Any]:
