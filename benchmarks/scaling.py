@@ -84,18 +84,15 @@ def streamed_seconds(units: int) -> float:
 
 
 def fit_seconds(images: int) -> float:
-    from streaming import Blobs, Clock
+    from streaming import Blobs, Clock, draw_scores
 
-    from layerwise.interfaces import Split
     from layerwise.layers.manifest import read_manifest, shipped_manifest
     from layerwise.models import build, registry
     from layerwise.streaming import Streamed, stream_pls
 
     layers, expected = read_manifest(shipped_manifest("alexnet")), registry.find("alexnet").preprocessing
-    rng = np.random.default_rng(0)
-    splits = [Split(*map(np.sort, np.split(rng.permutation(images), [images * 3 // 4]))) for _ in range(5)]
     clock, how = Clock(images), Streamed(4, 512, "cuda", memory=70 * 10**9)
-    data = Blobs(images, expected.size), expected, rng.standard_normal((5, images)), splits
+    data = Blobs(images, expected.size), expected, *draw_scores(images)
     attributes = {"model": "alexnet", "weights": "random", "code": ""}
     stream_pls(build("alexnet").cuda(), layers, layers, *data, how, attributes, clock)
     return float(np.median(clock.seconds[2:]))

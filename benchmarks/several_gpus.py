@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 import torch
 from brain_gpu import BATCH, MEMORY, Clock, Pixels
-from streaming import Blobs
+from sketch_accuracy import timed
+from streaming import Blobs, draw_scores
 
 from layerwise.activations import ActivationStore, extract_activations
-from layerwise.interfaces import Split
 from layerwise.layers.manifest import read_manifest, shipped_manifest
 from layerwise.models import build
 from layerwise.models.registry import find
@@ -30,11 +30,6 @@ NOTES = """
   cannot hold.
 """
 N_IMAGES, N_COMPONENTS = 16384, 3
-
-
-def timed(call):
-    start = time.perf_counter()
-    return call(), time.perf_counter() - start  # predictions are brought to the host
 
 
 def gram_seconds(name: str, pixels: Pixels, devices: list[str], output: Path) -> float:
@@ -56,10 +51,7 @@ def gram_difference(one: Path, other: Path) -> float:
 
 def fit(name: str, devices: list[str]) -> np.ndarray:
     expected, layers = find(name).preprocessing, read_manifest(shipped_manifest(name))
-    rng = np.random.default_rng(0)
-    order = [np.split(rng.permutation(N_IMAGES), [N_IMAGES * 3 // 4]) for _ in range(5)]
-    splits = [Split(np.sort(train), np.sort(test)) for train, test in order]
-    data = Blobs(N_IMAGES, expected.size), expected, rng.standard_normal((5, N_IMAGES)), splits
+    data = Blobs(N_IMAGES, expected.size), expected, *draw_scores(N_IMAGES)
     how = Streamed(N_COMPONENTS, BATCH, devices[0], MEMORY, tf32=True)
     attributes = {"model": name, "weights": "random", "code": "benchmark"}
     return stream_pls_on(devices, build(name, weights="random", seed=0), layers, layers, *data, how, attributes)

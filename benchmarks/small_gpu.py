@@ -12,13 +12,11 @@ import tempfile
 import time
 from pathlib import Path
 
-import numpy as np
 import torch
 from brain_gpu import N_STIMULI, Clock
-from streaming import LAMEM, Blobs
+from streaming import LAMEM, Blobs, draw_scores
 
 from layerwise.activations import extract_activations
-from layerwise.interfaces import Split
 from layerwise.layers.blocks import in_block
 from layerwise.layers.manifest import read_manifest, shipped_manifest
 from layerwise.models import build
@@ -68,11 +66,8 @@ def stream(name: str, layers: list, network: torch.nn.Module) -> str:
     demand = fit_batch(layers, Demand(LAMEM, 5, 25, expected.size, 32), BUDGET, HOST)
     blocks = plan_groups(layers, demand, BUDGET, HOST)
     group = next(found for block in blocks if largest in (found := in_block(layers, block)))
-    rng = np.random.default_rng(0)
-    order = [np.split(rng.permutation(N_IMAGES), [N_IMAGES * 3 // 4]) for _ in range(5)]
-    splits = [Split(np.sort(train), np.sort(test)) for train, test in order]
     how = Streamed(25, demand.batch_size, "cuda", memory=BUDGET, host=HOST)
-    images, scores = Blobs(N_IMAGES, expected.size), rng.standard_normal((5, N_IMAGES))
+    images, (scores, splits) = Blobs(N_IMAGES, expected.size), draw_scores(N_IMAGES)
     attributes = {"model": name, **ATTRIBUTES}
     start = time.perf_counter()
     stream_pls(network, layers, group, images, expected, scores, splits, how, attributes)

@@ -68,6 +68,13 @@ class Clock:
         return np.diff(self.times).tolist()
 
 
+def draw_scores(n: int, train_size: float = 0.75, seed: int = 0) -> tuple[np.ndarray, list[Split]]:
+    """Give random scores [split, image], and five random splits."""
+    rng = np.random.default_rng(seed)
+    parts = [np.split(rng.permutation(n), [int(train_size * n)]) for _ in range(5)]
+    return rng.standard_normal((5, n)), [Split(np.sort(train), np.sort(test)) for train, test in parts]
+
+
 def plain_pass(network, layers, batches, preprocessing, tf32: bool) -> float:
     """Seconds of a forward pass whose last layer is looked at and left alone."""
     with torch.inference_mode(), exact_products(tf32):
@@ -95,11 +102,9 @@ def measure(name: str, batch_size: int, n: int, components: int, tf32: bool = Tr
     batches = Batches(images, batch_size, torch.device("cuda"), resident=True)
     plain = plain_pass(network, layers, batches, expected, tf32)
     del batches
-    rng = np.random.default_rng(1)
-    splits = [Split(*np.split(rng.permutation(n), [int(0.77 * n)])) for _ in range(5)]
-    splits = [Split(np.sort(train), np.sort(test)) for train, test in splits]
+    scores, splits = draw_scores(n, 0.77, seed=1)
     how = Streamed(components, batch_size, "cuda", memory=78 * 10**9, tf32=tf32)
-    clock, scores = Clock(n), rng.standard_normal((5, n))
+    clock = Clock(n)
     attributes = {"model": name, "weights": "random", "code": ""}
     with patch.object(fit_module, "choose_products", choose_products if kernels else lambda *_: PLAIN):
         stream_pls(network, layers, layers, images, expected, scores, splits, how, attributes, clock)

@@ -12,8 +12,8 @@ import torch
 from torch import nn
 
 from layerwise.activations.ahead import ReadAhead
-from layerwise.activations.devices import run_together, share_layers
-from layerwise.activations.planner import Budget, Part, explain, largest_write, least_bytes, plan_passes, stored_bytes
+from layerwise.activations.devices import run_together
+from layerwise.activations.planner import Part, explain, largest_write, plan_extraction, stored_bytes
 from layerwise.activations.precision import full_precision
 from layerwise.activations.reduce import Reducer, Writer
 from layerwise.activations.resident import load_all
@@ -85,36 +85,31 @@ def extract_activations(
         raise ValueError(f"batch_size must be 1 or more, not {batch_size}")
     devices = [torch.device(name) for name in ([device] if isinstance(device, str) else device)]
     hashes = {"preprocessing": hash_object(asdict(preprocessing)), "stimuli": pixels.content_hash}
-    budget = _divide_memory(memory, layers, pixels, devices[0])  # all devices are alike, and each has as much
-    plans = [plan_passes(share, len(pixels), budget.rest) for share in share_layers(layers, len(devices))]
+    on_gpu = devices[0].type == "cuda"  # all devices are alike, and each has as much memory
+    taken = len(pixels) * pixels.read(0, 1).nbytes if on_gpu else 0
+    budget, plans = plan_extraction(layers, len(pixels), taken, memory, on_gpu, len(devices))
     with (
         full_precision(),
         write_store(output, layers, pixels.ids, {**attributes, **hashes}) as store,
         Writer(budget.backlog) as writer,
-        ExitStack() as readers,
+        ExitStack() as opened,
     ):
         model, shares = attributes["model"], []
         log.info("%s: %.2f GB on disk", model, stored_bytes(layers, len(pixels)) / 1e9)
         for passes, place in zip(plans, devices, strict=False):
             log.info("%s on %s: %s", model, place, explain(passes, len(pixels), budget))
             own = network if len(plans) == 1 else deepcopy(network)
-            source = _Resident(pixels, place) if budget.resident else readers.enter_context(ReadAhead(pixels, place))
+            source = _Resident(pixels, place) if budget.resident else opened.enter_context(ReadAhead(pixels, place))
             runner = _Runner(own.to(place).eval(), source, preprocessing, place, batch_size)
             reducer = Reducer(store, writer, len(pixels), place, largest_write(passes, len(pixels)))
             shares.append(_Share(passes, runner, reducer))
         # Closed before the file is: the threads of other devices end first.
-        steps = readers.enter_context(closing(run_together([share.take() for share in shares])))
+        steps = opened.enter_context(closing(run_together([share.take() for share in shares])))
         total = sum(map(len, plans)) * len(pixels)
         for _ in progress(steps, f"running {model}", total):
             pass
     nonfinite = [name for share in shares for name in share.reducer.nonfinite]
     warn_layers(nonfinite, model, NONFINITE, stacklevel=2)
-
-
-def _divide_memory(memory: int, layers: Sequence[LayerSpec], pixels: Pixels, device: torch.device) -> Budget:
-    on_gpu = device.type == "cuda"
-    taken = len(pixels) * pixels.read(0, 1).nbytes if on_gpu else 0
-    return Budget.of(memory, on_gpu, taken, least_bytes(layers, len(pixels)))
 
 
 class _Resident:

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from layerwise.activations.devices import share_layers
 from layerwise.activations.packing import packed_size
 from layerwise.interfaces import LayerSpec
 
@@ -44,7 +45,7 @@ def stored_bytes(layers: Sequence[LayerSpec], n_stimuli: int) -> int:
     return VALUE * n_stimuli * whole + EXACT * packed_size(n_stimuli) * grams
 
 
-def pass_bytes(passes: Sequence[Sequence["Part"]], n_stimuli: int) -> int:
+def pass_bytes(passes: Sequence[Sequence[Part]], n_stimuli: int) -> int:
     """Give the bytes of the activations of the largest pass."""
     return VALUE * n_stimuli * max(sum(part.units for part in parts) for parts in passes)
 
@@ -141,6 +142,42 @@ def plan_passes(layers: Sequence[LayerSpec], n_stimuli: int, memory: int) -> lis
             passes.append([])
         passes[-1].append(part)
     return passes
+
+
+def plan_extraction(
+    layers: Sequence[LayerSpec], n_stimuli: int, pixels: int, memory: int, on_gpu: bool, n_devices: int
+) -> tuple[Budget, list[list[list[Part]]]]:
+    """Divide the memory of each device, and the layers over devices and forward passes.
+
+    Parameters
+    ----------
+    layers : sequence of LayerSpec
+        Layers to take.
+    n_stimuli : int
+        Number of stimuli.
+    pixels : int
+        Bytes of all their pixels.
+    memory : int
+        Bytes of each device.
+    on_gpu : bool
+        Whether devices are GPUs.
+    n_devices : int
+        Their number.
+
+    Returns
+    -------
+    budget : Budget
+        Of each device.
+    plans : list of list of list of Part
+        The parts of each pass of each device that gets layers.
+
+    Raises
+    ------
+    ValueError
+        As in `plan_passes`.
+    """
+    budget = Budget.of(memory, on_gpu, pixels, least_bytes(layers, n_stimuli))
+    return budget, [plan_passes(share, n_stimuli, budget.rest) for share in share_layers(layers, n_devices)]
 
 
 def explain(passes: Sequence[Sequence[Part]], n_stimuli: int, budget: Budget) -> str:

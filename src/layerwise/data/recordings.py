@@ -168,10 +168,7 @@ def list_regions(path: str | Path) -> tuple[str, ...]:
     ValueError
         The file is missing, truncated, of another format or newer version, or has no coordinate ``region``.
     """
-    with _readable(path) as file:
-        if "region" not in file:
-            raise ValueError(f"{path} has no coordinate 'region': {did_you_mean('region', list(file))}")
-        return tuple(dict.fromkeys(_labels(file["region"])))
+    return tuple(dict.fromkeys(_labels(path, "region")))
 
 
 def count_stimuli(path: str | Path) -> int:
@@ -182,10 +179,7 @@ def count_stimuli(path: str | Path) -> int:
     ValueError
         The file is missing, truncated, of another format or newer version, or has no coordinate ``stimulus``.
     """
-    with _readable(path) as file:
-        if "stimulus" not in file:
-            raise ValueError(f"{path} has no coordinate 'stimulus': {did_you_mean('stimulus', list(file))}")
-        return len(set(_labels(file["stimulus"])))
+    return len(set(_labels(path, "stimulus")))
 
 
 def read_attributes(path: str | Path) -> dict[str, Any]:
@@ -268,8 +262,12 @@ def _damage_named(path: Path) -> Iterator[None]:
         raise ValueError(f"{path} is truncated, or no netCDF4 file ({error}): copy or export it again") from error
 
 
-def _labels(variable: h5py.Dataset) -> list[str]:
-    labels = variable[()]
+def _labels(path: str | Path, name: str) -> list[str]:
+    """Read a coordinate of labels without xarray."""
+    with _readable(path) as file:
+        if name not in file:
+            raise ValueError(f"{path} has no coordinate {name!r}: {did_you_mean(name, list(file))}")
+        labels = file[name][()]
     if labels.ndim == 2:  # netCDF's older strings: a row of single characters
         labels = [b"".join(row) for row in labels]
     return [label.decode() if isinstance(label, bytes) else str(label) for label in labels]

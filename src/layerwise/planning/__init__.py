@@ -4,7 +4,7 @@ Both the workflow's rules and the commands that they call read a study through t
 """
 
 from layerwise.planning.files import fingerprint, present
-from layerwise.planning.forecast import Forecast, forecast
+from layerwise.planning.forecasts import Forecast, forecast
 from layerwise.planning.layers import layers_of, preprocessing_of, read_preprocessing, write_preprocessing
 from layerwise.planning.networks import network_settings
 from layerwise.planning.ratings import (

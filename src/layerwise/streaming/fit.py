@@ -256,13 +256,12 @@ class _Fit:
         family = self.families[index]
         members = [self.vectors[member] for member in family.members]
         shift = members[0].shift.copy_(middle(activations))
-        relation = Relation(shift)
+        relation = Relation(shift, cap=family.cap)
         if family.affine is not None:
             scale, bias = (self.passes.spread(index, part) for part in family.affine)
             torch.addcmul(bias, shift, scale, out=members[1].shift)
-            relation = Relation(shift, scale, bias)
+            relation = replace(relation, scale=scale, bias=bias)
         if family.clamped is not None:
-            relation = replace(relation, cap=family.cap)  # before anything is clamped
             relation = replace(relation, clamped_shift=members[-1].shift.copy_(middle(relation.clamp(activations))))
         self.relations[index] = relation
 

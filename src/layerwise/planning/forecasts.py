@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass
 
-from layerwise.activations.devices import share_layers
-from layerwise.activations.planner import Budget, least_bytes, pass_bytes, plan_passes, reserved_bytes, stored_bytes
+from layerwise.activations.planner import pass_bytes, plan_extraction, reserved_bytes, stored_bytes
 from layerwise.config import Study
 from layerwise.config.models import ModelEntry
 from layerwise.data.folders import list_images
@@ -112,8 +111,8 @@ def _of_ratings(study: Study, entry: ModelEntry, name: str, layers: list[LayerSp
 def _stored(study: Study, entry: ModelEntry, name: str, n_images: int, layers: list[LayerSpec]) -> Forecast:
     expected = preprocessing_of(entry)
     pixels = 3 * expected.size**2 * n_images if expected else 0
-    budget = Budget.of(memory_of(study), on_gpu(study), pixels, least_bytes(layers, n_images))
-    plans = [plan_passes(share, n_images, budget.rest) for share in share_layers(layers, n_devices_of(study))]
+    devices = memory_of(study), on_gpu(study), n_devices_of(study)
+    budget, plans = plan_extraction(layers, n_images, pixels, *devices)
     needed = max(pass_bytes(passes, n_images) for passes in plans) + reserved_bytes(layers, n_images)
     memory, disk = needed + budget.resident + budget.backlog, stored_bytes(layers, n_images)
     return Forecast(entry.name, name, "stored", n_images, len(layers), 1, max(map(len, plans)), memory, disk)
