@@ -314,7 +314,7 @@ def test_memory_that_runs_out_is_told_with_the_budgets(folder, monkeypatch, erro
     def raising(*_, **__):
         raise error
 
-    monkeypatch.setattr("layerwise.activations.extract.plan_passes", raising)
+    monkeypatch.setattr("layerwise.activations.extract.plan_extraction", raising)
     done = extract()
     message = (
         r"memory ran out \(.*\)\. .* compute\.memory \(5\.0 GB\), or compute\.gpu_memory \(75\.0 GB\) .* is not set"
