@@ -104,19 +104,20 @@ class AreaR(nn.Module):
         -------
         tensor [image, channel, height, width]
         """
-        x = self.nonlin_input(self.norm_input(driven))
-        if state is not None:
-            x = x + state
+        x = driven if state is None else driven + state
         output: torch.Tensor = self.output(self.nonlin1(self.norm1(self.conv1(x))))
         return output
 
     def drive(self, below: torch.Tensor) -> torch.Tensor:
-        """Convolve the output of the area below [image, channel, height, width]."""
-        driven: torch.Tensor = self.conv_input(below)
+        """Run the input stage on the output of the area below [image, channel, height, width]."""
+        driven: torch.Tensor = self.nonlin_input(self.norm_input(self.conv_input(below)))
         return driven
 
     def silence(self, shape: torch.Size, like: torch.Tensor) -> torch.Tensor:
-        """Give zeros in place of `drive`, for an area below of a shape [image, channel, height, width]."""
+        """Return zeros in place of `drive`, for an area below of a shape [image, channel, height, width].
+
+        They are zeros after the norm and its ReLU, which would add the norm's shift to them.
+        """
         step = self.conv_input.stride[0]
         height, width = ((side - 1) // step + 1 for side in shape[2:])
         return like.new_zeros(shape[0], self.conv_input.out_channels, height, width)
@@ -125,7 +126,7 @@ class AreaR(nn.Module):
 class RecurrentNet(nn.Module):
     """CORnet-R, or CORnet-RT if `delayed`.
 
-    At the first step V1 alone sees something: the other areas run on zeros.
+    At the first step V1 alone sees something: the other areas run on zeros in place of their whole input stage.
 
     Parameters
     ----------
