@@ -83,6 +83,63 @@ def test_parameters_are_named_as_in_the_checkpoints():
     assert not any(name.endswith("bias") and "conv" in name for name in s)
 
 
+def drawn_weights(name, seed):
+    """Each convolution and linear layer of an untrained network: its name, weight, bias, inputs of an output, outputs
+    of an input."""
+    for key, module in build(name, seed=seed).named_modules():
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            area = module.weight[0, 0].numel()
+            yield key, module.weight, module.bias, module.weight.shape[1] * area, module.weight.shape[0] * area
+
+
+def assert_drawn(values, spread, uniform):
+    """Values of a zero mean and a spread: uniform, or normal. Six standard errors are allowed."""
+    values, n = values.detach().double().flatten() / spread, values.numel()
+    kurtosis = 1.8 if uniform else 3.0
+    assert abs(values.mean()) < 6 / n**0.5
+    assert abs(values.square().mean() - 1) < 6 * ((kurtosis - 1) / n) ** 0.5
+    if uniform:  # within the bounds, and up to them
+        bound = 3**0.5
+        assert bound * (1 - 20 / n) < values.abs().max() < bound * 1.000001
+    eighth = 9.0 if uniform else 105.0
+    assert abs(values.pow(4).mean() - kurtosis) < 6 * ((eighth - kurtosis**2) / n) ** 0.5
+
+
+@pytest.mark.parametrize("name", ["cornet_r", "cornet_rt"])
+def test_untrained_r_and_rt_are_drawn_as_pytorch_draws(name, rng):
+    """Uniform up to the inverse root of the inputs (which PyTorch documents for convolutions and linear layers)."""
+    for key, weight, bias, inputs, _ in drawn_weights(name, int(rng.integers(10**6))):
+        assert_drawn(weight, (1 / (3 * inputs)) ** 0.5, uniform=True)
+        assert (bias is None) == key.endswith("conv1")
+        if bias is not None:
+            assert 0 < bias.abs().max() <= inputs**-0.5
+
+
+def test_untrained_z_is_drawn_as_glorot_and_bengio_draw(rng):
+    """Uniform of the variance 2 / (inputs + outputs), convolutions and decoder alike, and without a bias."""
+    for _, weight, bias, inputs, outputs in drawn_weights("cornet_z", int(rng.integers(10**6))):
+        assert_drawn(weight, (2 / (inputs + outputs)) ** 0.5, uniform=True)
+        assert not bias.any()
+
+
+def test_untrained_s_is_drawn_as_he_and_others_draw(rng):
+    """Normal of the variance 2 / outputs; its decoder as PyTorch draws."""
+    seed = int(rng.integers(10**6))
+    for key, weight, bias, inputs, outputs in drawn_weights("cornet_s", seed):
+        if key == "decoder.linear":
+            assert_drawn(weight, (1 / (3 * inputs)) ** 0.5, uniform=True)
+            assert 0 < bias.abs().max() <= inputs**-0.5
+        else:
+            assert_drawn(weight, (2 / outputs) ** 0.5, uniform=False)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_norms_of_untrained_networks_change_nothing(name):
+    norms = [m for m in build(name).modules() if isinstance(m, nn.GroupNorm | nn.BatchNorm2d)]
+    assert len(norms) == {"cornet_z": 0, "cornet_r": 8, "cornet_rt": 8, "cornet_s": 29}[name]
+    assert all(bool((norm.weight == 1).all()) and not norm.bias.any() for norm in norms)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_checkpoint_of_a_data_parallel_training_loads(name, tmp_path):
     trained = shuffled(name)

@@ -2,7 +2,8 @@
 
 Written from the facts of the architecture (https://doi.org/10.1101/408385), not from its authors' code. The
 names of the parameters are those of the published checkpoints. Each area ends in an identity called `output`,
-so that the output of the area is a layer of its own.
+so that the output of the area is a layer of its own. Untrained networks are drawn as their authors draw them:
+R and RT as PyTorch does, Z and S as their functions say.
 """
 
 from collections import OrderedDict
@@ -25,17 +26,17 @@ def cornet_z(num_classes: int = 1000) -> nn.Module:
     """Build CORnet-Z: an area is a convolution, a ReLU and a pooling; nothing recurs."""
     areas = [AreaZ(inputs, outputs, 7 if inputs == 3 else 3, 2 if inputs == 3 else 1) for inputs, outputs in _widths()]
     decoder = _decoder(num_classes, named_output=True)
-    return _initialise(nn.Sequential(OrderedDict([*zip(AREAS, areas, strict=True), ("decoder", decoder)])))
+    return _draw_as_z(nn.Sequential(OrderedDict([*zip(AREAS, areas, strict=True), ("decoder", decoder)])))
 
 
 def cornet_r(num_classes: int = 1000, times: int = TIMES) -> nn.Module:
     """Build CORnet-R: an area adds its last output to its input, and sees the area below at the same step."""
-    return _initialise(RecurrentNet(num_classes, times, delayed=False))
+    return RecurrentNet(num_classes, times, delayed=False)
 
 
 def cornet_rt(num_classes: int = 1000, times: int = TIMES) -> nn.Module:
     """Build CORnet-RT: as CORnet-R, but an area sees the area below one step later."""
-    return _initialise(RecurrentNet(num_classes, times, delayed=True))
+    return RecurrentNet(num_classes, times, delayed=True)
 
 
 def cornet_s(num_classes: int = 1000) -> nn.Module:
@@ -44,7 +45,7 @@ def cornet_s(num_classes: int = 1000) -> nn.Module:
     for area, (inputs, outputs) in zip(AREAS[1:], _widths()[1:], strict=True):
         areas.append((area, AreaS(inputs, outputs, TIMES_S[area])))
     decoder = _decoder(num_classes, named_output=True)
-    return _initialise(nn.Sequential(OrderedDict([*areas, ("decoder", decoder)])))
+    return _draw_as_s(nn.Sequential(OrderedDict([*areas, ("decoder", decoder)])))
 
 
 CONSTRUCTORS: dict[str, Callable[..., nn.Module]] = {
@@ -260,11 +261,18 @@ def _decoder(num_classes: int, named_output: bool) -> nn.Sequential:
     return nn.Sequential(parts)
 
 
-def _initialise(network: nn.Module) -> nn.Module:
-    """Draw the convolutions so that ReLUs keep the spread of the signal (https://arxiv.org/abs/1502.01852)."""
+def _draw_as_z(network: nn.Module) -> nn.Module:
+    """Draw convolutions and the decoder uniformly, by inputs and outputs (Glorot and Bengio 2010); no biases."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            nn.init.xavier_uniform_(module.weight)
+            nn.init.zeros_(cast(torch.Tensor, module.bias))
+    return network
+
+
+def _draw_as_s(network: nn.Module) -> nn.Module:
+    """Draw convolutions normally, by their outputs (https://arxiv.org/abs/1502.01852); the decoder as PyTorch does."""
     for module in network.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-            if module.bias is not None:
-                nn.init.zeros_(module.bias)
     return network
