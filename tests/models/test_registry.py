@@ -1,7 +1,9 @@
 import csv
 import json
+import math
 import subprocess
 import sys
+from inspect import signature
 
 import pytest
 
@@ -88,7 +90,10 @@ def test_the_name_that_the_paper_misprints_says_so(caplog):
 
 def test_pretrainedmodels_states_the_same():
     import pretrainedmodels
+    from pretrainedmodels.utils import TransformImage
 
+    default = signature(TransformImage).parameters["scale"].default
+    others = []
     rows = [row for row in map(registry.find, registry.names()) if row.library == "pretrainedmodels"]
     assert len(rows) == 24
     for row in rows:
@@ -101,6 +106,11 @@ def test_pretrainedmodels_states_the_same():
         assert (stated["url"], stated["input_size"]) == (row.url, [3, expected.size, expected.size])
         assert (tuple(stated["mean"]), tuple(stated["std"])) == (expected.mean, expected.std)
         assert (stated["input_space"], stated["input_range"][1]) == (expected.channels, expected.maximum)
+        scale = stated.get("scale", default)
+        assert expected.resize == math.floor(expected.size / scale)
+        if scale != default:
+            others.append((row.name, scale))
+    assert others == [("xception", 0.8975)]
 
 
 def test_torchvision_states_the_same():
@@ -117,6 +127,18 @@ def test_torchvision_states_the_same():
         assert (transform.resize_size, transform.crop_size) == ([expected.resize], [expected.size])
         assert (tuple(transform.mean), tuple(transform.std)) == (expected.mean, expected.std)
         assert transform.interpolation.value == expected.interpolation
+
+
+def test_timm_states_the_same():
+    from timm.models import get_pretrained_cfg
+
+    rows = [row for row in map(registry.find, registry.names()) if row.library == "timm"]
+    assert len(rows) == 1
+    for row in rows:
+        stated, expected = get_pretrained_cfg(row.constructor), row.preprocessing
+        assert stated.input_size == (3, expected.size, expected.size)
+        assert (math.floor(expected.size / stated.crop_pct), stated.crop_mode) == (expected.resize, "center")
+        assert (stated.mean, stated.std, stated.interpolation) == (expected.mean, expected.std, expected.interpolation)
 
 
 def test_efficientnet_pytorch_states_the_same():

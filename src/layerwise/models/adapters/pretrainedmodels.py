@@ -12,6 +12,7 @@ from layerwise.models.states import State
 
 CLASSIFIER = "last_linear"
 WITH_BACKGROUND = 1001
+USUAL_SCALE = 0.875  # side of the crop over that of the resized photograph, where a network's settings state none
 
 
 def _build(spec: ModelSpec) -> nn.Module:
@@ -63,8 +64,10 @@ def _transform(constructor: str) -> Transform:
         for name, setting in _library().pretrained_settings[constructor].items()
         if name in ("imagenet", "imagenet+5k")
     )
-    # The library's README evaluates PolyNet alone without keeping the aspect.
-    transform: Transform = TransformImage(stated, preserve_aspect_ratio=constructor != "polynet")
+    # As its example of an evaluation does, which gives the function the scale that a network's settings state. The
+    # library's README evaluates PolyNet alone without keeping the aspect.
+    scale = stated.get("scale", USUAL_SCALE)
+    transform: Transform = TransformImage(stated, scale, preserve_aspect_ratio=constructor != "polynet")
     return transform
 
 
