@@ -22,10 +22,17 @@ def exporter():
 
 
 @pytest.fixture(scope="session")
-def brainscore():
-    """Run a Python file in Brain-Score's environment."""
+def brainscore_package():
+    """The folder of Brain-Score's package in its environment."""
     if not (ROOT / ".venv-brainscore" / "installed").is_file():
         pytest.skip("Brain-Score's environment is not here: `make test-brainscore` sets it up")
+    (folder,) = (ROOT / ".venv-brainscore").glob("lib/python*/site-packages/brainscore_vision")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def brainscore(brainscore_package):
+    """Run a Python file in Brain-Score's environment."""
 
     def run(*arguments):
         single = os.environ | {"OMP_NUM_THREADS": "1"}

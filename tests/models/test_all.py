@@ -76,16 +76,15 @@ INPUTS = {registry.find(name).preprocessing: name for name in registry.names()}
 @pytest.mark.parametrize("canvas", [1, 2])
 @pytest.mark.parametrize("name", INPUTS.values())
 def test_whole_photograph_is_squeezed_into_the_square_for_neural_stimuli(name, canvas, photographs):
+    """As by Brain-Score's loader for PyTorch: torchvision's Resize to both sides, with its default filter."""
     preprocessing = registry.find(name).preprocessing
-    filters = {mode.value: mode for mode in transforms.InterpolationMode}
-    size = (preprocessing.size, preprocessing.size)
+    resize = transforms.Resize((preprocessing.size, preprocessing.size))
     for picture in photographs:
         height, width, _ = picture.shape
         screen = Image.new("RGB", (canvas * width, canvas * height), (128, 128, 128))
         corner = np.rint((np.array(screen.size) - (width, height)) / 2)
         screen.paste(Image.fromarray(picture), tuple(corner.astype(int)))
-        resized = transforms.Resize(size, filters[preprocessing.interpolation])(screen)
-        values = np.asarray(resized, np.float64) / 255 * preprocessing.maximum
+        values = np.asarray(resize(screen), np.float64) / 255 * preprocessing.maximum
         if preprocessing.channels == "BGR":
             values = values[..., ::-1]
         expected = (values - preprocessing.mean) / preprocessing.std / preprocessing.maximum

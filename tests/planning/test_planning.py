@@ -92,15 +92,15 @@ def test_regions_of_a_file_that_is_not_there_must_be_named():
 
 def test_geometry_of_recordings_follows_visual_degrees_and_that_of_ratings_the_network():
     degrees = study(recordings=[{"name": "movies", "file": "none.nc", "regions": ["V1"], "visual_degrees": 4}])
-    assert geometry_of(degrees, "movies", EXPECTED) == Geometry("square", 224, 224, "bicubic", 2.0)
-    assert geometry_of(study(), "movies", EXPECTED) == Geometry("square", 224, 224, "bicubic", 1.0)
+    assert geometry_of(degrees, "movies", EXPECTED) == Geometry("square", 224, 224, "bilinear", 2.0)
+    assert geometry_of(study(), "movies", EXPECTED) == Geometry("square", 224, 224, "bilinear", 1.0)
     assert geometry_of(study(), "figrim", EXPECTED) == Geometry("crop", 224, 256, "bicubic", 1.0)
 
 
 def test_images_of_principal_components_fill_the_input_and_go_with_recordings_alone():
     degrees = [{"name": "movies", "file": "none.nc", "regions": ["V1"], "visual_degrees": 4}]
     reduced = study(recordings=degrees, brain={"pca": {"images": "photos"}})
-    assert pca_geometry(reduced, "movies", EXPECTED) == Geometry("square", 224, 224, "bicubic", 1.0)
+    assert pca_geometry(reduced, "movies", EXPECTED) == Geometry("square", 224, 224, "bilinear", 1.0)
     assert pca_geometry(reduced, "figrim", EXPECTED) is None
     assert pca_geometry(study(recordings=degrees), "movies", EXPECTED) is None
     files, folder = stimulus_files(reduced, "pca_images")

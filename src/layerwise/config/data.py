@@ -59,8 +59,8 @@ class RecordingEntry(Section):
     splits: SplitsEntry = SplitsEntry()
     """How stimuli are divided into training and test."""
     geometry: Setting = "square"
-    """`square`, or `brain`: the whole image, resized without keeping its aspect (Brain-Score's way); `crop`, or
-    `imagenet`: resized, then the centre cropped, as the network was trained."""
+    """`square`, or `brain`: the whole image, resized (bilinear) without keeping its aspect, Brain-Score's way; `crop`,
+    or `imagenet`: resized, then the centre cropped, as the network was trained."""
     visual_degrees: float | None = Field(None, gt=0)
     """Side of the images as the animal saw them, degrees of visual angle; default: what the file says."""
     min_reliability: float | None = Field(None, gt=-1, lt=1)

@@ -20,7 +20,7 @@ class PreprocessingEntry(Section):
     """Length before the centre crop, pixels: of the shorter side for `centre`, of both for `squash`, of the longer one
     for `border`."""
     interpolation: Literal["bilinear", "bicubic"] = "bilinear"
-    """Filter of the resize."""
+    """Filter of the resize before a crop (geometry `imagenet`); that to a square is bilinear for all networks."""
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
     """Subtracted from the channels."""
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)

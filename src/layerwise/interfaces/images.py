@@ -23,7 +23,7 @@ class Preprocessing:
         Length before the centre crop, pixels: of the shorter side for "centre", of both for "squash", of the longer
         one for "border".
     interpolation : {"bilinear", "bicubic"}
-        Filter of the resize (PIL's, with antialiasing).
+        Filter of the resize before a crop (PIL's, with antialiasing); a resize to "square" is bilinear for all.
     mean, std : tuple of three floats
         Subtracted from, then divided into, the scaled channels, in the order of `channels`.
     channels : {"RGB", "BGR"}

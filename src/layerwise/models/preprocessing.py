@@ -45,17 +45,17 @@ def geometry_for(preprocessing: Preprocessing, kind: Literal["square", "crop"], 
     preprocessing : Preprocessing
         Of the network.
     kind : {"square", "crop"}
-        "square": the whole image, its aspect not kept (neural stimuli); "crop": as the network was trained, ImageNet's
-        way in most.
+        "square": the whole image, its aspect not kept (neural stimuli), and bilinear whatever the network was trained
+        with, as Brain-Score's loader does for all; "crop": as the network was trained, ImageNet's way in most.
     canvas : float
         Screen degrees / stimulus degrees; 1 for no canvas.
     """
-    size, interpolation = preprocessing.size, preprocessing.interpolation
+    size = preprocessing.size
     if kind == "square":
-        return Geometry("square", size, size, interpolation, canvas)
+        return Geometry("square", size, size, "bilinear", canvas)
     trained = "crop" if preprocessing.crop == "centre" else preprocessing.crop
     fill = _mean_colour(preprocessing) if trained == "border" else ""
-    return Geometry(trained, size, preprocessing.resize, interpolation, canvas, fill)
+    return Geometry(trained, size, preprocessing.resize, preprocessing.interpolation, canvas, fill)
 
 
 def _mean_colour(preprocessing: Preprocessing) -> str:
