@@ -1,13 +1,26 @@
 """Official files as they were published fit the networks of today."""
 
+import math
 import re
 
+import pretrainedmodels
 import pytest
+import timm
 import torch
+from efficientnet_pytorch import EfficientNet
+from torchvision import models
 
 from layerwise.interfaces import ModelSpec
+from layerwise.layers import read_manifest, shipped_manifest
 from layerwise.models import build, registry, weights
 from layerwise.models.adapters import ADAPTERS
+
+LIBRARIES = {
+    "torchvision": models.get_model,
+    "pretrainedmodels": lambda name: getattr(pretrainedmodels, name)(num_classes=1000, pretrained=None),
+    "efficientnet_pytorch": EfficientNet.from_name,
+    "timm": timm.create_model,
+}
 
 
 @pytest.fixture
@@ -93,6 +106,25 @@ def test_two_networks_share_nothing():
         assert not {id(module) for module in one.modules()} & {id(module) for module in other.modules()}
         assert not torch.equal(*(next(network.parameters()) for network in (one, other)))
         assert torch.equal(*(next(network.parameters()) for network in (other, build(name, seed=1))))
+
+
+@pytest.mark.parametrize("name", ["squeezenet1_1", "bninception", "efficientnet_b0", "tf_efficientnet_lite0"])
+def test_untrained_networks_are_drawn_as_their_library_draws_them(name):
+    row = registry.find(name)
+    torch.manual_seed(3)
+    expected = LIBRARIES[row.library](row.constructor).state_dict()
+    assert same(build(name, seed=3), expected)
+
+
+@pytest.mark.parametrize(("name", "size"), [("b0", 224), ("b1", 240), ("b2", 260), ("b3", 300), ("b4", 380)])
+def test_maps_of_efficientnets_have_the_sizes_of_tensorflow(name, size):
+    """Its padding gives the input's size over the stride, rounded up; versions before 0.6.4 round down at odd sizes."""
+    layers = read_manifest(shipped_manifest(f"efficientnet_{name}"))
+    sides = {layer.shape[1] for layer in layers if layer.kind == "BatchNorm2d"}
+    halved = [size]
+    while len(halved) < 6:
+        halved.append(math.ceil(halved[-1] / 2))
+    assert sides == set(halved[1:])
 
 
 @pytest.mark.parametrize(

@@ -80,7 +80,19 @@ def test_weights_of_a_mirror_are_put_where_they_belong(tmp_path, monkeypatch, ca
     image = torch.randn(1, 3, 224, 224)
     with torch.inference_mode():
         torch.testing.assert_close(ours(image), theirs(image), rtol=1e-4, atol=1e-5)
-    assert "come from timm's dpn68.mx_in1k" in caplog.text
+    assert "come from timm's dpn68.mx_in1k" in caplog.text and "nobody has verified" in caplog.text
+    assert "`layerwise models accuracy` tells whether they reach the published 75.868 per cent" in caplog.text
+
+
+def test_nothing_is_promised_of_the_values_of_a_mirror(tmp_path, monkeypatch, caplog):
+    """timm states nowhere that its EfficientNets are those of EfficientNet-PyTorch, and no accuracy is published."""
+    monkeypatch.setattr(weights, "check_hash", lambda *_: None)
+    row = registry.find("efficientnet_b0")
+    torch.save(timm.create_model(row.mirror.network).state_dict(), tmp_path / row.mirror.file)
+    build(ModelSpec(row.name, row.library, row.constructor), weights_folder=tmp_path)
+    assert "that the values are those of efficientnet-b0-355c32eb.pth nobody has verified" in caplog.text
+    assert "no accuracy is published that would tell" in caplog.text
+    assert "timm's word" not in caplog.text and "models accuracy" not in caplog.text
 
 
 def test_other_weights_under_the_name_of_a_mirror():

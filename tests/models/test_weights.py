@@ -147,7 +147,7 @@ def test_kind_of_a_file(published, tmp_path):
     published(file_2020="old.pth", sha256_2020=SHA256[:10], mirror=copy)
     row = weights.row_of(SPEC)
     assert weights.find_official(row, tmp_path) is None
-    kinds = {"copy.pth": "mirror (proven)", "old.pth": "official, the file of 2020", "net.pth": "official"}
+    kinds = {"copy.pth": "mirror (values not verified)", "old.pth": "official, the file of 2020", "net.pth": "official"}
     for file, kind in kinds.items():  # each goes before those before it
         (tmp_path / file).write_bytes(CONTENT)
         found = weights.find_official(row, tmp_path)

@@ -41,7 +41,7 @@ LEGEND = {
     "penultimate": "units of the input of the classifier, equal to those of models.tsv",
     "head": "a head of one output in place of the classifier: a step of training changes it, and it gives both signs",
     "preprocessing": "equal, to 1e-6, to the library's own function, or to one written here after its documentation",
-    "mirror": "timm's copy of the weights: given equal parameters, its layers give equal outputs (1e-5)",
+    "mirror": "timm's network, whose weights stand in: given equal parameters, its layers give equal outputs (1e-5)",
     "weights": "whose file was found; its checksum is the published one, and it fits; none that is not here is passed",
     "accuracy": "top-1, per cent, on ImageNet's images: within .5 and the chance of so many of the published one",
     "unverified": "what nobody verified: empty cells of models.tsv; mirror_values: that the values of timm's file are "

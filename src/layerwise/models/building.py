@@ -129,14 +129,21 @@ def _load(network: nn.Module, spec: ModelSpec, path: Path) -> None:
     load_state(network, state, path)
 
 
+def _what_tells(row: RegistryRow) -> str:
+    if row.top1 is None:
+        return "no accuracy is published that would tell"
+    return f"`layerwise models accuracy` tells whether they reach the published {row.top1:g} per cent"
+
+
 def _rename(network: nn.Module, row: RegistryRow, state: State, path: Path) -> State:
     if row.mirror is not None and path.name == row.mirror.file != row.file:
         log.warning(
             "the weights of %s come from timm's %s: the same architecture, proven; that the values are those "
-            "of %s is timm's word (`layerwise models accuracy` checks them)",
+            "of %s nobody has verified, and %s",
             row.name,
             row.mirror.network,
             row.file,
+            _what_tells(row),
         )
         return rename_from_timm(network, state, row.mirror, path)
     if row.mapping != "order":

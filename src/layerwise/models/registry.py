@@ -26,7 +26,9 @@ REFUSED = "not offered: "  # before the reason, in place of a mirror
 
 @dataclass(frozen=True)
 class Mirror:
-    """Another library's copy of official weights, for the day their own host is gone.
+    """Weights of another library for the same architecture, for the day the official host is gone.
+
+    Where the file is another than the official one, nobody has verified that its values are the same.
 
     Parameters
     ----------
@@ -71,7 +73,7 @@ class RegistryRow:
     package : str
         Importable Python package that carries `file`.
     mirror : Mirror or None
-        Where the same weights are, if their own host is gone.
+        Where weights of the same architecture are, if the official host is gone.
     no_mirror : str
         Why a copy that exists is not offered.
     top1 : float or None

@@ -201,7 +201,7 @@ def _places(row: RegistryRow, folder: Path | None) -> list[Official]:
         places.append(Official(folder / row.file_2020, row.sha256_2020, "official, the file of 2020"))
     if row.mirror is not None and row.mirror.file != row.file:
         path = folder / row.mirror.file
-        places.append(Official(path, row.mirror.sha256 or kept_hash(path), "mirror (proven)"))
+        places.append(Official(path, row.mirror.sha256 or kept_hash(path), "mirror (values not verified)"))
     return places
 
 

@@ -1,4 +1,4 @@
-"""Networks of EfficientNet-PyTorch 0.7.1."""
+"""Networks of EfficientNet-PyTorch 0.7.1; docs/networks.md says why of this version."""
 
 from functools import partial
 
