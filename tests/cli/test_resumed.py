@@ -6,8 +6,10 @@ import io
 import logging
 import signal
 import sys
+from importlib.metadata import version
 from itertools import count
 
+import h5py
 import numpy as np
 import pandas as pd
 import pytest
@@ -265,3 +267,20 @@ def test_values_of_a_network_that_came_from_nowhere_that_is_tracked_do_not_go_on
     resumed, told = score(method, "kept.state", "resumed.parquet")
     assert "is of other data, code or settings: starting from the first" in told
     pd.testing.assert_frame_equal(resumed, score(method, "another.state", "fresh.parquet")[0])
+
+
+def test_results_carry_the_network_and_the_versions_that_they_were_made_with(folder):
+    configure(folder, "sketch")
+    prepare()
+    table, _ = score("sketch", "first.state", "rho.parquet")
+    run(
+        "extract-activations", "--model", "own", "--manifest", "layers.tsv", "--pixels", "pixels.h5", "--output", "a.h5"
+    )
+    with h5py.File("a.h5") as file:
+        stored = dict(file.attrs)
+    scored = table.attrs["data"]["memorability"]
+    assert stored["versions"] == scored["versions"] == f"torch {version('torch')}"
+    assert stored["network"] == scored["network"] != ""
+    (folder / "blocks_of_own.py").write_text(BLOCKS.replace("relu", "tanh"))
+    again, _ = score("sketch", "first.state", "rho.parquet")
+    assert again.attrs["data"]["memorability"]["network"] != stored["network"]
