@@ -109,6 +109,18 @@ def test_files_that_a_module_names(folder, code, file):
     assert edited(folder / "loose" / file, "loose.mine")
 
 
+def test_texts_that_can_be_no_names_and_code_that_cannot_be_parsed(folder, monkeypatch):
+    monkeypatch.setenv("HOME", str(folder / "home"))
+    (folder / "home").mkdir()
+    (folder / "home/own.pth").write_text("1")
+    texts = ["~no_such_user/x", "a\0b", "x" * 5000, "", ".", "/", "~/own.pth", "\ud800"]
+    (folder / "nets.py").write_text("import broken\nimport empty\n" + "".join(f"x = {text!r}\n" for text in texts))
+    (folder / "broken.py").write_text("def (:\n")
+    (folder / "empty.py").write_bytes(b"\0")
+    for name in ("broken.py", "empty.py", "home/own.pth"):
+        assert edited(folder / name, "nets")
+
+
 def test_a_file_that_is_added_to_a_package_or_that_python_wrote(folder):
     before = digest()
     (folder / "helpers/__pycache__").mkdir()

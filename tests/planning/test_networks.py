@@ -55,6 +55,17 @@ def test_sources_of_a_factory_count_its_whole_package(tmp_path, monkeypatch):
     assert settings(name="own", factory="no_such_package:build")["source"] == ""
 
 
+@pytest.mark.parametrize("options", [{"checkpoint_path": "own.pth"}, {"overlay": {"files": ["x", "own.pth"]}}])
+def test_files_that_options_name_count(tmp_path, monkeypatch, options):
+    monkeypatch.chdir(tmp_path)
+    entry = {"name": "net", "timm": "resnet18", "weights": "random", "options": options}
+    found = [settings(**entry)]
+    for text in ("one", "two"):
+        (tmp_path / "own.pth").write_text(text)
+        found.append(settings(**entry))
+    assert all(one != other for index, one in enumerate(found) for other in found[:index])
+
+
 def test_versions_count_where_the_config_says_so(monkeypatch):
     entry = {"name": "net", "timm": "resnet18"}
     recorded, rerun = settings(**entry), settings({"versions": "rerun"}, **entry)

@@ -45,6 +45,13 @@ def test_a_state_is_as_large_as_what_is_done_and_comes_back_wherever_histories_l
             torch.testing.assert_close(again.to(device), earlier.to(device), rtol=0, atol=0)
 
 
+def test_a_state_may_have_any_name(rng, tmp_path):
+    before, _owner = fill({}, torch.Generator().manual_seed(0))
+    for name in ("kept", ".kept", "some.state", "a b"):
+        save_state(tmp_path / name, "print", 2, before, torch.zeros(2, 10, SPLITS), [])
+        assert load_state(tmp_path / name, "print", before, torch.zeros(2, 10, SPLITS)) == (2, [])
+
+
 class Valued(nn.Module):
     """Parameters and buffers of many types, one of which no state dict has."""
 

@@ -18,8 +18,8 @@ from pathlib import Path
 from layerwise.files.hashing import LENGTH, hash_file, hash_object
 from layerwise.files.source import PACKAGE, hash_source, is_module
 
-LIBRARIES = ("torch", "torchvision", "timm", "pretrainedmodels", "efficientnet_pytorch", "numpy", "scipy")
-"""Known by their versions wherever they lie, such as in a checkout."""
+LIBRARIES = ("torch",)
+"""Known by its version wherever it lies: a checkout in which it was built is too large to be read at each plan."""
 LONGEST = 255  # characters of a text that may name a file
 
 
@@ -264,15 +264,16 @@ def _file_called(text: str, module: Path) -> Path | None:
     if not 0 < len(text) <= LONGEST or not text.isprintable():
         return None
     places = [module.parent / text, Path.cwd() / text]
-    if text.startswith("~"):
-        places = [Path(text).expanduser()]
+    if text.startswith("~/"):
+        places = [Path.home() / text[2:]]
     elif text.startswith(".") and "/" not in text and len(text) > 2:
         places.append(module.parent / f"{module.stem}{text}")  # with_suffix
-    return next((path for path in places if _is_file(path)), None)
+    return next((path for path in places if is_file(path)), None)
 
 
-def _is_file(path: Path) -> bool:
+def is_file(path: Path) -> bool:
+    """Tell whether there is such a file, also where the text can be no name."""
     try:
         return path.is_file()
-    except (OSError, ValueError):  # a text that can be no name
+    except (OSError, ValueError):
         return False

@@ -55,8 +55,9 @@ def save_state(
         "predictions": predictions,
         "vectors": [_kept(layer, component) for layer in vectors],
     }
-    with atomic_path(path) as temporary:
-        torch.save(content, temporary)
+    # A file, not its name: torch takes no name that begins with a dot and has no ending.
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        torch.save(content, file)
 
 
 def load_state(path: Path, fingerprint: str, vectors: list[LayerVectors], predictions: Tensor) -> tuple[int, list[int]]:
