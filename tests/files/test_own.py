@@ -109,6 +109,15 @@ def test_files_that_a_module_names(folder, code, file):
     assert edited(folder / "loose" / file, "loose.mine")
 
 
+def test_two_modules_may_mean_two_files_by_one_name(folder):
+    (folder / "helpers/inner").mkdir()
+    for name in ("helpers/shapes.py", "helpers/inner/shapes.py"):
+        (folder / name).write_text("x = '../../own.pth'\n")
+    (folder / "own.pth").write_text("1")
+    (folder.parent / "own.pth").write_text("1")
+    assert edited(folder / "own.pth", "nets") and edited(folder.parent / "own.pth", "nets")
+
+
 def test_texts_that_can_be_no_names_and_code_that_cannot_be_parsed(folder, monkeypatch):
     monkeypatch.setenv("HOME", str(folder / "home"))
     (folder / "home").mkdir()

@@ -105,7 +105,7 @@ def tell_versions(tables: Mapping[str, pd.DataFrame]) -> None:
             told = "; ".join(f"{version} for {_some(models)}" for version, models in sorted(versions.items()))
             log.warning(
                 "networks were run with different versions of %s (%s): values may differ for that alone; `compute: "
-                "{versions: rerun}` in the config runs those again that the installed version did not give",
+                "{versions: rerun}` in the config runs all of them again",
                 library,
                 told,
             )

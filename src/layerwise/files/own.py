@@ -131,7 +131,7 @@ class _Unit:
             for text in {text for node in ast.walk(tree) for text in _texts(node)}:
                 file = _file_called(text, path)
                 if file is not None and not _lies_in(file, apart):
-                    found[f"named {text}"] = file
+                    found[f"{path.relative_to(self.origin.parent)} names {text}"] = file
         return found
 
 
