@@ -115,8 +115,9 @@ class ComputeSettings(Section):
     and short."""
     versions: Literal["record", "rerun"] = "record"
     """What another version of torch, or of a network's library, does. `record`: each result carries the versions, and
-    gathering warns where results of different versions come together. `rerun`: what the network gave is stale, at once
-    where this is set for results that were recorded."""
+    gathering warns where results of different versions come together; it refuses untrained weights, and those that a
+    library fetches by itself, since another version may draw or choose others. `rerun`: what the network gave is stale,
+    and at once where this is set for results that were recorded."""
 
     def images_at_once(self, on_gpu: bool) -> int:
         """Images in a forward pass, where memory allows."""
