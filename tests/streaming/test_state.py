@@ -1,8 +1,9 @@
 import pytest
 import torch
+from torch import nn
 
 from layerwise.streaming.history import HostHistories
-from layerwise.streaming.state import load_state, save_state
+from layerwise.streaming.state import hash_values, load_state, save_state
 from layerwise.streaming.vectors import LayerVectors
 
 UNITS, SPLITS, COMPONENTS, VALUE = 50_000, 2, 25, 4
@@ -42,3 +43,42 @@ def test_a_state_is_as_large_as_what_is_done_and_comes_back_wherever_histories_l
             torch.testing.assert_close(getattr(other, name), getattr(one, name), rtol=0, atol=0)
         for earlier, again in zip(one.history.before(component), other.history.before(component), strict=True):
             torch.testing.assert_close(again.to(device), earlier.to(device), rtol=0, atol=0)
+
+
+def test_a_state_may_have_any_name(rng, tmp_path):
+    before, _owner = fill({}, torch.Generator().manual_seed(0))
+    for name in ("kept", ".kept", "some.state", "a b"):
+        save_state(tmp_path / name, "print", 2, before, torch.zeros(2, 10, SPLITS), [])
+        assert load_state(tmp_path / name, "print", before, torch.zeros(2, 10, SPLITS)) == (2, [])
+
+
+class Valued(nn.Module):
+    """Parameters and buffers of many types, one of which no state dict has."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.arange(6.0).reshape(2, 3))
+        self.rough = nn.Parameter(torch.ones(3, dtype=torch.bfloat16))
+        self.register_buffer("count", torch.tensor(3))
+        self.register_buffer("mask", torch.tensor([True, False]))
+        self.register_buffer("passing", torch.tensor([1 + 2j]), persistent=False)
+        self.register_buffer("none", None)
+        self.register_buffer("empty", torch.zeros(0))
+
+
+def test_every_value_of_a_network_changes_its_hash(device):
+    network = Valued()
+    found = {hash_values(network)}
+    assert hash_values(Valued().to(device)) in found
+    for change in (
+        lambda: network.weight.data.add_(torch.eye(2, 3), alpha=1e-6),
+        lambda: network.rough.data.mul_(2),
+        lambda: network.count.add_(1),
+        lambda: network.mask.logical_not_(),
+        lambda: network.passing.mul_(1j),
+        lambda: setattr(network, "weight", nn.Parameter(network.weight.data.reshape(3, 2))),
+        lambda: setattr(network, "none", torch.zeros(1)),
+    ):
+        change()
+        found.add(hash_values(network))
+    assert len(found) == 8

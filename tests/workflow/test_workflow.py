@@ -219,6 +219,32 @@ def test_editing_an_own_network_makes_what_it_computed_stale(finished, tmp_path)
     assert (planned["list_layers"], planned.get("pack_stimuli")) == (1, None)
 
 
+def test_what_an_own_network_is_made_of_makes_it_stale(study):
+    files = {
+        "own_nets/__init__.py": "",
+        "own_nets/nets.py": "from beside import make\n\n\ndef build():\n    return make()\n",
+        "own_nets/values.pth": "values",
+        "beside.py": "import tiny_networks\n\n\ndef make():\n    return tiny_networks.build()\n",
+    }
+    (study.folder / "own_nets").mkdir()
+    for name, text in files.items():
+        (study.folder / name).write_text(text)
+    models, compute = [CONFIG["models"][0] | {"factory": "own_nets.nets:build"}], {"versions": "rerun"}
+    study.configure(models=models, compute=compute)
+    target, stale = "results/small/models/tiny/manifest.tsv", {"list_layers": 1}
+    study.snakemake(target)
+    assert study.planned(target) == {}
+    for edited in ("own_nets/values.pth", "beside.py"):
+        (study.folder / edited).write_text(files[edited] + "# more\n")
+        assert study.planned(target) == stale
+        (study.folder / edited).write_text(files[edited])
+    older = study.folder / "older/torch-1.0.dist-info"  # as an older torch tells of itself
+    older.mkdir(parents=True)
+    (older / "METADATA").write_text("Metadata-Version: 2.1\nName: torch\nVersion: 1.0\n")
+    path = os.pathsep.join([str(older.parent), study.environment()["PYTHONPATH"]])
+    assert study.planned(target, PYTHONPATH=path) == stale
+
+
 @pytest.mark.parametrize(("weights", "gates"), [("imagenet", 1), ("random", None)])
 def test_the_gate_stands_before_networks_of_which_an_accuracy_is_published(study, weights, gates):
     study.configure(models=[{"name": "alexnet", "weights": weights}], accuracy_gate=True)

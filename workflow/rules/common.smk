@@ -10,7 +10,7 @@ from snakemake.exceptions import WorkflowError
 from layerwise.config import validate_study
 from layerwise.config.load import parse_yaml
 from layerwise.config.study import PCA_IMAGES
-from layerwise.files import hash_file, hash_object, hash_source
+from layerwise.files import hash_file, hash_object, hash_script, hash_source
 from layerwise.layers.blocks import blocks
 from layerwise.layers.manifest import read_manifest
 from layerwise.planning import (
@@ -119,7 +119,7 @@ CODE = {
         "layerwise.cli.sources:rated_images",
     ],
     "gather_model": ["layerwise.analyses.gather"],
-    "gather_study": [],
+    "gather_study": ["layerwise.analyses.gather"],
     "correlate_layers": ["layerwise.statistics.correlation"],
     "summarise_models": ["layerwise.statistics.summary"],
     "plot_figure2": ["layerwise.figures.figure2", "layerwise.figures.style"],
@@ -251,7 +251,7 @@ def pca_option(wildcards):
 
 def model_settings(wildcards):
     """The part of the config that decides what a network computes."""
-    return network_settings(MODELS[wildcards.model])
+    return network_settings(STUDY, MODELS[wildcards.model])
 
 
 def weights_of(wildcards):

@@ -24,6 +24,7 @@ for path, entry in FILES.items():
             # With --software-deployment-method conda, `python` is that environment's.
             python=BRAINSCORE if BRAINSCORE.is_file() else "python",
             script=EXPORT,
+            code=hash_script(Path(EXPORT)),
             identifier=entry.brainscore,
             images=entry.images,
         shell:

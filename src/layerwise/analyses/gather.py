@@ -1,12 +1,17 @@
 """Gathers the rows of many jobs into one row for each layer."""
 
+import logging
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
 from layerwise.interfaces import DegenerateWarning, LayerSpec
+
+log = logging.getLogger(__name__)
+
+VERSIONS, APART = "versions", " | "  # of libraries; several, where jobs had different ones
 
 
 def gather_model(
@@ -74,10 +79,45 @@ def gather_model(
     for measure, rows in _by(consistencies, "measure"):
         table[f"{measure}_ceiling"] = rows["ceiling"].mean()
     table.attrs = {"data": _origins([*brain, *behaviour, *ceilings, *consistencies])}
+    tell_versions({model: table})
     errors = [rows.attrs["sketch_error"] for rows in behaviour if "sketch_error" in rows.attrs]
     if errors:
         table.attrs["sketch_error"] = {measure: text for error in errors for measure, text in error.items()}
     return table
+
+
+def tell_versions(tables: Mapping[str, pd.DataFrame]) -> None:
+    """Warn where a library had one version for some results and another for others.
+
+    Parameters
+    ----------
+    tables : mapping of str to DataFrame
+        The table of each network, as `gather_model` gives.
+    """
+    used: dict[str, dict[str, list[str]]] = {}
+    for model, table in tables.items():
+        for hashes in table.attrs.get("data", {}).values():
+            for library, version in _versions(hashes.get(VERSIONS, "")):
+                models = used.setdefault(library, {}).setdefault(version, [])
+                models += [model] if model not in models else []
+    for library, versions in used.items():
+        if len(versions) > 1:
+            told = "; ".join(f"{version} for {_some(models)}" for version, models in sorted(versions.items()))
+            log.warning(
+                "networks were run with different versions of %s (%s): values may differ for that alone; `compute: "
+                "{versions: rerun}` in the config runs all of them again",
+                library,
+                told,
+            )
+
+
+def _versions(text: str) -> list[tuple[str, str]]:
+    parts = [part.rpartition(" ") for part in text.replace(APART, ", ").split(", ") if part]
+    return [(library, version) for library, _, version in parts]
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
 def median_ceilings(ceilings: Sequence[pd.DataFrame]) -> dict[str, float]:
@@ -92,7 +132,12 @@ def _origins(tables: Sequence[pd.DataFrame]) -> dict[str, dict[str, str]]:
     for table in tables:
         for name, hashes in table.attrs.get("data", {}).items():
             known = found.setdefault(name, {})
-            differing = [key for key, value in hashes.items() if known.setdefault(key, value) != value]
+            # Other versions of libraries are told, and are a reason to run again only if the config says so.
+            versions = dict.fromkeys([*known.get(VERSIONS, "").split(APART), hashes.get(VERSIONS, "")])
+            if any(versions):
+                known[VERSIONS] = APART.join(filter(None, versions))
+            compared = {key: value for key, value in hashes.items() if key != VERSIONS}
+            differing = [key for key, value in compared.items() if known.setdefault(key, value) != value]
             if differing:
                 raise ValueError(
                     f"{name}: some of its jobs saw other {differing[0]} than the rest (their hashes differ): run all "

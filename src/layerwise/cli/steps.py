@@ -37,6 +37,7 @@ RatingsName = Annotated[str, typer.Option("--ratings", help="Name of a set of ra
 Pixels = Annotated[Path, typer.Option("--pixels", help="File that pack-stimuli made.")]
 Folder = Annotated[Path, typer.Option("--folder", help="Folder of results to gather from.")]
 Layers = Annotated[Path, typer.Option("--layers", help="Table that gather-study made.")]
+BUILDING = "layerwise.models.building"  # code that every step which runs a network depends on
 Csv = Annotated[Path | None, typer.Option("--csv", help="The same table for people.")]
 
 
@@ -192,7 +193,7 @@ def extract_activations(
             memory=device_memory(devices, compute.memory, compute.gpu_memory),
             device=devices,
             batch_size=compute.images_at_once(devices[0] != "cpu"),
-            attributes=_origins(study, model, images.content_hash, "layerwise.activations.extract"),
+            attributes=_origins(study, model, images.content_hash, "layerwise.activations.extract", BUILDING),
             progress=show_progress,
         )
 
@@ -338,7 +339,7 @@ def stream_memorability(
         state=state,
         save_every=60 * study.memorability.save_every,
     )
-    attributes = _origins(study, model, images.content_hash, "layerwise.streaming.fit")
+    attributes = _origins(study, model, images.content_hash, "layerwise.streaming.several", BUILDING)
     with counted_warnings(), named_memory(study.compute):
         network = build(spec, weights_folder=study.storage.weights)
         data = images, expected, rated.scores, rated.splits
@@ -389,7 +390,7 @@ def sketch_memorability(
         save_every=60 * chosen.save_every,
     )
     attributes = {
-        **_origins(study, model, images.content_hash, "layerwise.sketching.fit"),
+        **_origins(study, model, images.content_hash, "layerwise.sketching.fit", BUILDING),
         "method": "sketch",
         "dimensions": str(chosen.dimensions),
         "seed": str(chosen.seed),
@@ -445,6 +446,7 @@ def gather_study(folder: Folder, output: Output, csv: Csv = None, config: Config
     """Gather the networks of a study into one table: a row a layer."""
     import pandas as pd
 
+    from layerwise.analyses.gather import tell_versions
     from layerwise.config import load_study
     from layerwise.files.tables import read_table
 
@@ -453,6 +455,7 @@ def gather_study(folder: Folder, output: Output, csv: Csv = None, config: Config
     tables = {name: read_table(path, ["model", "layer"]) for name, path in paths.items()}
     table = pd.concat(tables.values(), ignore_index=True)
     table.attrs = {"data": {name: one.attrs.get("data", {}) for name, one in tables.items()}}
+    tell_versions(tables)
     errors = {name: one.attrs["sketch_error"] for name, one in tables.items() if "sketch_error" in one.attrs}
     if errors:
         table.attrs["sketch_error"] = errors
@@ -515,20 +518,25 @@ def plot_figure2(
     save_figure(plot(read_table(layers, columns), correlated, measure), output)
 
 
-def _origins(study: "Study", model: str, stimuli: str, code: str) -> dict[str, str]:
+def _origins(study: "Study", model: str, stimuli: str, *code: str) -> dict[str, str]:
     """Name a network, and the hashes of all that what is predicted from it depends on."""
     from dataclasses import asdict
 
     from layerwise.files import hash_object, hash_source
     from layerwise.models import hash_weights, resolve_preprocessing
+    from layerwise.models.versions import versions_of
+    from layerwise.planning import network_settings
 
-    spec = study.model_entry(model).spec()
+    entry = study.model_entry(model)
+    spec = entry.spec()
     return {
         "model": model,
-        "weights": hash_weights(spec, study.storage.weights),
+        "network": hash_object(network_settings(study, entry)),
+        "weights": hash_weights(spec, study.storage.weights, study.storage.results),
         "preprocessing": hash_object(asdict(resolve_preprocessing(spec))),
         "stimuli": stimuli,
-        "code": hash_source(code),
+        "code": hash_source(*code),
+        "versions": ", ".join(f"{name} {version}" for name, version in versions_of(spec).items()),
     }
 
 

@@ -113,6 +113,11 @@ class ComputeSettings(Section):
     """GPUs to ask the cluster for, for each job that runs a network; several share its layers, and groups of layers
     are as large as all of them allow. Jobs that score layers against a region, or sketch, ask for one: they are many
     and short."""
+    versions: Literal["record", "rerun"] = "record"
+    """What another version of torch, or of a network's library, does. `record`: each result carries the versions, and
+    gathering warns where results of different versions come together; it refuses untrained weights, and those that a
+    library fetches by itself, since another version may draw or choose others. `rerun`: what the network gave is stale,
+    and at once where this is set for results that were recorded."""
 
     def images_at_once(self, on_gpu: bool) -> int:
         """Images in a forward pass, where memory allows."""

@@ -6,7 +6,8 @@ Tables (``layerwise.files.tables``) are imported on their own: they bring pandas
 from layerwise.files.alone import alone
 from layerwise.files.atomic import atomic_path
 from layerwise.files.hashing import hash_arrays, hash_file, hash_object
-from layerwise.files.source import hash_source
+from layerwise.files.own import own_code
+from layerwise.files.source import hash_script, hash_source
 
 __all__ = [
     "alone",
@@ -14,5 +15,7 @@ __all__ = [
     "hash_arrays",
     "hash_file",
     "hash_object",
+    "hash_script",
     "hash_source",
+    "own_code",
 ]

@@ -24,7 +24,7 @@ from layerwise.streaming.planner import Demand, explain, move_histories, on_devi
 from layerwise.streaming.problem import Problem, check_problem
 from layerwise.streaming.products import choose_products
 from layerwise.streaming.source import Batches
-from layerwise.streaming.state import load_state, save_state
+from layerwise.streaming.state import hash_values, load_state, save_state
 from layerwise.streaming.vectors import LayerVectors, middle
 
 log = logging.getLogger(__name__)
@@ -107,7 +107,8 @@ def stream_pls(
     how : Streamed
         Settings.
     attributes : mapping of str to str
-        "model", and the hashes "weights" and "code": a state of others is not continued.
+        "model", and hashes of all that decides what the network and the fit compute: a state of others is not
+        continued.
     progress : Progress
         Shows how far it has come, image by image.
 
@@ -168,6 +169,7 @@ class _Fit:
         attributes: Mapping[str, str],
     ) -> None:
         device, n_splits = torch.device(how.device), len(splits)
+        values = hash_values(network) if how.state else ""
         hosted = move_histories(group, demand, how.memory - demand.working(all_layers), how.host)
         resident = device.type == "cuda" and _fits(all_layers, group, hosted, demand, how.memory)
         log.info("%s: %s", attributes["model"], explain(all_layers, group, demand, how.memory, resident, hosted))
@@ -201,7 +203,7 @@ class _Fit:
         self.passes.survey(self._find_shift)
         self.fingerprint = hash_object(
             [
-                dict(attributes),
+                [dict(attributes), values],
                 [asdict(layer) for layer in group],
                 pixels.content_hash,
                 asdict(preprocessing),

@@ -1,5 +1,6 @@
 """The state of a streamed fit on disk, so that a job that was killed goes on from there."""
 
+import hashlib
 import logging
 from dataclasses import fields
 from pathlib import Path
@@ -7,7 +8,7 @@ from pickle import UnpicklingError
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from layerwise.files import atomic_path
 from layerwise.streaming.vectors import LayerVectors
@@ -15,6 +16,16 @@ from layerwise.streaming.vectors import LayerVectors
 log = logging.getLogger(__name__)
 
 _SAVED = [field.name for field in fields(LayerVectors) if field.name not in {"total", "history", "rounding"}]
+
+
+def hash_values(network: nn.Module) -> str:
+    """Hash the parameters and buffers of a network as they are, wherever they came from."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted([*network.named_parameters(), *network.named_buffers()]):
+        values = tensor.detach().cpu().contiguous().reshape(-1)
+        digest.update(f"{name} {values.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(values.view(torch.uint8).numpy().data)
+    return digest.hexdigest()
 
 
 def save_state(
@@ -44,8 +55,9 @@ def save_state(
         "predictions": predictions,
         "vectors": [_kept(layer, component) for layer in vectors],
     }
-    with atomic_path(path) as temporary:
-        torch.save(content, temporary)
+    # A file, not its name: torch takes no name that begins with a dot and has no ending.
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        torch.save(content, file)
 
 
 def load_state(path: Path, fingerprint: str, vectors: list[LayerVectors], predictions: Tensor) -> tuple[int, list[int]]:
