@@ -53,6 +53,12 @@ def test_two_regions_of_one_name_are_refused():
         regions(study(recordings=twice))
 
 
+def test_regions_that_differ_in_case_alone_are_refused():
+    alike = [{"name": name, "file": "x.nc", "regions": [name]} for name in ("IT", "it")]
+    with pytest.raises(ValueError, match=r"'IT' is given twice, in IT \(IT\), other \(it\) \(case does not count\)"):
+        regions(study(recordings=[alike[0], alike[1] | {"name": "other"}]))
+
+
 def test_the_hint_names_the_region_that_is_there_twice():
     recordings = [
         {"name": "one", "file": "x.nc", "regions": ["V1", "IT"]},
