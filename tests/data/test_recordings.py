@@ -452,3 +452,48 @@ def test_stimuli_that_are_numbers_are_counted(written):
 
     changed = rewrite(path, number)
     assert count_stimuli(changed) == len(stimuli_of(changed).ids) == 6
+
+
+@pytest.mark.parametrize("units", ["ms since stimulus onset", "days since 1970-01-01", "seconds", "ms"])
+def test_units_of_time_leave_numbers_as_they_are(written, units):
+    path, recordings = written
+    with h5py.File(path, "a") as file:
+        file["responses"].attrs["units"] = units
+        file["degrees"].attrs["units"] = units
+    found = read_recordings(path)
+    np.testing.assert_array_equal(found.responses, recordings.responses)
+    np.testing.assert_array_equal(found.columns["degrees"], recordings.columns["degrees"])
+    assert stimuli_of(path).ids == recordings.stimuli
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+@pytest.mark.parametrize("name", ["_FillValue", "missing_value"])
+def test_responses_that_the_file_calls_missing_are_nan(written, name, kind):
+    path, recordings = written
+    with h5py.File(path, "a") as file:
+        values = file["responses"][:]
+        values[0, 1] = -999.9
+        del file["responses"].attrs["_FillValue"]
+        file["responses"][:] = values
+        file["responses"].attrs[name] = kind(-999.9)
+    found, expected = read_recordings(path).responses, recordings.responses.copy()
+    place = np.argwhere(found != expected)
+    place = [row for row in place.tolist() if not (np.isnan(found[tuple(row)]) and np.isnan(expected[tuple(row)]))]
+    assert len(place) == 1
+    assert np.isnan(found[tuple(place[0])])
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8", "i2", "i4"])
+def test_responses_that_were_never_written_are_nan(written, dtype):
+    path, _ = written
+    fill = 9.969209968386869e36 if dtype[0] == "f" else np.iinfo(dtype).min + 1  # netCDF's own
+    with h5py.File(path, "a") as file:
+        scales, shape = [scale[0].name for scale in file["responses"].dims], file["responses"].shape
+        del file["responses"]
+        new = file.create_dataset("responses", shape, dtype, fillvalue=fill)
+        new[:, 0] = 1
+        for axis, scale in enumerate(scales):
+            new.dims[axis].attach_scale(file[scale])
+    found = read_recordings(path).responses
+    assert np.nanmax(found) == np.nanmin(found) == 1
+    assert np.isnan(found[..., 1:]).all()

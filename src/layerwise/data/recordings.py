@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from layerwise.data.messages import check_format, did_you_mean, list_problems
+from layerwise.data.missing import NEVER_WRITTEN, decode, fill_of
 from layerwise.data.presentations import arrange, properties_of, property_of
 from layerwise.files import atomic_path
 from layerwise.interfaces import DegenerateWarning, Recordings, StimulusSet
@@ -246,7 +247,11 @@ def _opened(path: str | Path) -> Iterator["xr.Dataset"]:
     unlocked = {"locking": False}  # network file systems may have no locks, and nothing is written
     with (
         _damage_named(Path(path)),
-        xr.open_dataset(path, engine="h5netcdf", driver_kwds=unlocked) as dataset,
+        # Times are left as numbers, of which `units = "ms since stimulus"` says nothing that xarray could read; and it
+        # would miss a missing_value that is not of the array's own type.
+        xr.open_dataset(
+            path, engine="h5netcdf", driver_kwds=unlocked, decode_times=False, mask_and_scale=False
+        ) as dataset,
     ):
         try:
             yield dataset
@@ -319,14 +324,15 @@ def _storable(values: NDArray[np.generic]) -> NDArray[Any]:
     return values.astype(object) if values.dtype.kind == "U" else values
 
 
-def _variable(dataset: "xr.Dataset", name: str, *dimensions: str) -> NDArray[Any]:
+def _variable(dataset: "xr.Dataset", name: str, *dimensions: str, fill: float | None = NEVER_WRITTEN) -> NDArray[Any]:
     if name not in dataset.variables:
         known = [str(variable) for variable in dataset.variables]
         raise ValueError(f"it has no {name!r}: {did_you_mean(name, known)}")
     variable = dataset.variables[name]
     if set(variable.dims) != set(dimensions):
         raise ValueError(f"{name!r} has the dimensions {variable.dims}, and must have {dimensions}")
-    return np.asarray(variable.transpose(*dimensions).values)
+    stored = np.asarray(variable.transpose(*dimensions).values)
+    return decode(stored, variable.attrs, f"{name!r}", fill)
 
 
 def _text(dataset: "xr.Dataset", name: str, dimension: str, may_be_empty: bool = False) -> NDArray[np.str_]:
@@ -338,12 +344,18 @@ def _text(dataset: "xr.Dataset", name: str, dimension: str, may_be_empty: bool =
 
 
 def _responses(dataset: "xr.Dataset") -> NDArray[np.floating]:
-    values = _variable(dataset, "responses", "presentation", "neuroid")
+    values = _variable(dataset, "responses", "presentation", "neuroid", fill=_fill(dataset))
     if values.dtype.kind not in "fiu":
         raise ValueError(f"its responses are of type {values.dtype}, and must be numbers")
     if not values.size:
         raise ValueError(f"its responses are empty: {values.shape[0]} presentations of {values.shape[1]} neuroids")
     return values.astype(np.result_type(values.dtype, np.float32), copy=False)
+
+
+def _fill(dataset: "xr.Dataset") -> float | None:
+    """What responses are where none was written: xarray does not tell."""
+    with _readable(dataset.encoding["source"]) as file:
+        return fill_of(file["responses"]) if "responses" in file else None
 
 
 def _repetitions(dataset: "xr.Dataset") -> NDArray[Any] | None:
