@@ -415,3 +415,20 @@ def test_a_key_that_a_description_gives_twice_is_refused(folder, responses):
     refuse(path, "the key 'dimensions' is given twice")
     path.write_bytes("source: caf\u00e9\n".encode("latin-1"))
     refuse(path, r"description\.yaml is not text in UTF-8")
+
+
+def test_sessions_of_many_digits_or_with_zeros_in_front_stay_apart(folder, responses):
+    np.savez(folder / "responses.npz", responses)
+    table = pd.read_csv(folder / "stimuli.csv", dtype=str)
+    digits = [f"2026112812345678901{row}" for row in range(N_STIMULI)]
+    zeros = ["01", "1", "001", "2", "02", "3", "4"]
+    table.assign(session=digits, run=zeros).to_csv(folder / "stimuli.csv", index=False)
+    found = read_described(describe(folder)).recordings
+    order = np.argsort(table["stimulus"])
+    assert found.columns["session"].tolist() == np.array(digits)[order].tolist()
+    assert found.columns["run"].tolist() == np.array(zeros)[order].tolist()
+    done = CliRunner().invoke(
+        app, ["data", "import", str(folder / "description.yaml"), "--output", str(folder / "a.nc")]
+    )
+    assert done.exit_code == 0
+    assert read_recordings(folder / "a.nc").columns["session"].tolist() == found.columns["session"].tolist()
