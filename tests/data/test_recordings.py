@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import unicodedata
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -497,3 +498,13 @@ def test_responses_that_were_never_written_are_nan(written, dtype):
     found = read_recordings(path).responses
     assert np.nanmax(found) == np.nanmin(found) == 1
     assert np.isnan(found[..., 1:]).all()
+
+
+def test_images_are_found_however_their_accents_are_written(tmp_path, rng):
+    recordings = replace(make(rng), stimuli=tuple(f"caf\u00e9 {index}" for index in range(6)))
+    write_recordings(recordings, tmp_path / "recordings.nc", images_of(recordings, tmp_path / "images"))
+    for path in (tmp_path / "images").iterdir():
+        path.rename(path.with_name(unicodedata.normalize("NFD", path.name)))
+    found = stimuli_of(tmp_path / "recordings.nc")
+    assert found.ids == recordings.stimuli
+    assert all(path.is_file() for path in found.paths)

@@ -33,6 +33,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from layerwise.data.folders import find_files
 from layerwise.data.matching import check_order, match_rows
 from layerwise.data.matlab import in_written_order, names_in, read_matlab
 from layerwise.data.messages import did_you_mean, list_problems
@@ -328,7 +329,9 @@ def _arrange(
     names = [str(name) for name in table.columns if name not in ("stimulus", "image", "repetition")]
     properties = properties_of({name: as_values(table[name].str.strip()) for name in names}, ids)
     files = property_of("image", images, ids).tolist()
-    found = StimulusSet(path.stem, stimuli, tuple(folder / description.images / file for file in files))
+    there = find_files(folder / description.images, files)
+    paths = tuple(there.get(file, folder / description.images / file) for file in files)
+    found = StimulusSet(path.stem, stimuli, paths)
     _check_images(files, found, path)
     return cube, properties, found
 

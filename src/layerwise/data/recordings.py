@@ -9,7 +9,7 @@ optionally ``units``, ``source`` and ``visual_degrees``.
 
 import os
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from layerwise.data.folders import find_files
 from layerwise.data.messages import check_format, did_you_mean, list_problems
 from layerwise.data.missing import NEVER_WRITTEN, decode, fill_of
 from layerwise.data.presentations import arrange, properties_of, property_of
@@ -157,8 +158,9 @@ def stimuli_of(path: str | Path, folder: str | Path | None = None, name: str | N
         raise ValueError(f"{path} does not name the folder of its images: give it in the config, `images: folder`")
     folder = path.parent / str(given) if folder is None else Path(folder)
     ids = np.unique(stimuli).tolist()
-    _check_images(dict(zip(ids, images.tolist(), strict=True)), folder)
-    return StimulusSet(name or path.stem, tuple(ids), tuple(folder / image for image in images.tolist()))
+    found = find_files(folder, images.tolist())
+    _check_images(dict(zip(ids, images.tolist(), strict=True)), folder, found)
+    return StimulusSet(name or path.stem, tuple(ids), tuple(found[image] for image in images.tolist()))
 
 
 def list_regions(path: str | Path) -> tuple[str, ...]:
@@ -416,15 +418,11 @@ def _check_finite(responses: NDArray[np.floating], neuroids: NDArray[np.str_]) -
         raise ValueError("all of its responses are NaN: export them again")
 
 
-def _check_images(images: dict[str, str], folder: Path) -> None:
+def _check_images(images: dict[str, str], folder: Path, found: Mapping[str, Path]) -> None:
     outside = [f"{stimulus} ({image})" for stimulus, image in images.items() if leaves_folder(image)]
     if outside:
         raise ValueError(list_problems(outside, f"images lie outside the folder {folder}, which none may"))
     without = [f"{stimulus} (no image in the file)" for stimulus, image in images.items() if not image]
-    missing = [
-        f"{stimulus} ({folder / image})"
-        for stimulus, image in images.items()
-        if image and not (folder / image).is_file()
-    ]
+    missing = [f"{stimulus} ({folder / image})" for stimulus, image in images.items() if image and image not in found]
     if without or missing:
         raise ValueError(list_problems(without + missing, "stimuli have no image file"))
