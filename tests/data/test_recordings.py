@@ -21,10 +21,13 @@ from layerwise.data.recordings import (
     list_regions,
     read_attributes,
     read_recordings,
+    read_visual_degrees,
     stimuli_of,
     write_recordings,
 )
+from layerwise.data.report_recordings import report_recordings
 from layerwise.interfaces import DegenerateWarning, Recordings, StimulusSet
+from layerwise.regression import internal_consistency
 
 REGIONS = ("V4", "V4", "IT", "V1", "IT")
 
@@ -508,3 +511,25 @@ def test_images_are_found_however_their_accents_are_written(tmp_path, rng):
     found = stimuli_of(tmp_path / "recordings.nc")
     assert found.ids == recordings.stimuli
     assert all(path.is_file() for path in found.paths)
+
+
+@pytest.mark.parametrize("given", ["eight", -1, 0, float("nan"), float("inf"), 400, [4, 8], ""])
+def test_sizes_that_images_cannot_have_are_refused(written, given):
+    path, recordings = written
+    assert read_visual_degrees(path) == 8
+    with h5py.File(path, "a") as file:
+        file.attrs["visual_degrees"] = given
+    with pytest.raises(ValueError, match=rf"visual_degrees of {path} is .*above 0 and up to 360"):
+        read_visual_degrees(path)
+    report = report_recordings(path, internal_consistency)
+    assert any("visual_degrees" in problem for problem in report.problems)
+    if isinstance(given, int | float):
+        with pytest.raises(ValueError, match="visual_degrees of the recordings"):
+            write_recordings(recordings, path, images_of(recordings, path.parent), visual_degrees=given)
+
+
+@pytest.mark.parametrize("given", [8, 7.5, np.float32(4), "4", [4]])
+def test_sizes_may_be_written_in_several_ways(written, given):
+    with h5py.File(written[0], "a") as file:
+        file.attrs["visual_degrees"] = given
+    assert read_visual_degrees(written[0]) == float(np.ravel(given)[0])

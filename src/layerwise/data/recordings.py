@@ -7,6 +7,7 @@ Attributes: ``format`` ("layerwise recordings"), ``version`` (1), ``images`` (th
 optionally ``units``, ``source`` and ``visual_degrees``.
 """
 
+import math
 import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -61,9 +62,11 @@ def write_recordings(
     Raises
     ------
     ValueError
-        A stimulus has no image, or a property has a name that the format uses itself.
+        A stimulus has no image, a property has a name that the format uses itself, or images cannot be of this size.
     """
     path = Path(path).absolute()
+    if visual_degrees is not None:
+        _check_degrees(visual_degrees, "the recordings")
     taken = sorted(set(recordings.columns) & {*_NOT_PROPERTIES, *(["animal"] if recordings.animals else [])})
     if taken:
         raise ValueError(f"a property of the stimuli cannot be called {taken[0]!r}, a name of the format: rename it")
@@ -195,6 +198,31 @@ def read_attributes(path: str | Path) -> dict[str, Any]:
     """
     with _readable(path) as file:
         return _attributes(file)
+
+
+def read_visual_degrees(path: str | Path) -> float | None:
+    """Read how large the images were seen, degrees of visual angle; None where the file does not say. Quick.
+
+    Raises
+    ------
+    ValueError
+        As in `read_attributes`; or it is not a number above 0 and up to 360.
+    """
+    given = read_attributes(path).get("visual_degrees")
+    return None if given is None else _check_degrees(given, str(path))
+
+
+def _check_degrees(given: Any, what: str) -> float:
+    try:
+        degrees = float(given)
+    except (TypeError, ValueError):
+        degrees = math.nan
+    if not 0 < degrees <= 360:
+        raise ValueError(
+            f"visual_degrees of {what} is {given!r}, and must be a number above 0 and up to 360: correct it there, or "
+            "give `visual_degrees` under the recording in the config"
+        )
+    return degrees
 
 
 def average_repetitions(responses: NDArray[np.floating]) -> NDArray[np.float64]:
