@@ -41,6 +41,7 @@ def test_other_encodings_are_named_with_the_file(tmp_path, encoding, words):
         ("a: !!binary 1", "the tag"),
         ("a: &a [*a]", "line 1: a list or mapping holds itself"),
         ("a: &a {b: *a}", "holds itself"),
+        ('a: "\\ud800"', "line 1: .*surrogates"),
         ("a: *b", "line 1: .*undefined alias"),
         ("a: " + "[" * 5000, "nested too deeply"),
         ("a: \x00", "special characters"),

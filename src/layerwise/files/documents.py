@@ -112,7 +112,10 @@ class _StrictLoader(yaml.SafeLoader):
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
         try:
-            return super().construct_object(node, deep)
+            value = super().construct_object(node, deep)
+            if isinstance(value, str):
+                value.encode()  # halves of a character ("\\ud800") cannot be written anywhere
+            return value
         except (ValueError, ArithmeticError) as error:  # of Python's own types: a 13th month, too many digits
             if isinstance(node, yaml.ScalarNode):
                 raise _RefusedError(
