@@ -2,6 +2,7 @@ import json
 import re
 import time
 
+import h5py
 import numpy as np
 import pytest
 
@@ -51,6 +52,21 @@ def test_two_regions_of_one_name_are_refused():
     twice = [{"name": name, "file": "x.nc", "regions": ["V1"]} for name in ("one", "two")]
     with pytest.raises(ValueError, match=r"'V1' is given twice, in one \(V1\), two \(V1\)"):
         regions(study(recordings=twice))
+
+
+def test_a_size_in_the_file_that_images_cannot_have_is_refused_unless_the_config_gives_one(tmp_path):
+    with h5py.File(tmp_path / "a.nc", "w") as file:
+        file.attrs.update({"format": "layerwise recordings", "version": 1, "visual_degrees": "eight"})
+    entry = {"name": "movies", "file": str(tmp_path / "a.nc"), "regions": ["V1"]}
+    with pytest.raises(ValueError, match=r"visual_degrees of .*a\.nc is 'eight'"):
+        geometry_of(study(recordings=[entry]), "movies", EXPECTED)
+    assert geometry_of(study(recordings=[entry | {"visual_degrees": 4}]), "movies", EXPECTED).canvas == 2
+
+
+def test_regions_that_differ_in_case_alone_are_refused():
+    alike = [{"name": name, "file": "x.nc", "regions": [name]} for name in ("IT", "it")]
+    with pytest.raises(ValueError, match=r"'IT' is given twice, in IT \(IT\), other \(it\) \(case does not count\)"):
+        regions(study(recordings=[alike[0], alike[1] | {"name": "other"}]))
 
 
 def test_the_hint_names_the_region_that_is_there_twice():

@@ -1,6 +1,7 @@
 """The workflow, run for real on a small study."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -12,12 +13,13 @@ import pandas as pd
 import pytest
 import tiny_networks
 import torch
+import yaml
 from PIL import Image
 from scipy.stats import pearsonr
 from sklearn.cross_decomposition import PLSRegression
 from sklearn.decomposition import PCA
 from sklearn.model_selection import StratifiedShuffleSplit
-from small_study import CONFIG, ROOT
+from small_study import CONFIG, ROOT, Study
 
 from layerwise.config.models import ModelEntry
 from layerwise.data.folders import images_in
@@ -326,6 +328,27 @@ def test_a_key_of_the_config_that_is_given_twice_is_refused(study):
         config.write("study: again\n")
     with pytest.raises(RuntimeError, match="the key 'study' is given twice"):
         study.snakemake("--dry-run")
+
+
+@pytest.mark.parametrize(
+    ("changes", "encoding", "told"),
+    [
+        ({"storage": {"results": "res{x}"}}, "utf-8", r"storage.results: the path 'res\{x\}' holds '\{'"),
+        ({"recordings": [{"name": "r", "file": "f{x}.nc", "regions": ["V1"]}]}, "utf-8", r"file: the path 'f\{x\}.nc'"),
+        ({"study": "caf\u00e9"}, "latin-1", r"config.yaml is not text in UTF-8 \(line \d+ holds the byte 0xe9"),
+        ({}, "utf-16", r"config.yaml is not text in UTF-8 but in UTF-16"),
+    ],
+)
+def test_paths_and_encodings_that_snakemake_cannot_have_are_told_in_a_sentence(tmp_path, changes, encoding, told):
+    text = yaml.safe_dump(CONFIG | changes, allow_unicode=True)
+    (tmp_path / "config.yaml").write_text(text, encoding=encoding)
+    study = Study(tmp_path)
+    command = study.command("--dry-run")[:-2]  # the config is found by its name
+    done = subprocess.run(command, cwd=tmp_path, env=study.environment(), capture_output=True, text=True)
+    assert done.returncode == 1
+    output = done.stdout + done.stderr
+    assert re.search(told, output)
+    assert "Traceback" not in output
 
 
 def test_missing_data_are_told_by_the_step_that_needs_them(study):

@@ -8,9 +8,9 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 
 from layerwise.config import validate_study
-from layerwise.config.load import parse_yaml
 from layerwise.config.study import PCA_IMAGES
 from layerwise.files import hash_file, hash_object, hash_script, hash_source
+from layerwise.files.documents import read_yaml
 from layerwise.layers.blocks import blocks
 from layerwise.layers.manifest import read_manifest
 from layerwise.planning import (
@@ -34,12 +34,12 @@ from layerwise.planning import (
 shell.prefix(f'PATH="$PATH:{Path(sys.executable).parent}"; ')
 
 try:
-    # Snakemake keeps the last value of a key that is given twice.
+    # Snakemake keeps the last value of a key that is given twice, and much else that is refused here.
     for path in workflow.configfiles:
-        parse_yaml(Path(path).read_text(encoding="utf-8"), str(path))
+        read_yaml(path)
     STUDY = validate_study(config)
     REGIONS = {region.name: region for region in regions(STUDY)}
-except ValueError as error:
+except (ValueError, OSError) as error:
     raise WorkflowError(str(error)) from None
 
 CONTENT = STUDY.model_dump_json()

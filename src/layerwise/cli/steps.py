@@ -1,7 +1,8 @@
 """The steps of the workflow, one command each, in the order of the data. They import what they need when called."""
 
+import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -70,10 +71,9 @@ def write_config(
 ) -> None:
     """Write the validated config of a study, every default filled in, beside its results."""
     from layerwise.config import dump_study, validate_study
-    from layerwise.config.load import parse_yaml
     from layerwise.files import atomic_path
 
-    study = validate_study(parse_yaml(content, "--content"))
+    study = validate_study(_parsed(content), "--content")
     with atomic_path(output) as temporary:
         temporary.write_text(dump_study(study), encoding="utf-8")
 
@@ -516,6 +516,15 @@ def plot_figure2(
     drawn = correlated.loc[correlated["measure"] == measure, "region"]
     columns = ["model", *drawn, *([measure] if len(drawn) else [])]  # an unknown measure is told by the figure
     save_figure(plot(read_table(layers, columns), correlated, measure), output)
+
+
+def _parsed(content: str) -> Any:
+    from layerwise.files.documents import parse_yaml
+
+    try:  # first as JSON, which the workflow writes: YAML would take its 1e-05 for text
+        return json.loads(content)
+    except ValueError:
+        return parse_yaml(content, "--content")
 
 
 def _origins(study: "Study", model: str, stimuli: str, *code: str) -> dict[str, str]:

@@ -1,14 +1,49 @@
 """The section ``models``: the networks of the study."""
 
+import math
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-from layerwise.config.base import Name, Section
+from layerwise.config.base import Name, Section, Seed, check_path
 from layerwise.interfaces import ModelSpec, Preprocessing
 from layerwise.models import registry
 from layerwise.models.registry import Library
+
+Deviation = Annotated[float, Field(gt=0)]
+
+
+def _check_weights(weights: str) -> str:
+    if not weights.strip():
+        raise ValueError("it is empty: give imagenet, random or a file, or leave the key out")
+    check_path(Path(weights))
+    return weights
+
+
+def _check_options(options: dict[str, Any]) -> dict[str, Any]:
+    for key, value in options.items():
+        _check_plain(key, value)
+    return options
+
+
+def _check_plain(place: str, value: Any) -> None:
+    """Refuse what JSON and YAML cannot both hold: it would reach a job as something else than what was written."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            if not isinstance(key, str):
+                raise ValueError(f"the key {key!r} of {place!r} is not text: put it in quotes")
+            _check_plain(f"{place}.{key}", inner)
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            _check_plain(f"{place}[{index}]", inner)
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"{place!r} is {value}: give a finite number, or let your own function put it in")
+    elif not isinstance(value, str | int | float | None):
+        raise ValueError(
+            f"{place!r} is of type {type(value).__name__}: give text (in quotes), numbers, true, false, null, lists or "
+            "mappings"
+        )
 
 
 class PreprocessingEntry(Section):
@@ -23,7 +58,7 @@ class PreprocessingEntry(Section):
     """Filter of the resize before a crop (geometry `imagenet`); that to a square is bilinear for all networks."""
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
     """Subtracted from the channels."""
-    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+    std: tuple[Deviation, Deviation, Deviation] = (0.229, 0.224, 0.225)
     """Divides the channels."""
     channels: Literal["RGB", "BGR"] = "RGB"
     """Order of the channels."""
@@ -52,12 +87,12 @@ class ModelEntry(Section):
     """Any classification network of timm, such as `convnext_tiny.fb_in1k`."""
     factory: str | None = None
     """Your own function that returns a torch network: `package.module:function`."""
-    weights: str | None = None
+    weights: Annotated[str, AfterValidator(_check_weights)] | None = None
     """`imagenet` (the official ones; default), `random` (an untrained control), or a local file. A factory without
     weights keeps those that it was built with."""
-    seed: int = Field(0, ge=0)
+    seed: Seed = 0
     """Seed of random weights."""
-    options: dict[str, Any] = Field(default_factory=dict)
+    options: Annotated[dict[str, Any], AfterValidator(_check_options)] = Field(default_factory=dict)
     """Arguments for the constructor."""
     preprocessing: PreprocessingEntry | None = None
     """How the network wants its input; default: as its library states it."""

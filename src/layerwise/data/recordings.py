@@ -7,9 +7,10 @@ Attributes: ``format`` ("layerwise recordings"), ``version`` (1), ``images`` (th
 optionally ``units``, ``source`` and ``visual_degrees``.
 """
 
+import math
 import os
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,9 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from layerwise.data.folders import find_files
 from layerwise.data.messages import check_format, did_you_mean, list_problems
+from layerwise.data.missing import NEVER_WRITTEN, decode, fill_of
 from layerwise.data.presentations import arrange, properties_of, property_of
 from layerwise.files import atomic_path
 from layerwise.interfaces import DegenerateWarning, Recordings, StimulusSet
@@ -59,9 +62,11 @@ def write_recordings(
     Raises
     ------
     ValueError
-        A stimulus has no image, or a property has a name that the format uses itself.
+        A stimulus has no image, a property has a name that the format uses itself, or images cannot be of this size.
     """
     path = Path(path).absolute()
+    if visual_degrees is not None:
+        _check_degrees(visual_degrees, "the recordings")
     taken = sorted(set(recordings.columns) & {*_NOT_PROPERTIES, *(["animal"] if recordings.animals else [])})
     if taken:
         raise ValueError(f"a property of the stimuli cannot be called {taken[0]!r}, a name of the format: rename it")
@@ -156,8 +161,9 @@ def stimuli_of(path: str | Path, folder: str | Path | None = None, name: str | N
         raise ValueError(f"{path} does not name the folder of its images: give it in the config, `images: folder`")
     folder = path.parent / str(given) if folder is None else Path(folder)
     ids = np.unique(stimuli).tolist()
-    _check_images(dict(zip(ids, images.tolist(), strict=True)), folder)
-    return StimulusSet(name or path.stem, tuple(ids), tuple(folder / image for image in images.tolist()))
+    found = find_files(folder, images.tolist())
+    _check_images(dict(zip(ids, images.tolist(), strict=True)), folder, found)
+    return StimulusSet(name or path.stem, tuple(ids), tuple(found[image] for image in images.tolist()))
 
 
 def list_regions(path: str | Path) -> tuple[str, ...]:
@@ -192,6 +198,31 @@ def read_attributes(path: str | Path) -> dict[str, Any]:
     """
     with _readable(path) as file:
         return _attributes(file)
+
+
+def read_visual_degrees(path: str | Path) -> float | None:
+    """Read how large the images were seen, degrees of visual angle; None where the file does not say. Quick.
+
+    Raises
+    ------
+    ValueError
+        As in `read_attributes`; or it is not a number above 0 and up to 360.
+    """
+    given = read_attributes(path).get("visual_degrees")
+    return None if given is None else _check_degrees(given, str(path))
+
+
+def _check_degrees(given: Any, what: str) -> float:
+    try:
+        degrees = float(given)
+    except (TypeError, ValueError):
+        degrees = math.nan
+    if not 0 < degrees <= 360:
+        raise ValueError(
+            f"visual_degrees of {what} is {given!r}, and must be a number above 0 and up to 360: correct it there, or "
+            "give `visual_degrees` under the recording in the config"
+        )
+    return degrees
 
 
 def average_repetitions(responses: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -246,7 +277,11 @@ def _opened(path: str | Path) -> Iterator["xr.Dataset"]:
     unlocked = {"locking": False}  # network file systems may have no locks, and nothing is written
     with (
         _damage_named(Path(path)),
-        xr.open_dataset(path, engine="h5netcdf", driver_kwds=unlocked) as dataset,
+        # Times are left as numbers, of which `units = "ms since stimulus"` says nothing that xarray could read; and it
+        # would miss a missing_value that is not of the array's own type.
+        xr.open_dataset(
+            path, engine="h5netcdf", driver_kwds=unlocked, decode_times=False, mask_and_scale=False
+        ) as dataset,
     ):
         try:
             yield dataset
@@ -319,14 +354,15 @@ def _storable(values: NDArray[np.generic]) -> NDArray[Any]:
     return values.astype(object) if values.dtype.kind == "U" else values
 
 
-def _variable(dataset: "xr.Dataset", name: str, *dimensions: str) -> NDArray[Any]:
+def _variable(dataset: "xr.Dataset", name: str, *dimensions: str, fill: float | None = NEVER_WRITTEN) -> NDArray[Any]:
     if name not in dataset.variables:
         known = [str(variable) for variable in dataset.variables]
         raise ValueError(f"it has no {name!r}: {did_you_mean(name, known)}")
     variable = dataset.variables[name]
     if set(variable.dims) != set(dimensions):
         raise ValueError(f"{name!r} has the dimensions {variable.dims}, and must have {dimensions}")
-    return np.asarray(variable.transpose(*dimensions).values)
+    stored = np.asarray(variable.transpose(*dimensions).values)
+    return decode(stored, variable.attrs, f"{name!r}", fill)
 
 
 def _text(dataset: "xr.Dataset", name: str, dimension: str, may_be_empty: bool = False) -> NDArray[np.str_]:
@@ -338,12 +374,18 @@ def _text(dataset: "xr.Dataset", name: str, dimension: str, may_be_empty: bool =
 
 
 def _responses(dataset: "xr.Dataset") -> NDArray[np.floating]:
-    values = _variable(dataset, "responses", "presentation", "neuroid")
+    values = _variable(dataset, "responses", "presentation", "neuroid", fill=_fill(dataset))
     if values.dtype.kind not in "fiu":
         raise ValueError(f"its responses are of type {values.dtype}, and must be numbers")
     if not values.size:
         raise ValueError(f"its responses are empty: {values.shape[0]} presentations of {values.shape[1]} neuroids")
     return values.astype(np.result_type(values.dtype, np.float32), copy=False)
+
+
+def _fill(dataset: "xr.Dataset") -> float | None:
+    """What responses are where none was written: xarray does not tell."""
+    with _readable(dataset.encoding["source"]) as file:
+        return fill_of(file["responses"]) if "responses" in file else None
 
 
 def _repetitions(dataset: "xr.Dataset") -> NDArray[Any] | None:
@@ -404,15 +446,11 @@ def _check_finite(responses: NDArray[np.floating], neuroids: NDArray[np.str_]) -
         raise ValueError("all of its responses are NaN: export them again")
 
 
-def _check_images(images: dict[str, str], folder: Path) -> None:
+def _check_images(images: dict[str, str], folder: Path, found: Mapping[str, Path]) -> None:
     outside = [f"{stimulus} ({image})" for stimulus, image in images.items() if leaves_folder(image)]
     if outside:
         raise ValueError(list_problems(outside, f"images lie outside the folder {folder}, which none may"))
     without = [f"{stimulus} (no image in the file)" for stimulus, image in images.items() if not image]
-    missing = [
-        f"{stimulus} ({folder / image})"
-        for stimulus, image in images.items()
-        if image and not (folder / image).is_file()
-    ]
+    missing = [f"{stimulus} ({folder / image})" for stimulus, image in images.items() if image and image not in found]
     if without or missing:
         raise ValueError(list_problems(without + missing, "stimuli have no image file"))

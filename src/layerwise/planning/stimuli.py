@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from layerwise.config import Study
 from layerwise.config.study import PCA_IMAGES
-from layerwise.data.recordings import read_attributes
+from layerwise.data.recordings import read_attributes, read_visual_degrees
 from layerwise.interfaces import Geometry, Preprocessing
 from layerwise.models.preprocessing import geometry_for
 
@@ -51,8 +51,10 @@ def pca_geometry(study: Study, recording: str, preprocessing: Preprocessing) -> 
 def _kind_and_canvas(study: Study, stimuli: str) -> tuple[Literal["square", "crop"], float]:
     for recording in study.recordings:
         if recording.name == stimuli:
-            degrees = recording.visual_degrees or _attribute(recording.file, "visual_degrees")
-            return recording.geometry, study.screen_degrees / float(degrees) if degrees else 1.0
+            degrees = recording.visual_degrees or (
+                read_visual_degrees(recording.file) if recording.file.is_file() else None
+            )
+            return recording.geometry, study.screen_degrees / degrees if degrees else 1.0
     return study.rating(stimuli).geometry, 1.0
 
 
