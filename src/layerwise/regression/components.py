@@ -15,7 +15,7 @@ from torch import Tensor
 from layerwise.regression.eigen import leading_eigenvectors
 from layerwise.regression.training import Targets, Training
 
-NOTHING = 1e-13  # share of a sum of squares below which float64 leaves nothing but rounding
+NOTHING = 1e-13  # share of a sum of squares of the targets below which float64 leaves nothing but rounding
 REFRESH = 1e-6  # fall of the leading eigenvalue after which S is computed anew: its updates then lack digits
 
 
@@ -36,6 +36,12 @@ class Side(Protocol):
 
     def spread(self) -> Tensor:
         """Sum of squares of the centred training activations, 0 where they are constant: [..., split]."""
+
+    def rounding(self) -> Tensor:
+        """Return the sum of squares [..., split] of the activations' part that may be rounding alone."""
+
+    def least(self, unexplained: Tensor, variance: Tensor) -> Tensor:
+        """Return the eigenvalue of S [..., split] that may be rounding alone, for sums of squares of the targets."""
 
     def weigh(self, directions: Tensor) -> Tensor:
         """Give B c [..., split, feature] for c [..., split, m]."""
@@ -92,7 +98,7 @@ class _Residual:
 
     def __init__(self, side: Side) -> None:
         self.side = side
-        self.spread = side.spread()
+        self.spread, self.rounding = side.spread(), side.rounding()
         self.variance = self.unexplained = _total_variance(side.targets, side.training)
         self.active = self.spread > 0
         nothing = self.spread.new_zeros(*self.spread.shape, 0, 1)
@@ -110,7 +116,7 @@ class _Residual:
             self.S = _symmetric(self.side.inner_products(deflators, slopes))
             vectors, values = self._decompose()
             self.reference = torch.where(fallen, values, self.reference)
-        self.active = self.active & (values > NOTHING * self.spread * self.unexplained)
+        self.active = self.active & (values > self.side.least(self.unexplained, self.variance))
         self.active = self.active & (self.unexplained > NOTHING * self.variance)
         return vectors, values
 
@@ -160,7 +166,7 @@ def extract(side: Side, n_components: int) -> Components:
         weights = side.weigh(direction) - _times(past.mT, _times(slopes, direction))
         scores = _orthogonalise(side.training.centre(weights @ side.features.mT), store.scores[..., :a, :])
         square = scores.square().sum(-1)
-        residual.active = residual.active & (square > NOTHING * residual.spread * value)
+        residual.active = residual.active & (square > residual.rounding * value)
         if not bool(residual.active.any()):
             break
         scale = torch.where(residual.active, square.rsqrt(), 0)[..., None]
