@@ -258,6 +258,16 @@ def test_a_clamp_that_cuts_all_values_predicts_the_training_mean(study, preproce
         np.testing.assert_allclose(streamed[1, :, index], scores[index, split.train].mean(), rtol=1e-12)
 
 
+@pytest.mark.parametrize("size", [1e-150, 1e-40, 1e-25, 1e25, 1e36, 1e60])
+def test_the_size_of_scores_does_not_matter(network, layers, study, preprocessing, size):
+    """Correlations are the same in any unit of measurement, though float32 holds few of these sizes."""
+    images, scores, splits = study()
+    arguments = network, layers, layers, images, preprocessing
+    expected = stream_pls(*arguments, scores, splits, Streamed(n_components=5), ATTRIBUTES)
+    found = stream_pls(*arguments, scores * size, splits, Streamed(n_components=5), ATTRIBUTES) / size
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4 * expected.std())
+
+
 def test_a_group_gives_what_all_layers_give(network, layers, study, preprocessing):
     images, scores, splits = study()
     how = Streamed(dtype=torch.float64)

@@ -16,6 +16,7 @@ from layerwise.regression.eigen import leading_eigenvectors
 from layerwise.regression.training import Targets, Training
 
 NOTHING = 1e-13  # share of a sum of squares of the targets below which float64 leaves nothing but rounding
+EXPLAINED = 1e-10  # share of a sum of squares of the targets that no correlation shows
 REFRESH = 1e-6  # fall of the leading eigenvalue after which S is computed anew: its updates then lack digits
 
 
@@ -76,6 +77,8 @@ class Components:
         ``scores @ targets``.
     found : Tensor [..., split, component]
         Whether the split has the component.
+    explained : Tensor [..., split]
+        Whether nothing of the targets was left, up to 1e-5 of their size: more components would not matter.
     """
 
     scores: Tensor
@@ -83,6 +86,12 @@ class Components:
     loadings: Tensor
     slopes: Tensor
     found: Tensor
+    explained: Tensor
+
+    def counts(self) -> Tensor:
+        """Return the number of components of each split, all that were asked for where the targets needed no more."""
+        found = self.found.sum(-1)
+        return torch.where(self.explained & (found > 0), self.found.shape[-1], found)
 
     def latent_coefficients(self) -> Tensor:
         """Solve for what turns ``features @ weights'`` into predictions: [..., split, component, target]."""
@@ -178,6 +187,7 @@ def extract(side: Side, n_components: int) -> Components:
         back = side.weigh_back(loading) - _times(slopes.mT, _times(past, loading))
         residual.deflate(turned[..., a, :], back, (deflators[..., a, :] * loading).sum(-1, keepdim=True))
         residual.unexplained = residual.unexplained - store.slopes[..., a, :].square().sum(-1)
+        store.explained.copy_(residual.unexplained <= EXPLAINED * residual.variance)
     return store
 
 
@@ -192,6 +202,7 @@ def _allocate(side: Side, n_components: int, m: int) -> tuple[Components, Tensor
         loadings=zeros(*shape, n_features),
         slopes=zeros(*shape, n_targets),
         found=zeros(*shape, dtype=torch.bool),
+        explained=zeros(*shape[:-1], dtype=torch.bool),
     )
     return store, zeros(*shape, n_features), zeros(*shape, m)
 

@@ -7,6 +7,7 @@ the median r; to repeat a published score the same iterates are needed, rounding
 import torch
 from torch import Tensor
 
+from layerwise.regression.components import EXPLAINED
 from layerwise.regression.inputs import unit_scale
 
 TOLERANCE = 1e-6  # of the squared change of the weights
@@ -37,7 +38,7 @@ def fit_nipals(X: Tensor, Y: Tensor, n_components: int, precision: float = 0.0) 
     coefficients : Tensor [unit, target]
         Zeros without any component.
     found : int
-        Number of components.
+        Number of components; as many as wanted where the targets needed no more.
 
     References
     ----------
@@ -49,7 +50,7 @@ def fit_nipals(X: Tensor, Y: Tensor, n_components: int, precision: float = 0.0) 
 
 
 def _fit(X: Tensor, Y: Tensor, n_components: int, precision: float) -> tuple[Tensor, int]:
-    rounding = precision * X.square().sum()
+    rounding, variance = precision * X.square().sum(), Y.square().sum()
     weights, loadings, slopes = [], [], []
     for _ in range(n_components):
         Y[:, (Y.abs() < 10 * EPSILON).all(0)] = 0
@@ -67,7 +68,8 @@ def _fit(X: Tensor, Y: Tensor, n_components: int, precision: float) -> tuple[Ten
     if not weights:
         return X.new_zeros(X.shape[1], Y.shape[1]), 0
     W, P, Q = (torch.stack(parts) for parts in (weights, loadings, slopes))
-    return W.T @ (torch.linalg.pinv(P @ W.T) @ Q), len(weights)
+    explained = bool(Y.square().sum() <= EXPLAINED * variance)
+    return W.T @ (torch.linalg.pinv(P @ W.T) @ Q), n_components if explained else len(weights)
 
 
 def _power_iteration(X: Tensor, Y: Tensor) -> Tensor:

@@ -130,4 +130,4 @@ def _fit_exact(X: Tensor, Y: Tensor, n_components: int) -> tuple[Tensor, int]:
     components = extract(Primal.of(X * scales[0], targets, training), n_components)
     coefficients = components.weights[0].T @ components.latent_coefficients()[0]
     turned = coefficients if turn is None else coefficients @ turn.T
-    return turned * scales[0] / scales[1], int(components.found.sum())
+    return turned * scales[0] / scales[1], int(components.counts())

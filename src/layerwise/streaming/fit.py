@@ -221,7 +221,7 @@ class _Fit:
         steps = self._components(done)
         for _ in progress(steps, f"fitting {len(self.layers)} layers of {self.model}", n_passes * n_images):
             pass
-        predictions = (self.predictions[:, :n_images] + self.problem.means).cpu().numpy()
+        predictions = self.problem.unscaled(self.predictions[:, :n_images]).cpu().numpy()
         lost = [index for index, layer in enumerate(self.vectors) if layer.is_lost and index not in self.broken]
         for indices, problem in ((self.broken, NONFINITE), (lost, LOST)):
             predictions[indices] = np.nan
