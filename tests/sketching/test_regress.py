@@ -125,6 +125,15 @@ def test_equal_units_and_units_that_never_vary(rng, dtype):
     check(regress(values, scores, splits, 10, dtype), [part[:, 0] for part in parts], splits, TOLERANCE[dtype])
 
 
+@pytest.mark.parametrize("size", [1e-150, 1e-40, 1e25, 1e60])
+def test_the_size_of_scores_does_not_matter(rng, dtype, size):
+    values, scores = layer_of(rng, 300, 30)
+    splits = splits_of(rng, 300)
+    expected = regress(values, scores, splits, 8, dtype)
+    found = regress(values, scores * size, splits, 8, dtype) / size
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4 * expected.std())
+
+
 def test_few_images(rng, dtype):
     """Fewer than are summed at once on a GPU."""
     values, scores = layer_of(rng, 31, 12)

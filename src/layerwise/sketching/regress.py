@@ -69,7 +69,7 @@ def predict_rows(values: Tensor, problem: Problem, n_components: int) -> tuple[T
         scores = (values @ layer.direction.T).sub_(offsets)
         _weigh(values, scores * mask, layer.total)
         layer.explain(component, scores, predictions, problem)
-    return (nothing, True) if layer.is_lost else (predictions + problem.means, False)
+    return (nothing, True) if layer.is_lost else (problem.unscaled(predictions), False)
 
 
 def _weigh(values: Tensor, weights: Tensor, sums: Tensor) -> None:

@@ -17,14 +17,14 @@ from layerwise.activations.warn import LOST, NONFINITE, warn_layers
 from layerwise.files import hash_arrays, hash_object
 from layerwise.interfaces import LayerSpec, Pixels, Preprocessing, Progress, Split, no_progress
 from layerwise.models.inputs import normalise
-from layerwise.streaming.families import Relation, find_families
+from layerwise.streaming.families import Check, Family, Relation, find_families
 from layerwise.streaming.history import HostHistories
 from layerwise.streaming.passes import Passes
 from layerwise.streaming.planner import Demand, explain, move_histories, on_device
 from layerwise.streaming.problem import Problem, check_problem
 from layerwise.streaming.products import choose_products
 from layerwise.streaming.source import Batches
-from layerwise.streaming.state import hash_values, load_state, save_state
+from layerwise.streaming.state import hash_values, load_separate, load_state, save_state
 from layerwise.streaming.vectors import LayerVectors, middle
 
 log = logging.getLogger(__name__)
@@ -176,9 +176,7 @@ class _Fit:
         self.how, self.layers, self.model = how, group, attributes["model"]
         batches = Batches(pixels, demand.batch_size, device, resident)
         probes = normalise(_probes(batches.first()).to(device), preprocessing)
-        self.families = find_families(network, group, probes.to(how.dtype))
-        roots = [group[family.root] for family in self.families]
-        self.passes = Passes(network, roots, batches, preprocessing, how.dtype)
+        self.separate: list[int] = []  # layers that were proposed for a family, but gave something else for some image
         self.relations: dict[int, Relation] = {}  # of each family, made with the shifts
         self.problem = Problem.of(scores, splits, batches.n_padded, device)
         self.products = choose_products(device, how.dtype, n_splits)
@@ -200,7 +198,7 @@ class _Fit:
         self.mask = torch.zeros(demand.batch_size, n_splits, dtype=how.dtype, device=device)
         self.offsets = torch.zeros(len(group), n_splits, dtype=how.dtype, device=device)
         self.broken: list[int] = []
-        self.passes.survey(self._find_shift)
+        self._arrange(network, find_families(network, group, probes.to(how.dtype)), batches, preprocessing)
         self.fingerprint = hash_object(
             [
                 [dict(attributes), values],
@@ -217,13 +215,15 @@ class _Fit:
     def run(self, progress: Progress) -> NDArray[np.float64]:
         """Fit all components, or those that are left."""
         state = self.how.state
+        if state:
+            self._part(load_separate(state, self.fingerprint))
         done, self.broken = load_state(state, self.fingerprint, self.vectors, self.predictions) if state else (0, [])
         n_images = len(self.passes.batches.pixels)
         n_passes = self.how.n_components - done + (done == 0)
         steps = self._components(done)
         for _ in progress(steps, f"fitting {len(self.layers)} layers of {self.model}", n_passes * n_images):
             pass
-        predictions = (self.predictions[:, :n_images] + self.problem.means).cpu().numpy()
+        predictions = self.problem.unscaled(self.predictions[:, :n_images]).cpu().numpy()
         lost = [index for index, layer in enumerate(self.vectors) if layer.is_lost and index not in self.broken]
         for indices, problem in ((self.broken, NONFINITE), (lost, LOST)):
             predictions[indices] = np.nan
@@ -237,7 +237,8 @@ class _Fit:
         self.passes.warm_up(self._project)
         for component in range(done, self.how.n_components):
             if self.how.state and component > done and time.monotonic() - saved >= self.how.save_every:
-                save_state(self.how.state, self.fingerprint, component, self.vectors, self.predictions, self.broken)
+                parts = self.vectors, self.predictions, self.broken, self.separate
+                save_state(self.how.state, self.fingerprint, component, *parts)
                 saved = time.monotonic()
             for offsets, layer in zip(self.offsets, self.vectors, strict=True):
                 offsets.copy_(layer.aim(component))
@@ -246,11 +247,39 @@ class _Fit:
                 layer.explain(component, scores, predictions, self.problem)
 
     def _sum_up(self) -> Iterator[int]:
-        self.passes.warm_up(self._add)
+        yield from self._check_and_add()
+        self.broken = [index for index, layer in enumerate(self.vectors) if not layer.start(self.problem)]
+
+    def _check_and_add(self) -> Iterator[int]:
+        """Sum up, and once more where a layer turns out not to follow from another for all images."""
+        check = Check(self.families, self.passes.batches.device)
+        self.passes.warm_up(self._add, check.note)
         for layer in self.vectors:
             layer.sums.zero_()
-        yield from self.passes.run(self._add, self._set_weights, lambda _start: None)
-        self.broken = [index for index, layer in enumerate(self.vectors) if not layer.start(self.problem)]
+        yield from self.passes.run(self._add, self._set_weights, lambda _start: None, check.note)
+        broken = check.broken()
+        if broken:
+            named = ", ".join(self.layers[index].name for index in broken)
+            log.info("%s: read by themselves, as they follow from others for some images only: %s", self.model, named)
+            self._part(broken)
+            for _ in self._check_and_add():
+                pass
+
+    def _arrange(
+        self, network: nn.Module, families: Sequence[Family], batches: Batches, preprocessing: Preprocessing
+    ) -> None:
+        self.families = families
+        roots = [self.layers[family.root] for family in families]
+        followers = [self.layers[member] for family in families for member in family.followers]
+        self.passes = Passes(network, roots, batches, preprocessing, self.how.dtype, followers)
+        self.passes.survey(self._find_shift)
+
+    def _part(self, broken: Sequence[int]) -> None:
+        """Read layers by themselves."""
+        if broken:
+            self.separate += broken
+            families = [part for family in self.families for part in family.without(broken)]
+            self._arrange(self.passes.network, families, self.passes.batches, self.passes.preprocessing)
 
     # --- what the output of a family's root is used for -----------------------------------------------------------
 

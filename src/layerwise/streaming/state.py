@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
 from pickle import UnpicklingError
@@ -29,7 +30,13 @@ def hash_values(network: nn.Module) -> str:
 
 
 def save_state(
-    path: Path, fingerprint: str, component: int, vectors: list[LayerVectors], predictions: Tensor, broken: list[int]
+    path: Path,
+    fingerprint: str,
+    component: int,
+    vectors: list[LayerVectors],
+    predictions: Tensor,
+    broken: list[int],
+    separate: Sequence[int] = (),
 ) -> None:
     """Write the state before some component, whole or not at all.
 
@@ -47,11 +54,14 @@ def save_state(
         So far.
     broken : list of int
         Layers whose activations are not finite.
+    separate : sequence of int
+        Layers that are read by themselves, though two images made them look as if they followed from others.
     """
     content = {
         "fingerprint": fingerprint,
         "component": component,
         "broken": broken,
+        "separate": list(separate),
         "predictions": predictions,
         "vectors": [_kept(layer, component) for layer in vectors],
     }
@@ -68,15 +78,10 @@ def load_state(path: Path, fingerprint: str, vectors: list[LayerVectors], predic
     tuple of int and list of int
         0 and no layer where there is no state, or one of another fit, which a log message says.
     """
-    if not path.is_file():
-        return 0, []
-    try:
-        content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except (RuntimeError, OSError, ValueError, EOFError, UnpicklingError) as error:
-        log.warning("%s is damaged (%s): starting from the first component", path, error)
-        return 0, []
-    if content.get("fingerprint") != fingerprint:
-        log.warning("%s is of other data, code or settings: starting from the first component", path)
+    content, problem = _read(path, fingerprint)
+    if problem:
+        log.warning("%s %s: starting from the first component", path, problem)
+    if not content:
         return 0, []
     component: int = content["component"]
     predictions.copy_(content["predictions"])
@@ -87,6 +92,25 @@ def load_state(path: Path, fingerprint: str, vectors: list[LayerVectors], predic
             rows[:component].copy_(earlier)
     log.info("going on from component %d of %s", component + 1, path)
     return component, content["broken"]
+
+
+def load_separate(path: Path, fingerprint: str) -> list[int]:
+    """Return the layers that a fit reads by themselves; none where `load_state` finds nothing to go on from."""
+    content, _ = _read(path, fingerprint)
+    return content["separate"] if content else []
+
+
+def _read(path: Path, fingerprint: str) -> tuple[dict[str, Any], str]:
+    """Return what a state holds, or nothing and why."""
+    if not path.is_file():
+        return {}, ""
+    try:
+        content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    except (RuntimeError, OSError, ValueError, EOFError, UnpicklingError) as error:
+        return {}, f"is damaged ({error})"
+    if content.get("fingerprint") != fingerprint:
+        return {}, "is of other data, code or settings"
+    return content, ""
 
 
 def _kept(layer: LayerVectors, component: int) -> dict[str, Any]:
