@@ -111,7 +111,8 @@ def check_accuracy(model: Model, output: Output, config: Config = CONFIG, thread
     from layerwise.cli.proof import measure, require_published
     from layerwise.config import load_study
     from layerwise.files import atomic_path
-    from layerwise.models.accuracy import ENOUGH, read_labelled
+    from layerwise.models.accuracy import ENOUGH
+    from layerwise.models.labelled import read_labelled
 
     study = load_study(config)
     entry, compute = study.model_entry(model), study.compute

@@ -1,5 +1,7 @@
 """Images that lie in a folder, whatever they are for."""
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +24,22 @@ def list_images(folder: Path) -> set[str]:
     found = (path for path in folder.rglob("*") if path.suffix.lower() in ENDINGS and path.is_file())
     files = (path.relative_to(folder) for path in found)  # links that lead nowhere are no files
     return {file.as_posix() for file in files if not any(part.startswith(".") for part in file.parts)}
+
+
+def files_below(folder: str | Path) -> Iterator[str]:
+    """List all files in a folder and below, linked folders too, by their names relative to it; none without a folder.
+
+    A folder that is met again, through a link that leads back, is listed once.
+    """
+    seen = set()
+    for here, below, names in os.walk(folder, followlinks=True):
+        place = Path(here).resolve()
+        if place in seen:
+            below.clear()
+            continue
+        seen.add(place)
+        below.sort()  # so that the same one of two names is listed on any disk
+        yield from ((Path(here) / name).relative_to(folder).as_posix() for name in names)
 
 
 def images_in(folder: str | Path, name: str, n_images: int | None = None) -> StimulusSet:

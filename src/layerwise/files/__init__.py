@@ -5,10 +5,12 @@ Tables (``layerwise.files.tables``) are imported on their own: they bring pandas
 
 from layerwise.files.alone import alone
 from layerwise.files.atomic import atomic_path
+from layerwise.files.contents import Contents
 from layerwise.files.hashing import hash_arrays, hash_file, hash_object
 from layerwise.files.source import hash_source
 
 __all__ = [
+    "Contents",
     "alone",
     "atomic_path",
     "hash_arrays",

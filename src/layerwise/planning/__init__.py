@@ -3,7 +3,7 @@
 Both the workflow's rules and the commands that they call read a study through this room, so they cannot disagree.
 """
 
-from layerwise.planning.files import fingerprint, present
+from layerwise.planning.files import fingerprint, imagenet_fingerprint, present
 from layerwise.planning.forecasts import Forecast, forecast
 from layerwise.planning.layers import layers_of, preprocessing_of, read_preprocessing, write_preprocessing
 from layerwise.planning.networks import network_settings
@@ -29,6 +29,7 @@ __all__ = [
     "forecast",
     "geometry_of",
     "host_of",
+    "imagenet_fingerprint",
     "layers_of",
     "memory_of",
     "network_settings",
