@@ -4,12 +4,15 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from layerwise.config import Study
+from layerwise.config.models import ModelEntry
 from layerwise.config.study import PCA_IMAGES
 from layerwise.data.folders import files_below, images_in
 from layerwise.data.listed import named_in_scores, named_in_splits
 from layerwise.data.recordings import list_named_images
 from layerwise.files import Contents, hash_object
 from layerwise.models.labelled import read_labelled
+from layerwise.models.registry import row_of
+from layerwise.models.weights import find_weights
 from layerwise.planning.stimuli import stimulus_files
 
 
@@ -60,6 +63,17 @@ def imagenet_fingerprint(study: Study, contents: Contents) -> dict[str, str]:
     except ValueError:  # the step says what is wrong with them
         paths = set()
     return {"images": _hash_all(chosen.images, paths, contents, may_lack=True), "labels": labels}
+
+
+def given_weights(entry: ModelEntry, folder: Path) -> Path | None:
+    """Find the file of weights that a user gives: the config names it, or it lies in the folder for a network of timm.
+
+    None where none is given or it is not there; official weights are not the user's.
+    """
+    named = entry.weights_file()
+    if named is not None or row_of(entry.spec()) is not None:
+        return named
+    return find_weights(entry.spec(), folder)
 
 
 def _named(study: Study, stimuli: str) -> set[str]:
