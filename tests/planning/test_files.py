@@ -15,7 +15,7 @@ from layerwise.files import Contents, hash_file
 from layerwise.interfaces import Recordings, StimulusSet
 from layerwise.models import registry
 from layerwise.models.labelled import read_labelled
-from layerwise.planning import fingerprint, given_weights, imagenet_fingerprint
+from layerwise.planning import fingerprint, given_weights, imagenet_fingerprint, kept_activations
 
 ODD = ["a.jpg", "b.JFIF", "c.avif", "d", "below/e.png", "linked/f.webp", "g.h.png"]
 
@@ -217,3 +217,19 @@ def test_weights_that_a_user_gives_are_named_by_the_config_or_lie_in_the_folder_
     (tmp_path / registry.find("alexnet").file).touch()
     found = [given_weights(entry, tmp_path) for entry in study.models]
     assert found == [Path("mine.pth"), tmp_path / "convnext_tiny.fb_in1k.pth", None, None, None]
+
+
+def test_activations_that_are_kept_are_those_that_scores_came_from(tmp_path):
+    recordings = [{"name": "macaque", "file": "x.nc", "regions": ["V1", "IT"]}]
+    (tmp_path / "x.csv").write_text("image,score\na,1\nb,2\n")
+    scored = {"images": "none", "scores": str(tmp_path / "x.csv")}
+    ratings = [{"name": name, "measure": name, **scored} for name in ("one", "two")]
+    content = {"study": "s", "models": ["alexnet"], "recordings": recordings, "ratings": ratings}
+    for name in ("macaque", "one"):
+        (tmp_path / f"{name}.h5").touch()
+    study = validate_study(content)
+    of_brain = dict.fromkeys(("V1", "IT"), tmp_path / "macaque.h5")
+    assert kept_activations(study, tmp_path) == of_brain | {"one": tmp_path / "one.h5"}
+    streamed = validate_study(content | {"memorability": {"small": 1}})
+    assert kept_activations(streamed, tmp_path) == of_brain
+    assert kept_activations(validate_study(content | {"storage": {"activations": "temporary"}}), tmp_path) == {}

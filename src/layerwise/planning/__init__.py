@@ -3,7 +3,7 @@
 Both the workflow's rules and the commands that they call read a study through this room, so they cannot disagree.
 """
 
-from layerwise.planning.files import fingerprint, given_weights, imagenet_fingerprint, present
+from layerwise.planning.files import fingerprint, given_weights, imagenet_fingerprint, kept_activations, present
 from layerwise.planning.forecasts import Forecast, forecast
 from layerwise.planning.layers import layers_of, preprocessing_of, read_preprocessing, write_preprocessing
 from layerwise.planning.networks import network_settings
@@ -31,6 +31,7 @@ __all__ = [
     "given_weights",
     "host_of",
     "imagenet_fingerprint",
+    "kept_activations",
     "layers_of",
     "memory_of",
     "network_settings",

@@ -13,6 +13,8 @@ from layerwise.files import Contents, hash_object
 from layerwise.models.labelled import read_labelled
 from layerwise.models.registry import row_of
 from layerwise.models.weights import find_weights
+from layerwise.planning.ratings import way_of
+from layerwise.planning.regions import regions
 from layerwise.planning.stimuli import stimulus_files
 
 
@@ -52,6 +54,19 @@ def fingerprint(study: Study, stimuli: str, contents: Contents) -> str:
         return _hash_all(folder, names, contents)
     except ValueError:
         return _hash_all(folder, set(files_below(folder)), contents, may_lack=True)
+
+
+def kept_activations(study: Study, folder: Path) -> dict[str, Path]:
+    """Find the files of a network's activations from which regions and measures were predicted; those that are kept.
+
+    Temporary ones may be removed at any moment.
+    """
+    if study.storage.activations == "temporary":
+        return {}
+    stored = {entry.measure: entry.name for entry in study.ratings if way_of(study, entry.name) == "stored"}
+    sets = {region.name: region.recording for region in regions(study)} | stored
+    paths = {name: folder / f"{stimuli}.h5" for name, stimuli in sets.items()}
+    return {name: path for name, path in paths.items() if path.is_file()}
 
 
 def imagenet_fingerprint(study: Study, contents: Contents) -> dict[str, str]:
