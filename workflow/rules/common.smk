@@ -198,10 +198,13 @@ def content_of(path):
 
 
 def given(files):
-    """A user's files, whose dates do not count."""
+    """A user's file, whose date does not count.
+
+    LaMem's split files are no inputs, since fifteen for each of 900 jobs take Snakemake a second to plan.
+    """
     for path in files:
         content_of(path)
-    return [ancient(path) for path in files]
+    return [ancient(path) for path in files] if len(files) == 1 else []
 
 
 def described(files, stimuli):
@@ -224,15 +227,21 @@ def contents_of(files, stimuli):
 # --- stimuli ------------------------------------------------------------------------------------------------------
 
 
-def description_files(wildcards):
+@cache
+def tables_of(stimuli):
     """The recording, or the tables of scores, that name the images."""
+    return stimulus_files(STUDY, stimuli)[0]
+
+
+def description_files(wildcards):
+    """Those of them that are there or made."""
     image_fingerprint(wildcards)
-    return described(stimulus_files(STUDY, wildcards.stimuli)[0], wildcards.stimuli)
+    return described(tables_of(wildcards.stimuli), wildcards.stimuli)
 
 
 def description_contents(wildcards):
     """Changes with them."""
-    return contents_of(stimulus_files(STUDY, wildcards.stimuli)[0], wildcards.stimuli)
+    return contents_of(tables_of(wildcards.stimuli), wildcards.stimuli)
 
 
 def image_fingerprint(wildcards):
@@ -387,12 +396,12 @@ def ceiling_settings(wildcards):
 
 def score_files(wildcards):
     """The tables of scores of a set of ratings, those that are there."""
-    return described(stimulus_files(STUDY, wildcards.ratings)[0], wildcards.ratings)
+    return described(tables_of(wildcards.ratings), wildcards.ratings)
 
 
 def score_contents(wildcards):
     """Changes with them."""
-    return contents_of(stimulus_files(STUDY, wildcards.ratings)[0], wildcards.ratings)
+    return contents_of(tables_of(wildcards.ratings), wildcards.ratings)
 
 
 def rating_settings(wildcards):

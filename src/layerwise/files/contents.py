@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import stat
 import time
 from collections.abc import Iterable, Iterator
@@ -79,7 +80,7 @@ class Contents:
 
 def _sign(name: str) -> Sign | None:
     try:
-        found = Path(name).stat()
+        found = os.stat(name)  # noqa: PTH116, there may be tens of thousands
     except (OSError, ValueError):
         return None
     if not stat.S_ISREG(found.st_mode):
