@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import time
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ import pandas as pd
 import pytest
 import tiny_networks
 import torch
+import xarray as xr
 import yaml
 from PIL import Image
 from scipy.stats import pearsonr
@@ -201,16 +203,55 @@ def test_editing_one_recording_reruns_its_scores_alone(as_finished):
     }
 
 
-def test_a_changed_image_makes_what_was_seen_of_it_stale(as_finished):
-    image = next((as_finished.folder / "data/rated").iterdir())
-    before = image.stat()
-    try:
-        os.utime(image)
-        planned = as_finished.planned()
-    finally:
-        os.utime(image, ns=(before.st_atime_ns, before.st_mtime_ns))
+@pytest.fixture
+def replaced(as_finished):
+    """Puts another file, older than all results, in place of one of the study's data, as `mv` does; then undoes it."""
+    kept = {}
+
+    def replace(name, edit=lambda content: content):
+        path = as_finished.folder / "data" / name
+        other = path.with_name("other")
+        other.write_bytes(edit(path.read_bytes()))
+        os.utime(other, (10**9, 10**9))
+        kept[path] = path.with_name(f"kept {path.name}")
+        path.rename(kept[path])
+        other.rename(path)
+        return as_finished.planned()
+
+    yield replace
+    for path, original in kept.items():
+        original.rename(path)
+
+
+def test_scores_replaced_by_older_ones_make_what_was_predicted_of_them_stale(replaced):
+    planned = replaced("scores.csv", lambda content: content.replace(b".1", b".2"))
+    assert planned["score_memorability"] == sum(BLOCKS.values())
+    assert "score_brain" not in planned
+
+
+def other_responses(content):
+    with xr.open_dataset(BytesIO(content), engine="h5netcdf") as dataset:
+        return bytes(dataset.assign(responses=dataset["responses"] + 1).to_netcdf(engine="h5netcdf"))
+
+
+def test_a_recording_replaced_by_an_older_one_makes_its_scores_stale(replaced):
+    planned = replaced("recordings.nc", other_responses)
+    assert (planned["estimate_ceiling"], planned["score_brain"]) == (2, 2 * sum(BLOCKS.values()))
+    assert "score_memorability" not in planned
+
+
+def test_an_image_replaced_by_an_older_one_makes_what_was_seen_of_it_stale(as_finished, replaced):
+    image = min(path.name for path in (as_finished.folder / "data/rated").iterdir())
+    planned = replaced(f"rated/{image}", lambda content: content[:-1] + b"x")
     assert planned["pack_stimuli"] == 2
     assert "score_brain" not in planned
+
+
+def test_data_that_were_touched_or_copied_and_hold_the_same_change_nothing(as_finished, replaced):
+    for path in (as_finished.folder / "data").rglob("*.*"):
+        path.touch()
+    for name in ("scores.csv", "recordings.nc"):
+        assert replaced(name) == {}
 
 
 def test_editing_an_own_network_makes_what_it_computed_stale(finished, tmp_path):

@@ -26,6 +26,7 @@ FORMAT = "layerwise activations"
 VERSION = 1
 TYPES: dict[Kind, type[np.floating]] = {"activations": np.float32, "gram": np.float64}
 REQUIRED = ("model", "weights", "preprocessing", "stimuli", "code")
+OF_FORMAT = ("format", "version", "complete")
 
 _ADVICE = "delete it, and run the step that extracts activations again"
 _DAMAGED = (OSError, LookupError, RuntimeError, TypeError, ValueError, AttributeError)  # what h5py raises
@@ -69,7 +70,7 @@ class ActivationStore:
     layers : list of LayerSpec
         In order of depth.
     attributes : dict of str to str
-        Hashes of weights, preprocessing, stimuli and code.
+        Hashes of weights, preprocessing, stimuli and code, and what else was written with them.
 
     Raises
     ------
@@ -84,7 +85,8 @@ class ActivationStore:
         with self._opened() as file:
             attributes = dict(file.attrs)
             _check_format(attributes, self.path)
-            self.attributes = {name: str(attributes[name]) for name in REQUIRED}
+            told = {name: str(value) for name, value in attributes.items() if name not in OF_FORMAT}
+            self.attributes = {name: told[name] for name in dict.fromkeys([*REQUIRED, *told])}
             self.stimuli: tuple[str, ...] = tuple(file["stimuli"].asstr()[:].tolist())
             self.layers = sorted((_layer(item) for item in file["layers"].values()), key=lambda layer: layer.depth)
         self.model = self.attributes["model"]

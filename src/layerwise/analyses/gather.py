@@ -12,6 +12,8 @@ from layerwise.interfaces import DegenerateWarning, LayerSpec
 log = logging.getLogger(__name__)
 
 VERSIONS, APART = "versions", " | "  # of libraries; several, where jobs had different ones
+OF_NETWORK = ("network", "weights", "preprocessing")  # hashes that must be the same in all that is said of a network
+OF_DATA = ("recordings", "ratings", "raters")  # and in all that is said of a region or a measure
 
 
 def gather_model(
@@ -21,6 +23,7 @@ def gather_model(
     behaviour: Sequence[pd.DataFrame],
     ceilings: Sequence[pd.DataFrame],
     consistencies: Sequence[pd.DataFrame] = (),
+    activations: Mapping[str, Mapping[str, str]] | None = None,
 ) -> pd.DataFrame:
     """Gather one network's scores: a row a layer.
 
@@ -38,6 +41,8 @@ def gather_model(
         Rows (region, half, neuroid) with ceiling.
     consistencies : sequence of DataFrame
         Rows (measure, half) with ceiling, of measures that several raters scored.
+    activations : mapping of str to mapping of str to str, optional
+        The attributes of the activations that are kept, for each region and measure that was predicted from them.
 
     Returns
     -------
@@ -53,7 +58,8 @@ def gather_model(
     Raises
     ------
     ValueError
-        A layer has no rows: a job is missing.
+        A layer has no rows: a job is missing; or parts were made from other data, or with another network (its weights
+        or its preprocessing), than the rest.
 
     Warns
     -----
@@ -78,7 +84,10 @@ def gather_model(
         table = _join(table, _summarise(rows, measure, "rho"), measure)
     for measure, rows in _by(consistencies, "measure"):
         table[f"{measure}_ceiling"] = rows["ceiling"].mean()
-    table.attrs = {"data": _origins([*brain, *behaviour, *ceilings, *consistencies])}
+    kept = pd.DataFrame()
+    kept.attrs["data"] = activations or {}
+    table.attrs = {"data": _origins([*brain, *behaviour, *ceilings, *consistencies, kept])}
+    _check_network(model, table.attrs["data"])
     tell_versions({model: table})
     errors = [rows.attrs["sketch_error"] for rows in behaviour if "sketch_error" in rows.attrs]
     if errors:
@@ -141,9 +150,50 @@ def _origins(tables: Sequence[pd.DataFrame]) -> dict[str, dict[str, str]]:
             if differing:
                 raise ValueError(
                     f"{name}: some of its jobs saw other {differing[0]} than the rest (their hashes differ): run all "
-                    "of them again"
+                    f"of them again, once the activations, scores and ceilings of {name} are deleted"
                 )
     return found
+
+
+def check_data(networks: Mapping[str, pd.DataFrame]) -> None:
+    """Check that all networks were held against the same data.
+
+    Parameters
+    ----------
+    networks : mapping of str to DataFrame
+        The table of each network, as `gather_model` gives.
+
+    Raises
+    ------
+    ValueError
+        A region's recordings, or the ratings of a measure, are others for one network than for another.
+    """
+    first: dict[tuple[str, str], tuple[str, str]] = {}  # hash and network, for each column and kind of data
+    for model, table in networks.items():
+        for name, hashes in table.attrs.get("data", {}).items():
+            for key in [key for key in OF_DATA if key in hashes]:
+                known, other = first.setdefault((name, key), (hashes[key], model))
+                if hashes[key] != known:
+                    raise ValueError(
+                        f"{name}: {model} was held against other {key} than {other} (their hashes are {hashes[key]} "
+                        f"and {known}): delete the scores of {name} of both, and run again"
+                    )
+
+
+def _check_network(model: str, origins: Mapping[str, Mapping[str, str]]) -> None:
+    for key in OF_NETWORK:
+        parts: dict[str, list[str]] = {}
+        for name, hashes in origins.items():
+            if key in hashes:
+                parts.setdefault(hashes[key], []).append(name)
+        if len(parts) > 1:
+            told = "; ".join(f"{', '.join(names)} with {value[:8]}" for value, names in parts.items())
+            what = "entry in the config or code" if key == "network" else key
+            raise ValueError(
+                f"{model}: parts of its results were made with another {what} than the rest (by their hashes: {told}), "
+                f"and do not belong in one table: delete the folders activations, brain and memorability of {model}, "
+                "and run again"
+            )
 
 
 def _by(tables: Sequence[pd.DataFrame], column: str) -> Iterable[tuple[str, pd.DataFrame]]:

@@ -112,7 +112,8 @@ def check_accuracy(model: Model, output: Output, config: Config = CONFIG, thread
     from layerwise.cli.proof import measure, require_published
     from layerwise.config import load_study
     from layerwise.files import atomic_path
-    from layerwise.models.accuracy import ENOUGH, read_labelled
+    from layerwise.models.accuracy import ENOUGH
+    from layerwise.models.labelled import read_labelled
 
     study = load_study(config)
     entry, compute = study.model_entry(model), study.compute
@@ -409,12 +410,13 @@ def gather_model(
     model: Model, folder: Folder, output: Output, manifest: Manifest = None, config: Config = CONFIG
 ) -> None:
     """Gather the scores of one network: a row a layer."""
+    from layerwise.activations import ActivationStore
     from layerwise.analyses.gather import gather_model as gather
     from layerwise.cli.sources import layers_in
     from layerwise.config import load_study
     from layerwise.files.tables import read_table, write_table
     from layerwise.layers.blocks import blocks
-    from layerwise.planning import rating_blocks, regions
+    from layerwise.planning import kept_activations, rating_blocks, regions
 
     study = load_study(config)
     layers = layers_in(study, model, manifest)
@@ -438,6 +440,10 @@ def gather_model(
                 for entry in study.ratings
                 if entry.rater_columns
             ],
+            {
+                name: ActivationStore(path, model).attributes
+                for name, path in kept_activations(study, own / "activations").items()
+            },
         )
     write_table(table, output)
 
@@ -446,13 +452,14 @@ def gather_study(folder: Folder, output: Output, csv: Csv = None, config: Config
     """Gather the networks of a study into one table: a row a layer."""
     import pandas as pd
 
-    from layerwise.analyses.gather import tell_versions
+    from layerwise.analyses.gather import check_data, tell_versions
     from layerwise.config import load_study
     from layerwise.files.tables import read_table
 
     study = load_study(config)
     paths = {entry.name: folder / "models" / entry.name / "layers.parquet" for entry in study.models}
     tables = {name: read_table(path, ["model", "layer"]) for name, path in paths.items()}
+    check_data(tables)
     table = pd.concat(tables.values(), ignore_index=True)
     table.attrs = {"data": {name: one.attrs.get("data", {}) for name, one in tables.items()}}
     tell_versions(tables)

@@ -1,7 +1,6 @@
 """Behavioural scores of images: a table of one's own, or LaMem with its official splits."""
 
 import logging
-import re
 import warnings
 from collections.abc import Collection, Mapping, Sequence
 from itertools import combinations
@@ -15,13 +14,12 @@ from numpy.typing import NDArray
 from sklearn.model_selection import KFold
 
 from layerwise.data.folders import find_files, list_images
+from layerwise.data.listed import IMAGE_COLUMNS, PARTS, SPLIT_FILE, with_usual_name
 from layerwise.data.messages import did_you_mean, list_problems
 from layerwise.data.tables import read_text_table
 from layerwise.interfaces import DegenerateWarning, Ratings, Split, StimulusSet
 
-IMAGE_COLUMNS = ("image", "file", "filename", "file_name", "name", "stimulus")
 SCORE_COLUMNS = ("score", "memorability", "hit_rate", "rating")
-PARTS = ("train", "val", "test")
 FEWEST = 3  # images of which a rank correlation is defined
 
 _MISSING = ("", "nan", "na", "n/a", "none", "null")
@@ -232,7 +230,7 @@ def find_column(table: pd.DataFrame, given: str | None, usual: Sequence[str], wh
         if given not in columns:
             raise ValueError(f"{path} has no column {given!r}: {did_you_mean(given, columns)}")
         return given
-    found = [column for column in columns if re.sub(r"[\s-]+", "_", column.strip().lower()) in usual]
+    found = with_usual_name(columns, usual)
     if len(found) != 1:
         problem = f"the columns {', '.join(found)} all" if found else f"none of the columns {', '.join(columns)}"
         raise ValueError(
@@ -331,7 +329,7 @@ def _given_folds(labels: pd.Series, path: Path) -> list[Split]:
 
 
 def _find_parts(folder: Path) -> list[dict[str, Path]]:
-    matches = (re.fullmatch(r"(train|val|test)_(\d+)\.txt", path.name) for path in folder.glob("*.txt"))
+    matches = (SPLIT_FILE.fullmatch(path.name) for path in folder.glob("*.txt"))
     numbers = [int(match[2]) for match in matches if match]
     if not numbers:
         raise ValueError(f"no split files in {folder}: it should hold train_1.txt, val_1.txt, test_1.txt and so on")

@@ -188,6 +188,17 @@ def count_stimuli(path: str | Path) -> int:
     return len(set(_labels(path, "stimulus")))
 
 
+def list_named_images(path: str | Path) -> set[str]:
+    """List the images that a file names, relative to their folder; quick, for planning.
+
+    Raises
+    ------
+    ValueError
+        The file is missing, truncated, of another format or newer version, or has no coordinate ``image``.
+    """
+    return set(_labels(path, "image")) - {""}
+
+
 def read_attributes(path: str | Path) -> dict[str, Any]:
     """Read the attributes of a file; quick, for planning.
 

@@ -5,11 +5,13 @@ Tables (``layerwise.files.tables``) are imported on their own: they bring pandas
 
 from layerwise.files.alone import alone
 from layerwise.files.atomic import atomic_path
+from layerwise.files.contents import Contents
 from layerwise.files.hashing import hash_arrays, hash_file, hash_object
 from layerwise.files.own import own_code
 from layerwise.files.source import hash_script, hash_source
 
 __all__ = [
+    "Contents",
     "alone",
     "atomic_path",
     "hash_arrays",

@@ -3,7 +3,7 @@
 Both the workflow's rules and the commands that they call read a study through this room, so they cannot disagree.
 """
 
-from layerwise.planning.files import fingerprint, present
+from layerwise.planning.files import fingerprint, given_weights, imagenet_fingerprint, kept_activations, present
 from layerwise.planning.forecasts import Forecast, forecast
 from layerwise.planning.layers import layers_of, preprocessing_of, read_preprocessing, write_preprocessing
 from layerwise.planning.networks import network_settings
@@ -28,7 +28,10 @@ __all__ = [
     "fingerprint",
     "forecast",
     "geometry_of",
+    "given_weights",
     "host_of",
+    "imagenet_fingerprint",
+    "kept_activations",
     "layers_of",
     "memory_of",
     "network_settings",

@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from layerwise.config import Study
 from layerwise.config.study import PCA_IMAGES
+from layerwise.data.listed import SPLIT_FILE
 from layerwise.data.recordings import read_attributes, read_visual_degrees
 from layerwise.interfaces import Geometry, Preprocessing
 from layerwise.models.preprocessing import geometry_for
@@ -18,7 +19,7 @@ def stimulus_files(study: Study, stimuli: str) -> tuple[list[Path], Path | None]
     if study.brain.pca and stimuli == PCA_IMAGES:
         return [], study.brain.pca.images
     rating = study.rating(stimuli)
-    return ([rating.scores] if rating.scores else sorted((rating.splits or Path()).glob("*.txt"))), rating.images
+    return ([rating.scores] if rating.scores else _split_files(rating.splits or Path())), rating.images
 
 
 def geometry_of(study: Study, stimuli: str, preprocessing: Preprocessing) -> Geometry:
@@ -56,6 +57,10 @@ def _kind_and_canvas(study: Study, stimuli: str) -> tuple[Literal["square", "cro
             )
             return recording.geometry, study.screen_degrees / degrees if degrees else 1.0
     return study.rating(stimuli).geometry, 1.0
+
+
+def _split_files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.glob("*.txt") if SPLIT_FILE.fullmatch(path.name))
 
 
 def _own_folder(file: Path) -> Path | None:
