@@ -9,6 +9,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from damage import flip
 from PIL import Image
 
 import layerwise.data.pixels as pixels
@@ -130,8 +131,9 @@ def hidden(output: Path, ending: str) -> Path:
 def test_pixels_that_were_damaged_are_decoded_again(stimuli, tmp_path, decoded):
     output = tmp_path / "out" / "pixels.h5"
     stop(stimuli, output)
-    with h5py.File(hidden(output, "h5"), "r+") as file:
-        file["pixels"][7, 3, 3, 1] ^= 1
+    with h5py.File(hidden(output, "h5"), "r") as file:
+        offset = file["pixels"].id.get_offset()
+    flip(hidden(output, "h5"), 8 * (offset + (7 * 256 + 50) * 3))
     decoded.clear()
     pack_pixels(stimuli, SQUARE, output, workers=1)
     assert decoded == [stimuli.ids[7], *stimuli.ids[12:]]

@@ -1,5 +1,8 @@
+import logging
+
 import pytest
 import torch
+from damage import N_FLIPS, flipped
 
 from layerwise.streaming.history import HostHistories
 from layerwise.streaming.state import load_state, save_state
@@ -42,3 +45,44 @@ def test_a_state_is_as_large_as_what_is_done_and_comes_back_wherever_histories_l
             torch.testing.assert_close(getattr(other, name), getattr(one, name), rtol=0, atol=0)
         for earlier, again in zip(one.history.before(component), other.history.before(component), strict=True):
             torch.testing.assert_close(again.to(device), earlier.to(device), rtol=0, atol=0)
+
+
+def test_no_flipped_bit_changes_a_state(rng, tmp_path, caplog):
+    """Torch itself does not look at the checksums of its archives."""
+    generator = torch.Generator().manual_seed(int(rng.integers(2**31)))
+    histories = HostHistories(SPLITS, COMPONENTS, torch.float32, torch.device("cpu"), {})
+    layer = LayerVectors.empty(300, SPLITS, COMPONENTS, torch.float32, "cpu", histories.of("first"))
+    for values in (*layer.history.values, layer.shift, layer.sums, layer.direction, layer.square):
+        values.copy_(torch.randn(values.shape, generator=generator))
+    predictions, path = torch.randn(1, 10, SPLITS, generator=generator, dtype=torch.float64), tmp_path / "some.state"
+    save_state(path, "print", 3, [layer], predictions, [1])
+
+    def read():
+        after = LayerVectors.empty(300, SPLITS, COMPONENTS, torch.float32, "cpu", histories.of("second"))
+        for values in after.history.values:
+            values.zero_()
+        found = torch.zeros_like(predictions)
+        done = load_state(path, "print", [after], found)
+        vectors = (after.shift, after.sums, after.direction, after.square, after.scale, after.first, after.active)
+        return done, [values.numpy().tobytes() for values in (*vectors, *after.history.before(3), found)]
+
+    expected, refused = read(), 0
+    assert expected[0] == (3, [1])
+    for _ in flipped(path, rng):
+        caplog.clear()
+        found = read()
+        if found[0] == (0, []):
+            refused += 1
+            assert "some.state" in caplog.text
+            assert "starting from the first component" in caplog.text
+        else:
+            assert found == expected
+    assert refused > N_FLIPS / 2  # in the rest of the archive's headers a bit means nothing, such as a date
+
+
+@pytest.mark.parametrize("content", [[1, 2], "text", torch.ones(3)])
+def test_a_state_that_holds_something_else_is_not_gone_on_with(tmp_path, caplog, content):
+    torch.save(content, tmp_path / "some.state")
+    with caplog.at_level(logging.WARNING):
+        assert load_state(tmp_path / "some.state", "print", [], torch.zeros(1)) == (0, [])
+    assert "some.state is damaged" in caplog.text

@@ -5,14 +5,22 @@ Tables (``layerwise.files.tables``) are imported on their own: they bring pandas
 
 from layerwise.files.alone import alone
 from layerwise.files.atomic import atomic_path
-from layerwise.files.hashing import hash_arrays, hash_file, hash_object
+from layerwise.files.hashing import checksum, hash_arrays, hash_file, hash_object
+from layerwise.files.sealed import Extent, check_seal, is_sealed, seal
 from layerwise.files.source import hash_source
+from layerwise.files.zips import check_zip
 
 __all__ = [
+    "Extent",
     "alone",
     "atomic_path",
+    "check_seal",
+    "check_zip",
+    "checksum",
     "hash_arrays",
     "hash_file",
     "hash_object",
     "hash_source",
+    "is_sealed",
+    "seal",
 ]

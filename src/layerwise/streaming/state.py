@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from layerwise.files import atomic_path
+from layerwise.files import atomic_path, check_zip
 from layerwise.streaming.vectors import LayerVectors
 
 log = logging.getLogger(__name__)
@@ -59,7 +59,10 @@ def load_state(path: Path, fingerprint: str, vectors: list[LayerVectors], predic
     if not path.is_file():
         return 0, []
     try:
+        check_zip(path)
         content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        if not isinstance(content, dict):
+            raise ValueError(f"it holds a {type(content).__name__}")
     except (RuntimeError, OSError, ValueError, EOFError, UnpicklingError) as error:
         log.warning("%s is damaged (%s): starting from the first component", path, error)
         return 0, []
