@@ -34,9 +34,11 @@ from layerwise.data.messages import did_you_mean, list_problems
 from layerwise.data.presentations import arrange, properties_of, property_of
 from layerwise.data.recordings import leaves_folder
 from layerwise.data.tables import as_values, read_text_table
+from layerwise.files import try_hdf5
 from layerwise.interfaces import Recordings, StimulusSet
 
 Dimension = Literal["repetition", "stimulus", "presentation", "neuroid"]
+_HDF5 = (".h5", ".hdf5", ".nc", ".mat")
 ALLOWED = ({"stimulus", "neuroid"}, {"repetition", "stimulus", "neuroid"}, {"presentation", "neuroid"})
 
 
@@ -168,21 +170,28 @@ def _read_csv(path: Path, names: list[str]) -> NDArray[np.float64]:
 
 
 def _read_array(path: Path, name: str | None) -> NDArray[np.generic]:
+    kind = path.suffix.lower()
+    if kind in _HDF5:
+        try_hdf5(path)
     try:
-        if path.suffix.lower() == ".npy":
+        if kind == ".npy":
             return np.asarray(np.load(path, allow_pickle=False))
-        if path.suffix.lower() == ".npz":
+        if kind == ".npz":
             with np.load(path, allow_pickle=False) as archive:
                 return np.asarray(archive[_choose(name, list(archive.files), path)])
-        if path.suffix.lower() in (".h5", ".hdf5", ".nc", ".mat"):
+        if kind in _HDF5:
             with h5py.File(path, "r", locking=False) as file:
                 known = [key for key, item in file.items() if isinstance(item, h5py.Dataset)]
                 return np.asarray(file[name if name is not None and name in file else _choose(name, known, path)][()])
     except (OSError, EOFError, zipfile.BadZipFile, KeyError) as error:
         raise ValueError(f"{path} is truncated, or not what its ending says ({error}): copy it again") from error
     except ValueError as error:
-        advice = ": save an array of numbers, not of objects" if "pickle" in str(error) else ""
-        raise ValueError(f"{path}: {error}{advice}") from error
+        if "pickle" in str(error):  # numpy's own words advise to load it all the same
+            raise ValueError(
+                f"{path} holds Python objects, which could run any code and are not read, or is no file of arrays: "
+                "save an array of numbers, not of objects"
+            ) from error
+        raise ValueError(f"{path}: {error}") from error
     raise ValueError(f"responses are read from .npz, .npy, .h5 or .csv, and {path.name} is none: convert it")
 
 

@@ -5,6 +5,7 @@ Tables (``layerwise.files.tables``) are imported on their own: they bring pandas
 
 from layerwise.files.alone import alone
 from layerwise.files.atomic import atomic_path
+from layerwise.files.foreign import try_hdf5
 from layerwise.files.hashing import checksum, hash_arrays, hash_file, hash_object
 from layerwise.files.sealed import Extent, check_seal, is_sealed, seal
 from layerwise.files.source import hash_source
@@ -23,4 +24,5 @@ __all__ = [
     "hash_source",
     "is_sealed",
     "seal",
+    "try_hdf5",
 ]
