@@ -98,7 +98,18 @@ def _origins(tables: Sequence[pd.DataFrame]) -> dict[str, dict[str, str]]:
                     f"{name}: some of its jobs saw other {differing[0]} than the rest (their hashes differ): run all "
                     "of them again"
                 )
+    _check_weights({name: hashes["weights"] for name, hashes in found.items() if "weights" in hashes})
     return found
+
+
+def _check_weights(hashes: dict[str, str]) -> None:
+    """Require one file of weights: one whose format has no checksum may have been damaged between two jobs."""
+    if len(set(hashes.values())) > 1:
+        told = ", ".join(f"{name}: {value[:8]}" for name, value in hashes.items())
+        raise ValueError(
+            f"the network was run with other weights for some columns than for others (their hashes: {told}): look "
+            "whether the file of weights is the right one, and run all of its jobs again"
+        )
 
 
 def _by(tables: Sequence[pd.DataFrame], column: str) -> Iterable[tuple[str, pd.DataFrame]]:
