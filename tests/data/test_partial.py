@@ -248,3 +248,33 @@ def test_what_is_made_already_is_not_made_again(stimuli, tmp_path, decoded, rng)
     stimuli.paths[4].unlink()
     with pytest.raises(ValueError, match="1 images cannot be read"):
         pack_pixels(stimuli, SQUARE, output, workers=1)
+
+
+def test_a_journal_that_cannot_be_written_leaves_nothing(stimuli, tmp_path, monkeypatch):
+    def fail(path, *_, **__):
+        raise OSError(28, "No space left on device", str(path))
+
+    monkeypatch.setattr(Path, "write_text", fail)
+    with pytest.raises(OSError, match="is the disk full"):
+        pack_pixels(stimuli, SQUARE, tmp_path / "out" / "pixels.h5", workers=1)
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_what_cannot_be_written_when_it_is_closed_leaves_nothing(stimuli, tmp_path):
+    program = """
+import resource, sys
+from pathlib import Path
+from layerwise.data import partial, pixels
+from layerwise.interfaces import Geometry, StimulusSet
+def settle(self):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))  # what is buffered is written when the files are closed
+partial.PartialPixels.settle = settle
+paths = tuple(sorted(Path(sys.argv[1]).iterdir()))
+stimuli = StimulusSet("noise", tuple(path.stem for path in paths), paths)
+pixels.pack_pixels(stimuli, Geometry("square", 16, 16, "bilinear"), sys.argv[2], workers=1)
+"""
+    command = [sys.executable, "-c", program, stimuli.paths[0].parent, tmp_path / "out" / "pixels.h5"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode != 0
+    assert "File too large" in done.stderr
+    assert list((tmp_path / "out").iterdir()) == []

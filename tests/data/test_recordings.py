@@ -499,3 +499,26 @@ def test_stimuli_that_are_numbers_are_counted(written):
 
     changed = rewrite(path, number)
     assert count_stimuli(changed) == len(stimuli_of(changed).ids) == 6
+
+
+FULL = """
+import resource, sys
+from pathlib import Path
+import numpy as np
+from layerwise.data.recordings import write_recordings
+from layerwise.interfaces import Recordings, StimulusSet
+ids = tuple(f"stimulus {index}" for index in range(500))
+recordings = Recordings(np.random.rand(2, 500, 20), ids, tuple(map(str, range(20))), ("IT",) * 20)
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), int(sys.argv[2])))
+write_recordings(recordings, sys.argv[1], StimulusSet("x", ids, (Path("a.png"),) * 500))
+"""
+
+
+@pytest.mark.parametrize("room", [0, 3000, 100_000])
+def test_a_full_disk_is_an_error_and_leaves_nothing(tmp_path, room):
+    """Python ignores the signal of a file that is too large; HDF5 itself would bring the interpreter down."""
+    command = [sys.executable, "-c", FULL, tmp_path / "r.nc", str(room)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 1, done
+    assert done.stderr.strip().endswith("OSError: [Errno 27] File too large")
+    assert list(tmp_path.iterdir()) == []

@@ -1,4 +1,6 @@
 import logging
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -86,3 +88,35 @@ def test_a_state_that_holds_something_else_is_not_gone_on_with(tmp_path, caplog,
     with caplog.at_level(logging.WARNING):
         assert load_state(tmp_path / "some.state", "print", [], torch.zeros(1)) == (0, [])
     assert "some.state is damaged" in caplog.text
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), RuntimeError("failed writing file")])
+def test_a_state_that_cannot_be_saved_is_a_warning_and_the_last_one_stays(tmp_path, monkeypatch, caplog, error):
+    def fail(_content, path):
+        path.write_bytes(b"half")
+        raise error
+
+    path = tmp_path / "some.state"
+    path.write_bytes(b"the last one")
+    monkeypatch.setattr(torch, "save", fail)
+    save_state(path, "print", 3, [], torch.zeros(1), [])
+    assert "the state before component 4 could not be saved to" in caplog.text
+    assert path.read_bytes() == b"the last one"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_state_for_which_there_is_no_room_is_a_warning(tmp_path):
+    program = """
+import resource, sys
+from pathlib import Path
+import torch
+from layerwise.streaming.state import save_state
+resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
+save_state(Path(sys.argv[1]), "print", 3, [], torch.zeros(100_000), [])
+print("went on")
+"""
+    command = [sys.executable, "-c", program, tmp_path / "some.state"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "went on\n"), done
+    assert "could not be saved" in done.stderr
+    assert list(tmp_path.iterdir()) == []

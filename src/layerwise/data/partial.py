@@ -74,8 +74,12 @@ class PartialPixels:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for file in (self._pixels, self._lines):
-            file.close()
+        try:
+            for file in (self._pixels, self._lines):
+                file.close()
+        except OSError:  # what was buffered could not be written
+            self._remove()
+            raise
         if kind is not None and issubclass(kind, Exception):
             self._remove()
 
@@ -152,10 +156,10 @@ class PartialPixels:
                 h5py.h5d.create(file.id, b"pixels", h5py.h5t.STD_U8LE, space, plan)
                 self._offset = int(file["pixels"].id.get_offset())
             self.seal()
+            self.journal.write_text(f"{key}\n", encoding="ascii")
         except Exception:
             self._remove()
             raise
-        self.journal.write_text(f"{key}\n", encoding="ascii")
 
     def _held(self, place: int, path: Path) -> Digest | None:
         """Hash an image file, and what lies in its place: of no file None."""

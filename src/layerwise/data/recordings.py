@@ -11,6 +11,7 @@ import os
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, Any
 
@@ -63,6 +64,8 @@ def write_recordings(
     ------
     ValueError
         A stimulus has no image, or a property has a name that the format uses itself.
+    OSError
+        The disk is full.
     """
     path = Path(path).absolute()
     taken = sorted(set(recordings.columns) & {*_NOT_PROPERTIES, *(["animal"] if recordings.animals else [])})
@@ -79,9 +82,12 @@ def write_recordings(
     }
     # The checksums make a damaged disk block an error instead of a wrong response.
     encoding = {"responses": {"zlib": True, "complevel": 4, "shuffle": True, "fletcher32": True}}
+    # In memory first: where a disk is full, HDF5 brings the interpreter down.
+    content = BytesIO()
+    dataset = _dataset(recordings, names).assign_attrs(attributes)
+    dataset.to_netcdf(content, engine="h5netcdf", encoding=encoding)
     with atomic_path(path) as temporary:
-        dataset = _dataset(recordings, names).assign_attrs(attributes)
-        dataset.to_netcdf(temporary, engine="h5netcdf", encoding=encoding)
+        temporary.write_bytes(content.getbuffer())
         seal(temporary)
 
 

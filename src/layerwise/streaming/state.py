@@ -20,7 +20,7 @@ _SAVED = [field.name for field in fields(LayerVectors) if field.name not in {"to
 def save_state(
     path: Path, fingerprint: str, component: int, vectors: list[LayerVectors], predictions: Tensor, broken: list[int]
 ) -> None:
-    """Write the state before some component, whole or not at all.
+    """Write the state before some component, whole or not at all; a disk that is full is a warning, and no more.
 
     Parameters
     ----------
@@ -44,8 +44,17 @@ def save_state(
         "predictions": predictions,
         "vectors": [_kept(layer, component) for layer in vectors],
     }
-    with atomic_path(path) as temporary:
-        torch.save(content, temporary)
+    try:
+        with atomic_path(path) as temporary:
+            torch.save(content, temporary)
+    except (OSError, RuntimeError) as error:  # torch raises either if it cannot write
+        log.warning(
+            "the state before component %d could not be saved to %s (%s): the fit goes on, and were it stopped, it "
+            "would start from the last state that is there",
+            component + 1,
+            path,
+            error,
+        )
 
 
 def load_state(path: Path, fingerprint: str, vectors: list[LayerVectors], predictions: Tensor) -> tuple[int, list[int]]:
