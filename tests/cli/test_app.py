@@ -40,6 +40,7 @@ def run(*arguments: str) -> Done:
     stderr = io.StringIO()
     with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stderr(stderr):
         patch.setattr(sys, "argv", ["layerwise", *arguments])
+        patch.setattr(sys, "unraisablehook", sys.unraisablehook)  # put back afterwards
         try:
             app.main()
             status = 0
@@ -446,3 +447,35 @@ def test_a_job_that_is_terminated_while_it_writes_leaves_nothing(folder):
     assert running.wait() == 143
     assert hidden() == []
     assert not (folder / "activations.h5").exists()
+
+
+SWALLOWED = """
+import gc, os, signal, sys, time, weakref
+from pathlib import Path
+from layerwise.cli import app as module
+from layerwise.files import atomic_path
+
+class Thing: pass
+
+def command():
+    with atomic_path("out"):
+        thing = Thing()
+        reference = weakref.ref(thing, lambda _: (signal.raise_signal(NUMBER), time.sleep(0)))
+        del thing
+        print("after", flush=True)
+        time.sleep(20)
+
+NUMBER = int(sys.argv[1])
+module.app = command
+module.main()
+"""
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_stop_that_comes_in_a_callback_of_a_weak_reference_is_not_lost(tmp_path, number, status):
+    done = subprocess.run(
+        [sys.executable, "-c", SWALLOWED, str(int(number))], cwd=tmp_path, capture_output=True, text=True, timeout=15
+    )
+    assert done.returncode == status, done.stderr
+    assert "Traceback" not in done.stderr
+    assert list(tmp_path.iterdir()) == []

@@ -175,6 +175,26 @@ def test_another_geometry_or_other_ids_begin_anew(stimuli, tmp_path, decoded):
     assert_whole(stimuli, output, tmp_path)
 
 
+def test_a_kill_between_the_file_and_the_end_of_its_journal_leaves_nothing_for_good(
+    stimuli, tmp_path, decoded, monkeypatch
+):
+    output = tmp_path / "out" / "pixels.h5"
+
+    def interrupt(self):
+        self.path.replace(self.target)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(pixels.PartialPixels, "finish", interrupt)
+        pack_pixels(stimuli, SQUARE, output, workers=1)
+    assert len(list(output.parent.iterdir())) == 2
+    decoded.clear()
+    pack_pixels(stimuli, SQUARE, output, workers=1)
+    assert decoded == []
+    assert list(output.parent.iterdir()) == [output]
+    assert_whole(stimuli, output, tmp_path)
+
+
 def test_a_stop_at_the_very_end_is_gone_on_with(stimuli, tmp_path, decoded, monkeypatch):
     output = tmp_path / "out" / "pixels.h5"
 

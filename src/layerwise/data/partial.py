@@ -54,8 +54,7 @@ class PartialPixels:
 
     def __init__(self, target: Path, shape: tuple[int, ...], key: str) -> None:
         self.target, self.shape = target, shape
-        self.path = target.with_name(f".{target.stem}-partial{target.suffix}")
-        self.journal = target.with_name(f".{target.stem}-partial.journal")
+        self.path, self.journal = _hidden(target)
         self.digests: dict[int, Digest] = {}
         self._bytes = int(np.prod(shape[1:]))
         if not self._is_of(key):
@@ -169,8 +168,20 @@ class PartialPixels:
         return _digest(hash_file(path), data.tobytes())
 
     def _remove(self) -> None:
-        self.path.unlink(missing_ok=True)
-        self.journal.unlink(missing_ok=True)
+        remove_partial(self.target)
+
+
+def remove_partial(target: Path) -> None:
+    """Remove what a run left that was killed on its way to a file, be it just after the file was there."""
+    pixels, journal = _hidden(target)
+    pixels.unlink(missing_ok=True)
+    journal.unlink(missing_ok=True)
+
+
+def _hidden(target: Path) -> tuple[Path, Path]:
+    """Return where the pixels and the journal lie until the file is there."""
+    name = f".{target.stem}-partial"
+    return target.with_name(f"{name}{target.suffix}"), target.with_name(f"{name}.journal")
 
 
 def _digest(file: str, data: bytes) -> Digest:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from layerwise.data.images import load_square
 from layerwise.data.messages import check_format, list_problems
-from layerwise.data.partial import PartialPixels
+from layerwise.data.partial import PartialPixels, remove_partial
 from layerwise.files import alone, check_seal, checksum, hash_file, hash_object, hash_source
 from layerwise.interfaces import Geometry, Progress, StimulusSet, no_progress
 
@@ -61,7 +61,9 @@ def pack_pixels(
     """
     _check_ids(stimuli)
     with alone(output):
-        if not _is_made(Path(output), stimuli, geometry):
+        if _is_made(Path(output), stimuli, geometry):
+            remove_partial(Path(output))
+        else:
             _pack(stimuli, geometry, Path(output), progress, workers or _cores())
 
 
