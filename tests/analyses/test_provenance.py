@@ -75,6 +75,14 @@ def test_the_table_of_a_network_names_the_data_of_each_column(store, activations
     assert {"stimuli", "weights"} <= set(found["IT"])
 
 
+def test_scores_of_different_weights_are_not_put_side_by_side(store, activations, recordings, ratings, tmp_path):
+    layers = list(activations)[:2]
+    brain, behaviour, ceilings = score_all(store, layers, recordings, ratings, tmp_path)
+    behaviour[0].attrs["data"]["memorability"]["weights"] = "other weights"
+    with pytest.raises(ValueError, match=r"other weights for some .* IT: hash, memorability: other we\)"):
+        gather_model("model", layers, brain, behaviour, ceilings)
+
+
 def test_scores_of_different_data_are_not_mixed(store, activations, recordings, ratings, tmp_path):
     layers = list(activations)[:2]
     brain, behaviour, ceilings = score_all(store, layers, recordings, ratings, tmp_path)

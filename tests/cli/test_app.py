@@ -12,17 +12,18 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-import h5py
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 import yaml
+from damage import edited
 from PIL import Image
 
 from layerwise.cli import app, options, proof, steps
 from layerwise.config.settings import ComputeSettings
 from layerwise.data.recordings import write_recordings
+from layerwise.files.tables import write_table
 from layerwise.interfaces import Recordings, StimulusSet
 from layerwise.models import build
 
@@ -39,6 +40,7 @@ def run(*arguments: str) -> Done:
     stderr = io.StringIO()
     with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stderr(stderr):
         patch.setattr(sys, "argv", ["layerwise", *arguments])
+        patch.setattr(sys, "unraisablehook", sys.unraisablehook)  # put back afterwards
         try:
             app.main()
             status = 0
@@ -195,14 +197,14 @@ def test_weights_with_missing_and_extra_keys(folder):
 def test_caches_that_are_truncated_or_of_another_network(folder):
     pack(), list_layers(), extract()
     content = (folder / "activations.h5").read_bytes()
-    with h5py.File(folder / "activations.h5", "r+") as file:
+    with edited(folder / "activations.h5") as file:
         file.attrs["model"] = "another"
     fails(score(), "of 'another', not of 'tiny'", folder, "rho.parquet")
     (folder / "activations.h5").write_bytes(content[: len(content) // 2])
-    fails(score(), r"activations\.h5 is damaged", folder, "rho.parquet")
+    fails(score(), r"activations\.h5 has no checksums", folder, "rho.parquet")
     (folder / "pixels.h5").write_bytes((folder / "pixels.h5").read_bytes()[:1000])
     (folder / "activations.h5").unlink()
-    fails(extract(), r"pixels\.h5 is", folder, "activations.h5")
+    fails(extract(), r"pixels\.h5 has no checksums", folder, "activations.h5")
 
 
 def test_the_gate_measures_the_network_as_the_study_runs_it(folder, monkeypatch):
@@ -276,15 +278,15 @@ def test_a_config_on_the_command_line_that_is_no_yaml(folder):
 
 
 def test_tables_without_the_columns(folder):
-    pd.DataFrame({"layer": ["a"], "V1": [0.5]}).to_parquet(folder / "layers.parquet")
+    write_table(pd.DataFrame({"layer": ["a"], "V1": [0.5]}), folder / "layers.parquet")
     correlated = pd.DataFrame({"region": ["V1"], "measure": ["memorability"], "rho": [0.5]})
-    correlated.to_parquet(folder / "correlations.parquet")
+    write_table(correlated, folder / "correlations.parquet")
     arguments = ("--layers", "layers.parquet", "--output")
     fails(run("correlate-layers", *arguments, "c.parquet"), r"layers\.parquet lacks memorability", folder, "c.parquet")
     fails(run("summarise-models", *arguments, "s.parquet"), "lacks model, depth, memorability", folder, "s.parquet")
     draw = ("plot-figure2", "--correlations", "correlations.parquet", *arguments, "figure2.pdf")
     fails(run(*draw), "lacks model, memorability", folder, "figure2.pdf")
-    pd.DataFrame({"model": ["m"], "V1": [0.5], "memorability": [0.5]}).to_parquet(folder / "layers.parquet")
+    write_table(pd.DataFrame({"model": ["m"], "V1": [0.5], "memorability": [0.5]}), folder / "layers.parquet")
     fails(run(*draw, "--measure", "beauty"), "'beauty'; measures that were: memorability", folder, "figure2.pdf")
     assert run(*draw).returncode == 0
 
@@ -445,3 +447,35 @@ def test_a_job_that_is_terminated_while_it_writes_leaves_nothing(folder):
     assert running.wait() == 143
     assert hidden() == []
     assert not (folder / "activations.h5").exists()
+
+
+SWALLOWED = """
+import gc, os, signal, sys, time, weakref
+from pathlib import Path
+from layerwise.cli import app as module
+from layerwise.files import atomic_path
+
+class Thing: pass
+
+def command():
+    with atomic_path("out"):
+        thing = Thing()
+        reference = weakref.ref(thing, lambda _: (signal.raise_signal(NUMBER), time.sleep(0)))
+        del thing
+        print("after", flush=True)
+        time.sleep(20)
+
+NUMBER = int(sys.argv[1])
+module.app = command
+module.main()
+"""
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_stop_that_comes_in_a_callback_of_a_weak_reference_is_not_lost(tmp_path, number, status):
+    done = subprocess.run(
+        [sys.executable, "-c", SWALLOWED, str(int(number))], cwd=tmp_path, capture_output=True, text=True, timeout=15
+    )
+    assert done.returncode == status, done.stderr
+    assert "Traceback" not in done.stderr
+    assert list(tmp_path.iterdir()) == []

@@ -1,5 +1,6 @@
 """Own recordings by a description: every kind of file gives the same, and every mistake is named."""
 
+import pickle
 import runpy
 from pathlib import Path
 
@@ -68,6 +69,14 @@ def assert_right(found, folder, responses):
     assert found.recordings.regions == tuple(REGIONS)
     assert found.images.paths == tuple(folder / "images" / f"{name}.png" for name in names.iloc[order])
     assert (found.source, found.visual_degrees, found.recordings.units) == ("a test", 4, "spikes/s")
+
+
+def test_hdf5_that_leads_to_other_files_is_refused(folder, responses):
+    with h5py.File(folder / "secret.h5", "w") as file:
+        file["counts"] = responses
+    with h5py.File(folder / "responses.h5", "w") as file:
+        file["counts"] = h5py.ExternalLink("secret.h5", "counts")
+    refuse(describe(folder, responses="responses.h5", array="counts"), r"responses\.h5 has 'counts' in another file")
 
 
 @pytest.mark.parametrize("dimensions", [(0, 1, 2), (2, 1, 0), (1, 0, 2), (2, 0, 1)])
@@ -168,8 +177,9 @@ def test_the_example_of_fmri(tmp_path):
 
 
 def refuse(path, match):
-    with pytest.raises(ValueError, match=match):
+    with pytest.raises(ValueError, match=match) as caught:
         read_described(path)
+    return str(caught.value)
 
 
 def test_mistakes_in_the_description_are_named(folder, responses):
@@ -197,7 +207,13 @@ def test_files_that_cannot_be_read_are_named(folder, responses):
     (folder / "cut.h5").write_bytes(b"\x89HDF\r\n\x1a\n")
     refuse(describe(folder, responses="cut.h5"), r"cut\.h5 is truncated")
     np.savez(folder / "objects.npz", np.array([1, "a", None], dtype=object))
-    refuse(describe(folder, responses="objects.npz"), r"objects\.npz: .*save an array of numbers")
+    refuse(describe(folder, responses="objects.npz"), r"objects\.npz holds Python objects.*: save an array of numbers")
+    for name, content in (("objects.npy", np.array([1, None])), ("pickle.npy", {"a": 1}), ("text.npy", "text")):
+        (folder / name).write_bytes(pickle.dumps(content))
+        message = refuse(describe(folder, responses=name), rf"{name} holds Python objects, which .* are not read")
+        assert "allow_pickle" not in message
+    np.save(folder / "objects.npy", np.array([1, None]))
+    refuse(describe(folder, responses="objects.npy"), r"objects\.npy holds Python objects")
     np.savez(folder / "words.npz", np.full(responses.shape, "a"))
     refuse(describe(folder, responses="words.npz"), "must be numbers")
     (folder / "responses.mat5").touch()

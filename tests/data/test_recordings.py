@@ -11,9 +11,11 @@ import h5py
 import numpy as np
 import pytest
 import xarray as xr
+from damage import N_FLIPS, flipped
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from layerwise.data import recordings as module
 from layerwise.data.recordings import (
     VERSION,
     average_repetitions,
@@ -252,7 +254,8 @@ def test_truncated_file_is_refused(tmp_path_factory, share, read):
     recordings = make(np.random.default_rng(0))
     write_recordings(recordings, folder / "r.nc", images_of(recordings, folder))
     content = (folder / "r.nc").read_bytes()
-    (folder / "r.nc").write_bytes(content[: int(share * len(content))])
+    hdf5 = content.rindex(b'{"size": ')  # behind it are checksums, without which the file is as any other
+    (folder / "r.nc").write_bytes(content[: int(share * hdf5)])
     with pytest.raises(ValueError, match="truncated"):
         read(folder / "r.nc")
 
@@ -264,8 +267,52 @@ def test_damaged_responses_are_refused(written):
     content = bytearray(path.read_bytes())
     content[chunk.byte_offset + chunk.size // 2] ^= 0xFF
     path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"recordings\.nc is damaged .*: copy or import it again"):
+        read_recordings(path)
+    path.write_bytes(content[: content.rindex(b'{"size": ')])  # as a program leaves it that knows no checksums
     with pytest.raises(ValueError, match=r"recordings\.nc is truncated, or no"):
         read_recordings(path)
+
+
+def test_no_flipped_bit_changes_recordings(written, rng):
+    path, recordings = written
+    size = path.stat().st_size
+    refused = 0
+    for bit in flipped(path, rng):
+        module._checked.clear()
+        try:
+            found = read_recordings(path), stimuli_of(path), read_attributes(path)["visual_degrees"]
+        except ValueError as error:
+            assert "recordings.nc is damaged" in str(error)
+            refused += 1
+        else:
+            assert bit > 8 * (size - 24)  # of what tells that there are checksums
+            assert_same(found[0], recordings)
+            assert found[2] == 8
+    assert refused > 0.8 * N_FLIPS
+
+
+def test_recordings_of_other_programs_are_read_in_another_process_first(written, monkeypatch):
+    path, recordings = written
+    other = rewrite(path, lambda data: data)
+    tried = []
+    monkeypatch.setattr(module, "try_hdf5", lambda *given: tried.append(given))
+    list_regions(path), read_recordings(path)
+    assert tried == []
+    for _ in range(2):
+        assert list_regions(other) == list_regions(path)
+        assert_same(read_recordings(other), recordings)
+        stimuli_of(other)
+    assert tried == [(other, ("region",)), (other, None)]
+
+
+def test_recordings_that_lead_to_other_files_are_refused(written):
+    other = rewrite(written[0], lambda data: data)
+    with h5py.File(other, "a") as file:
+        file["secret"] = h5py.ExternalLink(written[0], "responses")
+    for read in READERS:
+        with pytest.raises(ValueError, match=r"changed\.nc has 'secret' in another file"):
+            read(other)
 
 
 def test_hdf5_of_another_kind_is_refused(tmp_path):
@@ -533,3 +580,26 @@ def test_sizes_may_be_written_in_several_ways(written, given):
     with h5py.File(written[0], "a") as file:
         file.attrs["visual_degrees"] = given
     assert read_visual_degrees(written[0]) == float(np.ravel(given)[0])
+
+
+FULL = """
+import resource, sys
+from pathlib import Path
+import numpy as np
+from layerwise.data.recordings import write_recordings
+from layerwise.interfaces import Recordings, StimulusSet
+ids = tuple(f"stimulus {index}" for index in range(500))
+recordings = Recordings(np.random.rand(2, 500, 20), ids, tuple(map(str, range(20))), ("IT",) * 20)
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), int(sys.argv[2])))
+write_recordings(recordings, sys.argv[1], StimulusSet("x", ids, (Path("a.png"),) * 500))
+"""
+
+
+@pytest.mark.parametrize("room", [0, 3000, 100_000])
+def test_a_full_disk_is_an_error_and_leaves_nothing(tmp_path, room):
+    """Python ignores the signal of a file that is too large; HDF5 itself would bring the interpreter down."""
+    command = [sys.executable, "-c", FULL, tmp_path / "r.nc", str(room)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 1, done
+    assert done.stderr.strip().endswith("OSError: [Errno 27] File too large")
+    assert list(tmp_path.iterdir()) == []

@@ -1,7 +1,10 @@
+import hashlib
+import logging
 import pickle
 
 import pytest
 import torch
+from damage import N_FLIPS, flipped
 from safetensors.torch import save_file
 from torch import nn
 
@@ -106,6 +109,53 @@ def test_flipped_bytes_are_refused_in_words_or_give_tensors_by_name(tmp_path, rn
         else:
             assert all(isinstance(name, str) and isinstance(state[name], torch.Tensor) for name in state)
     assert refused > 20
+
+
+@pytest.mark.parametrize(("kind", "ending"), KINDS)
+def test_no_flipped_bit_changes_weights_that_have_a_checksum(tmp_path, rng, kind, ending):
+    """Archives of torch have checksums of their own; the others need a file beside them."""
+    path, refused = tmp_path / f"a{ending}", 0
+    digest = hashlib.sha256(saved(path, kind)).hexdigest()
+    before = read_state(path)
+    if kind != "zip":
+        (tmp_path / f"a{ending}.sha256").write_text(f"{digest}  a{ending}\n")
+    for _ in flipped(path, rng):
+        try:
+            assert same(read_state(path), before)
+        except ValueError as error:
+            refused += 1
+            assert str(path) in str(error)
+    assert refused == N_FLIPS or (kind == "zip" and refused > N_FLIPS / 2)  # its headers hold dates
+
+
+def test_the_hash_beside_a_file_is_honoured(tmp_path, caplog):
+    path, beside = tmp_path / "a.safetensors", tmp_path / "a.safetensors.sha256"
+    digest = hashlib.sha256(saved(path, "safetensors")).hexdigest()
+    with caplog.at_level(logging.INFO, "layerwise"):
+        read_state(path)
+    assert f"a.safetensors has no checksum in it (its SHA-256 is {digest})" in caplog.text
+    beside.write_text(digest.upper())
+    assert read_state(path)
+    beside.write_text("0" * 64)
+    with pytest.raises(ValueError, match=rf"a\.safetensors is damaged or another file: its SHA-256 is {digest}"):
+        read_state(path)
+    for content in ("", "0" * 63, "see the web page"):
+        beside.write_text(content)
+        with pytest.raises(ValueError, match=r"sha256 must begin with the SHA-256 of a\.safetensors, 64 hexadecimal"):
+            read_state(path)
+
+
+def test_an_archive_that_was_saved_without_checksums_needs_a_hash(tmp_path):
+    path = tmp_path / "a.pth"
+    torch.serialization.set_crc32_options(False)
+    try:
+        digest = hashlib.sha256(saved(path, "zip")).hexdigest()
+    finally:
+        torch.serialization.set_crc32_options(True)
+    with pytest.raises(ValueError, match=r"a\.pth is damaged .* if torch was told to save it without checksums, write"):
+        read_state(path)
+    (tmp_path / "a.pth.sha256").write_text(digest)
+    assert read_state(path)
 
 
 def test_lack_of_memory_is_no_damage(tmp_path, monkeypatch):

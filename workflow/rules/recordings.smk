@@ -28,5 +28,5 @@ for path, entry in FILES.items():
             identifier=entry.brainscore,
             images=entry.images,
         shell:
-            "{params.python} {params.script} {params.identifier} --output {output} --images {params.images}"
-            " > {log} 2>&1"
+            "{params.python:q} {params.script:q} {params.identifier:q} --output {output:q} --images {params.images:q}"
+            " > {log:q} 2>&1"

@@ -41,6 +41,7 @@ from layerwise.data.missing import decode, fill_of, is_code
 from layerwise.data.presentations import arrange, properties_of, property_of
 from layerwise.data.recordings import leaves_folder
 from layerwise.data.tables import as_values, read_text_table
+from layerwise.files import try_hdf5
 from layerwise.files.documents import read_yaml
 from layerwise.interfaces import Recordings, StimulusSet
 
@@ -48,6 +49,7 @@ _MOST_TEXT = 10**8  # bytes of an array that may be ids
 _log = logging.getLogger(__name__)
 
 Dimension = Literal["repetition", "stimulus", "presentation", "neuroid"]
+_HDF5 = (".h5", ".hdf5", ".nc", ".mat")
 ALLOWED = ({"stimulus", "neuroid"}, {"repetition", "stimulus", "neuroid"}, {"presentation", "neuroid"})
 
 
@@ -230,6 +232,8 @@ def _numbers(table: pd.DataFrame, path: Path) -> NDArray[np.float64]:
 
 
 def _read_array(path: Path, name: str | None) -> _Read:
+    if path.suffix.lower() in _HDF5 and (path.suffix.lower() != ".mat" or h5py.is_hdf5(path)):
+        try_hdf5(path)
     try:
         if path.suffix.lower() == ".npy":
             array = np.asarray(np.load(path, allow_pickle=False))
@@ -239,13 +243,17 @@ def _read_array(path: Path, name: str | None) -> _Read:
         if path.suffix.lower() == ".mat" and not h5py.is_hdf5(path):
             array = read_matlab(path, _choose(name, names_in(path), path))
             return _Read(array, array, {})
-        if path.suffix.lower() in (".h5", ".hdf5", ".nc", ".mat"):
+        if path.suffix.lower() in _HDF5:
             return _read_hdf5(path, name)
     except (OSError, EOFError, zipfile.BadZipFile, zlib.error, LookupError) as error:
         raise ValueError(f"{path} is truncated, or not what its ending says ({error}): copy it again") from error
     except ValueError as error:
-        advice = ": save an array of numbers, not of objects" if "pickle" in str(error) else ""
-        raise ValueError(f"{path}: {error}{advice}") from error
+        if "pickle" in str(error):  # numpy's own words advise to load it all the same
+            raise ValueError(
+                f"{path} holds Python objects, which could run any code and are not read, or is no file of arrays: "
+                "save an array of numbers, not of objects"
+            ) from error
+        raise ValueError(f"{path}: {error}") from error
     raise ValueError(f"responses are read from .npz, .npy, .h5, .mat or .csv, and {path.name} is none: convert it")
 
 

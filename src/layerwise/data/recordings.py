@@ -12,6 +12,7 @@ import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,7 @@ from layerwise.data.folders import find_files
 from layerwise.data.messages import check_format, did_you_mean, list_problems
 from layerwise.data.missing import NEVER_WRITTEN, decode, fill_of
 from layerwise.data.presentations import arrange, properties_of, property_of
-from layerwise.files import atomic_path
+from layerwise.files import atomic_path, check_seal, is_sealed, seal, try_hdf5
 from layerwise.interfaces import DegenerateWarning, Recordings, StimulusSet
 
 if TYPE_CHECKING:  # planning reads attributes and regions, and is not to wait for xarray and pandas
@@ -32,6 +33,9 @@ if TYPE_CHECKING:  # planning reads attributes and regions, and is not to wait f
 FORMAT = "layerwise recordings"
 VERSION = 1
 _NOT_PROPERTIES = ("presentation", "stimulus", "repetition", "image", "neuroid", "region", "responses")
+_DAMAGED = (
+    "copy or import it again; if it was edited, write it anew (`nccopy IN OUT` will do, and leaves the checksum out)"
+)
 _ADVICE = "write it with layerwise.data.recordings.write_recordings, or set the attributes as its docstring says"
 
 
@@ -63,6 +67,8 @@ def write_recordings(
     ------
     ValueError
         A stimulus has no image, a property has a name that the format uses itself, or images cannot be of this size.
+    OSError
+        The disk is full.
     """
     path = Path(path).absolute()
     if visual_degrees is not None:
@@ -81,9 +87,13 @@ def write_recordings(
     }
     # The checksums make a damaged disk block an error instead of a wrong response.
     encoding = {"responses": {"zlib": True, "complevel": 4, "shuffle": True, "fletcher32": True}}
+    # In memory first: where a disk is full, HDF5 brings the interpreter down.
+    content = BytesIO()
+    dataset = _dataset(recordings, names).assign_attrs(attributes)
+    dataset.to_netcdf(content, engine="h5netcdf", encoding=encoding)
     with atomic_path(path) as temporary:
-        dataset = _dataset(recordings, names).assign_attrs(attributes)
-        dataset.to_netcdf(temporary, engine="h5netcdf", encoding=encoding)
+        temporary.write_bytes(content.getbuffer())
+        seal(temporary)
 
 
 def read_recordings(
@@ -270,11 +280,29 @@ def leaves_folder(image: str) -> bool:
     return path.is_absolute() or ".." in path.parts or bool(PureWindowsPath(image).drive)
 
 
+_checked: set[tuple[object, ...]] = set()  # files, as they were, and the names of what was looked at
+
+
+def _check_bytes(path: Path, names: tuple[str, ...] | None) -> None:
+    """See that HDF5 can read a file: by its checksum, or by trying in another process to read what has these names."""
+    state = path.stat()
+    file = path, state.st_size, state.st_mtime_ns
+    if _checked & {(*file, names), (*file, None)}:
+        return
+    if is_sealed(path):
+        check_seal(path, _DAMAGED)
+        _checked.add((*file, None))
+    else:
+        try_hdf5(path, names)
+        _checked.add((*file, names))
+
+
 @contextmanager
-def _readable(path: str | Path) -> Iterator[h5py.File]:
+def _readable(path: str | Path, *names: str, everything: bool = False) -> Iterator[h5py.File]:
     path = Path(path)
     if not path.is_file():
         raise ValueError(f"no file of recordings {path}: check the path in the config")
+    _check_bytes(path, None if everything else names)
     with _damage_named(path), h5py.File(path, "r", locking=False) as file:
         check_format(_attributes(file), path, FORMAT, VERSION, _ADVICE)
         yield file
@@ -284,7 +312,8 @@ def _readable(path: str | Path) -> Iterator[h5py.File]:
 def _opened(path: str | Path) -> Iterator["xr.Dataset"]:
     import xarray as xr
 
-    read_attributes(path)  # says what is wrong with a file of another kind
+    with _readable(path, everything=True):
+        pass  # this says what is wrong with a file of another kind
     unlocked = {"locking": False}  # network file systems may have no locks, and nothing is written
     with (
         _damage_named(Path(path)),
@@ -310,7 +339,7 @@ def _damage_named(path: Path) -> Iterator[None]:
 
 def _labels(path: str | Path, name: str) -> list[str]:
     """Read a coordinate of labels without xarray."""
-    with _readable(path) as file:
+    with _readable(path, name) as file:
         if name not in file:
             raise ValueError(f"{path} has no coordinate {name!r}: {did_you_mean(name, list(file))}")
         labels = file[name][()]

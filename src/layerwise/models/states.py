@@ -1,5 +1,6 @@
 """Reading files of weights, and fitting them into a network: strictly, or not at all."""
 
+import logging
 import pickle
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
@@ -11,7 +12,11 @@ import safetensors.torch
 import torch
 from torch import nn
 
+from layerwise.files import check_zip, hash_file
+from layerwise.models.downloads import kept_hash
 from layerwise.models.pages import refuse_page
+
+log = logging.getLogger(__name__)
 
 State = dict[str, torch.Tensor]
 
@@ -21,6 +26,9 @@ COUNTER = ".num_batches_tracked"
 
 def read_state(path: str | Path) -> State:
     """Read a file of weights (.pth, .pt, .safetensors) without running any code that it may hold.
+
+    It is compared with the SHA-256 in ``FILE.sha256`` where that is there, else with the checksums of its own that an
+    archive of torch has; of a file that has neither the hash is logged.
 
     A ``state_dict`` inside it is taken out, and the ``module.`` that data-parallel training puts before every
     name is removed.
@@ -34,6 +42,7 @@ def read_state(path: str | Path) -> State:
     if path.suffix not in _READERS:
         raise ValueError(f"{path} is no file of weights: it must end in {', '.join(_READERS)}")
     refuse_page(path)
+    _check_bytes(path)
     content = _READERS[path.suffix](path)
     if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
         content = content["state_dict"]
@@ -119,6 +128,41 @@ def rename_in_order(network: nn.Module, state: State, source: str | Path) -> Sta
     if wrong:
         raise ValueError(f"{source} does not hold the network's tensors in its order: {_some(wrong)} differ in shape")
     return {name: value for (name, _), (_, value) in pairs}
+
+
+def _check_bytes(path: Path) -> None:
+    known = kept_hash(path)
+    if known:
+        _compare(path, known)
+    elif _begins_as_archive(path):
+        try:
+            check_zip(path)  # torch itself does not
+        except ValueError as error:
+            raise ValueError(
+                f"{path} is damaged ({error}): fetch or save it again; if torch was told to save it without checksums, "
+                f"write its SHA-256 into {path.name}.sha256"
+            ) from error
+    else:
+        log.info(
+            "%s has no checksum in it (its SHA-256 is %s): with this hash in %s.sha256 it is checked at each start",
+            path,
+            hash_file(path),
+            path.name,
+        )
+
+
+def _begins_as_archive(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(4) == b"PK\x03\x04"  # by which torch tells them, too
+
+
+def _compare(path: Path, known: str) -> None:
+    found = hash_file(path)
+    if found != known:
+        raise ValueError(
+            f"{path} is damaged or another file: its SHA-256 is {found}, and {path.name}.sha256 says {known}; fetch or "
+            f"save it again, or, if it was meant to change, delete {path.name}.sha256"
+        )
 
 
 def _read_pickle(path: Path) -> Any:

@@ -201,7 +201,8 @@ def _places(row: RegistryRow, folder: Path | None) -> list[Official]:
         return places
     places.insert(0, Official(folder / row.file, row.sha256, "official"))
     if row.file_2020:
-        places.append(Official(folder / row.file_2020, row.sha256_2020, "official, the file of 2020"))
+        path = folder / row.file_2020
+        places.append(Official(path, row.sha256_2020 or kept_hash(path), "official, the file of 2020"))
     if row.mirror is not None and row.mirror.file != row.file:
         path = folder / row.mirror.file
         places.append(Official(path, row.mirror.sha256 or kept_hash(path), "mirror (values not verified)"))

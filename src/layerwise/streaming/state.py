@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from layerwise.files import atomic_path
+from layerwise.files import atomic_path, check_zip
 from layerwise.streaming.vectors import LayerVectors
 
 log = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ def save_state(
     broken: list[int],
     separate: Sequence[int] = (),
 ) -> None:
-    """Write the state before some component, whole or not at all.
+    """Write the state before some component, whole or not at all; a disk that is full is a warning, and no more.
 
     Parameters
     ----------
@@ -65,9 +65,18 @@ def save_state(
         "predictions": predictions,
         "vectors": [_kept(layer, component) for layer in vectors],
     }
-    # A file, not its name: torch takes no name that begins with a dot and has no ending.
-    with atomic_path(path) as temporary, temporary.open("wb") as file:
-        torch.save(content, file)
+    try:
+        # A file, not its name: torch takes no name that begins with a dot and has no ending.
+        with atomic_path(path) as temporary, temporary.open("wb") as file:
+            torch.save(content, file)
+    except (OSError, RuntimeError) as error:  # torch raises either if it cannot write
+        log.warning(
+            "the state before component %d could not be saved to %s (%s): the fit goes on, and were it stopped, it "
+            "would start from the last state that is there",
+            component + 1,
+            path,
+            error,
+        )
 
 
 def load_state(path: Path, fingerprint: str, vectors: list[LayerVectors], predictions: Tensor) -> tuple[int, list[int]]:
@@ -105,7 +114,10 @@ def _read(path: Path, fingerprint: str) -> tuple[dict[str, Any], str]:
     if not path.is_file():
         return {}, ""
     try:
+        check_zip(path)
         content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        if not isinstance(content, dict):
+            raise ValueError(f"it holds a {type(content).__name__}")
     except (RuntimeError, OSError, ValueError, EOFError, UnpicklingError) as error:
         return {}, f"is damaged ({error})"
     if content.get("fingerprint") != fingerprint:
