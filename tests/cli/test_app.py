@@ -15,6 +15,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 import torch
 import yaml
@@ -323,6 +324,27 @@ def test_memory_that_runs_out_is_told_with_the_budgets(folder, monkeypatch, erro
     assert done.returncode == 1
     error = torch.linalg.LinAlgError("no SVD")  # of the same family, and another matter
     fails(extract(), "internal error: _LinAlgError: no SVD", folder, "activations.h5")
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (MemoryError(), "MemoryError"),
+        (RuntimeError("could not create a primitive"), "could not create a primitive"),
+        (RuntimeError("can't start new thread"), "can't start new thread"),
+        (pa.ArrowMemoryError("malloc of size 64 failed"), "malloc of size 64 failed"),
+        (OSError("Can't read data (memory allocation failed for raw data chunk)"), "Can't read data .*chunk.*"),
+        (torch.OutOfMemoryError("CUDA out of memory.\nmore"), r"CUDA out of memory\."),
+    ],
+)
+def test_memory_that_runs_out_is_told_by_every_command(folder, monkeypatch, error, reason):
+    def raising(*_, **__):
+        raise error
+
+    monkeypatch.setattr("layerwise.data.pixels.pack_pixels", raising)
+    done = pack()
+    fails(done, rf"^error: memory ran out \({reason}\): run the command where more is free", folder, "pixels.h5")
+    assert done.returncode == 1 and done.stderr.count("\n") == 1
 
 
 def sketch(*options, command="sketch-memorability"):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from layerwise.cli.given import given_memory
+from layerwise.files.memory import MemoryRanOutError, ran_out, reason
 from layerwise.interfaces import DegenerateWarning
 
 if TYPE_CHECKING:
@@ -139,20 +140,16 @@ def named_memory(compute: "ComputeSettings") -> Iterator[None]:
 
     Raises
     ------
-    ValueError
+    MemoryRanOutError
         A device, or the machine, ran out of memory.
     """
-    import torch
-
     try:
         yield
-    except (MemoryError, RuntimeError) as error:
-        # PyTorch has a class of its own for the memory of a GPU, and none for that of the machine.
-        memory = isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
-        if not memory:
+    except Exception as error:  # each library has its own
+        if not ran_out(error):
             raise
-        raise ValueError(
-            f"memory ran out ({str(error).partition(chr(10))[0]}). The budget of layers was compute.memory "
+        raise MemoryRanOutError(
+            f"memory ran out ({reason(error)}). The budget of layers was compute.memory "
             f"({compute.memory / 1e9:.1f} GB), or compute.gpu_memory ({compute.gpu_memory / 1e9:.1f} GB) on a GPU, "
             f"and compute.batch_size, the images of a batch, is {compute.batch_size or 'not set'}: set these lower, or "
             "run the job where nothing else takes the memory"

@@ -34,6 +34,7 @@ from layerwise.data.messages import did_you_mean, list_problems
 from layerwise.data.presentations import arrange, properties_of, property_of
 from layerwise.data.recordings import leaves_folder
 from layerwise.data.tables import as_values, read_text_table
+from layerwise.files import reraise_memory
 from layerwise.interfaces import Recordings, StimulusSet
 
 Dimension = Literal["repetition", "stimulus", "presentation", "neuroid"]
@@ -179,6 +180,7 @@ def _read_array(path: Path, name: str | None) -> NDArray[np.generic]:
                 known = [key for key, item in file.items() if isinstance(item, h5py.Dataset)]
                 return np.asarray(file[name if name is not None and name in file else _choose(name, known, path)][()])
     except (OSError, EOFError, zipfile.BadZipFile, KeyError) as error:
+        reraise_memory(error, f"reading {path}")
         raise ValueError(f"{path} is truncated, or not what its ending says ({error}): copy it again") from error
     except ValueError as error:
         advice = ": save an array of numbers, not of objects" if "pickle" in str(error) else ""

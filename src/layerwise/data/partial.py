@@ -17,7 +17,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from layerwise.files import hash_file
+from layerwise.files import hash_file, reraise_memory
 
 _TOGETHER = 64  # images between two times that buffers are written out
 
@@ -125,7 +125,8 @@ class PartialPixels:
             with h5py.File(self.path, "r", locking=False) as file:
                 pixels = file["pixels"]
                 return known and pixels.shape == self.shape and pixels.id.get_offset() is not None
-        except (OSError, LookupError, UnicodeError, AttributeError):
+        except (OSError, LookupError, UnicodeError, AttributeError) as error:
+            reraise_memory(error, f"reading {self.path}")
             return False
 
     def _begin(self, key: str) -> None:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from layerwise.data.images import load_square
 from layerwise.data.messages import check_format, list_problems
 from layerwise.data.partial import PartialPixels
-from layerwise.files import alone, hash_file, hash_object, hash_source
+from layerwise.files import alone, hash_file, hash_object, hash_source, reraise_memory
 from layerwise.interfaces import Geometry, Progress, StimulusSet, no_progress
 
 FORMAT = "layerwise pixels"
@@ -132,6 +132,7 @@ class PixelCache:
                 self.key = str(file.attrs.get("key", ""))
                 self._offset, self._shape = _locate(file["pixels"])
         except (OSError, LookupError, TypeError, RuntimeError, UnicodeError, json.JSONDecodeError) as error:
+            reraise_memory(error, f"reading {path}")
             raise ValueError(f"{path} is damaged ({error}): {_ADVICE}") from error
         if self._shape != (len(self.ids), self.geometry.size, self.geometry.size, 3):
             raise ValueError(f"{path} is damaged ({len(self.ids)} ids, pixels {self._shape}): {_ADVICE}")
@@ -257,6 +258,7 @@ def _full_disk_named(output: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, RuntimeError) as error:  # HDF5 raises either if it cannot write
+        reraise_memory(error, f"writing {output}")
         raise OSError(f"cannot write {output}, is the disk full? ({error})") from error
 
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from layerwise.data.messages import check_format, did_you_mean, list_problems
 from layerwise.data.presentations import arrange, properties_of, property_of
-from layerwise.files import atomic_path
+from layerwise.files import atomic_path, reraise_memory
 from layerwise.interfaces import DegenerateWarning, Recordings, StimulusSet
 
 if TYPE_CHECKING:  # planning reads attributes and regions, and is not to wait for xarray and pandas
@@ -259,6 +259,7 @@ def _damage_named(path: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, RuntimeError, LookupError, UnicodeError) as error:
+        reraise_memory(error, f"reading {path}")
         raise ValueError(f"{path} is truncated, or no netCDF4 file ({error}): copy or export it again") from error
 
 

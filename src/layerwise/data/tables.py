@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from layerwise.files import reraise_memory
+
 
 def read_text_table(path: Path, what: str, row: str) -> pd.DataFrame:
     """Read a CSV of UTF-8 text; nothing is taken for a number yet.
@@ -40,6 +42,7 @@ def read_text_table(path: Path, what: str, row: str) -> pd.DataFrame:
         names = pd.read_csv(path, header=None, nrows=1, skip_blank_lines=False, **as_text).iloc[0].tolist()
         table: pd.DataFrame = pd.read_csv(path, skip_blank_lines=False, **as_text).fillna("")
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        reraise_memory(error, f"reading {path}")
         raise ValueError(
             f"{path} is not a CSV with a row for each {row}, in UTF-8 ({error}): export it again"
         ) from error

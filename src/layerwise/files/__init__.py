@@ -6,6 +6,7 @@ Tables (``layerwise.files.tables``) are imported on their own: they bring pandas
 from layerwise.files.alone import alone
 from layerwise.files.atomic import atomic_path
 from layerwise.files.hashing import hash_arrays, hash_file, hash_object
+from layerwise.files.memory import ran_out, reraise_memory
 from layerwise.files.source import hash_source
 
 __all__ = [
@@ -15,4 +16,6 @@ __all__ = [
     "hash_file",
     "hash_object",
     "hash_source",
+    "ran_out",
+    "reraise_memory",
 ]

@@ -7,6 +7,7 @@ import pandas as pd
 import pyarrow as pa
 
 from layerwise.files.atomic import atomic_path
+from layerwise.files.memory import reraise_memory
 
 
 def write_table(table: pd.DataFrame, path: str | Path) -> None:
@@ -50,6 +51,7 @@ def _read(path: str | Path) -> pd.DataFrame:
     try:
         return pd.read_parquet(path)
     except (pa.ArrowInvalid, OSError) as error:
+        reraise_memory(error, f"reading {path}")
         if not Path(path).exists():
             raise ValueError(f"{path} does not exist: run the step that makes it first") from error
         raise ValueError(f"{path} is not a whole parquet file ({error}): delete it and run the step again") from error

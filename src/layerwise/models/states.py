@@ -11,6 +11,7 @@ import safetensors.torch
 import torch
 from torch import nn
 
+from layerwise.files import reraise_memory
 from layerwise.models.pages import refuse_page
 
 State = dict[str, torch.Tensor]
@@ -129,9 +130,8 @@ def _read_pickle(path: Path) -> Any:
             f"{path} is damaged, or holds Python objects besides tensors; these could run any code and are "
             "not read. Save only network.state_dict(), or use .safetensors"
         ) from error
-    except MemoryError:
-        raise
     except Exception as error:  # of damaged bytes any: IndexError, KeyError, struct.error, UnicodeDecodeError, ...
+        reraise_memory(error, f"reading {path}")
         raise ValueError(
             f"{path} is not a whole file of weights ({type(error).__name__}: {error}): fetch or save it again"
         ) from error
@@ -141,6 +141,7 @@ def _read_safetensors(path: Path) -> Any:
     try:
         return safetensors.torch.load_file(path)
     except safetensors.SafetensorError as error:
+        reraise_memory(error, f"reading {path}")
         raise ValueError(f"{path} is not a whole file of weights ({error}): fetch or save it again") from error
 
 

@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from layerwise.files import reraise_memory
 from layerwise.sketching.layer import LayerRows
 
 log = logging.getLogger(__name__)
@@ -158,6 +159,7 @@ class FileRows:
             with h5py.File(self.path, "r", locking=False) as file:
                 same = file.attrs["fingerprint"] == fingerprint
         except (OSError, LookupError, RuntimeError) as error:
+            reraise_memory(error, f"reading {self.path}")
             log.warning("%s is damaged (%s): starting from the first image", self.path, error)
             return False
         if not same:

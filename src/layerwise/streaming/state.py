@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from layerwise.files import atomic_path
+from layerwise.files import atomic_path, reraise_memory
 from layerwise.streaming.vectors import LayerVectors
 
 log = logging.getLogger(__name__)
@@ -61,6 +61,7 @@ def load_state(path: Path, fingerprint: str, vectors: list[LayerVectors], predic
     try:
         content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except (RuntimeError, OSError, ValueError, EOFError, UnpicklingError) as error:
+        reraise_memory(error, f"reading {path}")
         log.warning("%s is damaged (%s): starting from the first component", path, error)
         return 0, []
     if content.get("fingerprint") != fingerprint:
