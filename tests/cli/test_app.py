@@ -6,6 +6,7 @@ import io
 import os
 import re
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -18,6 +19,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 import torch
+import typer
 import yaml
 from PIL import Image
 
@@ -271,11 +273,6 @@ def test_pixels_cut_for_another_network(folder):
     assert extract().returncode == 0
 
 
-def test_a_config_on_the_command_line_that_is_no_yaml(folder):
-    done = run("write-config", "--content", "{a: [", "--output", "written.yaml")
-    fails(done, "--content is not valid YAML", folder, "written.yaml")
-
-
 def test_tables_without_the_columns(folder):
     pd.DataFrame({"layer": ["a"], "V1": [0.5]}).to_parquet(folder / "layers.parquet")
     correlated = pd.DataFrame({"region": ["V1"], "measure": ["memorability"], "rho": [0.5]})
@@ -288,6 +285,47 @@ def test_tables_without_the_columns(folder):
     pd.DataFrame({"model": ["m"], "V1": [0.5], "memorability": [0.5]}).to_parquet(folder / "layers.parquet")
     fails(run(*draw, "--measure", "beauty"), "'beauty'; measures that were: memorability", folder, "figure2.pdf")
     assert run(*draw).returncode == 0
+
+
+WRITTEN = {"--output", "--csv", "--state", "--skipped", "--preprocessing"}
+WRITTEN_BY_ONE = {("list-layers", "--manifest"), ("sketch-memorability", "--file")}
+
+
+def words_for(command, option):
+    """What else a command needs: a word for each argument and option."""
+    needed = [one for one in command.params if one.required and one.opts[0] != option]
+    return [word for one in needed for word in ([one.opts[0]] if one.param_type_name == "option" else []) + ["1"]]
+
+
+def written_files(command=None, *words):
+    """Every command, with what it needs, and each of its options that name a file to write."""
+    command = command or typer.main.get_command(app.app)
+    found = [
+        case for name, inner in getattr(command, "commands", {}).items() for case in written_files(inner, *words, name)
+    ]
+    for option in (one.opts[0] for one in command.params if words != ("simulate",)):  # which writes a folder
+        if option in WRITTEN or (words[-1:] and (words[-1], option) in WRITTEN_BY_ONE):
+            found.append(pytest.param([*words, *words_for(command, option)], option, id=" ".join([*words, option])))
+    return found
+
+
+def test_each_step_of_the_workflow_names_a_file_to_write():
+    writing = {case.values[0][0] for case in written_files()}
+    steps_panel = {
+        one.callback.__name__.replace("_", "-")
+        for one in app.app.registered_commands
+        if one.callback.__module__ == steps.__name__
+    }
+    assert steps_panel <= writing
+
+
+@pytest.mark.parametrize(("words", "option"), written_files())
+def test_no_command_writes_over_what_is_no_file(folder, words, option):
+    os.mkfifo(folder / "pipe.png")
+    (folder / "null.png").symlink_to("/dev/null")
+    for name, kind in (("pipe.png", "a pipe"), ("null.png", "a device"), ("photos", "a folder")):
+        fails(run(*words, option, name), f"^error: {name} is {kind}: name a file", folder)
+    assert stat.S_ISFIFO((folder / "pipe.png").stat().st_mode) and (folder / "null.png").is_symlink()
 
 
 @pytest.mark.parametrize("error", [torch.linalg.LinAlgError("no SVD"), KeyError("x"), ZeroDivisionError("none")])

@@ -1,5 +1,7 @@
 """Rows come back as they were given, in the type and the memory that the plan states."""
 
+import os
+
 import pytest
 import torch
 
@@ -48,3 +50,17 @@ def test_what_is_read_is_a_copy_of_the_size_that_the_plan_states(filled):
         assert found.nbytes == SOLVING * IMAGES * row_bytes(layer, DIMENSIONS)
         found.zero_()
         assert torch.equal(rows.read(index), added[index].to(found.dtype))
+
+
+def test_a_link_stays_and_what_is_no_file_is_refused(tmp_path):
+    layers = [LayerRows.of(layer, DIMENSIONS, 0, torch.device("cpu")) for layer in SPECS]
+    for layer in layers:
+        layer.make_room(8)
+    link = tmp_path / "link"
+    link.symlink_to(tmp_path / "rows")
+    FileRows(link, "a", layers, IMAGES, 0).close()
+    assert link.is_symlink() and not (tmp_path / "rows").exists()
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ValueError, match="pipe is a pipe: name a file"):
+        FileRows(tmp_path / "pipe", "a", layers, IMAGES, 0)
+    assert (tmp_path / "pipe").is_fifo()

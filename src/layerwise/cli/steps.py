@@ -21,6 +21,7 @@ from layerwise.cli.options import (
     limit_threads,
     named_memory,
     require_planned,
+    writable_files,
 )
 from layerwise.cli.progress import show_progress
 
@@ -37,13 +38,12 @@ RatingsName = Annotated[str, typer.Option("--ratings", help="Name of a set of ra
 Pixels = Annotated[Path, typer.Option("--pixels", help="File that pack-stimuli made.")]
 Folder = Annotated[Path, typer.Option("--folder", help="Folder of results to gather from.")]
 Layers = Annotated[Path, typer.Option("--layers", help="Table that gather-study made.")]
-Csv = Annotated[Path | None, typer.Option("--csv", help="The same table for people.")]
+Csv = Annotated[Path | None, typer.Option("--csv", callback=writable_files, help="The same table for people.")]
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the application."""
     commands = (
-        write_config,
         list_layers,
         check_accuracy,
         pack_stimuli,
@@ -64,25 +64,17 @@ def register(app: typer.Typer) -> None:
         app.command(name=command.__name__.replace("_", "-"), rich_help_panel="Steps of the workflow")(command)
 
 
-def write_config(
-    content: Annotated[str, typer.Option("--content", help="The config as YAML or JSON.")], output: Output
-) -> None:
-    """Write the validated config of a study, every default filled in, beside its results."""
-    from layerwise.config import dump_study, validate_study
-    from layerwise.config.load import parse_yaml
-    from layerwise.files import atomic_path
-
-    study = validate_study(parse_yaml(content, "--content"))
-    with atomic_path(output) as temporary:
-        temporary.write_text(dump_study(study), encoding="utf-8")
-
-
 def list_layers(
     model: Model,
-    manifest: Annotated[Path, typer.Option("--manifest", help="File to write the table of layers.")],
-    preprocessing: Annotated[Path, typer.Option("--preprocessing", help="File to write what the network expects.")],
+    manifest: Annotated[
+        Path, typer.Option("--manifest", callback=writable_files, help="File to write the table of layers.")
+    ],
+    preprocessing: Annotated[
+        Path, typer.Option("--preprocessing", callback=writable_files, help="File to write what the network expects.")
+    ],
     skipped: Annotated[
-        Path | None, typer.Option("--skipped", help="File to write which modules are no layers, and why.")
+        Path | None,
+        typer.Option("--skipped", callback=writable_files, help="File to write which modules are no layers, and why."),
     ] = None,
     config: Config = CONFIG,
 ) -> None:
@@ -305,7 +297,10 @@ def stream_memorability(
     block: Block,
     pixels: Pixels,
     output: Output,
-    state: Annotated[Path | None, typer.Option("--state", help="File to keep the state in, to go on from.")] = None,
+    state: Annotated[
+        Path | None,
+        typer.Option("--state", callback=writable_files, help="File to keep the state in, to go on from."),
+    ] = None,
     manifest: Manifest = None,
     config: Config = CONFIG,
     threads: Threads = None,
@@ -354,7 +349,10 @@ def sketch_memorability(
     pixels: Pixels,
     output: Output,
     file: Annotated[
-        Path | None, typer.Option("--file", help="File for sketches until layers are scored; default: in memory.")
+        Path | None,
+        typer.Option(
+            "--file", callback=writable_files, help="File for sketches until layers are scored; default: in memory."
+        ),
     ] = None,
     manifest: Manifest = None,
     config: Config = CONFIG,
@@ -500,7 +498,8 @@ def plot_figure2(
     layers: Layers,
     correlations: Annotated[Path, typer.Option("--correlations", help="Table that correlate-layers made.")],
     output: Annotated[
-        list[Path], typer.Option("--output", help="File to write (.pdf, .svg or .png); repeat for more.")
+        list[Path],
+        typer.Option("--output", callback=writable_files, help="File to write (.pdf, .svg or .png); repeat for more."),
     ],
     measure: Annotated[str, typer.Option("--measure", help="The measure on the x axis.")] = "memorability",
 ) -> None:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from layerwise.data.images import load_square
 from layerwise.data.messages import check_format, list_problems
 from layerwise.data.partial import PartialPixels
-from layerwise.files import alone, hash_file, hash_object, hash_source, reraise_memory
+from layerwise.files import alone, hash_file, hash_object, hash_source, reraise_memory, writable
 from layerwise.interfaces import Geometry, Progress, StimulusSet, no_progress
 
 FORMAT = "layerwise pixels"
@@ -55,14 +55,16 @@ def pack_pixels(
     Raises
     ------
     ValueError
-        The set is empty or repeats an id, or images cannot be read: all are counted, and ten are named.
+        The set is empty or repeats an id, or images cannot be read: all are counted, and ten are named; or the output
+        is no regular file.
     OSError
         The disk is full.
     """
     _check_ids(stimuli)
+    output = writable(output)
     with alone(output):
-        if not _is_made(Path(output), stimuli, geometry):
-            _pack(stimuli, geometry, Path(output), progress, workers or _cores())
+        if not _is_made(output, stimuli, geometry):
+            _pack(stimuli, geometry, output, progress, workers or _cores())
 
 
 def _pack(stimuli: StimulusSet, geometry: Geometry, output: Path, progress: Progress, workers: int) -> None:

@@ -4,7 +4,7 @@ Tables (``layerwise.files.tables``) are imported on their own: they bring pandas
 """
 
 from layerwise.files.alone import alone
-from layerwise.files.atomic import atomic_path
+from layerwise.files.atomic import atomic_path, writable
 from layerwise.files.hashing import hash_arrays, hash_file, hash_object
 from layerwise.files.memory import ran_out, reraise_memory
 from layerwise.files.source import hash_source
@@ -18,4 +18,5 @@ __all__ = [
     "hash_source",
     "ran_out",
     "reraise_memory",
+    "writable",
 ]

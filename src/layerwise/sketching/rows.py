@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from layerwise.files import reraise_memory
+from layerwise.files import reraise_memory, writable
 from layerwise.sketching.layer import LayerRows
 
 log = logging.getLogger(__name__)
@@ -107,7 +107,7 @@ class FileRows:
     def __init__(
         self, path: Path, fingerprint: str, layers: Sequence[LayerRows], n_images: int, save_every: float
     ) -> None:
-        self.path, self._save_every, self._saved = path, save_every, time.monotonic()
+        self.path, self._save_every, self._saved = writable(path), save_every, time.monotonic()
         if not self._is_of(fingerprint):
             self._create(fingerprint, layers, n_images)
         with h5py.File(path, "r", locking=False) as file:
