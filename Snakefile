@@ -40,6 +40,7 @@ rule all:
 
 
 # Jobs read the study as it was validated, every default filled in. It is no input of theirs, since any edit would make
-# every result stale: each rule names the settings that it depends on.
+# every result stale: each rule names the settings that it depends on. No command writes it: a study of a thousand
+# networks is longer than an argument of a command may be.
 onstart:
-    shell("layerwise write-config --content {CONTENT:q} --output {CONFIG:q}")
+    write_study()

@@ -6,6 +6,7 @@ import io
 import os
 import re
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -14,8 +15,10 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 import torch
+import typer
 import yaml
 from damage import edited
 from PIL import Image
@@ -272,11 +275,6 @@ def test_pixels_cut_for_another_network(folder):
     assert extract().returncode == 0
 
 
-def test_a_config_on_the_command_line_that_is_no_yaml(folder):
-    done = run("write-config", "--content", "{a: [", "--output", "written.yaml")
-    fails(done, "--content is not valid YAML", folder, "written.yaml")
-
-
 def test_tables_without_the_columns(folder):
     write_table(pd.DataFrame({"layer": ["a"], "V1": [0.5]}), folder / "layers.parquet")
     correlated = pd.DataFrame({"region": ["V1"], "measure": ["memorability"], "rho": [0.5]})
@@ -289,6 +287,47 @@ def test_tables_without_the_columns(folder):
     write_table(pd.DataFrame({"model": ["m"], "V1": [0.5], "memorability": [0.5]}), folder / "layers.parquet")
     fails(run(*draw, "--measure", "beauty"), "'beauty'; measures that were: memorability", folder, "figure2.pdf")
     assert run(*draw).returncode == 0
+
+
+WRITTEN = {"--output", "--csv", "--state", "--skipped", "--preprocessing"}
+WRITTEN_BY_ONE = {("list-layers", "--manifest"), ("sketch-memorability", "--file")}
+
+
+def words_for(command, option):
+    """What else a command needs: a word for each argument and option."""
+    needed = [one for one in command.params if one.required and one.opts[0] != option]
+    return [word for one in needed for word in ([one.opts[0]] if one.param_type_name == "option" else []) + ["1"]]
+
+
+def written_files(command=None, *words):
+    """Every command, with what it needs, and each of its options that name a file to write."""
+    command = command or typer.main.get_command(app.app)
+    found = [
+        case for name, inner in getattr(command, "commands", {}).items() for case in written_files(inner, *words, name)
+    ]
+    for option in (one.opts[0] for one in command.params if words != ("simulate",)):  # which writes a folder
+        if option in WRITTEN or (words[-1:] and (words[-1], option) in WRITTEN_BY_ONE):
+            found.append(pytest.param([*words, *words_for(command, option)], option, id=" ".join([*words, option])))
+    return found
+
+
+def test_each_step_of_the_workflow_names_a_file_to_write():
+    writing = {case.values[0][0] for case in written_files()}
+    steps_panel = {
+        one.callback.__name__.replace("_", "-")
+        for one in app.app.registered_commands
+        if one.callback.__module__ == steps.__name__
+    }
+    assert steps_panel <= writing
+
+
+@pytest.mark.parametrize(("words", "option"), written_files())
+def test_no_command_writes_over_what_is_no_file(folder, words, option):
+    os.mkfifo(folder / "pipe.png")
+    (folder / "null.png").symlink_to("/dev/null")
+    for name, kind in (("pipe.png", "a pipe"), ("null.png", "a device"), ("photos", "a folder")):
+        fails(run(*words, option, name), f"^error: {name} is {kind}: name a file", folder)
+    assert stat.S_ISFIFO((folder / "pipe.png").stat().st_mode) and (folder / "null.png").is_symlink()
 
 
 @pytest.mark.parametrize("error", [torch.linalg.LinAlgError("no SVD"), KeyError("x"), ZeroDivisionError("none")])
@@ -325,6 +364,27 @@ def test_memory_that_runs_out_is_told_with_the_budgets(folder, monkeypatch, erro
     assert done.returncode == 1
     error = torch.linalg.LinAlgError("no SVD")  # of the same family, and another matter
     fails(extract(), "internal error: _LinAlgError: no SVD", folder, "activations.h5")
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (MemoryError(), "MemoryError"),
+        (RuntimeError("could not create a primitive"), "could not create a primitive"),
+        (RuntimeError("can't start new thread"), "can't start new thread"),
+        (pa.ArrowMemoryError("malloc of size 64 failed"), "malloc of size 64 failed"),
+        (OSError("Can't read data (memory allocation failed for raw data chunk)"), "Can't read data .*chunk.*"),
+        (torch.OutOfMemoryError("CUDA out of memory.\nmore"), r"CUDA out of memory\."),
+    ],
+)
+def test_memory_that_runs_out_is_told_by_every_command(folder, monkeypatch, error, reason):
+    def raising(*_, **__):
+        raise error
+
+    monkeypatch.setattr("layerwise.data.pixels.pack_pixels", raising)
+    done = pack()
+    fails(done, rf"^error: memory ran out \({reason}\): run the command where more is free", folder, "pixels.h5")
+    assert done.returncode == 1 and done.stderr.count("\n") == 1
 
 
 def sketch(*options, command="sketch-memorability"):

@@ -108,6 +108,16 @@ def test_one_repetition_has_no_ceiling_and_says_so(written, recordings):
     assert re.search(r"V4 2 12 1 1 0 % \S+ undefined -", text)
 
 
+def test_a_number_for_each_trial_is_noted(written):
+    path = written()
+    told = "no two stimuli share a repetition; if the repetition is a number of the trial, leave it out"
+    assert told not in check(path)[1]
+    change(path, lambda data: data.assign_coords(repetition=("presentation", np.arange(data.sizes["presentation"]))))
+    status, text = check(path)
+    assert status == 0
+    assert f"IT: {told}" in text
+
+
 def test_stimuli_never_shown_in_one_region_are_noted(written, recordings):
     recordings.responses[:, 3:5, :2] = np.nan
     status, text = check(written())

@@ -1,5 +1,6 @@
 """The cache of decoded images against a plain loop, and every way in which its input can be bad."""
 
+import os
 import pickle
 import shutil
 import subprocess
@@ -47,6 +48,20 @@ def test_equals_a_plain_loop(tmp_path, rng, workers, geometry):
     np.testing.assert_array_equal(cache.read(0, 23), expected)
     np.testing.assert_array_equal(cache.read(5, 9), expected[5:9])
     assert cache.read(4, 4).shape == (0, geometry.size, geometry.size, 3)
+
+
+def test_a_link_stays_and_what_is_no_file_is_refused(tmp_path, rng):
+    stimuli = draw_set(tmp_path / "images", rng, 3)
+    (tmp_path / "scratch").mkdir()
+    link, pipe = tmp_path / "pixels.h5", tmp_path / "pipe.h5"
+    link.symlink_to(tmp_path / "scratch" / "pixels.h5")
+    os.mkfifo(pipe)
+    pack_pixels(stimuli, SQUARE, link)
+    assert link.is_symlink() and PixelCache(tmp_path / "scratch" / "pixels.h5").ids == stimuli.ids
+    with pytest.raises(ValueError, match=r"pipe\.h5 is a pipe: name a file"):
+        pack_pixels(stimuli, SQUARE, pipe)
+    assert pipe.is_fifo()
+    assert {path.name for path in tmp_path.iterdir()} == {"images", "scratch", "pixels.h5", "pipe.h5"}
 
 
 def test_hash_follows_the_content(tmp_path, rng):

@@ -61,6 +61,42 @@ def test_contradiction_is_named():
         arrange(np.array([[1.0], [2.0]]), np.array(["a", "a"]), np.array([5, 5]))
 
 
+def trials(n_stimuli, n_repetitions, n_neuroids):
+    """Presentations in blocks, and what they are if each has a number of its own; they take no memory."""
+    stimuli = np.tile(np.array([f"{number:04d}" for number in range(n_stimuli)]), n_repetitions)
+    responses = np.broadcast_to(np.float32(1), (len(stimuli), n_neuroids))
+    return responses, stimuli, np.arange(len(stimuli))
+
+
+def test_cells_are_counted_before_they_take_memory(monkeypatch):
+    responses, stimuli, numbers = trials(3200, 20, 52)
+    monkeypatch.setattr(np, "full", None)  # nothing is allocated
+    message = (
+        r"64000 repetitions of 3200 stimuli, each shown 20 to 20 times: .* would take 42\.6 GB, of which 0\.03% are "
+        r"responses; .* not the number of the trial: .* leave `repetition` out"
+    )
+    with pytest.raises(ValueError, match=message):  # 64000 * 3200 * 52 * 4 bytes
+        arrange(responses, stimuli, numbers)
+
+
+def test_trials_are_numbered_for_each_stimulus_without_repetitions():
+    responses, stimuli, numbers = trials(3200, 20, 1)
+    cube, _ = arrange(numbers.astype(np.float64)[:, None], stimuli, None)
+    np.testing.assert_array_equal(cube[..., 0], np.arange(64000).reshape(20, 3200))
+    cube, _ = arrange(responses[:, :1], stimuli, numbers // 3200)
+    assert cube.shape == (20, 3200, 1)
+
+
+def test_one_stimulus_that_was_shown_far_more_often_is_named():
+    responses, stimuli, _ = trials(3000, 1, 300)
+    often = np.concatenate([stimuli, np.repeat("0007", 999)])
+    message = (
+        r"1000 repetitions of 3000 stimuli, each shown 1 to 1000 times: .* 3\.6 GB.*; leave presentations of '0007'"
+    )
+    with pytest.raises(ValueError, match=message):
+        arrange(np.broadcast_to(responses[:1], (len(often), 300)), often, None)
+
+
 def test_property_follows_the_sorted_ids():
     values = property_of("object", np.array(["dog", "cat", "dog"]), np.array(["b", "a", "b"]))
     assert values.tolist() == ["cat", "dog"]

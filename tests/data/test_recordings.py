@@ -143,6 +143,17 @@ def test_presentations_in_any_order_and_without_repetitions(written):
     np.testing.assert_array_equal(unnumbered.responses[1, 2], recordings.responses[2, 2])  # moved up
 
 
+def test_a_number_for_each_trial_is_no_repetition(tmp_path, rng):
+    names = tuple(f"{number:04d}" for number in range(4000))
+    many = Recordings(rng.random((3, 4000, 12), np.float32), names, tuple("abcdefghijkl"), ("IT",) * 12)
+    write_recordings(many, tmp_path / "recordings.nc", images_of(many, tmp_path / "images"))
+    path = rewrite(
+        tmp_path / "recordings.nc", lambda data: data.assign_coords(repetition=("presentation", range(12000)))
+    )
+    with pytest.raises(ValueError, match=r"\.nc: there are 12000 repetitions of 4000 stimuli, .* 2\.3 GB"):
+        read_recordings(path)
+
+
 def test_file_of_another_writer(written):
     path, recordings = written
 

@@ -1,5 +1,6 @@
 import errno
 import os
+import socket
 import stat
 import subprocess
 import sys
@@ -7,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from layerwise.files import atomic_path
+from layerwise.files import atomic_path, writable
 
 
 def names(folder):
@@ -87,3 +88,65 @@ def test_permissions_follow_the_umask_as_for_any_new_file(tmp_path):
     finally:
         os.umask(before)
     assert stat.S_IMODE((tmp_path / "file").stat().st_mode) == 0o640
+
+
+def special(kind, folder):
+    """Something that is no regular file."""
+    path = folder / "special"
+    if kind == "folder":
+        path.mkdir()
+    elif kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "socket":
+        with socket.socket(socket.AF_UNIX) as server:
+            server.bind(os.path.relpath(path))
+    else:
+        path.symlink_to("/dev/null")
+    return path
+
+
+@pytest.mark.parametrize("kind", ["folder", "pipe", "socket", "device"])
+def test_what_is_no_regular_file_is_refused_and_stays(tmp_path, monkeypatch, kind):
+    monkeypatch.chdir(tmp_path)
+    path = special(kind, tmp_path)
+    before = path.lstat()
+    with pytest.raises(ValueError, match=rf"special is a {kind}: name a file"), atomic_path(path):
+        raise AssertionError("nothing is to be computed for it")
+    assert (path.lstat().st_ino, path.lstat().st_mode) == (before.st_ino, before.st_mode)
+    assert names(tmp_path) == ["special"]
+
+
+def test_a_pipe_of_the_shell_is_refused():
+    reading, writing = os.pipe()
+    with pytest.raises(ValueError, match="is a pipe"):
+        writable(f"/dev/fd/{writing}")
+    os.close(reading), os.close(writing)
+
+
+def test_a_folder_that_is_a_file_is_told(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(ValueError, match="one of its folders is a file"), atomic_path(tmp_path / "file" / "table.csv"):
+        pass
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_link_stays_and_what_it_leads_to_is_written(tmp_path, there):
+    (tmp_path / "scratch").mkdir()
+    target, link, other = tmp_path / "scratch" / "table.csv", tmp_path / "link.csv", tmp_path / "other.csv"
+    if there:
+        target.write_text("old")
+    link.symlink_to(Path("scratch") / "table.csv")
+    other.symlink_to(link)
+    with atomic_path(other) as temporary:
+        temporary.write_text("new")
+        assert temporary.parent.samefile(target.parent)  # a rename cannot go from one disk to another
+    assert link.is_symlink() and other.is_symlink()
+    assert target.read_text() == "new"
+    assert names(target.parent) == ["table.csv"]
+
+
+def test_links_in_a_ring_are_told(tmp_path):
+    (tmp_path / "a").symlink_to("b")
+    (tmp_path / "b").symlink_to("a")
+    with pytest.raises(OSError, match="Too many levels of symbolic links"), atomic_path(tmp_path / "a"):
+        pass

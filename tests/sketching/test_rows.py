@@ -1,6 +1,7 @@
 """Rows come back as they were given, in the type and the memory that the plan states."""
 
 import logging
+import os
 
 import numpy as np
 import pytest
@@ -116,3 +117,17 @@ def test_a_count_that_cannot_be_is_not_gone_on_with(tmp_path, count, caplog):
     with caplog.at_level(logging.WARNING):
         assert go_on(tmp_path / "rows.h5")[0] == 0
     assert "its count does not fit" in caplog.text
+
+
+def test_a_link_stays_and_what_is_no_file_is_refused(tmp_path):
+    layers = [LayerRows.of(layer, DIMENSIONS, 0, torch.device("cpu")) for layer in SPECS]
+    for layer in layers:
+        layer.make_room(8)
+    link = tmp_path / "link"
+    link.symlink_to(tmp_path / "rows")
+    FileRows(link, "a", layers, IMAGES, 0).close()
+    assert link.is_symlink() and not (tmp_path / "rows").exists()
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ValueError, match="pipe is a pipe: name a file"):
+        FileRows(tmp_path / "pipe", "a", layers, IMAGES, 0)
+    assert (tmp_path / "pipe").is_fifo()

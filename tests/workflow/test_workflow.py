@@ -23,6 +23,7 @@ from sklearn.decomposition import PCA
 from sklearn.model_selection import StratifiedShuffleSplit
 from small_study import CONFIG, ROOT, Study
 
+from layerwise.config import load_study
 from layerwise.config.models import ModelEntry
 from layerwise.data.folders import images_in
 from layerwise.data.recordings import read_recordings, stimuli_of
@@ -355,6 +356,31 @@ def test_the_paper_can_be_planned_without_data(study):
     planned = study.planned("results/harada-sakai/models/alexnet/layers.parquet")
     assert planned["score_brain"] == 4
     assert time.monotonic() - started < 20  # 4 s on an idle machine; the benchmark measures it
+
+
+NETWORK = CONFIG["models"][0]
+# A program takes 128 KiB in one argument on Linux, and 2 MiB in all.
+LONG = [
+    (131_072, [NETWORK | {"name": f"network-{number:04d}", "options": {"channels": number}} for number in range(1000)]),
+    (2_097_152, [NETWORK | {"options": {"note": 'it\'s "long" {so} $(touch x) `touch x`\n' * 60_000}}]),
+]
+
+
+@pytest.mark.parametrize(("limit", "models"), LONG, ids=["1000 networks", "long options"])
+def test_a_study_longer_than_an_argument_may_be(study, limit, models):
+    study.configure(models=models)
+    study.snakemake("results/small/ceilings/V1.parquet")
+    written = study.results / "config.yaml"
+    assert written.stat().st_size > limit
+    assert load_study(written) == load_study(study.folder / "config.yaml")
+    assert not (study.folder / "x").exists()
+
+
+def test_a_study_that_cannot_be_written_is_told_in_a_sentence(study):
+    (study.results / "config.yaml").mkdir(parents=True)
+    with pytest.raises(RuntimeError, match=r"config\.yaml is a folder: name a file") as caught:
+        study.snakemake("results/small/ceilings/V1.parquet")
+    assert "Traceback" not in str(caught.value)
 
 
 def test_a_mistake_in_the_config_is_told_in_a_sentence(study):

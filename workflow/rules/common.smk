@@ -8,9 +8,15 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-from layerwise.config import validate_study
+from layerwise.config import dump_study, validate_study
 from layerwise.config.study import PCA_IMAGES
-from layerwise.files import Contents, hash_object, hash_script, hash_source
+from layerwise.files import (
+    Contents,
+    atomic_path,
+    hash_object,
+    hash_script,
+    hash_source,
+)
 from layerwise.files.documents import read_yaml
 from layerwise.layers.blocks import blocks
 from layerwise.layers.manifest import read_manifest
@@ -45,7 +51,6 @@ try:
 except (ValueError, OSError) as error:
     raise WorkflowError(str(error)) from None
 
-CONTENT = STUDY.model_dump_json()
 RESULTS = f"{STUDY.storage.results}/{STUDY.study}"
 LOGS = f"{RESULTS}/logs"
 CONFIG = f"{RESULTS}/config.yaml"  # written when a run starts; what each step needs of it is among its parameters
@@ -129,6 +134,15 @@ CODE = {
     "summarise_models": ["layerwise.statistics.summary"],
     "plot_figure2": ["layerwise.figures.figure2", "layerwise.figures.style"],
 }
+
+
+def write_study():
+    """Write the study as it was validated, every default filled in, beside its results."""
+    try:
+        with atomic_path(CONFIG) as temporary:
+            temporary.write_text(dump_study(STUDY), encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise WorkflowError(f"the study cannot be written: {error}") from None
 
 
 def hash_layers(layers):

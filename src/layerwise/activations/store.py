@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from layerwise.activations.packing import packed_size, unpack
 from layerwise.activations.planner import Kind, Part, kind_of, stored_bytes
-from layerwise.files import Extent, atomic_path, check_seal, checksum, seal
+from layerwise.files import Extent, atomic_path, check_seal, checksum, reraise_memory, seal
 from layerwise.interfaces import LayerSpec
 
 FORMAT = "layerwise activations"
@@ -145,6 +145,7 @@ class ActivationStore:
         except _UnusableError:
             raise
         except _DAMAGED as error:
+            reraise_memory(error, f"reading {self.path}")
             raise ValueError(f"{self.path} is damaged or not a file of activations ({error}): {_ADVICE}") from error
 
 
@@ -240,6 +241,7 @@ def _created(path: Path) -> Iterator[h5py.File]:
         try:
             file.close()
         except RuntimeError as error:  # so says HDF5 if what it held back cannot be written
+            reraise_memory(error, f"writing {path}")
             raise OSError(f"cannot write {path}, is the disk full? ({error})") from error
 
 

@@ -12,6 +12,7 @@ from typing import NoReturn
 import typer
 
 from layerwise.cli import data, models, show, steps, study
+from layerwise.files.memory import MemoryRanOutError, ran_out, reason
 
 app = typer.Typer(
     name="layerwise",
@@ -41,7 +42,7 @@ def main() -> None:
     except Exception as error:
         if os.environ.get("LAYERWISE_DEBUG"):
             raise
-        known = isinstance(error, ValueError | OSError)
+        known = isinstance(error, ValueError | OSError) or ran_out(error)
         print(f"error: {_sentence(error)}" if known else _internal(error), file=sys.stderr)
         sys.exit(1 if known else os.EX_SOFTWARE)
 
@@ -82,6 +83,11 @@ def _internal(error: Exception) -> str:
 
 
 def _sentence(error: Exception) -> str:
+    if ran_out(error) and not isinstance(error, MemoryRanOutError):
+        return (
+            f"memory ran out ({reason(error)}): run the command where more is free and as many threads may be started, "
+            "or ask the cluster for more"
+        )
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         return f"the disk is full ({error.filename or 'while writing'}): free some space and run the command again"
     return str(error)

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from layerwise.cli.options import writable_files
+
 if TYPE_CHECKING:
     from layerwise.data.reports import Report
 
@@ -42,7 +44,9 @@ def check(
 @data.command(name="import")
 def import_recordings(
     description: Annotated[Path, typer.Argument(help="YAML file: responses, dimensions, stimuli, neuroids, images.")],
-    output: Annotated[Path, typer.Option("--output", help="File of recordings to write (.nc).")],
+    output: Annotated[
+        Path, typer.Option("--output", callback=writable_files, help="File of recordings to write (.nc).")
+    ],
 ) -> None:
     """Turn your own recordings (.npz, .npy, .h5, .mat or .csv) into the file that a study takes.
 

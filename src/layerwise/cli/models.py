@@ -10,6 +10,8 @@ from typing import Annotated, Any
 
 import typer
 
+from layerwise.cli.options import writable_files
+
 Names = Annotated[list[str] | None, typer.Argument(help="Networks that layerwise knows.")]
 Every = Annotated[bool, typer.Option("--all", help="All networks of table S1 of the paper.")]
 Format = Annotated[str, typer.Option("--format", help="text or json.")]
@@ -94,7 +96,9 @@ def check(
     weights: Weights = None,
     imagenet: Annotated[Path | None, typer.Option("--imagenet", help="Validation images, for the accuracy.")] = None,
     labels: Labels = None,
-    output: Annotated[Path | None, typer.Option("--output", help="Markdown file for the table.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", callback=writable_files, help="Markdown file for the table.")
+    ] = None,
     form: Format = "text",
 ) -> None:
     """Build networks and compare all that is known of them with what they do: a line a network, a column a fact."""
@@ -132,7 +136,9 @@ def accuracy(
     file: Annotated[str, typer.Option("--file", help="imagenet (official weights), or a file.")] = "imagenet",
     batch_size: Annotated[int, typer.Option("--batch-size", min=1)] = 32,
     device: Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")] = "auto",
-    output: Annotated[Path | None, typer.Option("--output", help="JSON file for the result.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", callback=writable_files, help="JSON file for the result.")
+    ] = None,
 ) -> None:
     """Measure top-1 and top-5 on ImageNet with the network's own preprocessing, and compare with what is published."""
     from layerwise.cli.options import choose_device

@@ -5,22 +5,32 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from layerwise.cli.given import given_memory
+from layerwise.files import writable
+from layerwise.files.memory import MemoryRanOutError, ran_out, reason
 from layerwise.interfaces import DegenerateWarning
 
 if TYPE_CHECKING:
     from layerwise.config.settings import ComputeSettings
+
+
+def writable_files(paths: Any) -> Any:
+    """Refuse at once what no file can be written to, and not only when hours of work are to go there."""
+    if isinstance(paths, list):
+        return [writable(path) for path in paths]
+    return None if paths is None else writable(paths)
+
 
 Config = Annotated[Path, typer.Option("--config", help="Config file of the study.")]
 Model = Annotated[str, typer.Option("--model", help="Name of a network of the study.")]
 RegionName = Annotated[str, typer.Option("--region", help="Name of a region of the study.")]
 Block = Annotated[str, typer.Option("--block", help="Block of layers, such as 001-064, counted by depth.")]
 Activations = Annotated[Path, typer.Option("--activations", help="File that extract-activations made.")]
-Output = Annotated[Path, typer.Option("--output", help="File to write.")]
+Output = Annotated[Path, typer.Option("--output", callback=writable_files, help="File to write.")]
 Threads = Annotated[int | None, typer.Option("--threads", min=1, help="Threads; default: compute.threads.")]
 
 CONFIG = Path("config.yaml")
@@ -139,20 +149,16 @@ def named_memory(compute: "ComputeSettings") -> Iterator[None]:
 
     Raises
     ------
-    ValueError
+    MemoryRanOutError
         A device, or the machine, ran out of memory.
     """
-    import torch
-
     try:
         yield
-    except (MemoryError, RuntimeError) as error:
-        # PyTorch has a class of its own for the memory of a GPU, and none for that of the machine.
-        memory = isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
-        if not memory:
+    except Exception as error:  # each library has its own
+        if not ran_out(error):
             raise
-        raise ValueError(
-            f"memory ran out ({str(error).partition(chr(10))[0]}). The budget of layers was compute.memory "
+        raise MemoryRanOutError(
+            f"memory ran out ({reason(error)}). The budget of layers was compute.memory "
             f"({compute.memory / 1e9:.1f} GB), or compute.gpu_memory ({compute.gpu_memory / 1e9:.1f} GB) on a GPU, "
             f"and compute.batch_size, the images of a batch, is {compute.batch_size or 'not set'}: set these lower, or "
             "run the job where nothing else takes the memory"

@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -22,6 +22,7 @@ from layerwise.cli.options import (
     limit_threads,
     named_memory,
     require_planned,
+    writable_files,
 )
 from layerwise.cli.progress import show_progress
 
@@ -39,13 +40,12 @@ Pixels = Annotated[Path, typer.Option("--pixels", help="File that pack-stimuli m
 Folder = Annotated[Path, typer.Option("--folder", help="Folder of results to gather from.")]
 Layers = Annotated[Path, typer.Option("--layers", help="Table that gather-study made.")]
 BUILDING = "layerwise.models.building"  # code that every step which runs a network depends on
-Csv = Annotated[Path | None, typer.Option("--csv", help="The same table for people.")]
+Csv = Annotated[Path | None, typer.Option("--csv", callback=writable_files, help="The same table for people.")]
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the application."""
     commands = (
-        write_config,
         list_layers,
         check_accuracy,
         pack_stimuli,
@@ -66,24 +66,17 @@ def register(app: typer.Typer) -> None:
         app.command(name=command.__name__.replace("_", "-"), rich_help_panel="Steps of the workflow")(command)
 
 
-def write_config(
-    content: Annotated[str, typer.Option("--content", help="The config as YAML or JSON.")], output: Output
-) -> None:
-    """Write the validated config of a study, every default filled in, beside its results."""
-    from layerwise.config import dump_study, validate_study
-    from layerwise.files import atomic_path
-
-    study = validate_study(_parsed(content), "--content")
-    with atomic_path(output) as temporary:
-        temporary.write_text(dump_study(study), encoding="utf-8")
-
-
 def list_layers(
     model: Model,
-    manifest: Annotated[Path, typer.Option("--manifest", help="File to write the table of layers.")],
-    preprocessing: Annotated[Path, typer.Option("--preprocessing", help="File to write what the network expects.")],
+    manifest: Annotated[
+        Path, typer.Option("--manifest", callback=writable_files, help="File to write the table of layers.")
+    ],
+    preprocessing: Annotated[
+        Path, typer.Option("--preprocessing", callback=writable_files, help="File to write what the network expects.")
+    ],
     skipped: Annotated[
-        Path | None, typer.Option("--skipped", help="File to write which modules are no layers, and why.")
+        Path | None,
+        typer.Option("--skipped", callback=writable_files, help="File to write which modules are no layers, and why."),
     ] = None,
     config: Config = CONFIG,
 ) -> None:
@@ -107,7 +100,6 @@ def list_layers(
 
 def check_accuracy(model: Model, output: Output, config: Config = CONFIG, threads: Threads = None) -> None:
     """Require the published ImageNet accuracy of a network before its layers are analysed."""
-    import json
 
     from layerwise.cli.proof import measure, require_published
     from layerwise.config import load_study
@@ -307,7 +299,10 @@ def stream_memorability(
     block: Block,
     pixels: Pixels,
     output: Output,
-    state: Annotated[Path | None, typer.Option("--state", help="File to keep the state in, to go on from.")] = None,
+    state: Annotated[
+        Path | None,
+        typer.Option("--state", callback=writable_files, help="File to keep the state in, to go on from."),
+    ] = None,
     manifest: Manifest = None,
     config: Config = CONFIG,
     threads: Threads = None,
@@ -356,7 +351,10 @@ def sketch_memorability(
     pixels: Pixels,
     output: Output,
     file: Annotated[
-        Path | None, typer.Option("--file", help="File for sketches until layers are scored; default: in memory.")
+        Path | None,
+        typer.Option(
+            "--file", callback=writable_files, help="File for sketches until layers are scored; default: in memory."
+        ),
     ] = None,
     manifest: Manifest = None,
     config: Config = CONFIG,
@@ -510,7 +508,8 @@ def plot_figure2(
     layers: Layers,
     correlations: Annotated[Path, typer.Option("--correlations", help="Table that correlate-layers made.")],
     output: Annotated[
-        list[Path], typer.Option("--output", help="File to write (.pdf, .svg or .png); repeat for more.")
+        list[Path],
+        typer.Option("--output", callback=writable_files, help="File to write (.pdf, .svg or .png); repeat for more."),
     ],
     measure: Annotated[str, typer.Option("--measure", help="The measure on the x axis.")] = "memorability",
 ) -> None:
@@ -523,15 +522,6 @@ def plot_figure2(
     drawn = correlated.loc[correlated["measure"] == measure, "region"]
     columns = ["model", *drawn, *([measure] if len(drawn) else [])]  # an unknown measure is told by the figure
     save_figure(plot(read_table(layers, columns), correlated, measure), output)
-
-
-def _parsed(content: str) -> Any:
-    from layerwise.files.documents import parse_yaml
-
-    try:  # first as JSON, which the workflow writes: YAML would take its 1e-05 for text
-        return json.loads(content)
-    except ValueError:
-        return parse_yaml(content, "--content")
 
 
 def _origins(study: "Study", model: str, stimuli: str, *code: str) -> dict[str, str]:

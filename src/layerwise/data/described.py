@@ -41,7 +41,7 @@ from layerwise.data.missing import decode, fill_of, is_code
 from layerwise.data.presentations import arrange, properties_of, property_of
 from layerwise.data.recordings import leaves_folder
 from layerwise.data.tables import as_values, read_text_table
-from layerwise.files import try_hdf5
+from layerwise.files import reraise_memory, try_hdf5
 from layerwise.files.documents import read_yaml
 from layerwise.interfaces import Recordings, StimulusSet
 
@@ -246,6 +246,7 @@ def _read_array(path: Path, name: str | None) -> _Read:
         if path.suffix.lower() in _HDF5:
             return _read_hdf5(path, name)
     except (OSError, EOFError, zipfile.BadZipFile, zlib.error, LookupError) as error:
+        reraise_memory(error, f"reading {path}")
         raise ValueError(f"{path} is truncated, or not what its ending says ({error}): copy it again") from error
     except ValueError as error:
         if "pickle" in str(error):  # numpy's own words advise to load it all the same

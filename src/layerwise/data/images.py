@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from layerwise.files import reraise_memory
 from layerwise.interfaces import DegenerateWarning, Geometry
 
 GREY = 128  # Brain-Score's canvas; transparent pixels show it too, so that they are as neutral as the screen
@@ -103,11 +104,10 @@ def _open(path: Path, upright: bool = True) -> Image.Image:
             if upright:
                 ImageOps.exif_transpose(image, in_place=True)  # a copy of all pixels would cost a tenth of the time
             return _to_rgb(image, stored)
-    except MemoryError:
-        raise
     except _UnusableError as error:
         raise ValueError(f"cannot use the image {path}: {error}") from error
     except Exception as error:  # PIL's decoders raise nearly anything on broken files, SyntaxError included
+        reraise_memory(error, f"reading {path}")
         raise ValueError(
             f"cannot read the image {path} ({error}): it is truncated, or not an image that PIL knows; "
             "copy it again, save it as PNG, or take it out of the study"

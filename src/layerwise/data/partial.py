@@ -18,7 +18,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from layerwise.files import Extent, check_seal, hash_file, seal
+from layerwise.files import Extent, check_seal, hash_file, reraise_memory, seal
 
 _TOGETHER = 64  # images between two times that buffers are written out
 
@@ -139,7 +139,8 @@ class PartialPixels:
             with h5py.File(self.path, "r", locking=False) as file:
                 pixels = file["pixels"]
                 return known and pixels.shape == self.shape and pixels.id.get_offset() is not None
-        except (OSError, LookupError, ValueError, AttributeError):
+        except (OSError, LookupError, ValueError, AttributeError) as error:
+            reraise_memory(error, f"reading {self.path}")
             return False
 
     def _begin(self, key: str) -> None:

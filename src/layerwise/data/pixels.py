@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from layerwise.data.images import load_square
 from layerwise.data.messages import check_format, list_problems
 from layerwise.data.partial import PartialPixels, remove_partial
-from layerwise.files import alone, check_seal, checksum, hash_file, hash_object, hash_source
+from layerwise.files import alone, check_seal, checksum, hash_file, hash_object, hash_source, reraise_memory, writable
 from layerwise.interfaces import Geometry, Progress, StimulusSet, no_progress
 
 FORMAT = "layerwise pixels"
@@ -55,16 +55,18 @@ def pack_pixels(
     Raises
     ------
     ValueError
-        The set is empty or repeats an id, or images cannot be read: all are counted, and ten are named.
+        The set is empty or repeats an id, or images cannot be read: all are counted, and ten are named; or the output
+        is no regular file.
     OSError
         The disk is full.
     """
     _check_ids(stimuli)
+    output = writable(output)
     with alone(output):
-        if _is_made(Path(output), stimuli, geometry):
-            remove_partial(Path(output))
+        if _is_made(output, stimuli, geometry):
+            remove_partial(output)
         else:
-            _pack(stimuli, geometry, Path(output), progress, workers or _cores())
+            _pack(stimuli, geometry, output, progress, workers or _cores())
 
 
 def _pack(stimuli: StimulusSet, geometry: Geometry, output: Path, progress: Progress, workers: int) -> None:
@@ -137,6 +139,7 @@ class PixelCache:
                 self._offset, self._shape = _locate(file["pixels"])
                 self._checksums: list[int] = file["checksums"][:].tolist()
         except (OSError, LookupError, TypeError, RuntimeError, UnicodeError, json.JSONDecodeError) as error:
+            reraise_memory(error, f"reading {path}")
             raise ValueError(f"{path} is damaged ({error}): {_ADVICE}") from error
         if self._shape != (len(self.ids), self.geometry.size, self.geometry.size, 3):
             raise ValueError(f"{path} is damaged ({len(self.ids)} ids, pixels {self._shape}): {_ADVICE}")
@@ -277,6 +280,7 @@ def _full_disk_named(output: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, RuntimeError) as error:  # HDF5 raises either if it cannot write
+        reraise_memory(error, f"writing {output}")
         raise OSError(f"cannot write {output}, is the disk full? ({error})") from error
 
 

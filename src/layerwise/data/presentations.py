@@ -6,6 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+LARGE = 2 * 10**9  # bytes from which empty cells are counted
+SPARSE = 4  # cells for each presentation that are many
+
 
 def arrange(
     responses: NDArray[np.floating], stimuli: NDArray[np.str_], repetitions: NDArray[np.generic] | None
@@ -31,13 +34,15 @@ def arrange(
     Raises
     ------
     ValueError
-        A stimulus has two different responses of one neuroid in one repetition.
+        A stimulus has two different responses of one neuroid in one repetition; or the result would be large and
+        mostly empty, as where a number of the trial is given as the repetition.
     """
     ids, rows = np.unique(stimuli, return_inverse=True)
     if repetitions is None:
         labels, layers = np.arange(np.bincount(rows).max()), _number(rows)
     else:
         labels, layers = np.unique(repetitions, return_inverse=True)
+    _check_size(responses, ids, rows, len(labels))
     cells = layers * len(ids) + rows
     filled = np.full((len(labels) * len(ids), responses.shape[1]), np.nan, responses.dtype)
     _, first, cell_of = np.unique(cells, return_index=True, return_inverse=True)
@@ -135,6 +140,28 @@ def _differing(name: str, values: NDArray[np.generic], stimuli: NDArray[np.str_]
         f"presentations of {len(np.unique(rows[differs]))} of {len(first)} stimuli differ in {name!r} (stimulus "
         f"'{stimuli[where]}': {expected[where]} in presentation {first[rows[where]] + 1}, {values[where]} in "
         f"presentation {where + 1})"
+    )
+
+
+def _check_size(
+    responses: NDArray[np.floating], ids: NDArray[np.str_], rows: NDArray[np.intp], n_repetitions: int
+) -> None:
+    """Count the cells of [repetition, stimulus, neuroid] before they take memory."""
+    n_cells, n_filled = n_repetitions * len(ids), len(rows)
+    size = n_cells * responses.shape[1] * responses.itemsize
+    if size < LARGE or n_cells < SPARSE * n_filled:
+        return
+    shown = np.bincount(rows)
+    advice = (
+        "a repetition is the first, second, ... presentation of one stimulus, not the number of the trial: number them "
+        "so, or leave `repetition` out, and they are numbered in their order"
+        if n_repetitions > shown.max()
+        else f"leave presentations of '{ids[shown.argmax()]}' out, or give it several ids"
+    )
+    raise ValueError(
+        f"there are {n_repetitions} repetitions of {len(ids)} stimuli, each shown {shown.min()} to {shown.max()} "
+        f"times: [repetition, stimulus, neuroid] would take {size / 1e9:.1f} GB, of which {n_filled / n_cells:.2%} are "
+        f"responses; {advice}"
     )
 
 

@@ -24,7 +24,7 @@ from layerwise.data.folders import find_files
 from layerwise.data.messages import check_format, did_you_mean, list_problems
 from layerwise.data.missing import NEVER_WRITTEN, decode, fill_of
 from layerwise.data.presentations import arrange, properties_of, property_of
-from layerwise.files import atomic_path, check_seal, is_sealed, seal, try_hdf5
+from layerwise.files import atomic_path, check_seal, is_sealed, reraise_memory, seal, try_hdf5
 from layerwise.interfaces import DegenerateWarning, Recordings, StimulusSet
 
 if TYPE_CHECKING:  # planning reads attributes and regions, and is not to wait for xarray and pandas
@@ -334,6 +334,7 @@ def _damage_named(path: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, RuntimeError, LookupError, UnicodeError) as error:
+        reraise_memory(error, f"reading {path}")
         raise ValueError(f"{path} is truncated, or no netCDF4 file ({error}): copy or export it again") from error
 
 

@@ -149,6 +149,11 @@ def _without_property(recordings: Recordings) -> list[str]:
 def _look_at_region(report: Report, recordings: Recordings, region: str) -> None:
     responses = _of_region(recordings, region)
     shown = _shown(responses)
+    if _are_trials(responses):
+        report.notes.append(
+            f"{region}: no two stimuli share a repetition; if the repetition is a number of the trial, leave it out, "
+            "so that the presentations of each stimulus are numbered, and the halves of a ceiling hold all stimuli"
+        )
     if shown.max() == 1:
         report.notes.append(f"{region}: one repetition of each stimulus, so its ceiling is undefined")
     elif shown[shown > 0].min() == 1:
@@ -159,6 +164,12 @@ def _look_at_region(report: Report, recordings: Recordings, region: str) -> None
             "its scores leave them out"
         )
     report.problems += _useless_neuroids(recordings, region, shown)
+
+
+def _are_trials(responses: NDArray[np.floating]) -> bool:
+    """Tell whether there are repetitions, each of one stimulus alone: [repetition, stimulus, neuroid]."""
+    stimuli = (~np.isnan(responses).all(axis=2)).sum(axis=1)
+    return len(stimuli) > 1 and responses.shape[1] > 1 and int(stimuli.max()) == 1
 
 
 def _first(recordings: Recordings, chosen: NDArray[np.bool_]) -> str:

@@ -11,6 +11,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from layerwise.files import reraise_memory
+
 # Zeros in front are the sign of a label.
 _WHOLE = re.compile(r"[+-]?(?:0|[1-9][0-9]*)")
 _NUMBER = re.compile(r"[+-]?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
@@ -46,6 +48,7 @@ def read_text_table(path: Path, what: str, row: str) -> pd.DataFrame:
         names = pd.read_csv(path, header=None, nrows=1, skip_blank_lines=False, **as_text).iloc[0].tolist()
         table: pd.DataFrame = pd.read_csv(path, skip_blank_lines=False, **as_text).fillna("")
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        reraise_memory(error, f"reading {path}")
         raise ValueError(
             f"{path} is not a CSV with a row for each {row}, in UTF-8 ({error}): export it again"
         ) from error

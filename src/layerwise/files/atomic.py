@@ -3,6 +3,7 @@
 import os
 import re
 import socket
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,14 +18,17 @@ def atomic_path(target: str | Path) -> Iterator[Path]:
     ----------
     target : path
         The file to write; its folder is made. It keeps its ending while temporary, since some writers (figures,
-        for one) choose the format by it. What killed processes of this machine left of it is removed.
+        for one) choose the format by it. What killed processes of this machine left of it is removed. A link stays,
+        and the file that it leads to is written.
 
     Raises
     ------
     OSError
         The disk is full, or the folder cannot be written; nothing is left behind.
+    ValueError
+        As `writable`.
     """
-    target = Path(target)
+    target = writable(target)
     target.parent.mkdir(parents=True, exist_ok=True)
     _remove_leftovers(target)
     owner = f"{socket.gethostname()}-{os.getpid()}"
@@ -36,6 +40,38 @@ def atomic_path(target: str | Path) -> Iterator[Path]:
         temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def writable(target: str | Path) -> Path:
+    """Return the path at which a file is written by renaming: that which links lead to.
+
+    Raises
+    ------
+    ValueError
+        There is something else than a file at it (a folder, a device, a pipe), which renaming would replace, or not be
+        able to; or one of its folders is none.
+    """
+    target = Path(target)
+    try:
+        mode = target.stat().st_mode
+    except FileNotFoundError:
+        pass
+    except NotADirectoryError:
+        raise ValueError(f"{target} cannot be written: one of its folders is a file") from None
+    else:
+        if not stat.S_ISREG(mode):
+            kind = _KINDS.get(stat.S_IFMT(mode), "no regular file")
+            raise ValueError(f"{target} is {kind}: name a file, which is written whole, by renaming")
+    return Path(os.path.realpath(target)) if target.is_symlink() else target
+
+
+_KINDS = {
+    stat.S_IFDIR: "a folder",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFSOCK: "a socket",
+}
 
 
 def _remove_leftovers(target: Path) -> None:

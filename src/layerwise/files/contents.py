@@ -74,7 +74,7 @@ class Contents:
         try:
             with atomic_path(self._store) as temporary:
                 temporary.write_text(json.dumps({"version": VERSION, "files": files}))
-        except OSError as error:
+        except (OSError, ValueError) as error:
             _log.warning("%s cannot be written (%s): the next run reads the input files again", self._store, error)
 
 

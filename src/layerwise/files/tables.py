@@ -15,6 +15,7 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from layerwise.files.atomic import atomic_path
+from layerwise.files.memory import reraise_memory
 
 _KEY = "layerwise.sha256"
 _BLANK = "0" * 64
@@ -74,7 +75,11 @@ def _read(path: str | Path) -> pd.DataFrame:
         )
     if content != _digested(content):
         raise ValueError(f"{path} is damaged (its bytes do not fit their checksum): {_ADVICE}")
-    return pd.read_parquet(io.BytesIO(content))
+    try:
+        return pd.read_parquet(io.BytesIO(content))
+    except (pa.ArrowInvalid, OSError) as error:
+        reraise_memory(error, f"reading {path}")
+        raise
 
 
 def _digested(content: bytes) -> bytes:

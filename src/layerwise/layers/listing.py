@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from layerwise.files import reraise_memory
 from layerwise.interfaces import LayerSpec
 from layerwise.layers.manifest import Skipped
 
@@ -78,6 +79,7 @@ def survey_layers(network: nn.Module, input_size: int, min_units: int = MIN_UNIT
             parameter = next(network.parameters(), torch.empty(0))
             network(torch.zeros(BATCH, 3, input_size, input_size, device=parameter.device))
     except (RuntimeError, TypeError, ValueError, IndexError) as error:
+        reraise_memory(error, f"running the network on {BATCH} images of {input_size} pixels")
         raise ValueError(f"the network does not run on {BATCH} images of {input_size} pixels: {error}") from error
     layers = [
         LayerSpec(name, kind, shape, prod(shape), depth)

@@ -7,7 +7,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from layerwise.files import atomic_path, hash_file
+from layerwise.files import atomic_path, hash_file, reraise_memory
 from layerwise.models.pages import refuse_page
 
 log = logging.getLogger(__name__)
@@ -59,6 +59,7 @@ def download(address: Address, folder: Path) -> Path:
                 if not target.is_file():
                     lock.unlink(missing_ok=True)  # while it is held: those who wait for it notice, and start over
     except OSError as error:
+        reraise_memory(error, f"writing {target}")
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise
         raise ValueError(f"cannot be written into {folder} ({error})") from error
@@ -113,6 +114,7 @@ def _continue(url: str, part: Path) -> None:
         with part.open("ab") as handle:
             fetch(url, handle, None)
     except RequestException as error:
+        reraise_memory(error, f"downloading {url}")
         if not part.stat().st_size:
             part.unlink()
         if error.response is not None and error.response.status_code == _NOTHING_LEFT:
@@ -145,6 +147,7 @@ def _ask_hash(url: str) -> str:
     try:
         published = get_hf_file_metadata(url).etag or ""
     except Exception as error:  # its errors share no class over its versions and its HTTP libraries
+        reraise_memory(error, f"downloading {url}")
         raise ValueError(f"its host does not say its checksum ({error})") from error
     if re.fullmatch("[0-9a-f]{64}", published) is None:
         raise ValueError("its host publishes no SHA-256 of it, so it is not used")

@@ -12,7 +12,7 @@ import safetensors.torch
 import torch
 from torch import nn
 
-from layerwise.files import check_zip, hash_file
+from layerwise.files import check_zip, hash_file, reraise_memory
 from layerwise.models.downloads import kept_hash
 from layerwise.models.pages import refuse_page
 
@@ -173,9 +173,8 @@ def _read_pickle(path: Path) -> Any:
             f"{path} is damaged, or holds Python objects besides tensors; these could run any code and are "
             "not read. Save only network.state_dict(), or use .safetensors"
         ) from error
-    except MemoryError:
-        raise
     except Exception as error:  # of damaged bytes any: IndexError, KeyError, struct.error, UnicodeDecodeError, ...
+        reraise_memory(error, f"reading {path}")
         raise ValueError(
             f"{path} is not a whole file of weights ({type(error).__name__}: {error}): fetch or save it again"
         ) from error
@@ -185,6 +184,7 @@ def _read_safetensors(path: Path) -> Any:
     try:
         return safetensors.torch.load_file(path)
     except safetensors.SafetensorError as error:
+        reraise_memory(error, f"reading {path}")
         raise ValueError(f"{path} is not a whole file of weights ({error}): fetch or save it again") from error
 
 

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from layerwise.files import Extent, check_seal, checksum, seal
+from layerwise.files import Extent, check_seal, checksum, reraise_memory, seal, writable
 from layerwise.sketching.layer import LayerRows
 
 log = logging.getLogger(__name__)
@@ -112,12 +112,12 @@ class FileRows:
     def __init__(
         self, path: Path, fingerprint: str, layers: Sequence[LayerRows], n_images: int, save_every: float
     ) -> None:
-        self.path, self._save_every, self._saved = path, save_every, time.monotonic()
+        self.path, self._save_every, self._saved = writable(path), save_every, time.monotonic()
         self._n_layers = len(layers)
         if not self._is_of(fingerprint) or not self._is_whole():
             self._create(fingerprint, layers, n_images)
         self._places = self._locate()
-        self._file = path.open("r+b")
+        self._file = self.path.open("r+b")
         self.done = int(self._load("done")[0])
         if self.done:
             log.info("going on from image %d of %s", self.done + 1, path)
@@ -174,6 +174,7 @@ class FileRows:
             with h5py.File(self.path, "r", locking=False) as file:
                 same = file.attrs["fingerprint"] == fingerprint
         except (OSError, LookupError, RuntimeError) as error:
+            reraise_memory(error, f"reading {self.path}")
             log.warning("%s is damaged (%s): %s", self.path, error, _ANEW)
             return False
         except ValueError as error:

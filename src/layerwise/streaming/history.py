@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, UntypedStorage
 
+from layerwise.files import ran_out
 from layerwise.streaming.planner import ROWS_AT_ONCE
 
 PORTABLE = 1  # cudaHostRegisterPortable: every GPU of the job may read it
@@ -134,7 +135,7 @@ def _on_host(n_values: int, dtype: torch.dtype, device: torch.device) -> Tensor:
         memory = torch.zeros(n_values, dtype=dtype)
         locked = device.type != "cuda" or not size or _lock(memory)
     except RuntimeError as error:
-        if "can't allocate memory" not in str(error):
+        if not ran_out(error):
             raise
         locked = False
     if not locked:

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from layerwise.files import atomic_path, check_zip
+from layerwise.files import atomic_path, check_zip, reraise_memory
 from layerwise.streaming.vectors import LayerVectors
 
 log = logging.getLogger(__name__)
@@ -119,6 +119,7 @@ def _read(path: Path, fingerprint: str) -> tuple[dict[str, Any], str]:
         if not isinstance(content, dict):
             raise ValueError(f"it holds a {type(content).__name__}")
     except (RuntimeError, OSError, ValueError, EOFError, UnpicklingError) as error:
+        reraise_memory(error, f"reading {path}")
         return {}, f"is damaged ({error})"
     if content.get("fingerprint") != fingerprint:
         return {}, "is of other data, code or settings"

@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import nn
 
+from layerwise.files import reraise_memory
 from layerwise.interfaces import ModelSpec
 from layerwise.models.adapters.base import Adapter, call_constructor
 
@@ -23,6 +24,7 @@ def _telling(function: Callable[..., Any], text: str) -> Callable[..., Any]:
         except TypeError:
             raise  # `call_constructor` names the options, which are the usual reason
         except Exception as error:
+            reraise_memory(error, f"building {text}")
             raise ValueError(f"the factory {text!r} failed with {_named(error)}") from error
 
     return call
@@ -39,10 +41,12 @@ def _function(text: str) -> Callable[..., Any]:
     try:
         module = import_module(module_name)
     except ImportError as error:
+        reraise_memory(error, f"importing {module_name}")
         raise ValueError(
             f"the factory {text!r} cannot be imported ({error}): is its package installed, or its folder on PYTHONPATH?"
         ) from error
     except Exception as error:  # the module's own code runs when it is imported
+        reraise_memory(error, f"importing {module_name}")
         raise ValueError(f"the factory {text!r} cannot be imported: it raised {_named(error)}") from error
     function = getattr(module, name, None)
     if function is None:

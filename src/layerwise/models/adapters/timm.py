@@ -6,6 +6,7 @@ from typing import Any
 
 from torch import nn
 
+from layerwise.files import reraise_memory
 from layerwise.interfaces import ModelSpec
 from layerwise.models.adapters.base import Adapter, Transform, call_constructor, unknown
 
@@ -18,6 +19,7 @@ def _build(spec: ModelSpec) -> nn.Module:
     try:
         return call_constructor(partial(timm.create_model, spec.constructor), spec, pretrained=False)
     except RuntimeError as error:  # a variant of the weights, after the dot, that timm does not have
+        reraise_memory(error, f"building {spec.constructor}")
         raise ValueError(f"timm cannot build {spec.constructor!r}: {error}") from error
 
 
@@ -30,6 +32,7 @@ def _pretrained(spec: ModelSpec, folder: Path | None) -> nn.Module:
     try:
         return call_constructor(constructor, spec)
     except (OSError, RuntimeError) as error:
+        reraise_memory(error, f"building {spec.constructor}")
         raise ValueError(
             f"timm could not get its weights of {spec.constructor!r} ({error}). Without a network, put "
             f"them into {folder or 'the folder of weights'} as {spec.constructor}.safetensors"
