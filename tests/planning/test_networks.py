@@ -32,3 +32,17 @@ def test_sources_of_a_factory_count_its_whole_package(tmp_path, monkeypatch):
     hash_package.cache_clear()
     assert before != hash_package("own_package") != ""
     assert hash_package("no_such_package") == ""
+
+
+def test_facts_of_the_registry_count_for_a_network_with_options(monkeypatch):
+    from dataclasses import replace
+
+    from layerwise.models import registry
+
+    entries = [ModelEntry(name="bninception", preprocessing={"crop": "squash"}), ModelEntry(name="a", timm="alexnet")]
+    entries += [ModelEntry(name="bninception", options={"num_classes": 30})]
+    before = [network_settings(entry) for entry in entries]
+    row = registry.find("bninception")
+    changed = replace(row, preprocessing=replace(row.preprocessing, mean=(0.5, 0.5, 0.5)))
+    monkeypatch.setattr("layerwise.planning.networks.registry.find", lambda name: changed)
+    assert [network_settings(entry) != old for entry, old in zip(entries, before, strict=True)] == [True, False, True]

@@ -28,8 +28,9 @@ def network_settings(entry: ModelEntry) -> dict[str, Any]:
         hash of the package that holds a factory.
     """
     settings: dict[str, Any] = entry.model_dump(mode="json", exclude={"name"})
-    if entry.registered is not None:
-        settings["registry"] = hash_object(asdict(registry.find(entry.registered)))
+    row = registry.row_of(entry.spec())
+    if row is not None:
+        settings["registry"] = hash_object(asdict(registry.find(row.name)))
     if entry.factory is not None:
         settings["source"] = hash_package(entry.factory.partition(".")[0].partition(":")[0])
     return settings
