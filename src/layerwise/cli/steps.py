@@ -88,19 +88,26 @@ def list_layers(
 ) -> None:
     """List the layers of a network of your own (those that layerwise knows bring their lists)."""
     from layerwise.config import load_study
-    from layerwise.layers import survey_layers
+    from layerwise.layers import leave_out, survey_layers
     from layerwise.layers.manifest import write_manifest, write_skipped
-    from layerwise.models import build, resolve_preprocessing
+    from layerwise.layers.probing import noise, require_own_outputs
+    from layerwise.models import build, normalise, resolve_preprocessing
+    from layerwise.models.registry import row_of
     from layerwise.planning import write_preprocessing
 
     study = load_study(config)
     spec = study.model_entry(model).spec()
     expected = resolve_preprocessing(spec)
-    survey = survey_layers(build(spec, weights="random"), expected.size)
-    typer.echo(f"{len(survey.layers)} layers; {len(survey.skipped)} modules that run are left out")
+    network, row = build(spec, weights="random" if spec.weights == "random" else "built"), row_of(spec)
+    survey = survey_layers(network, expected.size)
+    # Here already, though with weights that may not be the trained ones: no job need wait for those.
+    require_own_outputs(network, survey.layers, normalise(noise(expected.size), expected))
+    later = set(row.later_modules if row else ()) & {layer.name for layer in survey.layers}
+    layers = leave_out(survey.layers, later)
+    typer.echo(f"{len(layers)} layers; {len(survey.skipped) + len(later)} modules that run are left out")
     if skipped is not None:
         write_skipped(survey.skipped, skipped)
-    write_manifest(survey.layers, manifest)
+    write_manifest(layers, manifest)
     write_preprocessing(expected, preprocessing)
 
 
@@ -172,6 +179,7 @@ def extract_activations(
 ) -> None:
     """Run a network over a stimulus set and keep what regression needs of every layer."""
     from layerwise.activations import extract_activations as extract
+    from layerwise.activations.probe import probe_network
     from layerwise.cli.sources import layers_in, pixels_for, with_pca_images
     from layerwise.config import load_study
     from layerwise.models import build, resolve_preprocessing
@@ -183,9 +191,11 @@ def extract_activations(
     images = with_pca_images(pixels_for(pixels, expected), pca_pixels, study, expected)
     devices = choose_devices(compute.device, compute.gpus)
     with counted_warnings(), named_memory(compute):
+        network, layers = build(spec, weights_folder=study.storage.weights), layers_in(study, model, manifest)
+        probe_network(network, layers, images, expected, devices[0])
         extract(
-            build(spec, weights_folder=study.storage.weights),
-            layers_in(study, model, manifest),
+            network,
+            layers,
             images,
             expected,
             output,
@@ -311,6 +321,7 @@ def stream_memorability(
     threads: Threads = None,
 ) -> None:
     """Fit a group of layers to behavioural scores of many images while the network runs: no activations are stored."""
+    from layerwise.activations.probe import probe_network
     from layerwise.analyses.streamed import score_predictions
     from layerwise.cli.sources import layers_in, rated_pixels
     from layerwise.config import load_study
@@ -341,6 +352,7 @@ def stream_memorability(
     attributes = _origins(study, model, images.content_hash, "layerwise.streaming.fit")
     with counted_warnings(), named_memory(study.compute):
         network = build(spec, weights_folder=study.storage.weights)
+        probe_network(network, layers, images, expected, devices[0])
         data = images, expected, rated.scores, rated.splits
         predictions = stream_pls_on(devices, network, layers, group, *data, how, attributes, show_progress)
         measure, components = study.rating(ratings).measure, study.regression.components
@@ -361,6 +373,7 @@ def sketch_memorability(
     threads: Threads = None,
 ) -> None:
     """Fit a group of layers to behavioural scores of many images from sketches, which take one forward pass."""
+    from layerwise.activations.probe import probe_network
     from layerwise.analyses.streamed import score_predictions
     from layerwise.cli.sources import layers_in, rated_pixels
     from layerwise.config import load_study
@@ -396,6 +409,7 @@ def sketch_memorability(
     }
     with counted_warnings(), named_memory(study.compute):
         network, group = build(spec, weights_folder=study.storage.weights), in_block(layers, block)
+        probe_network(network, layers, images, expected, device)
         data = images, expected, rated.scores, rated.splits
         predictions = sketch_pls(network, group, *data, how, attributes, show_progress)
         measure, components = study.rating(ratings).measure, study.regression.components
