@@ -522,3 +522,70 @@ def test_modules_that_a_library_added_after_the_study_are_left_out_of_a_list_mad
     assert list_layers().returncode == 0
     names = {layer.name for layer in read_manifest(folder / "layers.tsv")}
     assert "Conv2d_1a_3x3.conv" in names and not names & {"maxpool1", "maxpool2", "avgpool", "dropout"}
+
+
+OWN = """
+import torch
+from torch import nn
+
+class Net(nn.Module):
+    largest = 10**6
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.last = nn.LazyConv2d(8, 3, stride=2), nn.LazyLinear(30)
+
+    def forward(self, images):
+        assert len(images) <= self.largest, "too many"
+        return self.last(self.first(images).flatten(1))
+
+class Few(Net):
+    largest = 3
+
+def half():
+    return nn.Sequential(nn.Conv2d(3, 8, 3), nn.Flatten()).half()
+
+def drawn():
+    network = nn.Sequential(nn.Conv2d(3, 8, 3), nn.Flatten())
+    network[0].weight.data.copy_(torch.randn(8, 3, 3, 3, generator=torch.Generator().manual_seed(torch.seed() % 1000)))
+    return network
+
+def loaded():
+    network = nn.Sequential(nn.Conv2d(3, 8, 3), nn.Flatten())
+    network[0].weight.data.copy_(torch.arange(216.0).view(8, 3, 3, 3))
+    network[0].bias.data.copy_(torch.arange(8.0))
+    return network
+"""
+
+
+def own(folder, name, **more):
+    (folder / "own_networks_of_tests.py").write_text(OWN)
+    source = {"factory": f"own_networks_of_tests:{name}", "preprocessing": {"size": 32, "resize": 36}}
+    configure(folder, models=[{"name": "tiny", **source, **more}])
+
+
+@pytest.mark.parametrize("name", ["Net", "half"])
+def test_lazy_and_half_networks_are_extracted(folder, name):
+    own(folder, name)
+    assert list_layers().returncode == 0
+    pack()
+    assert extract().returncode == 0
+    with h5py.File(folder / "activations.h5") as file:
+        assert len(file["layers"]) == 2
+
+
+def test_what_a_forward_raises_while_it_runs_is_told_with_its_place(folder):
+    own(folder, "Few")
+    assert list_layers().returncode == 0
+    pack()
+    told = r"on 32 images of 32 pixels: AssertionError: too many \(\S+own_networks_of_tests\.py, line 13\)"
+    fails(extract(), told, folder, "activations.h5")
+
+
+@pytest.mark.parametrize(
+    ("name", "more", "told"),
+    [("loaded", {"weights": "random", "seed": 1}, "the same weights whatever the seed"), ("drawn", {}, "at each call")],
+)
+def test_factories_whose_weights_are_not_what_is_asked_for(folder, name, more, told):
+    own(folder, name, **more)
+    fails(list_layers(), told, folder, "layers.tsv", "preprocessing.json")

@@ -92,13 +92,17 @@ def list_layers(
     from layerwise.layers.manifest import write_manifest, write_skipped
     from layerwise.layers.probing import noise, require_own_outputs
     from layerwise.models import build, normalise, resolve_preprocessing
+    from layerwise.models.building import require_repeatable
     from layerwise.models.registry import row_of
+    from layerwise.models.weights import UNTRAINED
     from layerwise.planning import write_preprocessing
 
     study = load_study(config)
     spec = study.model_entry(model).spec()
     expected = resolve_preprocessing(spec)
     network, row = build(spec, weights="random" if spec.weights == "random" else "built"), row_of(spec)
+    if spec.library == "factory" and spec.weights in UNTRAINED:
+        require_repeatable(spec)
     survey = survey_layers(network, expected.size)
     # Here already, though with weights that may not be the trained ones: no job need wait for those.
     require_own_outputs(network, survey.layers, normalise(noise(expected.size), expected))
