@@ -8,7 +8,7 @@ from sklearn.datasets import load_sample_image
 from torch import nn
 
 from layerwise.interfaces import ModelSpec
-from layerwise.models import build, normalise, registry
+from layerwise.models import build, normalise, registry, resolve_preprocessing
 from layerwise.models.building import require_repeatable
 from layerwise.models.weights import find_weights
 
@@ -107,6 +107,22 @@ def test_what_the_study_says_holds_unless_told_otherwise():
 def test_options_reach_the_constructor():
     network = build(ModelSpec("mine", "torchvision", "squeezenet1_1", weights="random", options={"num_classes": 7}))
     assert network(torch.zeros(1, 3, 64, 64)).shape == (1, 7)
+
+
+@pytest.mark.parametrize(
+    ("library", "constructor", "options"),
+    [
+        ("timm", "vit_tiny_patch16_224", {"img_size": 64}),
+        ("timm", "vit_tiny_patch16_224", {"img_size": [64, 64]}),
+        ("efficientnet_pytorch", "efficientnet-b0", {"image_size": 64}),
+    ],
+)
+def test_a_network_that_is_built_for_a_size_is_shown_it(library, constructor, options):
+    spec = ModelSpec("a", library, constructor, weights="random", options=options)
+    size = resolve_preprocessing(spec).size
+    assert size == 64
+    with torch.inference_mode():
+        assert build(spec)(torch.zeros(1, 3, size, size)).shape == (1, 1000)
 
 
 @pytest.mark.parametrize(

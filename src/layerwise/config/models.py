@@ -20,7 +20,8 @@ class PreprocessingEntry(Section):
     """
 
     size: int | None = Field(None, ge=16, le=4096)
-    """Side of the square input, pixels."""
+    """Side of the square input, pixels. One that `options` build a network of timm or EfficientNet-PyTorch for
+    (`img_size`, `image_size`) need not be given again."""
     resize: int | None = Field(None, ge=16, le=4096)
     """Length before the centre crop, pixels: of the shorter side for `centre`, of both for `squash`, of the longer one
     for `border`. timm states it as a share of the size, so that for its networks it follows a size that is given."""

@@ -18,7 +18,7 @@ from layerwise.layers.running import run_network
 N_PROBES = 3
 LARGEST = 2**14  # units of a layer that are compared
 # A difference counts that is beyond rounding, as a share of the largest value, and a part of what tells images apart.
-# Kernels sum in another order for batches of another size: on CPUs the 64 networks show 1e-6 of either.
+# Kernels sum in another order for batches of another size, which on a CPU moves outputs by 1e-6 of either.
 ROUNDING = 1e-5
 SHARE = 1e-2
 EPSILONS = 8  # both are at least as many steps of the coarsest type that the network has computed in
