@@ -525,6 +525,8 @@ def test_modules_that_a_library_added_after_the_study_are_left_out_of_a_list_mad
 
 
 OWN = """
+import random
+
 import torch
 from torch import nn
 
@@ -548,6 +550,11 @@ def half():
 def drawn():
     network = nn.Sequential(nn.Conv2d(3, 8, 3), nn.Flatten())
     network[0].weight.data.copy_(torch.randn(8, 3, 3, 3, generator=torch.Generator().manual_seed(torch.seed() % 1000)))
+    return network
+
+def aside():
+    network, scale = Net(), random.SystemRandom().random()
+    network.first.register_forward_hook(lambda _module, _inputs, output: output * scale)
     return network
 
 def loaded():
@@ -578,13 +585,17 @@ def test_what_a_forward_raises_while_it_runs_is_told_with_its_place(folder):
     own(folder, "Few")
     assert list_layers().returncode == 0
     pack()
-    told = r"on 32 images of 32 pixels: AssertionError: too many \(\S+own_networks_of_tests\.py, line 13\)"
+    told = r"on 32 images of 32 pixels: AssertionError: too many \(\S+own_networks_of_tests\.py, line 15\)"
     fails(extract(), told, folder, "activations.h5")
 
 
 @pytest.mark.parametrize(
     ("name", "more", "told"),
-    [("loaded", {"weights": "random", "seed": 1}, "the same weights whatever the seed"), ("drawn", {}, "at each call")],
+    [
+        ("loaded", {"weights": "random", "seed": 1}, "the same weights whatever the seed"),
+        ("drawn", {}, "gives other weights at each call"),
+        ("aside", {"weights": "later.pth"}, "'first' .* differs when the network is built again with the same weights"),
+    ],
 )
 def test_factories_whose_weights_are_not_what_is_asked_for(folder, name, more, told):
     own(folder, name, **more)

@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from layerwise.interfaces import LayerSpec
 from layerwise.layers.listing import list_layers
-from layerwise.layers.probing import noise, probes, require_own_outputs
+from layerwise.layers.probing import noise, probes, require_own_outputs, require_same_outputs
 
 SIZE = 16
 
@@ -143,6 +143,15 @@ def test_what_depends_on_more_than_the_image_is_refused_by_the_first_layer_that_
 )
 def test_what_depends_on_the_image_alone_passes(make):
     require_own_outputs(changed(make), convolutions(), images())
+
+
+def test_random_values_beside_the_weights_are_told():
+    def made(scale):
+        return changed(lambda: lambda x: x * scale)
+
+    require_same_outputs(made(1.5), made(1.5), convolutions(), images())
+    with pytest.raises(ValueError, match=r"'second' .* differs when the network is built again with the same weights"):
+        require_same_outputs(made(1.5), made(1.6), convolutions(), images())
 
 
 def test_draws_without_effect_are_told(caplog):

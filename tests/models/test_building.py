@@ -9,7 +9,7 @@ from torch import nn
 
 from layerwise.interfaces import ModelSpec
 from layerwise.models import build, normalise, registry, resolve_preprocessing
-from layerwise.models.building import require_repeatable
+from layerwise.models.drawing import require_repeated
 from layerwise.models.weights import find_weights
 
 PALACES = {
@@ -132,6 +132,12 @@ def test_a_network_that_is_built_for_a_size_is_shown_it(library, constructor, op
         ("timm", "mobilenetv3_smal_050", {}, "timm has no network .*did you mean mobilenetv3_small_050"),
         ("timm", "mobilenetv3_small_050.no_such_weights", {}, "timm cannot build"),
         ("torchvision", "resnet18", {"depth": 3}, "cannot be built with the options {'depth': 3}"),
+        (
+            "timm",
+            "vit_tiny_patch16_224",
+            {"global_pool": "sum"},
+            r"AssertionError: .*vision_transformer\.py, line \d+\)",
+        ),
         ("keras", "resnet18", {}, "no library 'keras': networks come from cornet, "),
     ],
 )
@@ -331,9 +337,9 @@ def test_a_control_is_drawn_from_the_seed_alone(loading, name, caplog):
 
 def test_a_factory_that_gives_another_network_at_each_call(loading):
     with pytest.raises(ValueError, match=r"other weights at each call, under the same seed: conv\.weight;"):
-        require_repeatable(loading("of_its_own", "built"))
-    require_repeatable(loading("from_numpy", "built"))
-    require_repeatable(loading("loaded", "built"))
+        require_repeated(*(build(loading("of_its_own", "built")) for _ in range(2)), "factory")
+    for name in ("from_numpy", "loaded"):
+        require_repeated(*(build(loading(name, "built")) for _ in range(2)), "factory")
 
 
 @pytest.mark.parametrize("option", ["pretrained", "checkpoint_path"])

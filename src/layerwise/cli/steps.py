@@ -87,12 +87,14 @@ def list_layers(
     config: Config = CONFIG,
 ) -> None:
     """List the layers of a network of your own (those that layerwise knows bring their lists)."""
+    from dataclasses import replace
+
     from layerwise.config import load_study
     from layerwise.layers import leave_out, survey_layers
     from layerwise.layers.manifest import write_manifest, write_skipped
-    from layerwise.layers.probing import noise, require_own_outputs
+    from layerwise.layers.probing import noise, require_own_outputs, require_same_outputs
     from layerwise.models import build, normalise, resolve_preprocessing
-    from layerwise.models.building import require_repeatable
+    from layerwise.models.drawing import require_repeated
     from layerwise.models.registry import row_of
     from layerwise.models.weights import UNTRAINED
     from layerwise.planning import write_preprocessing
@@ -100,12 +102,17 @@ def list_layers(
     study = load_study(config)
     spec = study.model_entry(model).spec()
     expected = resolve_preprocessing(spec)
-    network, row = build(spec, weights="random" if spec.weights == "random" else "built"), row_of(spec)
-    if spec.library == "factory" and spec.weights in UNTRAINED:
-        require_repeatable(spec)
-    survey = survey_layers(network, expected.size)
+    untrained = replace(spec, weights="random" if spec.weights == "random" else "built")
+    network, row = build(untrained), row_of(spec)
+    survey, images = survey_layers(network, expected.size), normalise(noise(expected.size), expected)
     # Here already, though with weights that may not be the trained ones: no job need wait for those.
-    require_own_outputs(network, survey.layers, normalise(noise(expected.size), expected))
+    require_own_outputs(network, survey.layers, images)
+    if spec.library == "factory":
+        again = build(untrained)
+        if spec.weights in UNTRAINED:
+            require_repeated(network, again, spec.constructor)
+        again.load_state_dict(network.state_dict())
+        require_same_outputs(network, again, survey.layers, images)
     later = set(row.later_modules if row else ()) & {layer.name for layer in survey.layers}
     layers = leave_out(survey.layers, later)
     typer.echo(f"{len(layers)} layers; {len(survey.skipped) + len(later)} modules that run are left out")

@@ -96,6 +96,32 @@ def require_own_outputs(network: nn.Module, layers: Sequence[LayerSpec], images:
         )
 
 
+def require_same_outputs(network: nn.Module, again: nn.Module, layers: Sequence[LayerSpec], images: Tensor) -> None:
+    """Refuse a network that, built again with the same weights, gives other outputs: each job builds it anew.
+
+    Parameters
+    ----------
+    network, again : nn.Module
+        The same network, built twice; in eval mode.
+    layers, images
+        As in `require_own_outputs`.
+
+    Raises
+    ------
+    ValueError
+        The output of a layer differs; the message names the first that does.
+    """
+    names = {layer.name for layer in layers}
+    first, second = (_Recorder(one, names).run(images) for one in (network, again))
+    differing = _first_difference(first, second, range(len(images)))
+    if differing is not None:
+        raise ValueError(_message(network, differing, _BUILT))
+
+
+_BUILT = (
+    "differs when the network is built again with the same weights: it keeps random values beside its weights; let it "
+    "draw them from the global generators of torch, numpy or random, or keep them as buffers"
+)
 _RUN = (
     "differs from run to run of the same images: it draws random numbers (a dropout that is on in eval mode?) or keeps "
     "something from call to call; scores would be of one draw"

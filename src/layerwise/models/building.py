@@ -16,7 +16,7 @@ from layerwise.models.mirrors import rename_from_timm
 from layerwise.models.preprocessing import resolve_preprocessing
 from layerwise.models.registry import RegistryRow, find, row_of
 from layerwise.models.seeds import seeded
-from layerwise.models.states import State, find_state, fits, load_state, name_some, rename_in_order
+from layerwise.models.states import State, find_state, fits, load_state, rename_in_order
 from layerwise.models.weights import UNTRAINED, fetch_weights, find_weights
 
 log = logging.getLogger(__name__)
@@ -117,23 +117,6 @@ def _adapter(spec: ModelSpec) -> Adapter:
     return ADAPTERS[spec.library]
 
 
-def require_repeatable(spec: ModelSpec) -> None:
-    """Refuse a factory that gives another network at each call: each job of the workflow builds it anew.
-
-    Raises
-    ------
-    ValueError
-        Two networks of the same seed differ.
-    """
-    one, other = (_draw(spec, spec.seed).state_dict() for _ in range(2))
-    differing = [name for name in one if name not in other or not _equal(one[name], other[name])]
-    if differing:
-        raise ValueError(
-            f"{spec.constructor!r} gives other weights at each call, under the same seed: {name_some(differing)}; each "
-            "job would run another network: let it draw from the global generators of torch, numpy or random"
-        )
-
-
 def _construct(spec: ModelSpec) -> nn.Module:
     network = _draw(spec, spec.seed)
     if spec.library == "factory" and spec.weights == "random":
@@ -149,10 +132,6 @@ def _draw(spec: ModelSpec, seed: int) -> nn.Module:
         log.info("%s is built in another precision, and runs in float32", spec.name)
         network.float()
     return network
-
-
-def _equal(one: torch.Tensor, other: torch.Tensor) -> bool:
-    return one.shape == other.shape and bool(((one == other) | (one.isnan() & other.isnan())).all())
 
 
 def _load(network: nn.Module, spec: ModelSpec, path: Path) -> None:

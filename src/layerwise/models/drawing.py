@@ -47,6 +47,30 @@ def require_drawn(network: nn.Module, other: nn.Module, name: str) -> None:
         log.warning("%s: the same whatever the seed, taken for fixed by design: %s", name, name_some(sorted(same)))
 
 
+def require_repeated(network: nn.Module, again: nn.Module, name: str) -> None:
+    """Refuse weights that are others at each call: each job of the workflow builds its network anew.
+
+    Parameters
+    ----------
+    network, again : nn.Module
+        Built in the same way under the same seed.
+    name : str
+        Of the factory, for the message.
+
+    Raises
+    ------
+    ValueError
+        Their weights differ; the message names them.
+    """
+    one, other = network.state_dict(), again.state_dict()
+    differing = [key for key in one if key not in other or not _equal(one[key], other[key])]
+    if differing:
+        raise ValueError(
+            f"{name!r} gives other weights at each call, under the same seed: {name_some(differing)}; each job would "
+            "run another network: let it draw from the global generators of torch, numpy or random"
+        )
+
+
 def fill_lazy(network: nn.Module, size: Callable[[], int]) -> None:
     """Give lazy modules their weights, by running two black images.
 
@@ -87,6 +111,10 @@ def _learned(network: nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
     for name, value in network.named_buffers():
         if name.endswith(("running_mean", "running_var")):
             yield name, value
+
+
+def _equal(one: torch.Tensor, other: torch.Tensor) -> bool:
+    return one.shape == other.shape and bool(((one == other) | (one.isnan() & other.isnan())).all())
 
 
 def _is_fixed(one: torch.Tensor, other: torch.Tensor) -> bool:

@@ -13,8 +13,10 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel
 
 from layerwise.interfaces import ModelSpec
+from layerwise.interfaces.failures import describe_failure
 from layerwise.models.states import State
 
+UNFORESEEN = (LookupError, AssertionError, AttributeError, ArithmeticError)  # adapters tell the rest
 Transform = Callable[[Image], torch.Tensor]  # a photograph to [channel, height, width]
 
 
@@ -85,6 +87,10 @@ def call_constructor(constructor: Callable[..., Any], spec: ModelSpec, **options
         network = constructor(**options, **spec.options)
     except TypeError as error:
         raise ValueError(f"{spec.constructor!r} cannot be built with the options {spec.options}: {error}") from error
+    except UNFORESEEN as error:
+        raise ValueError(
+            f"{spec.constructor!r} cannot be built with the options {spec.options}: {describe_failure(error)}"
+        ) from error
     network = bare(network)
     if isinstance(network, torch.jit.ScriptModule):
         raise ValueError(f"{spec.constructor!r} gave a TorchScript program, whose layers cannot be looked into")
