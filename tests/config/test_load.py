@@ -1,5 +1,6 @@
 import datetime
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -230,3 +231,13 @@ def test_a_resize_below_the_size_leaves_something_with_a_border_alone():
     entry["preprocessing"]["crop"] = "squash"
     with pytest.raises(ValueError, match="nothing is left to crop"):
         validate_study(study(models=[entry]))
+
+
+def test_layers_of_another_size_are_listed_anew():
+    entries = [
+        {"name": "same", "model": "squeezenet1_1", "preprocessing": {"size": 224, "crop": "squash"}},
+        {"name": "less", "model": "squeezenet1_1", "preprocessing": {"size": 160}},
+    ]
+    same, less = validate_study(study(models=entries)).models
+    assert (same.registered, less.registered) == ("squeezenet1_1", None)
+    assert less.spec().preprocessing == replace(find("squeezenet1_1").preprocessing, size=160)

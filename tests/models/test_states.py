@@ -50,6 +50,23 @@ def test_code_in_a_file_is_not_run(tmp_path, monkeypatch):
     assert not (tmp_path / "ran").exists()
 
 
+class Settings:
+    pass
+
+
+def test_what_is_in_a_file_that_is_not_read_is_told(tmp_path):
+    torch.save({"model": small().state_dict(), "args": Settings()}, tmp_path / "settings.pth")
+    torch.save(small(), tmp_path / "network.pth")
+    torch.jit.save(torch.jit.script(small()), tmp_path / "script.pt")
+    for name, told in (
+        ("settings.pth", r"objects besides tensors \(\S*Settings\)"),
+        ("network.pth", r"objects besides tensors \(torch\.nn\.modules\.container\.Sequential\)"),
+        ("script.pt", "is a TorchScript program, whose code is not run"),
+    ):
+        with pytest.raises(ValueError, match=told):
+            read_state(tmp_path / name)
+
+
 @pytest.mark.parametrize("page", ["<!DOCTYPE html><html>", "\n  <HTML>"])
 def test_web_page_in_place_of_a_file(tmp_path, page):
     (tmp_path / "a.pth").write_text(page)

@@ -1,7 +1,10 @@
+from dataclasses import replace
+
 import pytest
 
 from layerwise.config import validate_study
 from layerwise.files import own_code, source
+from layerwise.models import registry
 from layerwise.planning import network_settings
 
 
@@ -11,10 +14,6 @@ def settings(compute=None, **entry):
 
 
 def test_facts_of_the_registry_count(monkeypatch):
-    from dataclasses import replace
-
-    from layerwise.models import registry
-
     before = settings(name="alexnet")
     row = registry.find("alexnet")
     changed = replace(row, preprocessing=replace(row.preprocessing, mean=(0.5, 0.5, 0.5)))
@@ -73,3 +72,13 @@ def test_versions_count_where_the_config_says_so(monkeypatch):
     assert settings(**entry) == recorded
     assert settings({"versions": "rerun"}, **entry) != rerun
     assert settings({"versions": "rerun"}, **entry)["versions"] == {"timm": "0.1 of timm", "torch": "0.1 of torch"}
+
+
+def test_facts_of_the_registry_count_for_a_network_with_options(monkeypatch):
+    entries = [{"name": "bninception", "preprocessing": {"crop": "squash"}}, {"name": "a", "timm": "alexnet"}]
+    entries += [{"name": "bninception", "options": {"num_classes": 30}}]
+    before = [settings(**entry) for entry in entries]
+    row = registry.find("bninception")
+    changed = replace(row, preprocessing=replace(row.preprocessing, mean=(0.5, 0.5, 0.5)))
+    monkeypatch.setattr("layerwise.planning.networks.registry.find", lambda name: changed)
+    assert [settings(**entry) != old for entry, old in zip(entries, before, strict=True)] == [True, False, True]

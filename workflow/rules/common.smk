@@ -68,7 +68,11 @@ FIGURE2 = [f"{RESULTS}/figures/figure2.{ending}" for ending in ("pdf", "svg", "p
 
 # The modules behind each step: an edit in one of them makes the results of that step stale, and of no other.
 CODE = {
-    "list_layers": ["layerwise.layers.listing", "layerwise.models.building"],
+    "list_layers": [
+        "layerwise.layers.listing",
+        "layerwise.layers.probing",
+        "layerwise.models.building",
+    ],
     "check_accuracy": [
         "layerwise.data.images",
         "layerwise.models.accuracy",
@@ -86,6 +90,7 @@ CODE = {
     ],
     "extract_activations": [
         "layerwise.activations.extract",
+        "layerwise.activations.probe",
         "layerwise.data.pixels",
         "layerwise.models.building",
         "layerwise.cli.sources:with_pca_images",
@@ -112,6 +117,7 @@ CODE = {
     ],
     "stream_memorability": [
         "layerwise.streaming.fit",
+        "layerwise.activations.probe",
         "layerwise.analyses.streamed",
         "layerwise.data.pixels",
         "layerwise.data.ratings",
@@ -121,6 +127,7 @@ CODE = {
     ],
     "sketch_memorability": [
         "layerwise.sketching.fit",
+        "layerwise.activations.probe",
         "layerwise.analyses.streamed",
         "layerwise.data.pixels",
         "layerwise.data.ratings",

@@ -81,20 +81,38 @@ def list_layers(
     config: Config = CONFIG,
 ) -> None:
     """List the layers of a network of your own (those that layerwise knows bring their lists)."""
+    from dataclasses import replace
+
     from layerwise.config import load_study
-    from layerwise.layers import survey_layers
+    from layerwise.layers import leave_out, survey_layers
     from layerwise.layers.manifest import write_manifest, write_skipped
-    from layerwise.models import build, resolve_preprocessing
+    from layerwise.layers.probing import noise, require_own_outputs, require_same_outputs
+    from layerwise.models import build, normalise, resolve_preprocessing
+    from layerwise.models.drawing import require_repeated
+    from layerwise.models.registry import row_of
+    from layerwise.models.weights import UNTRAINED
     from layerwise.planning import write_preprocessing
 
     study = load_study(config)
     spec = study.model_entry(model).spec()
     expected = resolve_preprocessing(spec)
-    survey = survey_layers(build(spec, weights="random"), expected.size)
-    typer.echo(f"{len(survey.layers)} layers; {len(survey.skipped)} modules that run are left out")
+    untrained = replace(spec, weights="random" if spec.weights == "random" else "built")
+    network, row = build(untrained), row_of(spec)
+    survey, images = survey_layers(network, expected.size), normalise(noise(expected.size), expected)
+    # Here already, though with weights that may not be the trained ones: no job need wait for those.
+    require_own_outputs(network, survey.layers, images)
+    if spec.library == "factory":
+        again = build(untrained)
+        if spec.weights in UNTRAINED:
+            require_repeated(network, again, spec.constructor)
+        again.load_state_dict(network.state_dict())
+        require_same_outputs(network, again, survey.layers, images)
+    later = set(row.later_modules if row else ()) & {layer.name for layer in survey.layers}
+    layers = leave_out(survey.layers, later)
+    typer.echo(f"{len(layers)} layers; {len(survey.skipped) + len(later)} modules that run are left out")
     if skipped is not None:
         write_skipped(survey.skipped, skipped)
-    write_manifest(survey.layers, manifest)
+    write_manifest(layers, manifest)
     write_preprocessing(expected, preprocessing)
 
 
@@ -166,6 +184,7 @@ def extract_activations(
 ) -> None:
     """Run a network over a stimulus set and keep what regression needs of every layer."""
     from layerwise.activations import extract_activations as extract
+    from layerwise.activations.probe import probe_network
     from layerwise.cli.sources import layers_in, pixels_for, with_pca_images
     from layerwise.config import load_study
     from layerwise.models import build, resolve_preprocessing
@@ -177,9 +196,11 @@ def extract_activations(
     images = with_pca_images(pixels_for(pixels, expected), pca_pixels, study, expected)
     devices = choose_devices(compute.device, compute.gpus)
     with counted_warnings(), named_memory(compute):
+        network, layers = build(spec, weights_folder=study.storage.weights), layers_in(study, model, manifest)
+        probe_network(network, layers, images, expected, devices[0])
         extract(
-            build(spec, weights_folder=study.storage.weights),
-            layers_in(study, model, manifest),
+            network,
+            layers,
             images,
             expected,
             output,
@@ -308,6 +329,7 @@ def stream_memorability(
     threads: Threads = None,
 ) -> None:
     """Fit a group of layers to behavioural scores of many images while the network runs: no activations are stored."""
+    from layerwise.activations.probe import probe_network
     from layerwise.analyses.streamed import score_predictions
     from layerwise.cli.sources import layers_in, rated_pixels
     from layerwise.config import load_study
@@ -338,6 +360,7 @@ def stream_memorability(
     attributes = _origins(study, model, images.content_hash, "layerwise.streaming.several", BUILDING)
     with counted_warnings(), named_memory(study.compute):
         network = build(spec, weights_folder=study.storage.weights)
+        probe_network(network, layers, images, expected, devices[0])
         data = images, expected, rated.scores, rated.splits
         predictions = stream_pls_on(devices, network, layers, group, *data, how, attributes, show_progress)
         measure, components = study.rating(ratings).measure, study.regression.components
@@ -361,6 +384,7 @@ def sketch_memorability(
     threads: Threads = None,
 ) -> None:
     """Fit a group of layers to behavioural scores of many images from sketches, which take one forward pass."""
+    from layerwise.activations.probe import probe_network
     from layerwise.analyses.streamed import score_predictions
     from layerwise.cli.sources import layers_in, rated_pixels
     from layerwise.config import load_study
@@ -396,6 +420,7 @@ def sketch_memorability(
     }
     with counted_warnings(), named_memory(study.compute):
         network, group = build(spec, weights_folder=study.storage.weights), in_block(layers, block)
+        probe_network(network, layers, images, expected, device)
         data = images, expected, rated.scores, rated.splits
         predictions = sketch_pls(network, group, *data, how, attributes, show_progress)
         measure, components = study.rating(ratings).measure, study.regression.components

@@ -37,8 +37,9 @@ def network_settings(study: Study, entry: ModelEntry, hash_files: HashFiles = ha
     """
     settings: dict[str, Any] = entry.model_dump(mode="json", exclude={"name"})
     settings["code"] = hash_source("layerwise.models.building")
-    if entry.registered is not None:
-        settings["registry"] = hash_object(asdict(registry.find(entry.registered)))
+    row = registry.row_of(entry.spec())
+    if row is not None:
+        settings["registry"] = hash_object(asdict(registry.find(row.name)))
     if entry.factory is not None:
         settings["source"] = own_code(module_of(entry.factory), study.storage.results, hash_files).hash
     named = sorted(text for text in set(_texts(entry.options)) if is_file(Path(text)))

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from layerwise.interfaces import LayerSpec
+from layerwise.layers.running import run_network
 from layerwise.streaming.passes import hooked
 
 Affine = tuple[Tensor, Tensor]  # scale and bias, [channel] each
@@ -145,7 +146,7 @@ def find_families(network: nn.Module, layers: Sequence[LayerSpec], images: Tenso
     """
     watch = _Watch(layers)
     with hooked(network, layers, watch.note):
-        network(images)
+        run_network(network, images)
     return watch.families()
 
 

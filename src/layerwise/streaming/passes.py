@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from layerwise.interfaces import LayerSpec, Preprocessing
+from layerwise.layers.running import run_network
 from layerwise.layers.tap import AllTaken
 from layerwise.models.inputs import normalise
 from layerwise.streaming.source import Batches
@@ -86,7 +87,7 @@ class Passes:
                 visit(index, self._rows(index, output))
 
         with hooked(self.network, [*self.layers, *self.followers], note):
-            self.network(self._inputs)
+            run_network(self.network, self._inputs)
         for layer, size in zip(self.layers, sizes, strict=True):
             if size != layer.units:
                 gave = f"gave {size} values" if size else "did not run"
@@ -163,7 +164,7 @@ class Passes:
                 raise AllTaken
 
         with hooked(self.network, layers, take), suppress(AllTaken):
-            self.network(self._inputs)
+            run_network(self.network, self._inputs)
         for layer, ran, often in zip(layers, runs, expected, strict=True):
             if ran != often:
                 raise ValueError(
