@@ -74,10 +74,10 @@ def split(folder):
 
 def scored(folder):
     """A study with a table of scores: of images that its reader takes, in a column of an unusual name."""
-    names = ["a.jpg", "g.h.png", "below/e.png"]
-    table = pd.DataFrame({"picture": [f" ./{name}" for name in names], "mask": "unnamed.png", "score": [1, 2, 3]})
+    names = ["a.jpg", "g.h.png", "below/e.png", "linked/f.webp", "c.avif", "b.JFIF"]
+    table = pd.DataFrame({"picture": [f" ./{name}" for name in names], "mask": "unnamed.png", "score": range(6)})
     table.to_csv(folder.parent / "scores.csv", index=False, encoding="utf-8-sig")
-    chosen = {"scores": str(folder.parent / "scores.csv"), "image_column": "picture", "folds": 3}
+    chosen = {"scores": str(folder.parent / "scores.csv"), "image_column": "picture", "folds": 2}
     return rated(folder, unscored_images="ignore", **chosen)
 
 
