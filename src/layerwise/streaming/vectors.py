@@ -22,6 +22,8 @@ DRIFT = 1e-5  # directions that drift further are no longer conjugate
 # What a component adds, times the share of rounding in scores so far. Later components enlarge it, and where float32
 # fails and float64 does not, units differ more, so that more of them do.
 SPOILT = {torch.float32: 1e-5, torch.float64: 1e-9}
+UNEVEN = 100  # mean power of the units times their mean inverse power: beyond, some are ten times as large as others
+EVEN = 3  # times as much rounding is borne where units are more alike, as in most layers
 MISSED = 3e-6  # the mean correlation that units keep with what is left where a fit stops
 
 
@@ -231,7 +233,10 @@ class LayerVectors:
         unit's size: where large units are explained as far as float32 goes, it outweighs what small ones share with
         the targets. Directions stay conjugate all the same, and nothing else tells.
         """
-        error = (self.power.double() * self.unexplained).sum().sqrt() * torch.finfo(self.power.dtype).eps
+        power = self.power.double()
+        alike = power.mean() * _inverse(power).sum() <= UNEVEN * (power > 0).sum()
+        rounding = torch.finfo(self.power.dtype).eps * torch.where(alike, 1 / EVEN, 1.0)
+        error = (power * self.unexplained).sum().sqrt() * rounding
         share = error * self.goal * _inverse(self.scale * length)
         self.blur = torch.maximum(self.blur, torch.where(self.active, share, 0.0))
         part = gain.abs() * length * _inverse(self.goal)
