@@ -110,8 +110,8 @@ def sketch_pls(
     Warns
     -----
     DegenerateWarning
-        Layers gave NaN or infinite values, or values 256 times as large as those of the first images; layers are
-        constant.
+        Layers gave NaN or infinite values, or values 256 times as large as those of the first images; rounding spoilt
+        the fit of layers, in float64 too; layers are constant.
     """
     scores = np.asarray(scores, dtype=np.float64)
     check_problem(len(group), len(pixels), scores, splits, how.batch_size, how.n_components)

@@ -16,15 +16,17 @@ from layerwise.streaming.problem import Problem
 NETWORK = torch.finfo(torch.float32).eps  # rounding of what a network gives, in whatever type it is solved
 NOTHING = 4  # of the units of rounding: a residual or a spread that is smaller is nothing but rounding
 FLAT = 16  # likewise, of the scores of a component beside those of the first
-# What is lost to rounding, in standard deviations of the targets. In 1,000 random layers, of any number of units up to
-# 1e7 times as large as the others, all that kept these differed by less than 1e-3 from dense float64 PLS.
+# What is lost to rounding, in standard deviations of the targets. In hundreds of random layers, of any number of units up
+# to 1e7 times as large as the others, all that kept these differed by about 1e-3 at most from dense float64 PLS.
 DRIFT = 1e-5  # directions that drift further are no longer conjugate
 # What a component adds, times the share of rounding in scores so far. Later components enlarge it, and where float32
 # fails and float64 does not, units differ more, so that more of them do.
-SPOILT = {torch.float32: 1e-5, torch.float64: 1e-9}
+SPOILT = {torch.float32: 5e-6, torch.float64: 1e-9}
 UNEVEN = 100  # mean power of the units times their mean inverse power: beyond, some are ten times as large as others
-EVEN = 3  # times as much rounding is borne where units are more alike, as in most layers
-MISSED = 3e-6  # the mean correlation that units keep with what is left where a fit stops
+EVEN = 6  # times as much rounding is borne where units are more alike, as in most layers
+# The mean correlation that units keep with what is left where a fit stops. In float64 that may be the last bit of a
+# layer of low rank, in which a network's own rounding is as large.
+MISSED = {torch.float32: 3e-6, torch.float64: 4e-6}
 
 
 @dataclass
@@ -149,7 +151,7 @@ class LayerVectors:
         self.count, self.goal = problem.counts.mean(), problem.targets.square().sum(0).sqrt()
         # Squares of numbers below 1e-19 are nothing in float32: no residual is longer than units and targets allow.
         least = 2 * problem.n_splits * self.power.sum(dtype=torch.float64) * self.goal.square()
-        self.spoilt = torch.where(self.first > least, torch.inf, 0.0)
+        self.spoilt = torch.where(self.first > least, torch.inf, 0.0).double()
         self.power.sub_((self.mean.square() * problem.counts.to(dtype)[:, None]).mean(0)).clamp_(min=0)
         self.unexplained.copy_(self.power)
         return finite
@@ -200,9 +202,10 @@ class LayerVectors:
         if component == 0:
             self.widest = spread
         shared = self._left()
-        own = torch.finfo(self.total.dtype).eps
+        own = torch.finfo(self.total.dtype).eps  # finer than what a network rounds, in float64
         varies = self._stands_out(spread, problem, self.rounding)
-        self.active = self.active & (varies | ((shared > MISSED) & self._stands_out(spread, problem, own)))
+        more = (shared > MISSED[self.total.dtype]) & self._stands_out(spread, problem, own)
+        self.active = self.active & (varies | more)
         # The projection of what is left of the targets on the scores cannot make the fit worse, whatever was rounded
         # on the way; without rounding it would be what the lengths of residual and direction give.
         left = problem.targets - predictions * problem.mask
@@ -222,7 +225,8 @@ class LayerVectors:
     @property
     def is_lost(self) -> bool:
         """Whether rounding has spoilt the fit, as where some units vary thousands of times as much as all others."""
-        kept = (self.drift <= DRIFT) & (self.spoilt <= SPOILT[self.total.dtype]) & (self.missed <= MISSED)
+        dtype = self.total.dtype
+        kept = (self.drift <= DRIFT) & (self.spoilt <= SPOILT[dtype]) & (self.missed <= MISSED[dtype])
         return not bool(kept.all())
 
     def _judge(self, length: Tensor, gain: Tensor) -> None:
