@@ -36,7 +36,7 @@ def test_a_state_is_as_large_as_what_is_done_and_comes_back_wherever_histories_l
     before, _owner = fill(saved, generator, device)
     predictions = torch.randn(2, 10, SPLITS, generator=generator, dtype=torch.float64).to(device)
     save_state(path, "print", component, before, predictions, [1])
-    vectors = 1 + 3 * SPLITS  # shift; means, residuals, directions
+    vectors = 3 + 3 * SPLITS  # shift, squares, what is left of them; means, residuals, directions
     kept = 2 * UNITS * VALUE * (vectors + SPLITS * component)
     assert kept < path.stat().st_size < 1.01 * kept
     after, _other = fill(loaded, generator, device)

@@ -112,8 +112,8 @@ def sketch_pls(
     Warns
     -----
     DegenerateWarning
-        Layers gave NaN or infinite values, or values 256 times as large as those of the first images; layers are
-        constant.
+        Layers gave NaN or infinite values, or values 256 times as large as those of the first images; rounding spoilt
+        the fit of layers, in float64 too; layers are constant.
     """
     scores = np.asarray(scores, dtype=np.float64)
     check_problem(len(group), len(pixels), scores, splits, how.batch_size, how.n_components)
@@ -260,6 +260,9 @@ def _predict(
     for index in progress(range(len(group)), f"predicting from {len(group)} layers of {model}", len(group)):
         # Not kept in a variable: it would still be there while the next layer's are read.
         found, lost = predict_rows(rows.read(index).to(how.device), problem, how.n_components)
+        if lost:  # float32 of a sketch; few units are solved in float64 at once
+            log.info("%s: float32 is too coarse for %s, which is solved in float64", model, group[index].name)
+            found, lost = predict_rows(rows.read(index).to(how.device).double(), problem, how.n_components)
         layer = group[index]
         if bool(found.isnan().any()):
             named[LOST if lost else NONFINITE].append(layer.name)
