@@ -135,7 +135,7 @@ def test_every_step_says_what_it_does():
 
 
 def test_help_and_planning_do_not_wait_for_torch():
-    code = "import sys; from layerwise.cli.app import app; import layerwise.planning; sys.exit('torch' in sys.modules)"
+    code = "import sys; from layerwise.cli.app import app; import layerwise.study; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 

@@ -9,7 +9,7 @@ import yaml
 from layerwise.config import Study, dump_study, load_study, validate_study
 from layerwise.files.documents import parse_yaml
 from layerwise.models.registry import find, names
-from layerwise.planning import layers_of
+from layerwise.study import layers_of
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 CODE = ast.literal_eval(
     re.search(r"^CODE = (\{.*?^\})", (ROOT / "workflow/rules/common.smk").read_text(), re.MULTILINE | re.DOTALL)[1]
 )
-CHANGE_NOTHING = {"config", "planning", "files"}
+CHANGE_NOTHING = {"config", "study", "files"}
 """Rooms whose decisions are among the parameters, or are how files are written."""
 HARMLESS = {"layers_in", "pixels_for", "rated_pixels", "require_published", "blocks"}
 """Functions that open files, check, or name them."""

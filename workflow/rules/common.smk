@@ -20,7 +20,7 @@ from layerwise.files import (
 from layerwise.files.documents import read_yaml
 from layerwise.layers.blocks import blocks
 from layerwise.layers.manifest import read_manifest
-from layerwise.planning import (
+from layerwise.study import (
     fingerprint,
     geometry_of,
     given_weights,

@@ -13,7 +13,7 @@ from layerwise.data.recordings import read_recordings, stimuli_of
 from layerwise.interfaces import LayerSpec, Preprocessing, Ratings, Recordings, StimulusSet
 from layerwise.layers.manifest import read_manifest
 from layerwise.models.preprocessing import geometry_for
-from layerwise.planning import find_region, layers_of
+from layerwise.study import find_region, layers_of
 
 
 def region_recordings(study: Study, name: str) -> Recordings:

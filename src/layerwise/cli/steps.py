@@ -91,7 +91,7 @@ def list_layers(
     from layerwise.models.drawing import require_repeated
     from layerwise.models.registry import row_of
     from layerwise.models.weights import UNTRAINED
-    from layerwise.planning import write_preprocessing
+    from layerwise.study import write_preprocessing
 
     study = load_study(config)
     spec = study.model_entry(model).spec()
@@ -261,7 +261,7 @@ def score_brain(
     from layerwise.config import load_study
     from layerwise.files.tables import write_table
     from layerwise.layers.blocks import in_block
-    from layerwise.planning import find_region
+    from layerwise.study import find_region
 
     study = load_study(config)
     entry = study.recording(find_region(study, region).recording)
@@ -336,8 +336,8 @@ def stream_memorability(
     from layerwise.files.tables import write_table
     from layerwise.layers.blocks import in_block
     from layerwise.models import build, resolve_preprocessing
-    from layerwise.planning import demand_of, host_of, memory_of, on_gpu, require_room
     from layerwise.streaming import Streamed, stream_pls_on
+    from layerwise.study import demand_of, host_of, memory_of, on_gpu, require_room
 
     study = load_study(config)
     spec, layers = study.model_entry(model).spec(), layers_in(study, model, manifest)
@@ -391,8 +391,8 @@ def sketch_memorability(
     from layerwise.files.tables import write_table
     from layerwise.layers.blocks import in_block
     from layerwise.models import build, resolve_preprocessing
-    from layerwise.planning import on_gpu, sketch_demand
     from layerwise.sketching import Sketched, measured_error, sketch_pls
+    from layerwise.study import on_gpu, sketch_demand
 
     study = load_study(config)
     spec, layers, chosen = study.model_entry(model).spec(), layers_in(study, model, manifest), study.memorability
@@ -439,7 +439,7 @@ def gather_model(
     from layerwise.config import load_study
     from layerwise.files.tables import read_table, write_table
     from layerwise.layers.blocks import blocks
-    from layerwise.planning import kept_activations, rating_blocks, regions
+    from layerwise.study import kept_activations, rating_blocks, regions
 
     study = load_study(config)
     layers = layers_in(study, model, manifest)
@@ -501,8 +501,8 @@ def correlate_layers(
     """Correlate brain similarity with each measure over all layers, for each region."""
     from layerwise.config import load_study
     from layerwise.files.tables import read_table
-    from layerwise.planning import regions
     from layerwise.statistics import correlate_layers as correlate
+    from layerwise.study import regions
 
     study = load_study(config)
     names, measures = [region.name for region in regions(study)], [rating.measure for rating in study.ratings]
@@ -520,8 +520,8 @@ def summarise_models(
     """Find the best layer of each network for each region and measure."""
     from layerwise.config import load_study
     from layerwise.files.tables import read_table
-    from layerwise.planning import regions
     from layerwise.statistics import summarise_models as summarise
+    from layerwise.study import regions
 
     study = load_study(config)
     columns = [region.name for region in regions(study)] + [rating.measure for rating in study.ratings]
@@ -556,7 +556,7 @@ def _origins(study: "Study", model: str, stimuli: str, *code: str) -> dict[str, 
     from layerwise.files import hash_object, hash_source
     from layerwise.models import hash_weights, resolve_preprocessing
     from layerwise.models.versions import versions_of
-    from layerwise.planning import network_settings
+    from layerwise.study import network_settings
 
     entry = study.model_entry(model)
     spec = entry.spec()

@@ -9,7 +9,7 @@ from layerwise.config import validate_study
 from layerwise.config.models import ModelEntry
 from layerwise.data.recordings import write_recordings
 from layerwise.interfaces import Geometry, Preprocessing, Recordings, StimulusSet
-from layerwise.planning import (
+from layerwise.study import (
     Region,
     find_region,
     geometry_of,

@@ -5,7 +5,7 @@ import pytest
 from layerwise.config import validate_study
 from layerwise.files import own_code, source
 from layerwise.models import registry
-from layerwise.planning import network_settings
+from layerwise.study import network_settings
 
 
 def settings(compute=None, **entry):
@@ -17,7 +17,7 @@ def test_facts_of_the_registry_count(monkeypatch):
     before = settings(name="alexnet")
     row = registry.find("alexnet")
     changed = replace(row, preprocessing=replace(row.preprocessing, mean=(0.5, 0.5, 0.5)))
-    monkeypatch.setattr("layerwise.planning.networks.registry.find", lambda name: changed)
+    monkeypatch.setattr("layerwise.study.networks.registry.find", lambda name: changed)
     assert settings(name="alexnet") != before
 
 
@@ -80,5 +80,5 @@ def test_facts_of_the_registry_count_for_a_network_with_options(monkeypatch):
     before = [settings(**entry) for entry in entries]
     row = registry.find("bninception")
     changed = replace(row, preprocessing=replace(row.preprocessing, mean=(0.5, 0.5, 0.5)))
-    monkeypatch.setattr("layerwise.planning.networks.registry.find", lambda name: changed)
+    monkeypatch.setattr("layerwise.study.networks.registry.find", lambda name: changed)
     assert [settings(**entry) != old for entry, old in zip(entries, before, strict=True)] == [True, False, True]

@@ -15,7 +15,7 @@ from layerwise.files import Contents, hash_file
 from layerwise.interfaces import Recordings, StimulusSet
 from layerwise.models import registry
 from layerwise.models.labelled import read_labelled
-from layerwise.planning import fingerprint, given_weights, imagenet_fingerprint, kept_activations
+from layerwise.study import fingerprint, given_weights, imagenet_fingerprint, kept_activations
 
 ODD = ["a.jpg", "b.JFIF", "c.avif", "d", "below/e.png", "linked/f.webp", "g.h.png"]
 

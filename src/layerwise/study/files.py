@@ -13,9 +13,9 @@ from layerwise.files import Contents, hash_object
 from layerwise.models.labelled import read_labelled
 from layerwise.models.registry import row_of
 from layerwise.models.weights import find_weights
-from layerwise.planning.ratings import way_of
-from layerwise.planning.regions import regions
-from layerwise.planning.stimuli import stimulus_files
+from layerwise.study.ratings import way_of
+from layerwise.study.regions import regions
+from layerwise.study.stimuli import stimulus_files
 
 
 def present(paths: Iterable[Path]) -> list[str]:
