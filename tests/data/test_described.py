@@ -451,7 +451,14 @@ def test_sessions_of_many_digits_or_with_zeros_in_front_stay_apart(folder, respo
 
 
 @pytest.mark.parametrize(
-    "changes", [{"stimuli": "no.csv"}, {"array": "no"}, {"dimensions": ["stimulus", "neuroid"]}, {"images": "no"}]
+    "changes",
+    [
+        {"stimuli": "no.csv"},
+        {"array": "no"},
+        {"dimensions": ["stimulus", "neuroid"]},
+        {"images": "no"},
+        {"stimuli": "a" * 5000},
+    ],
 )
 def test_what_a_description_gets_wrong_is_told_with_its_name(folder, responses, changes):
     np.savez(folder / "responses.npz", one=responses)

@@ -7,12 +7,12 @@ import h5py
 import numpy as np
 import pytest
 
-from layerwise.files import write_hdf5
+from layerwise.files.hdf5 import write_hdf5
 
 PROGRAM = """
 import resource, sys
 import numpy as np
-from layerwise.files import write_hdf5
+from layerwise.files.hdf5 import write_hdf5
 for limit in range(0, 200_000, 4_000):
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
     try:

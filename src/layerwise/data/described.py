@@ -33,7 +33,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from layerwise.data.folders import find_files
+from layerwise.data.folders import find_files, is_there
 from layerwise.data.matching import check_order, match_rows
 from layerwise.data.matlab import in_written_order, names_in, read_matlab
 from layerwise.data.messages import did_you_mean, list_problems
@@ -114,7 +114,7 @@ def read_described(path: str | Path) -> Described:
     description = _read_description(path)
     try:
         return _read_parts(description, path.parent)
-    except ValueError as error:  # a path or an array that it names may be what is wrong
+    except (ValueError, OSError) as error:  # a path or an array that it names may be what is wrong
         raise ValueError(f"{path}: {error}") from error
 
 
@@ -355,7 +355,7 @@ def _check_images(names: list[str], images: StimulusSet, path: Path) -> None:
     problems = [
         f"{stimulus}: {file} {'lies outside its folder' if leaves_folder(name) else 'is not there'}"
         for stimulus, name, file in zip(images.ids, names, images.paths, strict=True)
-        if leaves_folder(name) or not file.is_file()
+        if leaves_folder(name) or not is_there(file)
     ]
     if problems:
         raise ValueError(list_problems(problems, f"images of {path} cannot be used"))

@@ -1,6 +1,7 @@
 """How anything gets to disk whole, and how it is recognised again.
 
-Tables (``layerwise.files.tables``) are imported on their own: they bring pandas, which planning does not need.
+Tables (``layerwise.files.tables``) and HDF5 (``layerwise.files.hdf5``) are imported on their own: they bring pandas and
+h5py, which planning does not need.
 """
 
 from layerwise.files.alone import alone
@@ -8,7 +9,6 @@ from layerwise.files.atomic import atomic_path, writable
 from layerwise.files.contents import Contents
 from layerwise.files.foreign import try_hdf5
 from layerwise.files.hashing import checksum, hash_arrays, hash_file, hash_object
-from layerwise.files.hdf5 import write_hdf5
 from layerwise.files.memory import ran_out, reraise_memory
 from layerwise.files.own import own_code
 from layerwise.files.sealed import Extent, check_seal, is_sealed, seal
@@ -35,5 +35,4 @@ __all__ = [
     "seal",
     "try_hdf5",
     "writable",
-    "write_hdf5",
 ]
