@@ -43,6 +43,7 @@ from layerwise.data.recordings import leaves_folder
 from layerwise.data.tables import as_values, read_text_table
 from layerwise.files import reraise_memory, try_hdf5
 from layerwise.files.documents import read_yaml
+from layerwise.files.hdf5 import reraise_filter
 from layerwise.interfaces import Recordings, StimulusSet
 
 _MOST_TEXT = 10**8  # bytes of an array that may be ids
@@ -253,6 +254,7 @@ def _read_array(path: Path, name: str | None) -> _Read:
             return _read_hdf5(path, name)
     except (OSError, EOFError, zipfile.BadZipFile, zlib.error, LookupError) as error:
         reraise_memory(error, f"reading {path}")
+        reraise_filter(error, path)
         raise ValueError(f"{path} is truncated, or not what its ending says ({error}): copy it again") from error
     except ValueError as error:
         if "pickle" in str(error):  # numpy's own words advise to load it all the same
