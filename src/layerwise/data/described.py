@@ -20,11 +20,13 @@ an HDF5 file itself says of missing and scaled numbers is heeded. Arrays of MATL
 """
 
 import logging
+import struct
 import zipfile
 import zlib
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from tokenize import TokenError
 from typing import Annotated, Any, Literal
 
 import h5py
@@ -47,6 +49,11 @@ from layerwise.files.hdf5 import reraise_filter
 from layerwise.interfaces import Recordings, StimulusSet
 
 _MOST_TEXT = 10**8  # bytes of an array that may be ids
+# What NumPy, Python's zip archives and h5py raise of broken files; a NumPy header is divided by Python's own tokenizer.
+_BROKEN = (
+    *(OSError, EOFError, LookupError, ArithmeticError, TypeError, RuntimeError, SyntaxError, TokenError, struct.error),
+    *(zipfile.BadZipFile, zlib.error),
+)
 _log = logging.getLogger(__name__)
 
 Dimension = Literal["repetition", "stimulus", "presentation", "neuroid"]
@@ -252,7 +259,7 @@ def _read_array(path: Path, name: str | None) -> _Read:
             return _Read(array, array, {})
         if path.suffix.lower() in _HDF5:
             return _read_hdf5(path, name)
-    except (OSError, EOFError, zipfile.BadZipFile, zlib.error, LookupError) as error:
+    except _BROKEN as error:
         reraise_memory(error, f"reading {path}")
         reraise_filter(error, path)
         raise ValueError(f"{path} is truncated, or not what its ending says ({error}): copy it again") from error
