@@ -614,3 +614,12 @@ def test_a_full_disk_is_an_error_and_leaves_nothing(tmp_path, room):
     assert done.returncode == 1, done
     assert done.stderr.strip().endswith("OSError: [Errno 27] File too large")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_h5py_says_of_a_damaged_reference_is_told_with_the_file(written, monkeypatch):
+    def fail(*_args, **_kwargs):
+        raise ValueError("Invalid HDF5 object reference")
+
+    monkeypatch.setattr(xr, "open_dataset", fail)
+    with pytest.raises(ValueError, match=rf"{written[0]} is damaged \(Invalid HDF5 object reference\)"):
+        read_recordings(written[0])

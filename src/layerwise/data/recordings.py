@@ -334,10 +334,14 @@ def _opened(path: str | Path) -> Iterator["xr.Dataset"]:
 def _damage_named(path: Path) -> Iterator[None]:
     try:
         yield
-    except (OSError, RuntimeError, LookupError, UnicodeError) as error:
+    except (OSError, RuntimeError, LookupError, UnicodeError, TypeError) as error:
         reraise_memory(error, f"reading {path}")
         reraise_filter(error, path)
         raise ValueError(f"{path} is truncated, or no netCDF4 file ({error}): copy or export it again") from error
+    except ValueError as error:
+        if str(path) in str(error):
+            raise
+        raise ValueError(f"{path} is damaged ({error}): copy or export it again") from error  # so says h5py at times
 
 
 def _labels(path: str | Path, name: str) -> list[str]:
