@@ -42,6 +42,7 @@ def run(*arguments: str) -> Done:
     stderr = io.StringIO()
     with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stderr(stderr):
         patch.setattr(sys, "argv", ["layerwise", *arguments])
+        patch.setattr(os, "_exit", sys.exit)  # would end the tests
         try:
             app.main()
             status = 0
@@ -382,6 +383,24 @@ def test_memory_that_runs_out_is_told_by_every_command(folder, monkeypatch, erro
     monkeypatch.setattr("layerwise.data.pixels.pack_pixels", raising)
     done = pack()
     fails(done, rf"^error: memory ran out \({reason}\): run the command where more is free", folder, "pixels.h5")
+    assert done.returncode == 1 and done.stderr.count("\n") == 1
+
+
+LITTLE = """
+import resource
+from layerwise.cli import main
+
+held = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (held + 300_000_000,) * 2)
+main()
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="Linux alone keeps to limits of memory")
+def test_memory_that_runs_out_while_libraries_are_loaded_is_told(folder):
+    command = [sys.executable, "-c", LITTLE, "extract-activations", "--model", "tiny", "--pixels", "p", "--output", "o"]
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "OPENBLAS_NUM_THREADS": "1"})
+    fails(done, r"^error: memory ran out \(.*\): run the command where more is free", folder, "o")
     assert done.returncode == 1 and done.stderr.count("\n") == 1
 
 

@@ -56,6 +56,8 @@ SAID = [
     RuntimeError("Can't decrement id ref count (can't allocate memory for path)"),
     ImportError("libtorch_cpu.so: failed to map segment from shared object"),
     pd.errors.ParserError("Error tokenizing data. C error: out of memory"),
+    SystemError("error return without exception set"),
+    SystemError("<built-in function compile> returned NULL without setting an exception"),
 ]
 OTHER = [
     ValueError("out of memory.csv is not a CSV"),  # quotes a user
