@@ -6,12 +6,19 @@
 #   snakemake -n                                                         what would be done
 #
 # Rules know files and settings; each calls one command of `layerwise`, which also works by hand.
+from snakemake.exceptions import WorkflowError
 from snakemake.utils import min_version
+
+from layerwise.files.documents import read_yaml
 
 min_version("9.20")
 
 # A study given with --configfile stands alone: nothing of the paper's is mixed into it.
 if "study" not in config:
+    try:  # beforehand, since Snakemake shows a traceback of a file that it cannot read
+        read_yaml("config.yaml")
+    except (ValueError, OSError) as error:
+        raise WorkflowError(str(error)) from None
 
     configfile: "config.yaml"
 

@@ -17,6 +17,7 @@ from layerwise.activations.planner import Budget, least_bytes, reserved_bytes
 from layerwise.activations.store import StoreWriter
 from layerwise.interfaces import DegenerateWarning, LayerSpec
 from layerwise.layers import list_layers
+from layerwise.layers.listing import BATCHES
 from layerwise.models import build, normalise
 
 GB = 10**9
@@ -231,7 +232,7 @@ class Hungry(nn.Module):
 
     def forward(self, x):
         x = self.flatten(x)
-        if len(x) > self.most and len(x) != 2:  # 2: the batch that lists the layers
+        if len(x) > self.most and len(x) not in BATCHES:  # those that list the layers
             raise torch.OutOfMemoryError("out of memory")
         return x
 

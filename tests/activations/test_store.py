@@ -6,9 +6,11 @@ import sys
 import h5py
 import numpy as np
 import pytest
+from damage import N_FLIPS, count_refused, edited, flip
 
 from layerwise.activations import ActivationStore, Part
 from layerwise.activations.store import write_store
+from layerwise.files import seal
 from layerwise.interfaces import LayerSpec
 
 N = 30
@@ -40,7 +42,7 @@ def path(tmp_path, arrays):
 
 
 def change(path, **attributes):
-    with h5py.File(path, "a") as file:
+    with edited(path) as file:
         file.attrs.update(attributes)
 
 
@@ -54,6 +56,35 @@ def test_what_is_written_is_read(path, arrays):
     np.testing.assert_array_equal(large.array, arrays[1])
     assert not small.nonfinite and not large.nonfinite
     assert (small.array.dtype, large.array.dtype) == (np.float32, np.float64)
+
+
+def test_no_flipped_bit_changes_activations(path, rng):
+    def read():
+        store = ActivationStore(path)
+        layers = [store.read(layer.name) for layer in store.layers]
+        values = [(stored.kind, stored.nonfinite, stored.array.tobytes()) for stored in layers]
+        return store.stimuli, store.attributes, store.layers, values
+
+    assert count_refused(path, rng, read, read()) == N_FLIPS
+
+
+def test_a_layer_that_is_damaged_is_named_and_others_are_read(path, arrays):
+    with h5py.File(path, "r") as file:
+        offset = file["layers/block.0%2Fa%25b"].id.get_offset()
+    flip(path, 8 * offset + 3)
+    store = ActivationStore(path)
+    np.testing.assert_array_equal(store.read(LARGE.name).array, arrays[1])
+    with pytest.raises(ValueError, match=r"a\.h5 is damaged \(the layer 'block\.0/a%b' does not fit .*\): delete it"):
+        store.read(SMALL.name)
+
+
+def test_a_heap_that_would_keep_hdf5_busy_for_ever_is_found_before(path):
+    content = bytearray(path.read_bytes())
+    start = content.index(b"GCOL") + 16
+    content[start : start + 512] = bytes(512)
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"is damaged .*delete it"):
+        ActivationStore(path)
 
 
 def test_nonfinite_layers_are_marked(tmp_path):
@@ -85,7 +116,7 @@ def test_stimuli_must_be_the_same_in_the_same_order(path):
 def test_truncated_files(path, keep):
     content = path.read_bytes()
     path.write_bytes(content[: int(keep * len(content)) if isinstance(keep, float) else keep])
-    with pytest.raises(ValueError, match=r"is damaged or not a file of activations .*delete it, and run the step"):
+    with pytest.raises(ValueError, match=r"has no checksums at its end: it is cut, .*delete it, and run the step"):
         ActivationStore(path)
 
 
@@ -93,10 +124,13 @@ def test_files_that_are_something_else(tmp_path, path):
     with pytest.raises(ValueError, match=r"no activations .*run the step that extracts them first"):
         ActivationStore(tmp_path / "missing.h5")
     (tmp_path / "text.h5").write_text("not HDF5")
-    with pytest.raises(ValueError, match="damaged or not a file of activations"):
+    with pytest.raises(ValueError, match="or is another file; delete it"):
         ActivationStore(tmp_path / "text.h5")
     with h5py.File(tmp_path / "other.h5", "w") as file:
         file["x"] = 1
+    with pytest.raises(ValueError, match="or is another file; delete it"):
+        ActivationStore(tmp_path / "other.h5")
+    seal(tmp_path / "other.h5")
     with pytest.raises(ValueError, match="is not a file of activations"):
         ActivationStore(tmp_path / "other.h5")
 
@@ -109,7 +143,7 @@ def test_newer_unfinished_and_gutted_files(path):
     with pytest.raises(ValueError, match="was not finished: delete it"):
         ActivationStore(path)
     change(path, complete=True)
-    with h5py.File(path, "a") as file:
+    with edited(path) as file:
         del file["stimuli"]
     with pytest.raises(ValueError, match="is damaged"):
         ActivationStore(path)

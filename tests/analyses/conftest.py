@@ -32,8 +32,10 @@ def activations(rng):
 def fill_store(tmp_path, stimuli):
     """Write activations {LayerSpec: array [stimulus, unit]} as extraction does, and open them."""
 
-    def fill(activations, name="activations.h5"):
-        attributes = dict.fromkeys(("weights", "preprocessing", "stimuli", "code"), "hash") | {"model": "network"}
+    def fill(activations, name="activations.h5", **others):
+        attributes = (
+            dict.fromkeys(("weights", "preprocessing", "stimuli", "code"), "hash") | {"model": "network"} | others
+        )
         with write_store(tmp_path / name, list(activations), stimuli, attributes) as writer:
             for layer, values in activations.items():
                 if layer.units <= N_STIMULI:

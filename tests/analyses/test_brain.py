@@ -4,6 +4,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from damage import edited
 from scipy.stats import pearsonr
 from sklearn.cross_decomposition import PLSRegression
 from sklearn.decomposition import PCA
@@ -133,9 +134,7 @@ def test_a_layer_with_fewer_units_than_components_has_no_score_and_the_others_go
 
 
 def test_a_layer_that_is_not_finite_has_no_score(rng, tmp_path, store, activations, stimuli):
-    import h5py
-
-    with h5py.File(store.path, "r+") as file:
+    with edited(store.path) as file:
         file["layers/small"].attrs["nonfinite"] = True
     similarity = BrainSimilarity(record(rng, stimuli, activations), "IT", n_components=10)
     with pytest.warns(DegenerateWarning, match="not finite"):

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from layerwise.analyses.ceiling import estimate_consistency, rating_consistency
-from layerwise.analyses.gather import gather_model, median_ceilings
+from layerwise.analyses.gather import gather_model, median_ceilings, tell_versions
 from layerwise.config.base import check_column
 from layerwise.files import hash_arrays
 from layerwise.interfaces import DegenerateWarning, LayerSpec
@@ -117,3 +117,37 @@ def test_no_region_or_measure_may_be_named_like_any_other_column(rng):
     for name in names:
         with pytest.raises(ValueError, match="choose a name"):
             check_column(name)
+
+
+def with_versions(table, name, versions):
+    table = table.copy()
+    table.attrs["data"] = {name: {"weights": "w", "versions": versions}}
+    return table
+
+
+def test_parts_of_other_versions_are_told_and_gathered(rng, caplog):
+    brain, behaviour, ceilings = tables(rng)
+    parts = [with_versions(brain[brain["region"] == region], region, "torch 2.1, timm 1.0") for region in ("V1", "IT")]
+    same = gather_model("m", LAYERS, parts, [with_versions(behaviour, "memorability", "torch 2.1")], [ceilings])
+    assert caplog.text == ""
+    assert same.attrs["data"]["V1"]["versions"] == "torch 2.1, timm 1.0"
+    one, other = (with_versions(behaviour.iloc[part], "memorability", v) for part, v in PARTS)
+    mixed = gather_model("m", LAYERS, parts, [one, other], [ceilings])
+    assert "different versions of torch (2.1 for m; 2.2 for m)" in caplog.text and "timm" not in caplog.text
+    assert mixed.attrs["data"]["memorability"]["versions"] == "torch 2.1 | torch 2.2"
+    pd.testing.assert_frame_equal(mixed, same)
+
+
+PARTS = [(slice(0, 2), "torch 2.1"), (slice(2, None), "torch 2.2")]
+
+
+def test_networks_of_other_versions_are_told(caplog):
+    empty = pd.DataFrame()
+    tell_versions(
+        {"a": with_versions(empty, "V1", "torch 2.1, timm 1.0"), "b": with_versions(empty, "V1", "torch 2.1")}
+    )
+    assert caplog.text == ""
+    networks = {name: with_versions(empty, "V1", "torch 2.1, timm 1.0") for name in "abcde"}
+    tell_versions({**networks, "f": with_versions(empty, "V1", "timm 1.1, torch 2.1")})
+    assert "different versions of timm (1.0 for a, b, c and 2 more; 1.1 for f)" in caplog.text
+    assert "rerun" in caplog.text

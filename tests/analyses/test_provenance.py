@@ -8,7 +8,7 @@ import pytest
 
 from layerwise.analyses.brain import BrainSimilarity
 from layerwise.analyses.ceiling import estimate_ceiling
-from layerwise.analyses.gather import gather_model
+from layerwise.analyses.gather import check_data, gather_model
 from layerwise.analyses.memorability import BehaviouralAccuracy
 from layerwise.data.content import content_hash
 from layerwise.files.tables import read_table, write_table
@@ -75,6 +75,14 @@ def test_the_table_of_a_network_names_the_data_of_each_column(store, activations
     assert {"stimuli", "weights"} <= set(found["IT"])
 
 
+def test_scores_of_different_weights_are_not_put_side_by_side(store, activations, recordings, ratings, tmp_path):
+    layers = list(activations)[:2]
+    brain, behaviour, ceilings = score_all(store, layers, recordings, ratings, tmp_path)
+    behaviour[0].attrs["data"]["memorability"]["weights"] = "other weights"
+    with pytest.raises(ValueError, match=r"other weights for some .* IT: hash, memorability: other we\)"):
+        gather_model("model", layers, brain, behaviour, ceilings)
+
+
 def test_scores_of_different_data_are_not_mixed(store, activations, recordings, ratings, tmp_path):
     layers = list(activations)[:2]
     brain, behaviour, ceilings = score_all(store, layers, recordings, ratings, tmp_path)
@@ -85,3 +93,63 @@ def test_scores_of_different_data_are_not_mixed(store, activations, recordings, 
     with pytest.raises(ValueError, match="IT: some of its jobs saw other recordings"):
         gather_model("model", layers, brain, behaviour, [estimate_ceiling(edited, "IT")])
     assert isinstance(gather_model("model", layers, brain, behaviour, ceilings), pd.DataFrame)
+
+
+@pytest.mark.parametrize("key", ["weights", "preprocessing", "network"])
+def test_parts_that_were_made_with_other_networks_are_not_joined(
+    fill_store, store, activations, recordings, ratings, tmp_path, key
+):
+    layers = list(activations)[:2]
+    brain, _, ceilings = score_all(store, layers, recordings, ratings, tmp_path)
+    behaviour = BehaviouralAccuracy(ratings, "memorability", n_components=5)
+    mirror = fill_store(activations, "mirror.h5", **{key: "a mirror's"})
+    official = fill_store(activations, "official.h5", **{key: "another"})
+    rho = [behaviour.score(mirror, layers)]
+    if key == "network":  # which older activations do not name
+        brain = [BrainSimilarity(recordings, "IT", n_components=5).score(official, layers)]
+    with pytest.raises(ValueError, match="network: parts of its results were made with another") as caught:
+        gather_model("network", layers, brain, rho, ceilings)
+    assert "memorability with a mirror" in str(caught.value)
+    assert "delete the folders activations, brain and memorability of network, and run again" in str(caught.value)
+    assert len(gather_model("network", layers, brain, [], ceilings)) == len(gather_model("m", layers, [], rho, [])) == 2
+
+
+def test_what_is_told_of_activations_comes_with_the_scores(fill_store, activations, recordings):
+    told = {"network": "its hash", "versions": "torch 2.11"}
+    store = fill_store(activations, "told.h5", **told)
+    table = BrainSimilarity(recordings, "IT", n_components=5).score(store, list(activations)[:1])
+    assert table.attrs["data"]["IT"].items() >= told.items()
+    assert set(store.attributes) == {"model", "weights", "preprocessing", "stimuli", "code", "network", "versions"}
+
+
+@pytest.mark.parametrize("key", ["weights", "preprocessing", "stimuli", "code"])
+def test_scores_of_other_activations_than_those_that_are_kept_are_refused(
+    fill_store, store, activations, recordings, ratings, tmp_path, key
+):
+    layers = list(activations)[:2]
+    parts = score_all(store, layers, recordings, ratings, tmp_path)
+    assert len(gather_model("network", layers, *parts, activations={"IT": store.attributes})) == 2
+    later = fill_store(activations, "later.h5", **{key: "of today"})
+    with pytest.raises(ValueError, match=f"IT: some of its jobs saw other {key} than the rest.*deleted"):
+        gather_model("network", layers, *parts, activations={"IT": later.attributes})
+
+
+def test_networks_that_were_held_against_other_data_are_not_joined(store, activations, recordings, ratings, tmp_path):
+    layers = list(activations)[:2]
+    brain, behaviour, ceilings = score_all(store, layers, recordings, ratings, tmp_path)
+    one = gather_model("one", layers, brain, behaviour, ceilings)
+    check_data({"one": one, "same": gather_model("same", layers, brain, behaviour, ceilings)})
+    edited = replace(recordings, responses=recordings.responses + 1)
+    other = gather_model(
+        "two", layers, [BrainSimilarity(edited, "IT", n_components=5).score(store, layers)], [], ceilings_of(edited)
+    )
+    with pytest.raises(ValueError, match=r"IT: two was held against other recordings than one .* run again"):
+        check_data({"one": one, "two": other})
+    scores = replace(ratings, scores=ratings.scores[:, ::-1].copy())
+    rho = BehaviouralAccuracy(scores, "memorability", n_components=5).score(store, layers)
+    with pytest.raises(ValueError, match="memorability: two was held against other ratings than one"):
+        check_data({"one": one, "two": gather_model("two", layers, [], [rho], [])})
+
+
+def ceilings_of(recordings):
+    return [estimate_ceiling(recordings, "IT")]

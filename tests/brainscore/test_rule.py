@@ -1,6 +1,7 @@
 """The workflow plans the export of recordings that are not there, and of no others."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -35,6 +36,39 @@ def test_a_file_that_two_recordings_share_is_exported_once(tmp_path):
 def test_a_file_that_is_there_is_not_exported(tmp_path):
     (tmp_path / "majajhong.nc").write_bytes(b"")
     assert plan(tmp_path) == []
+
+
+STUB = """
+import sys
+
+NAME = "one"
+open(sys.argv[sys.argv.index("--output") + 1], "w").write(NAME)
+"""
+
+
+def test_a_file_that_other_code_exported_is_exported_again(tmp_path):
+    """In a copy of the workflow, whose script is replaced by one that needs no network."""
+    for name in ("Snakefile", "workflow", "envs"):
+        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
+        copy(ROOT / name, tmp_path / name)
+    file, script = tmp_path / "majajhong.nc", tmp_path / "workflow/scripts/export_brainscore.py"
+    script.write_text(STUB)
+    (tmp_path / "config.yaml").write_text(CONFIG.format(file=file, results=tmp_path / "results"))
+
+    def snakemake(*arguments):
+        environment = os.environ | {"XDG_CACHE_HOME": str(tmp_path), "PYTHONPATH": str(ROOT / "src")}
+        command = [sys.executable, "-m", "snakemake", str(file), "--cores", "1", *arguments]
+        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    snakemake()
+    assert file.read_text() == "one"
+    script.write_text(f"# other prose\n{STUB}")
+    assert "Nothing to be done" in snakemake("-n")
+    script.write_text(STUB.replace("one", "two"))
+    snakemake()
+    assert file.read_text() == "two"
 
 
 @pytest.mark.parametrize("key", ["images", "regions", "visual_degrees"])

@@ -21,12 +21,16 @@ import pytest
 import torch
 import typer
 import yaml
+from damage import edited
 from PIL import Image
+from torchvision import models
 
 from layerwise.cli import app, options, proof, steps
 from layerwise.config.settings import ComputeSettings
 from layerwise.data.recordings import write_recordings
+from layerwise.files.tables import write_table
 from layerwise.interfaces import Recordings, StimulusSet
+from layerwise.layers import LayerTap, read_manifest
 from layerwise.models import build
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -43,6 +47,7 @@ def run(*arguments: str) -> Done:
     with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stderr(stderr):
         patch.setattr(sys, "argv", ["layerwise", *arguments])
         patch.setattr(os, "_exit", sys.exit)  # would end the tests
+        patch.setattr(sys, "unraisablehook", sys.unraisablehook)  # put back afterwards
         try:
             app.main()
             status = 0
@@ -131,7 +136,7 @@ def test_every_step_says_what_it_does():
 
 
 def test_help_and_planning_do_not_wait_for_torch():
-    code = "import sys; from layerwise.cli.app import app; import layerwise.planning; sys.exit('torch' in sys.modules)"
+    code = "import sys; from layerwise.cli.app import app; import layerwise.study; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
@@ -199,14 +204,14 @@ def test_weights_with_missing_and_extra_keys(folder):
 def test_caches_that_are_truncated_or_of_another_network(folder):
     pack(), list_layers(), extract()
     content = (folder / "activations.h5").read_bytes()
-    with h5py.File(folder / "activations.h5", "r+") as file:
+    with edited(folder / "activations.h5") as file:
         file.attrs["model"] = "another"
     fails(score(), "of 'another', not of 'tiny'", folder, "rho.parquet")
     (folder / "activations.h5").write_bytes(content[: len(content) // 2])
-    fails(score(), r"activations\.h5 is damaged", folder, "rho.parquet")
+    fails(score(), r"activations\.h5 has no checksums", folder, "rho.parquet")
     (folder / "pixels.h5").write_bytes((folder / "pixels.h5").read_bytes()[:1000])
     (folder / "activations.h5").unlink()
-    fails(extract(), r"pixels\.h5 is", folder, "activations.h5")
+    fails(extract(), r"pixels\.h5 has no checksums", folder, "activations.h5")
 
 
 def test_the_gate_measures_the_network_as_the_study_runs_it(folder, monkeypatch):
@@ -275,15 +280,15 @@ def test_pixels_cut_for_another_network(folder):
 
 
 def test_tables_without_the_columns(folder):
-    pd.DataFrame({"layer": ["a"], "V1": [0.5]}).to_parquet(folder / "layers.parquet")
+    write_table(pd.DataFrame({"layer": ["a"], "V1": [0.5]}), folder / "layers.parquet")
     correlated = pd.DataFrame({"region": ["V1"], "measure": ["memorability"], "rho": [0.5]})
-    correlated.to_parquet(folder / "correlations.parquet")
+    write_table(correlated, folder / "correlations.parquet")
     arguments = ("--layers", "layers.parquet", "--output")
     fails(run("correlate-layers", *arguments, "c.parquet"), r"layers\.parquet lacks memorability", folder, "c.parquet")
     fails(run("summarise-models", *arguments, "s.parquet"), "lacks model, depth, memorability", folder, "s.parquet")
     draw = ("plot-figure2", "--correlations", "correlations.parquet", *arguments, "figure2.pdf")
     fails(run(*draw), "lacks model, memorability", folder, "figure2.pdf")
-    pd.DataFrame({"model": ["m"], "V1": [0.5], "memorability": [0.5]}).to_parquet(folder / "layers.parquet")
+    write_table(pd.DataFrame({"model": ["m"], "V1": [0.5], "memorability": [0.5]}), folder / "layers.parquet")
     fails(run(*draw, "--measure", "beauty"), "'beauty'; measures that were: memorability", folder, "figure2.pdf")
     assert run(*draw).returncode == 0
 
@@ -524,3 +529,188 @@ def test_a_job_that_is_terminated_while_it_writes_leaves_nothing(folder):
     assert running.wait() == 143
     assert hidden() == []
     assert not (folder / "activations.h5").exists()
+
+
+SWALLOWED = """
+import gc, os, signal, sys, time, weakref
+from pathlib import Path
+from layerwise.cli import app as module
+from layerwise.files import atomic_path
+
+class Thing: pass
+
+def command():
+    with atomic_path("out"):
+        thing = Thing()
+        reference = weakref.ref(thing, lambda _: (signal.raise_signal(NUMBER), time.sleep(0)))
+        del thing
+        print("after", flush=True)
+        time.sleep(20)
+
+NUMBER = int(sys.argv[1])
+module.app = command
+module.main()
+"""
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_stop_that_comes_in_a_callback_of_a_weak_reference_is_not_lost(tmp_path, number, status):
+    done = subprocess.run(
+        [sys.executable, "-c", SWALLOWED, str(int(number))], cwd=tmp_path, capture_output=True, text=True, timeout=15
+    )
+    assert done.returncode == status, done.stderr
+    assert "Traceback" not in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+# One class a fault: each runs as if nothing were wrong, and its scores would be of more than the image.
+DEPENDENT = """
+import torch
+from torch import nn
+from torch.nn import functional
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = nn.Conv2d(3, 4, 3, stride=2), nn.Conv2d(4, 8, 3, stride=2)
+
+    def forward(self, images):
+        return self.second(self.between(self.first(images)))
+
+class Dropped(Net):
+    def between(self, x):
+        return functional.dropout(x, 0.1)
+
+class Centred(Net):
+    def between(self, x):
+        return x - x.mean(0)
+
+class Trained(Net):
+    def between(self, x):
+        return x if self.first.weight.abs().max() < 1 else x - x.mean(0)
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "told"), [("Dropped", "differs from run to run"), ("Centred", "depends on the other")]
+)
+def test_outputs_that_depend_on_more_than_the_image(folder, name, told):
+    (folder / "dependent_networks.py").write_text(DEPENDENT)
+    network = {"name": "tiny", "factory": f"dependent_networks:{name}", "preprocessing": {"size": 32, "resize": 36}}
+    configure(folder, models=[network])
+    fails(list_layers(), rf"layer 'second' \(Conv2d\) for an image {told}", folder, "layers.tsv", "preprocessing.json")
+
+
+@pytest.mark.parametrize("way", ["extract", "stream", "sketch"])
+def test_outputs_that_depend_on_more_than_the_image_with_weights_of_a_file(folder, way):
+    (folder / "dependent_networks.py").write_text(DEPENDENT)
+    source = {"factory": "dependent_networks:Trained", "weights": "trained.pth"}
+    network = {"name": "tiny", **source, "preprocessing": {"size": 32, "resize": 36}}
+    configure(folder, models=[network])
+    pack()
+    assert list_layers().returncode == 0  # before there are weights
+    shapes = {"first.weight": (4, 3, 3, 3), "first.bias": (4,), "second.weight": (8, 4, 3, 3), "second.bias": (8,)}
+    torch.save({name: 2 * torch.ones(shape) for name, shape in shapes.items()}, folder / "trained.pth")
+    rated = ("--model", "tiny", "--ratings", "figrim", "--block", "001-002", "--pixels", "pixels.h5")
+    options = (*rated, "--manifest", "layers.tsv", "--output", "out.parquet")
+    done = extract() if way == "extract" else run(f"{way}-memorability", *options)
+    fails(done, "'second' .*depends on the other images", folder, "activations.h5", "out.parquet")
+
+
+def test_a_known_network_that_is_shown_another_size_is_listed_and_scored(folder):
+    entry = {"name": "tiny", "model": "squeezenet1_1", "weights": "random", "preprocessing": {"size": 64, "resize": 64}}
+    configure(folder, models=[entry])
+    assert list_layers().returncode == 0
+    pack(geometry="crop64to64-bilinear")
+    assert extract().returncode == 0
+    squeezenet = models.squeezenet1_1(weights=None)
+    with LayerTap(squeezenet, ["features.0", "classifier.1"]) as tap:
+        squeezenet(torch.zeros(1, 3, 64, 64))
+    units = {layer.name: layer.units for layer in read_manifest(folder / "layers.tsv")}
+    assert {name: output.shape[1] for name, output in tap.outputs.items()}.items() <= units.items()
+
+
+def test_modules_that_a_library_added_after_the_study_are_left_out_of_a_list_made_anew(folder):
+    entry = {"name": "tiny", "model": "inception_v3", "weights": "random", "preprocessing": {"size": 139}}
+    configure(folder, models=[entry])
+    assert list_layers().returncode == 0
+    names = {layer.name for layer in read_manifest(folder / "layers.tsv")}
+    assert "Conv2d_1a_3x3.conv" in names and not names & {"maxpool1", "maxpool2", "avgpool", "dropout"}
+
+
+OWN = """
+import random
+
+import torch
+from torch import nn
+
+class Net(nn.Module):
+    largest = 10**6
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.last = nn.LazyConv2d(8, 3, stride=2), nn.LazyLinear(30)
+
+    def forward(self, images):
+        assert len(images) <= self.largest, "too many"
+        return self.last(self.first(images).flatten(1))
+
+class Few(Net):
+    largest = 3
+
+def half():
+    return nn.Sequential(nn.Conv2d(3, 8, 3), nn.Flatten()).half()
+
+def drawn():
+    network = nn.Sequential(nn.Conv2d(3, 8, 3), nn.Flatten())
+    network[0].weight.data.copy_(torch.randn(8, 3, 3, 3, generator=torch.Generator().manual_seed(torch.seed() % 1000)))
+    return network
+
+def aside():
+    network, scale = Net(), random.SystemRandom().random()
+    network.first.register_forward_hook(lambda _module, _inputs, output: output * scale)
+    return network
+
+def loaded():
+    network = nn.Sequential(nn.Conv2d(3, 8, 3), nn.Flatten())
+    network[0].weight.data.copy_(torch.arange(216.0).view(8, 3, 3, 3))
+    network[0].bias.data.copy_(torch.arange(8.0))
+    return network
+"""
+
+
+def own(folder, name, **more):
+    (folder / "own_networks_of_tests.py").write_text(OWN)
+    source = {"factory": f"own_networks_of_tests:{name}", "preprocessing": {"size": 32, "resize": 36}}
+    configure(folder, models=[{"name": "tiny", **source, **more}])
+
+
+@pytest.mark.parametrize("name", ["Net", "half"])
+def test_lazy_and_half_networks_are_extracted(folder, name):
+    own(folder, name)
+    assert list_layers().returncode == 0
+    pack()
+    assert extract().returncode == 0
+    with h5py.File(folder / "activations.h5") as file:
+        assert len(file["layers"]) == 2
+
+
+def test_what_a_forward_raises_while_it_runs_is_told_with_its_place(folder):
+    own(folder, "Few")
+    assert list_layers().returncode == 0
+    pack()
+    told = r"on 32 images of 32 pixels: AssertionError: too many \(\S+own_networks_of_tests\.py, line 15\)"
+    fails(extract(), told, folder, "activations.h5")
+
+
+@pytest.mark.parametrize(
+    ("name", "more", "told"),
+    [
+        ("loaded", {"weights": "random", "seed": 1}, "the same weights whatever the seed"),
+        ("drawn", {}, "gives other weights at each call"),
+        ("aside", {"weights": "later.pth"}, "'first' .* differs when the network is built again with the same weights"),
+    ],
+)
+def test_factories_whose_weights_are_not_what_is_asked_for(folder, name, more, told):
+    own(folder, name, **more)
+    fails(list_layers(), told, folder, "layers.tsv", "preprocessing.json")

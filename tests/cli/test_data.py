@@ -2,10 +2,10 @@
 
 import re
 
-import h5py
 import numpy as np
 import pytest
 import xarray as xr
+from damage import edited
 from typer.testing import CliRunner
 
 from layerwise.analyses.ceiling import rating_consistency
@@ -245,7 +245,7 @@ def test_responses_of_another_type_are_refused(written, kind):
 
 def test_a_newer_version_and_a_truncated_file_are_named(written):
     newer, cut = written("newer.nc"), written("cut.nc")
-    with h5py.File(newer, "r+") as file:
+    with edited(newer) as file:
         file.attrs["version"] = 99
     cut.write_bytes(cut.read_bytes()[: cut.stat().st_size // 2])
     status, text = check(newer, cut, written("good.nc"))
@@ -257,7 +257,7 @@ def test_a_newer_version_and_a_truncated_file_are_named(written):
 
 def test_attributes_of_fixed_length_are_read(written):
     path = written()
-    with h5py.File(path, "r+") as file:
+    with edited(path) as file:
         for name in ("format", "images", "units"):
             value = file.attrs[name]
             del file.attrs[name]

@@ -4,7 +4,7 @@ import pytest
 
 from layerwise.cli import study
 from layerwise.config import validate_study
-from layerwise.config.load import parse_yaml
+from layerwise.files.documents import parse_yaml
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,15 @@
+import datetime
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import yaml
 
 from layerwise.config import Study, dump_study, load_study, validate_study
-from layerwise.config.load import parse_yaml
+from layerwise.files.documents import parse_yaml
 from layerwise.models.registry import find, names
-from layerwise.planning import layers_of
+from layerwise.study import layers_of
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -78,6 +80,26 @@ ratings: [{name: figrim, images: folder, scores: scores.csv}]
         ({"models": [{"name": "a", "timm": "x", "factory": "y:z"}]}, "give one of model, timm and factory"),
         ({"models": [{"name": "a", "factory": "no_function"}]}, "package.module:function"),
         ({"models": ["../alexnet"]}, r"models\[0\].name"),
+        ({"models": ["alexnet", {"name": "AlexNet", "model": "alexnet"}]}, "more than case.*: AlexNet, alexnet"),
+        (
+            {"ratings": [{"name": n, "images": "x", "scores": "y", "measure": n} for n in ("a", "A")]},
+            "more than case.*: A, a",
+        ),
+        ({"recordings": [{"name": "m", "file": "x", "regions": ["IT", "it"]}]}, "more than case.*: IT, it"),
+        ({"models": [{"name": "a", "model": "alexnet", "weights": "w{x}"}]}, r"weights: the path 'w\{x\}' holds '\{'"),
+        ({"models": [{"name": "a", "model": "alexnet", "weights": ""}]}, "weights: it is empty"),
+        ({"storage": {"results": "r}x"}}, r"storage.results: the path .* holds '\}'.*rename"),
+        ({"recordings": [{"name": "m", "file": "a\x00b"}]}, "file: the path .* rename"),
+        ({"recordings": [{"name": "m", "file": "a", "visual_degrees": "eight"}]}, "visual_degrees: .*given: 'eight'"),
+        ({"recordings": [{"name": "m", "file": "a", "visual_degrees": float("nan")}]}, "finite number, given: nan"),
+        ({"screen_degrees": float("inf")}, "finite number, given: inf"),
+        ({"compute": {"threads": 10**6}}, "less than or equal to 1024, given: 1000000"),
+        ({"regression": {"halves": 10**6}}, "less than or equal to 10000"),
+        ({"regression": {"components": 10**6}}, "less than or equal to 1000"),
+        ({"recordings": [{"name": "m", "file": "x", "splits": {"n_splits": 10**6}}]}, "less than or equal to 10000"),
+        ({"ratings": [{"name": "m", "images": "x", "scores": "y", "seed": 2**32}]}, "less than 4294967296"),
+        ({"compute": {"memory": "9" * 400 + "GB"}}, "4GB or 800MB, not '9{40}'$"),
+        ({"compute": {"memory": "1.2.3GB"}}, "4GB or 800MB"),
         ({"compute": {"memory": "4 gigs"}}, "4GB or 800MB, not '4 gigs'"),
         ({"compute": {"layers_per_job": 0}}, "compute.layers_per_job: .*given: 0"),
         ({"regression": {"solver": "fast"}}, "regression.solver: .*given: 'fast'"),
@@ -86,6 +108,45 @@ ratings: [{name: figrim, images: folder, scores: scores.csv}]
 def test_mistakes_are_named_with_what_is_allowed(changes, message):
     with pytest.raises(ValueError, match=message):
         validate_study(study(**changes))
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"a": float("inf")}, "'a' is inf: give a finite number"),
+        ({"a": [{"b": float("nan")}]}, r"'a\[0\].b' is nan"),
+        ({"a": {1: 2}}, "the key 1 of 'a' is not text: put it in quotes"),
+        ({"a": datetime.date(2026, 11, 28)}, "'a' is of type date: give text"),
+        ({"a": b"x"}, "'a' is of type bytes"),
+        ({1: 2}, r"options.*valid string, given: 1"),
+    ],
+)
+def test_options_that_would_change_on_their_way_to_a_job_are_refused(options, words):
+    with pytest.raises(ValueError, match=words):
+        validate_study(study(models=[{"name": "a", "model": "alexnet", "options": options}]))
+
+
+def test_options_reach_a_job_as_they_were_written(tmp_path):
+    options = {"a": [1, 1e-05, -2.5e300, True, None, "1e-05", "no", "2026-11-28", {"b": "caf\u00e9", "": []}]}
+    given = validate_study(study(models=[{"name": "a", "model": "alexnet", "options": options}]))
+    written = tmp_path / "config.yaml"
+    written.write_text(dump_study(given), encoding="utf-8")  # as the workflow does
+    assert load_study(written) == given
+    assert load_study(written).models[0].options == options
+
+
+@pytest.mark.parametrize("std", [[0.2, 0, 0.2], [0.2, float("nan"), 0.2], [0.2, -1, 0.2]])
+def test_a_deviation_that_cannot_divide_is_refused(std):
+    entry = {"name": "own", "factory": "a:b", "preprocessing": {"std": std}}
+    with pytest.raises(ValueError, match=r"preprocessing.std\[1\]: Input should be"):
+        validate_study(study(models=[entry]))
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-16"])
+def test_a_config_in_another_encoding_is_named(tmp_path, encoding):
+    (tmp_path / "own.yaml").write_text("study: a\nmodels: [alexnet]  # caf\u00e9\n", encoding=encoding)
+    with pytest.raises(ValueError, match=r"own\.yaml is not text in UTF-8.*save it as UTF-8"):
+        load_study(tmp_path / "own.yaml")
 
 
 def test_all_problems_are_told_at_once():
@@ -170,3 +231,13 @@ def test_a_resize_below_the_size_leaves_something_with_a_border_alone():
     entry["preprocessing"]["crop"] = "squash"
     with pytest.raises(ValueError, match="nothing is left to crop"):
         validate_study(study(models=[entry]))
+
+
+def test_layers_of_another_size_are_listed_anew():
+    entries = [
+        {"name": "same", "model": "squeezenet1_1", "preprocessing": {"size": 224, "crop": "squash"}},
+        {"name": "less", "model": "squeezenet1_1", "preprocessing": {"size": 160}},
+    ]
+    same, less = validate_study(study(models=entries)).models
+    assert (same.registered, less.registered) == ("squeezenet1_1", None)
+    assert less.spec().preprocessing == replace(find("squeezenet1_1").preprocessing, size=160)

@@ -1,6 +1,9 @@
 """Images of every mode, and the geometries against torchvision, timm and arithmetic."""
 
 import math
+import struct
+import warnings
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +15,7 @@ from timm.data import create_transform
 from torchvision import transforms
 
 from layerwise.data.images import GREY, apply_geometry, load_image, load_square
-from layerwise.interfaces import Geometry
+from layerwise.interfaces import DegenerateWarning, Geometry
 
 
 def noise(rng: np.random.Generator, height: int = 23, width: int = 31, channels: int = 3) -> np.ndarray:
@@ -59,6 +62,87 @@ def test_floating_point_grey_is_refused(tmp_path, rng):
     path = save(Image.fromarray(rng.random((8, 8), dtype=np.float32)), tmp_path / "a.tif")
     with pytest.raises(ValueError, match=r"a\.tif.*8 or 16 bits"):
         load_image(path)
+
+
+def png(bits: int, kind: int, rows: list[bytes], width: int, transparent: bytes = b"") -> bytes:
+    """A PNG written by its specification, whatever PIL can write: kind 0 is grey, 2 RGB, 4 grey with alpha."""
+
+    def chunk(name: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+
+    head = struct.pack(">IIBBBBB", width, len(rows), bits, kind, 0, 0, 0)
+    data = zlib.compress(b"".join(b"\0" + row for row in rows))
+    transparency = chunk(b"tRNS", transparent) if transparent else b""
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + transparency + chunk(b"IDAT", data) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize(
+    ("bits", "row", "transparent", "expected"),
+    [
+        (16, struct.pack(">HHH", 1000, 65535, 30000), 65535, [4, GREY, 117]),
+        (16, struct.pack(">HHH", 1000, 65535, 1001), 1000, [GREY, 255, 4]),
+        (8, bytes([5, 6, 7]), 5, [GREY, 6, 7]),
+        (4, bytes([0x5F, 0x60]), 5, [GREY, 255, 102]),
+        (2, bytes([0b00011100]), 1, [0, GREY, 255]),
+        (1, bytes([0b01000000]), 1, [0, GREY, 0]),
+    ],
+)
+def test_the_transparent_grey_level_shows_grey_at_any_depth(tmp_path, bits, row, transparent, expected):
+    (tmp_path / "a.png").write_bytes(png(bits, 0, [row], 3, struct.pack(">H", transparent)))
+    assert load_image(tmp_path / "a.png")[0, :, 1].tolist() == expected
+
+
+@pytest.mark.parametrize("dtype", [np.uint16, np.int32])
+@pytest.mark.parametrize("highest", [1, 252, 255])
+def test_8_bit_levels_in_more_bits_are_refused(tmp_path, rng, dtype, highest):
+    levels = rng.integers(0, highest + 1, (9, 9)).astype(dtype)
+    levels[0, 0] = highest
+    path = save(Image.fromarray(levels), tmp_path / "a.tif")
+    with pytest.raises(ValueError, match=rf"a\.tif: its grey levels .* end at {highest}, .* save it with 8 bits"):
+        load_image(path)
+    if dtype == np.uint16:
+        path = save(Image.fromarray(levels), tmp_path / "a.png")
+        with pytest.raises(ValueError, match="save it with 8 bits"):
+            load_image(path)
+
+
+def test_black_is_black_at_any_depth(tmp_path):
+    for dtype in (np.uint8, np.uint16, np.int32):
+        assert load_image(save(Image.fromarray(np.zeros((3, 4), dtype)), tmp_path / "a.tif")).max() == 0
+
+
+@pytest.mark.parametrize("highest", [256, 1023, 4095])
+def test_12_bit_levels_in_16_bits_are_warned_of(tmp_path, highest):
+    levels = np.full((3, 3), highest, np.uint16)
+    with pytest.warns(DegenerateWarning, match="end below 4096"):
+        found = load_image(save(Image.fromarray(levels), tmp_path / "a.png"))
+    assert (found == round(highest / 257)).all()
+
+
+def test_levels_above_12_bits_are_not_warned_of(tmp_path):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        load_image(save(Image.fromarray(np.full((3, 3), 4096, np.uint16)), tmp_path / "a.png"))
+
+
+@pytest.mark.parametrize(("kind", "n_channels"), [(2, 3), (4, 2), (6, 4)])
+def test_16_bit_colours_lose_their_lower_bits_and_no_more(tmp_path, kind, n_channels):
+    row = [[25700, 0, 65535, 65535], [25700, 65535]][n_channels == 2][:n_channels]
+    (tmp_path / "a.png").write_bytes(png(16, kind, [struct.pack(f">{n_channels}H", *row)], 1))
+    expected = [100] * 3 if n_channels == 2 else [100, 0, 255]
+    assert load_image(tmp_path / "a.png")[0, 0].tolist() == expected
+    dark = [252] * n_channels
+    (tmp_path / "a.png").write_bytes(png(16, kind, [struct.pack(f">{n_channels}H", *dark)], 1))
+    with pytest.raises(ValueError, match=r"a\.png: its colours of 16 bits end below 256"):
+        load_image(tmp_path / "a.png")
+
+
+def test_a_transparent_colour_of_16_bits_is_refused(tmp_path):
+    # PIL compares 8 bits of the pixels with all 16 of the colour: this pixel, of another colour, would be transparent.
+    row, colour = struct.pack(">HHH", 0x0110, 0x0110, 0x0110), struct.pack(">HHH", 1, 1, 1)
+    (tmp_path / "a.png").write_bytes(png(16, 2, [row], 1, colour))
+    with pytest.raises(ValueError, match=r"which of its colours of 16 bits is transparent: save it with 8 bits"):
+        load_image(tmp_path / "a.png")
 
 
 def test_cmyk_is_turned_into_rgb(tmp_path):

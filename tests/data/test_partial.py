@@ -9,6 +9,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from damage import flip
 from PIL import Image
 
 import layerwise.data.pixels as pixels
@@ -130,8 +131,9 @@ def hidden(output: Path, ending: str) -> Path:
 def test_pixels_that_were_damaged_are_decoded_again(stimuli, tmp_path, decoded):
     output = tmp_path / "out" / "pixels.h5"
     stop(stimuli, output)
-    with h5py.File(hidden(output, "h5"), "r+") as file:
-        file["pixels"][7, 3, 3, 1] ^= 1
+    with h5py.File(hidden(output, "h5"), "r") as file:
+        offset = file["pixels"].id.get_offset()
+    flip(hidden(output, "h5"), 8 * (offset + (7 * 256 + 50) * 3))
     decoded.clear()
     pack_pixels(stimuli, SQUARE, output, workers=1)
     assert decoded == [stimuli.ids[7], *stimuli.ids[12:]]
@@ -170,6 +172,26 @@ def test_another_geometry_or_other_ids_begin_anew(stimuli, tmp_path, decoded):
     decoded.clear()
     pack_pixels(stimuli, SQUARE, output, workers=1)
     assert decoded == list(stimuli.ids)
+    assert_whole(stimuli, output, tmp_path)
+
+
+def test_a_kill_between_the_file_and_the_end_of_its_journal_leaves_nothing_for_good(
+    stimuli, tmp_path, decoded, monkeypatch
+):
+    output = tmp_path / "out" / "pixels.h5"
+
+    def interrupt(self):
+        self.path.replace(self.target)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(pixels.PartialPixels, "finish", interrupt)
+        pack_pixels(stimuli, SQUARE, output, workers=1)
+    assert len(list(output.parent.iterdir())) == 2
+    decoded.clear()
+    pack_pixels(stimuli, SQUARE, output, workers=1)
+    assert decoded == []
+    assert list(output.parent.iterdir()) == [output]
     assert_whole(stimuli, output, tmp_path)
 
 
@@ -246,3 +268,33 @@ def test_what_is_made_already_is_not_made_again(stimuli, tmp_path, decoded, rng)
     stimuli.paths[4].unlink()
     with pytest.raises(ValueError, match="1 images cannot be read"):
         pack_pixels(stimuli, SQUARE, output, workers=1)
+
+
+def test_a_journal_that_cannot_be_written_leaves_nothing(stimuli, tmp_path, monkeypatch):
+    def fail(path, *_, **__):
+        raise OSError(28, "No space left on device", str(path))
+
+    monkeypatch.setattr(Path, "write_text", fail)
+    with pytest.raises(OSError, match="is the disk full"):
+        pack_pixels(stimuli, SQUARE, tmp_path / "out" / "pixels.h5", workers=1)
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_what_cannot_be_written_when_it_is_closed_leaves_nothing(stimuli, tmp_path):
+    program = """
+import resource, sys
+from pathlib import Path
+from layerwise.data import partial, pixels
+from layerwise.interfaces import Geometry, StimulusSet
+def settle(self):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))  # what is buffered is written when the files are closed
+partial.PartialPixels.settle = settle
+paths = tuple(sorted(Path(sys.argv[1]).iterdir()))
+stimuli = StimulusSet("noise", tuple(path.stem for path in paths), paths)
+pixels.pack_pixels(stimuli, Geometry("square", 16, 16, "bilinear"), sys.argv[2], workers=1)
+"""
+    command = [sys.executable, "-c", program, stimuli.paths[0].parent, tmp_path / "out" / "pixels.h5"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode != 0
+    assert "File too large" in done.stderr
+    assert list((tmp_path / "out").iterdir()) == []

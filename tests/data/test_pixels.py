@@ -11,6 +11,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from damage import N_FLIPS, count_refused, edited, flip
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -156,8 +157,47 @@ def test_truncated_cache_is_refused(tmp_path_factory, share):
     path = folder / "pixels.h5"
     pack_pixels(draw_set(folder / "images", np.random.default_rng(0), 3), SQUARE, path)
     path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
-    with pytest.raises(ValueError, match="damaged"):
+    with pytest.raises(ValueError, match=r"has no checksums at its end: it is cut, .* delete it"):
         PixelCache(path)
+
+
+def test_no_flipped_bit_changes_pixels(tmp_path, rng):
+    path = tmp_path / "pixels.h5"
+    pack_pixels(draw_set(tmp_path / "images", rng, 20), SQUARE, path)
+
+    def read():
+        cache = PixelCache(path)
+        return cache.ids, cache.sha256, cache.geometry, cache.content_hash, cache.read(0, 20).tobytes()
+
+    assert count_refused(path, rng, read, read()) == N_FLIPS
+
+
+def test_a_cache_of_before_checksums_is_refused_and_made_anew(tmp_path, rng):
+    stimuli, path = draw_set(tmp_path / "images", rng, 4), tmp_path / "pixels.h5"
+    pack_pixels(stimuli, SQUARE, path)
+    before = PixelCache(path).read(0, 4)
+    with h5py.File(path, "r") as file, h5py.File(tmp_path / "old.h5", "w") as old:
+        for name in ("ids", "sha256", "pixels"):
+            file.copy(name, old)
+        old.attrs.update({**file.attrs, "version": 1})
+    (tmp_path / "old.h5").replace(path)
+    with pytest.raises(ValueError, match=r"pixels\.h5 has no checksums .*older layerwise, .*; delete it"):
+        PixelCache(path)
+    pack_pixels(stimuli, SQUARE, path)
+    np.testing.assert_array_equal(PixelCache(path).read(0, 4), before)
+
+
+def test_pixels_that_were_damaged_are_packed_again(tmp_path, rng):
+    stimuli, path = draw_set(tmp_path / "images", rng, 4), tmp_path / "pixels.h5"
+    pack_pixels(stimuli, SQUARE, path)
+    cache = PixelCache(path)
+    before = cache.read(0, 4)
+    flip(path, 8 * (cache._offset + 1000))
+    with pytest.raises(ValueError, match=r"pixels\.h5 is damaged \(image 2 does not fit its checksum\): delete it"):
+        cache.read(0, 4)
+    np.testing.assert_array_equal(cache.read(0, 1), before[:1])
+    pack_pixels(stimuli, SQUARE, path)
+    np.testing.assert_array_equal(PixelCache(path).read(0, 4), before)
 
 
 def test_cache_cut_while_open_is_refused(tmp_path, rng):
@@ -173,7 +213,7 @@ def test_cache_cut_while_open_is_refused(tmp_path, rng):
 def test_cache_without_a_part_is_refused(tmp_path, rng, missing):
     path = tmp_path / "pixels.h5"
     pack_pixels(draw_set(tmp_path / "images", rng, 4), SQUARE, path)
-    with h5py.File(path, "r+") as file:
+    with edited(path) as file:
         del file[missing]
     with pytest.raises(ValueError, match=rf"damaged.*{missing}"):
         PixelCache(path)
@@ -182,7 +222,7 @@ def test_cache_without_a_part_is_refused(tmp_path, rng, missing):
 def test_ids_that_do_not_fit_are_refused(tmp_path, rng):
     path = tmp_path / "pixels.h5"
     pack_pixels(draw_set(tmp_path / "images", rng, 4), SQUARE, path)
-    with h5py.File(path, "r+") as file:
+    with edited(path) as file:
         del file["ids"]
         file["ids"] = ["a", "b"]
     with pytest.raises(ValueError, match=r"damaged.*2 ids"):
@@ -192,11 +232,11 @@ def test_ids_that_do_not_fit_are_refused(tmp_path, rng):
 def test_other_format_and_newer_version_are_refused(tmp_path, rng):
     path = tmp_path / "pixels.h5"
     pack_pixels(draw_set(tmp_path / "images", rng, 2), SQUARE, path)
-    with h5py.File(path, "r+") as file:
+    with edited(path) as file:
         file.attrs["version"] = VERSION + 1
     with pytest.raises(ValueError, match=f"newer layerwise .version {VERSION + 1}"):
         PixelCache(path)
-    with h5py.File(path, "r+") as file:
+    with edited(path) as file:
         file.attrs["format"] = "something else"
     with pytest.raises(ValueError, match="does not have the format 'layerwise pixels'"):
         PixelCache(path)

@@ -3,15 +3,18 @@
 import csv
 import logging
 import shutil
+import unicodedata
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import spearmanr
 from sklearn.model_selection import KFold
 
-from layerwise.data.ratings import read_lamem, read_ratings
+from layerwise.data.ratings import check_defined, read_lamem, read_ratings
+from layerwise.interfaces import DegenerateWarning, Ratings, Split
 
 
 def make_folder(folder: Path, names) -> Path:
@@ -103,6 +106,61 @@ def test_images_in_subfolders(tmp_path):
     ratings, stimuli = read_ratings(plain(tmp_path, "./y/a.png,2", "x/a.png,1"), folder, n_folds=2)
     assert stimuli.ids == ("x/a.png", "y/a.png")
     assert ratings.scores[0].tolist() == [1, 2]
+
+
+@pytest.mark.parametrize("forms", [("NFC", "NFD"), ("NFD", "NFC")])
+def test_accents_may_be_written_in_another_way_than_on_the_disk(tmp_path, forms):
+    table, disk = (unicodedata.normalize(form, "caf\u00e9.png") for form in forms)
+    folder = make_folder(tmp_path / "images", [disk, "b.png"])
+    ratings, stimuli = read_ratings(plain(tmp_path, f"{table},1", "b.png,2"), folder, n_folds=2)
+    assert ratings.stimuli == ("b.png", table)
+    assert stimuli.paths == (folder / "b.png", folder / disk)
+    message = refuse(plain(tmp_path, f"{table},1", f"{disk},1", "b.png,2"), folder, "2 problems with", n_folds=2)
+    assert message.count("is named more than once") == 2
+
+
+def test_images_in_linked_folders_and_of_any_ending(tmp_path):
+    elsewhere = make_folder(tmp_path / "elsewhere", ["a.png", "b.jfif"])
+    folder = make_folder(tmp_path / "images", ["c", "notes.txt"])
+    (folder / "linked").symlink_to(elsewhere, target_is_directory=True)
+    path = plain(tmp_path, "linked/a.png,1", "linked/b.jfif,2", "c,3")
+    ratings, stimuli = read_ratings(path, folder, n_folds=2)
+    assert ratings.stimuli == ("c", "linked/a.png", "linked/b.jfif")
+    assert all(image.is_file() for image in stimuli.paths)
+    assert "linked/a.png: has no score" in refuse(plain(tmp_path, "c,3"), folder, "1 problems with")
+
+
+@pytest.mark.parametrize("name", ["../other.png", "images/../a.png"])
+def test_names_that_lead_out_of_the_folder_are_refused(tmp_path, small, name):
+    (tmp_path / "other.png").touch()
+    assert "is not in" in refuse(plain(tmp_path, *GOOD, f"{name},1"), small, "1 problems with")
+
+
+def ratings_of(scores, n_tested) -> Ratings:
+    n = scores.shape[1]
+    splits = [Split(np.arange(tested, n), np.arange(tested)) for tested in n_tested]
+    return Ratings(tuple(map(str, range(n))), scores, splits)
+
+
+def test_splits_without_a_rank_correlation_are_told(rng):
+    scores = rng.random((2, 9))
+    check_defined(ratings_of(scores, [3, 5]), "mine")
+    with pytest.warns(DegenerateWarning, match=r"1 of 2 splits of mine test fewer than 3 images.*NaN"):
+        check_defined(ratings_of(scores, [2, 5]), "mine")
+    with pytest.raises(ValueError, match=r"2 of 2 splits of mine .*fewer `folds`"):
+        check_defined(ratings_of(scores, [1, 2]), "mine")
+    with pytest.raises(ValueError, match="scores that differ"):
+        check_defined(ratings_of(np.full((2, 9), 0.5), [3, 5]), "mine")
+
+
+@pytest.mark.filterwarnings("ignore:An input array is constant")
+def test_such_splits_are_those_of_which_scipy_has_no_rank_correlation(rng):
+    """Fewer than three images always have a rho of 1, -1 or NaN, which says nothing."""
+    for scores in (np.full(5, 0.5), rng.random(1)):
+        rho = spearmanr(rng.random(len(scores)), scores).statistic if len(scores) > 1 else np.nan
+        assert np.isnan(rho)
+        with pytest.raises(ValueError, match="rank correlation"):
+            check_defined(ratings_of(np.append(scores, rng.random(3))[None], [len(scores)]), "mine")
 
 
 def refuse(path: Path, folder: Path, match: str, **options) -> str:
@@ -266,6 +324,26 @@ def test_lamem_missing_files_are_named(lamem):
         read_lamem(lamem / "splits", lamem / "images")
     with pytest.raises(ValueError, match="no split files in"):
         read_lamem(lamem / "images", lamem / "images")
+
+
+def test_lamem_split_files_may_start_with_a_mark_and_images_lie_in_subfolders(lamem):
+    expected = read_lamem(lamem / "splits", lamem / "images")
+    for path in (lamem / "splits").glob("*.txt"):
+        path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    found = read_lamem(lamem / "splits", lamem / "images")
+    assert found[1] == expected[1]
+    np.testing.assert_array_equal(found[0].scores, expected[0].scores)
+    (lamem / "other").mkdir()
+    for path in (lamem / "images").iterdir():
+        path.rename(lamem / "other" / path.name)
+    (lamem / "images" / "deep").symlink_to(lamem / "other", target_is_directory=True)
+    for path in (lamem / "splits").glob("*.txt"):
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        path.write_text("".join(f"deep/{line}\n" for line in lines if line.strip()))
+    ratings, stimuli = read_lamem(lamem / "splits", lamem / "images")
+    np.testing.assert_array_equal(ratings.scores, expected[0].scores)
+    assert stimuli.ids == tuple(f"deep/{image}" for image in expected[1].ids)
+    assert all(path.is_file() for path in stimuli.paths)
 
 
 def test_lamem_missing_images_are_named(lamem):

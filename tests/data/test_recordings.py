@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import unicodedata
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -10,9 +11,11 @@ import h5py
 import numpy as np
 import pytest
 import xarray as xr
+from damage import N_FLIPS, flipped
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from layerwise.data import recordings as module
 from layerwise.data.recordings import (
     VERSION,
     average_repetitions,
@@ -20,10 +23,13 @@ from layerwise.data.recordings import (
     list_regions,
     read_attributes,
     read_recordings,
+    read_visual_degrees,
     stimuli_of,
     write_recordings,
 )
+from layerwise.data.report_recordings import report_recordings
 from layerwise.interfaces import DegenerateWarning, Recordings, StimulusSet
+from layerwise.regression import internal_consistency
 
 REGIONS = ("V4", "V4", "IT", "V1", "IT")
 
@@ -259,7 +265,8 @@ def test_truncated_file_is_refused(tmp_path_factory, share, read):
     recordings = make(np.random.default_rng(0))
     write_recordings(recordings, folder / "r.nc", images_of(recordings, folder))
     content = (folder / "r.nc").read_bytes()
-    (folder / "r.nc").write_bytes(content[: int(share * len(content))])
+    hdf5 = content.rindex(b'{"size": ')  # behind it are checksums, without which the file is as any other
+    (folder / "r.nc").write_bytes(content[: int(share * hdf5)])
     with pytest.raises(ValueError, match="truncated"):
         read(folder / "r.nc")
 
@@ -271,8 +278,52 @@ def test_damaged_responses_are_refused(written):
     content = bytearray(path.read_bytes())
     content[chunk.byte_offset + chunk.size // 2] ^= 0xFF
     path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"recordings\.nc is damaged .*: copy or import it again"):
+        read_recordings(path)
+    path.write_bytes(content[: content.rindex(b'{"size": ')])  # as a program leaves it that knows no checksums
     with pytest.raises(ValueError, match=r"recordings\.nc is truncated, or no"):
         read_recordings(path)
+
+
+def test_no_flipped_bit_changes_recordings(written, rng):
+    path, recordings = written
+    size = path.stat().st_size
+    refused = 0
+    for bit in flipped(path, rng):
+        module._checked.clear()
+        try:
+            found = read_recordings(path), stimuli_of(path), read_attributes(path)["visual_degrees"]
+        except ValueError as error:
+            assert "recordings.nc is damaged" in str(error)
+            refused += 1
+        else:
+            assert bit > 8 * (size - 24)  # of what tells that there are checksums
+            assert_same(found[0], recordings)
+            assert found[2] == 8
+    assert refused > 0.8 * N_FLIPS
+
+
+def test_recordings_of_other_programs_are_read_in_another_process_first(written, monkeypatch):
+    path, recordings = written
+    other = rewrite(path, lambda data: data)
+    tried = []
+    monkeypatch.setattr(module, "try_hdf5", lambda *given: tried.append(given))
+    list_regions(path), read_recordings(path)
+    assert tried == []
+    for _ in range(2):
+        assert list_regions(other) == list_regions(path)
+        assert_same(read_recordings(other), recordings)
+        stimuli_of(other)
+    assert tried == [(other, ("region",)), (other, None)]
+
+
+def test_recordings_that_lead_to_other_files_are_refused(written):
+    other = rewrite(written[0], lambda data: data)
+    with h5py.File(other, "a") as file:
+        file["secret"] = h5py.ExternalLink(written[0], "responses")
+    for read in READERS:
+        with pytest.raises(ValueError, match=r"changed\.nc has 'secret' in another file"):
+            read(other)
 
 
 def test_hdf5_of_another_kind_is_refused(tmp_path):
@@ -463,3 +514,103 @@ def test_stimuli_that_are_numbers_are_counted(written):
 
     changed = rewrite(path, number)
     assert count_stimuli(changed) == len(stimuli_of(changed).ids) == 6
+
+
+@pytest.mark.parametrize("units", ["ms since stimulus onset", "days since 1970-01-01", "seconds", "ms"])
+def test_units_of_time_leave_numbers_as_they_are(written, units):
+    path, recordings = written
+    with h5py.File(path, "a") as file:
+        file["responses"].attrs["units"] = units
+        file["degrees"].attrs["units"] = units
+    found = read_recordings(path)
+    np.testing.assert_array_equal(found.responses, recordings.responses)
+    np.testing.assert_array_equal(found.columns["degrees"], recordings.columns["degrees"])
+    assert stimuli_of(path).ids == recordings.stimuli
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+@pytest.mark.parametrize("name", ["_FillValue", "missing_value"])
+def test_responses_that_the_file_calls_missing_are_nan(written, name, kind):
+    path, recordings = written
+    with h5py.File(path, "a") as file:
+        values = file["responses"][:]
+        values[0, 1] = -999.9
+        del file["responses"].attrs["_FillValue"]
+        file["responses"][:] = values
+        file["responses"].attrs[name] = kind(-999.9)
+    found, expected = read_recordings(path).responses, recordings.responses.copy()
+    place = np.argwhere(found != expected)
+    place = [row for row in place.tolist() if not (np.isnan(found[tuple(row)]) and np.isnan(expected[tuple(row)]))]
+    assert len(place) == 1
+    assert np.isnan(found[tuple(place[0])])
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8", "i2", "i4"])
+def test_responses_that_were_never_written_are_nan(written, dtype):
+    path, _ = written
+    fill = 9.969209968386869e36 if dtype[0] == "f" else np.iinfo(dtype).min + 1  # netCDF's own
+    with h5py.File(path, "a") as file:
+        scales, shape = [scale[0].name for scale in file["responses"].dims], file["responses"].shape
+        del file["responses"]
+        new = file.create_dataset("responses", shape, dtype, fillvalue=fill)
+        new[:, 0] = 1
+        for axis, scale in enumerate(scales):
+            new.dims[axis].attach_scale(file[scale])
+    found = read_recordings(path).responses
+    assert np.nanmax(found) == np.nanmin(found) == 1
+    assert np.isnan(found[..., 1:]).all()
+
+
+def test_images_are_found_however_their_accents_are_written(tmp_path, rng):
+    recordings = replace(make(rng), stimuli=tuple(f"caf\u00e9 {index}" for index in range(6)))
+    write_recordings(recordings, tmp_path / "recordings.nc", images_of(recordings, tmp_path / "images"))
+    for path in (tmp_path / "images").iterdir():
+        path.rename(path.with_name(unicodedata.normalize("NFD", path.name)))
+    found = stimuli_of(tmp_path / "recordings.nc")
+    assert found.ids == recordings.stimuli
+    assert all(path.is_file() for path in found.paths)
+
+
+@pytest.mark.parametrize("given", ["eight", -1, 0, float("nan"), float("inf"), 400, [4, 8], ""])
+def test_sizes_that_images_cannot_have_are_refused(written, given):
+    path, recordings = written
+    assert read_visual_degrees(path) == 8
+    with h5py.File(path, "a") as file:
+        file.attrs["visual_degrees"] = given
+    with pytest.raises(ValueError, match=rf"visual_degrees of {path} is .*above 0 and up to 360"):
+        read_visual_degrees(path)
+    report = report_recordings(path, internal_consistency)
+    assert any("visual_degrees" in problem for problem in report.problems)
+    if isinstance(given, int | float):
+        with pytest.raises(ValueError, match="visual_degrees of the recordings"):
+            write_recordings(recordings, path, images_of(recordings, path.parent), visual_degrees=given)
+
+
+@pytest.mark.parametrize("given", [8, 7.5, np.float32(4), "4", [4]])
+def test_sizes_may_be_written_in_several_ways(written, given):
+    with h5py.File(written[0], "a") as file:
+        file.attrs["visual_degrees"] = given
+    assert read_visual_degrees(written[0]) == float(np.ravel(given)[0])
+
+
+FULL = """
+import resource, sys
+from pathlib import Path
+import numpy as np
+from layerwise.data.recordings import write_recordings
+from layerwise.interfaces import Recordings, StimulusSet
+ids = tuple(f"stimulus {index}" for index in range(500))
+recordings = Recordings(np.random.rand(2, 500, 20), ids, tuple(map(str, range(20))), ("IT",) * 20)
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), int(sys.argv[2])))
+write_recordings(recordings, sys.argv[1], StimulusSet("x", ids, (Path("a.png"),) * 500))
+"""
+
+
+@pytest.mark.parametrize("room", [0, 3000, 100_000])
+def test_a_full_disk_is_an_error_and_leaves_nothing(tmp_path, room):
+    """Python ignores the signal of a file that is too large; HDF5 itself would bring the interpreter down."""
+    command = [sys.executable, "-c", FULL, tmp_path / "r.nc", str(room)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 1, done
+    assert done.stderr.strip().endswith("OSError: [Errno 27] File too large")
+    assert list(tmp_path.iterdir()) == []

@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -69,3 +72,24 @@ def test_the_same_data_give_the_same_files(rng, tmp_path):
         one, two = ((tmp_path / folder / f"figure2.{ending}").read_bytes() for folder in ("one", "two"))
         assert one == two
         assert len(one) > 5000
+
+
+FULL = """
+import resource, sys
+from pathlib import Path
+import numpy as np
+from matplotlib.figure import Figure
+from layerwise.figures.style import save_figure
+figure = Figure()
+figure.subplots().plot(np.random.rand(500))
+resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000))
+save_figure(figure, [Path(sys.argv[1])])
+"""
+
+
+@pytest.mark.parametrize("ending", ["pdf", "svg", "png"])
+def test_a_full_disk_is_told_as_such(tmp_path, ending):
+    done = subprocess.run([sys.executable, "-c", FULL, tmp_path / f"a.{ending}"], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr.strip().endswith("OSError: [Errno 27] File too large")
+    assert list(tmp_path.iterdir()) == []

@@ -1,5 +1,6 @@
 import pandas as pd
 import pytest
+from damage import N_FLIPS, count_refused
 
 from layerwise.files.tables import read_table, write_csv, write_table
 
@@ -18,8 +19,35 @@ def test_missing_and_truncated_tables_are_named(tmp_path):
     write_table(pd.DataFrame({"x": range(1000)}), tmp_path / "table.parquet")
     content = (tmp_path / "table.parquet").read_bytes()
     (tmp_path / "table.parquet").write_bytes(content[: len(content) // 2])
-    with pytest.raises(ValueError, match="not a whole parquet file"):
+    with pytest.raises(ValueError, match=r"table\.parquet has no checksum: it is cut.*delete it, and run the step"):
         read_table(tmp_path / "table.parquet")
+
+
+def test_no_flipped_bit_changes_a_table(tmp_path, rng):
+    path = tmp_path / "table.parquet"
+    table = pd.DataFrame({"layer": [f"layer{n}" for n in range(50)], "r_neuroids": [rng.random(20) for _ in range(50)]})
+    table.attrs = {"data": {"pixels": "hash"}}
+    write_table(table, path)
+
+    def read():
+        found = read_table(path)
+        return found.attrs, found["layer"].tolist(), [values.tobytes() for values in found["r_neuroids"]]
+
+    assert read() == (table.attrs, table["layer"].tolist(), [values.tobytes() for values in table["r_neuroids"]])
+    assert count_refused(path, rng, read, read()) == N_FLIPS
+
+
+def test_a_table_of_before_checksums_is_refused(tmp_path):
+    pd.DataFrame({"x": [1]}).to_parquet(tmp_path / "old.parquet")
+    with pytest.raises(ValueError, match=r"old\.parquet has no checksum: .* older layerwise, .*; delete it, and run"):
+        read_table(tmp_path / "old.parquet")
+
+
+def test_others_read_the_table_as_any_parquet_file(tmp_path):
+    write_table(pd.DataFrame({"layer": ["a", "b"], "r": [0.5, 0.25]}), tmp_path / "table.parquet")
+    pd.testing.assert_frame_equal(
+        pd.read_parquet(tmp_path / "table.parquet"), pd.DataFrame({"layer": ["a", "b"], "r": [0.5, 0.25]})
+    )
 
 
 def test_missing_columns_are_named_with_those_that_are_there(tmp_path):

@@ -157,3 +157,68 @@ def test_network_that_does_not_run_on_the_size():
 def test_a_single_module_has_no_name_to_call_it_by():
     with pytest.raises(ValueError, match="no layer"):
         list_layers(nn.Flatten(), 8)
+
+
+class Tokens(nn.Module):
+    """A normalisation of two learned tokens, as a detector's queries: as many rows as a batch of two images."""
+
+    def __init__(self):
+        super().__init__()
+        self.tokens = nn.Parameter(torch.zeros(2, 30))
+        self.on_tokens, self.on_images = nn.LayerNorm(30), nn.Linear(3 * 8 * 8, 30)
+
+    def forward(self, x):
+        tokens = self.on_tokens(self.tokens)
+        return self.on_images(x.flatten(1)) @ tokens.T
+
+
+class Rows(nn.Module):
+    """Values that are as many for each image as there are images."""
+
+    def forward(self, x):
+        return x.flatten(1) @ x.flatten(1).T
+
+
+def test_rows_of_learned_tokens_are_no_images():
+    survey = survey_layers(Tokens(), 8)
+    assert [layer.name for layer in survey.layers] == ["on_images"]
+    assert [tuple(module) for module in survey.skipped] == [
+        ("on_tokens", "LayerNorm", "does not give one row an image")
+    ]
+
+
+def test_a_shape_that_depends_on_the_batch_is_no_layers():
+    survey = survey_layers(nn.Sequential(nn.Identity(), Rows()), 8, min_units=2)
+    assert [module.reason for module in survey.skipped] == ["gives another shape for another number of images"]
+
+
+class Failing(nn.Module):
+    def __init__(self, error):
+        super().__init__()
+        self.layer, self.error = nn.Flatten(), error
+
+    def forward(self, x):
+        if self.error is None:
+            assert x.shape[1] == 4
+        raise self.error
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (KeyError("stage"), "KeyError: 'stage'"),
+        (None, "AssertionError: assert 3 == 4"),
+        (OSError("x"), "x"),
+    ],
+)
+def test_what_a_forward_raises_is_told_with_its_place(error, told):
+    with pytest.raises(
+        ValueError, match=rf"does not run on 2 images of 8 pixels: .*{told} \(\S+test_listing\.py, line \d+\)"
+    ):
+        survey_layers(Failing(error), 8)
+
+
+def test_lack_of_memory_and_our_own_errors_pass():
+    for error in (torch.OutOfMemoryError("full"), MemoryError(), RuntimeError("can't allocate memory")):
+        with pytest.raises(type(error)):
+            survey_layers(Failing(error), 8)

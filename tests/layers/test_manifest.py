@@ -1,11 +1,13 @@
 from math import prod
 
+import pandas as pd
 import pytest
+from damage import flipped
 from hypothesis import given
 from hypothesis import strategies as st
 
 from layerwise.interfaces import LayerSpec
-from layerwise.layers import Skipped, read_manifest, shipped_manifest, write_manifest, write_skipped
+from layerwise.layers import Skipped, manifest, read_manifest, shipped_manifest, write_manifest, write_skipped
 from layerwise.models import registry
 
 HEADER = "layer\tclass\tshape\tunits\tdepth\n"
@@ -51,9 +53,33 @@ def test_every_network_of_the_registry_brings_its_manifest():
     ],
 )
 def test_broken_manifests(tmp_path, content, message):
-    (tmp_path / "a.tsv").write_text(content)
+    (tmp_path / "a.tsv").write_text(content + manifest._end(content, max(0, content.count("\n") - 1)))
     with pytest.raises(ValueError, match=message):
         read_manifest(tmp_path / "a.tsv")
+
+
+def test_a_manifest_that_is_cut_is_refused(tmp_path):
+    path = tmp_path / "a.tsv"
+    write_manifest([LayerSpec(f"layer{depth}", "ReLU", (2,), 2, depth) for depth in range(1, 9)], path)
+    whole = path.read_bytes()
+    for keep in range(len(whole)):
+        path.write_bytes(whole[:keep])
+        with pytest.raises(ValueError, match=r"a\.tsv (is not a manifest|does not fit its last line: it is cut)"):
+            read_manifest(path)
+
+
+def test_no_flipped_bit_changes_a_manifest(tmp_path, rng):
+    path = tmp_path / "a.tsv"
+    write_manifest([LayerSpec(f"layer{depth}", "ReLU", (2, 8), 16, depth) for depth in range(1, 30)], path)
+    for _ in flipped(path, rng):
+        with pytest.raises(ValueError, match=r"a\.tsv (is not a manifest|does not fit its last line)"):
+            read_manifest(path)
+
+
+def test_other_programs_read_a_manifest(tmp_path):
+    write_manifest([LayerSpec("a", "ReLU", (2, 3), 6, 1)], tmp_path / "a.tsv")
+    table = pd.read_csv(tmp_path / "a.tsv", sep="\t", comment="#")
+    assert table.to_dict("records") == [{"layer": "a", "class": "ReLU", "shape": "2x3", "units": 6, "depth": 1}]
 
 
 def test_missing_and_binary_files(tmp_path):

@@ -10,8 +10,9 @@ from torch import nn
 from layerwise.data.images import apply_geometry, load_image
 from layerwise.interfaces import Preprocessing
 from layerwise.models import build, geometry_for, registry
-from layerwise.models.accuracy import Accuracy, measure_accuracy, read_labelled
+from layerwise.models.accuracy import Accuracy, measure_accuracy
 from layerwise.models.adapters import ADAPTERS
+from layerwise.models.labelled import read_labelled
 
 PLAIN = Preprocessing(8, 8, "bilinear", (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
 MILITARY_UNIFORM = 652

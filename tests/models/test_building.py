@@ -1,3 +1,5 @@
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -6,7 +8,8 @@ from sklearn.datasets import load_sample_image
 from torch import nn
 
 from layerwise.interfaces import ModelSpec
-from layerwise.models import build, normalise, registry
+from layerwise.models import build, normalise, registry, resolve_preprocessing
+from layerwise.models.drawing import require_repeated
 from layerwise.models.weights import find_weights
 
 PALACES = {
@@ -107,12 +110,34 @@ def test_options_reach_the_constructor():
 
 
 @pytest.mark.parametrize(
+    ("library", "constructor", "options"),
+    [
+        ("timm", "vit_tiny_patch16_224", {"img_size": 64}),
+        ("timm", "vit_tiny_patch16_224", {"img_size": [64, 64]}),
+        ("efficientnet_pytorch", "efficientnet-b0", {"image_size": 64}),
+    ],
+)
+def test_a_network_that_is_built_for_a_size_is_shown_it(library, constructor, options):
+    spec = ModelSpec("a", library, constructor, weights="random", options=options)
+    size = resolve_preprocessing(spec).size
+    assert size == 64
+    with torch.inference_mode():
+        assert build(spec)(torch.zeros(1, 3, size, size)).shape == (1, 1000)
+
+
+@pytest.mark.parametrize(
     ("library", "constructor", "options", "message"),
     [
         ("torchvision", "resnet81", {}, "torchvision has no network 'resnet81': did you mean resnet"),
         ("timm", "mobilenetv3_smal_050", {}, "timm has no network .*did you mean mobilenetv3_small_050"),
         ("timm", "mobilenetv3_small_050.no_such_weights", {}, "timm cannot build"),
         ("torchvision", "resnet18", {"depth": 3}, "cannot be built with the options {'depth': 3}"),
+        (
+            "timm",
+            "vit_tiny_patch16_224",
+            {"global_pool": "sum"},
+            r"AssertionError: .*vision_transformer\.py, line \d+\)",
+        ),
         ("keras", "resnet18", {}, "no library 'keras': networks come from cornet, "),
     ],
 )
@@ -138,6 +163,15 @@ def not_a_network():
 
 def missing_file():
     return {}["path"]
+
+def mistaken(width=4):
+    return nn.Linear(width, "wide")
+
+def leaving():
+    raise SystemExit("usage: train.py DATA")
+
+def scripted():
+    return torch.jit.script(network())
 
 number = 3
 """
@@ -170,6 +204,10 @@ def test_factory_is_called_under_the_seed(factory):
             "'raising_networks:network' cannot be imported: it raised RuntimeError: no licence",
         ),
         ("own_networks:missing_file", "'own_networks:missing_file' failed with KeyError: 'path'"),
+        ("own_networks:missing_file", r"KeyError: 'path' \(\S+/own_networks\.py, line 12\)"),
+        ("own_networks:mistaken", r"failed with TypeError: .*own_networks\.py, line 15\)"),
+        ("own_networks:leaving", r"failed with SystemExit: usage: train\.py DATA \(.*own_networks\.py, line 18\)"),
+        ("own_networks:scripted", "gave a TorchScript program"),
         ("own_networks:netwrok", "has no 'netwrok': did you mean 'network'"),
         ("own_networks:number", "is int, not a function"),
         ("own_networks:not_a_network", "gave int, not a torch.nn.Module"),
@@ -204,3 +242,255 @@ def test_official_weights_of_timm_in_the_folder(tmp_path):
     torch.save(trained.state_dict(), tmp_path / "mobilenetv3_small_050.pth")
     loaded = build(ModelSpec("mine", "timm", "mobilenetv3_small_050"), weights_folder=tmp_path)
     assert torch.equal(parameters(loaded), parameters(trained))
+
+
+LOADING = """
+import random
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+FILE = Path(__file__).with_name("trained.pth")
+
+class Tied(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv, self.norm = nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8)
+
+    def forward(self, x):
+        return self.norm(self.conv(x))
+
+def loaded():
+    network = Tied()
+    network.load_state_dict(torch.load(FILE, weights_only=True))
+    return network
+
+def frozen():
+    return loaded().requires_grad_(False)
+
+def statistics():
+    network = Tied()
+    network.norm.running_mean.copy_(torch.arange(8))
+    return network
+
+def seeding():
+    torch.manual_seed(7)
+    return Tied()
+
+kept = Tied()
+
+def keeping():
+    return kept
+
+def drawn():
+    return Tied()
+
+def by_design():
+    network = Tied()
+    network.stripes = nn.Parameter(torch.arange(9.0), requires_grad=False)
+    network.register_buffer("positions", torch.arange(100.0))
+    return network
+
+def from_numpy():
+    network = Tied()
+    network.conv.weight.data = torch.from_numpy(np.random.standard_normal((8, 3, 3, 3))).float()
+    network.conv.bias.data.fill_(random.random())
+    return network
+
+def of_its_own():
+    network = Tied()
+    network.conv.weight.data = torch.from_numpy(np.random.default_rng().standard_normal((8, 3, 3, 3))).float()
+    return network
+"""
+
+
+@pytest.fixture
+def loading(tmp_path, monkeypatch):
+    (tmp_path / "loading_networks.py").write_text(LOADING)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "loading_networks", raising=False)
+    trained = nn.ModuleDict({"conv": nn.Conv2d(3, 8, 3), "norm": nn.BatchNorm2d(8)})
+    torch.save(trained.state_dict(), tmp_path / "trained.pth")
+    return lambda name, weights="random", seed=1: ModelSpec("a", "factory", f"loading_networks:{name}", weights, seed)
+
+
+@pytest.mark.parametrize("name", ["loaded", "frozen", "statistics", "seeding", "keeping"])
+def test_a_control_that_is_not_drawn_is_refused(loading, name):
+    with pytest.raises(ValueError, match=r"gives the same weights whatever the seed \((conv\.bias|norm\.running_mean)"):
+        build(loading(name))
+    assert isinstance(build(loading(name, "built")), nn.Module)
+
+
+@pytest.mark.parametrize("name", ["drawn", "by_design", "from_numpy"])
+def test_a_control_is_drawn_from_the_seed_alone(loading, name, caplog):
+    import random
+
+    states = random.getstate(), np.random.get_state()[1].copy()
+    first, again, other = (build(loading(name, seed=seed)).conv for seed in (1, 1, 2))
+    assert torch.equal(parameters(first), parameters(again))
+    assert not torch.equal(first.weight, other.weight) and not torch.equal(first.bias, other.bias)
+    assert ("fixed by design: stripes" in caplog.text) == (name == "by_design")
+    assert random.getstate() == states[0] and np.array_equal(np.random.get_state()[1], states[1])
+
+
+def test_a_factory_that_gives_another_network_at_each_call(loading):
+    with pytest.raises(ValueError, match=r"other weights at each call, under the same seed: conv\.weight;"):
+        require_repeated(*(build(loading("of_its_own", "built")) for _ in range(2)), "factory")
+    for name in ("from_numpy", "loaded"):
+        require_repeated(*(build(loading(name, "built")) for _ in range(2)), "factory")
+
+
+@pytest.mark.parametrize("option", ["pretrained", "checkpoint_path"])
+def test_options_of_timm_that_load_weights(option):
+    spec = ModelSpec("a", "timm", "mobilenetv3_small_050", weights="random", options={option: True})
+    with pytest.raises(ValueError, match=f"{option} in the options of 'a' loads weights: give `weights` instead"):
+        build(spec)
+
+
+LAZY = """
+from torch import nn
+
+def lazy():
+    return nn.Sequential(nn.LazyConv2d(8, 3), nn.LazyBatchNorm2d(), nn.Flatten(), nn.LazyLinear(30))
+
+def failing():
+    return nn.Sequential(nn.LazyConv2d(8, 300))
+
+def unused():
+    network = nn.Sequential(nn.Flatten())
+    network.forward, network.head = network[0].forward, nn.LazyLinear(3)
+    return network
+"""
+
+
+def test_lazy_modules_are_drawn_under_the_seed_and_take_weights(tmp_path, monkeypatch):
+    """As the same modules of known sizes are, which PyTorch draws in the order in which they are made."""
+    (tmp_path / "lazy_networks.py").write_text(LAZY)
+    monkeypatch.syspath_prepend(tmp_path)
+    given = {"preprocessing": {"size": 16}}
+    spec = ModelSpec("a", "factory", "lazy_networks:lazy", "random", 3, **given)
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        sized = [nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.Flatten(), nn.Linear(8 * 14 * 14, 30)]
+        expected = nn.Sequential(*sized).eval()
+    assert torch.equal(parameters(build(spec)), parameters(expected))
+    torch.save({name: value + 1 for name, value in expected.state_dict().items()}, tmp_path / "a.pth")
+    loaded = build(spec, tmp_path / "a.pth")
+    torch.testing.assert_close(parameters(loaded), parameters(expected) + 1, rtol=0, atol=1e-6)
+    with torch.inference_mode():
+        assert loaded(torch.zeros(1, 3, 16, 16)).shape == (1, 30)
+    for name, told in (("failing", "does not run on 2 images of 16 pixels: RuntimeError"), ("unused", r"head\.weight")):
+        with pytest.raises(ValueError, match=told):
+            build(ModelSpec("a", "factory", f"lazy_networks:{name}", "built", **given))
+
+
+WRAPPED = """
+import torch
+from torch import nn
+from torch.optim.swa_utils import AveragedModel
+
+def plain():
+    return nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Sequential(nn.Conv2d(4, 5, 3)))
+
+def parallel():
+    return nn.DataParallel(plain())
+
+def averaged():
+    return AveragedModel(plain())
+
+def compiled():
+    return torch.compile(plain())
+
+def inside():
+    network = plain()
+    network[2] = nn.DataParallel(network[2])
+    return network
+
+def held():
+    network = nn.Module()
+    network.model = plain()
+    return network
+
+def half():
+    return plain().half()
+
+def double():
+    return plain().double()
+"""
+
+
+@pytest.fixture
+def wrapped(tmp_path, monkeypatch):
+    (tmp_path / "wrapped_networks.py").write_text(WRAPPED)
+    monkeypatch.syspath_prepend(tmp_path)
+    return lambda name, weights="built": ModelSpec("a", "factory", f"wrapped_networks:{name}", str(weights))
+
+
+@pytest.mark.parametrize("name", ["parallel", "averaged", "compiled", "inside", "held", "half", "double"])
+def test_a_wrapped_network_takes_its_own_weights_and_the_bare_ones(wrapped, name, tmp_path):
+    import wrapped_networks
+
+    own = getattr(wrapped_networks, name)()
+    values = [value for key, value in own.state_dict().items() if "n_averaged" not in key]
+    for state in (own.state_dict(), dict(zip(wrapped_networks.plain().state_dict(), values, strict=True))):
+        torch.save(state, tmp_path / "a.pth")
+        network = build(wrapped(name, tmp_path / "a.pth"))
+        pairs = zip(network.state_dict().values(), values, strict=True)
+        assert all(torch.equal(found.float(), value.float()) for found, value in pairs)
+        assert {value.dtype for value in network.parameters()} == {torch.float32}
+        assert not isinstance(network, nn.DataParallel)
+
+
+def prefixed(state, prefix):
+    return {prefix + name: value for name, value in state.items()}
+
+
+CHECKPOINTS = {
+    "Lightning": lambda s: {"state_dict": prefixed(s, "model.") | {"loss.weight": torch.ones(3)}, "epoch": 3},
+    "compiled": lambda s: prefixed(s, "_orig_mod."),
+    "compiled in parallel": lambda s: prefixed(s, "module._orig_mod."),
+    "of detectors": lambda s: {"model": s, "optimizer": {"state": {0: {"step": 3}}, "param_groups": [{"lr": 0.1}]}},
+    "average alone": lambda s: {"state_dict_ema": s, "epoch": 3},
+    "two equal": lambda s: {"model": s, "model_ema": dict(s)},
+    "two levels": lambda s: {"checkpoint": {"model": prefixed(s, "module."), "step": 3}},
+    "half": lambda s: {name: v.half() if v.is_floating_point() else v for name, v in s.items()},
+    "double": lambda s: {name: v.double() if v.is_floating_point() else v for name, v in s.items()},
+    "no counters": lambda s: {"model": {name: v for name, v in s.items() if "num_batches" not in name}},
+}
+
+
+@pytest.mark.parametrize("ending", ["pth", "ckpt", "pth.tar", "bin"])
+@pytest.mark.parametrize("kind", CHECKPOINTS)
+def test_checkpoints_of_training_code(wrapped, tmp_path, kind, ending):
+    state = build(wrapped("plain")).state_dict()
+    state = {name: (value + 1).half().float() if value.is_floating_point() else value for name, value in state.items()}
+    path = tmp_path / f"a.{ending}"
+    torch.save(CHECKPOINTS[kind](state), path)
+    found = build(wrapped("plain", path)).state_dict()
+    assert all(torch.equal(found[name], value) for name, value in state.items())
+
+
+@pytest.mark.parametrize(
+    ("wrap", "told"),
+    [
+        (lambda s, o: {"state_dict": s, "state_dict_ema": o}, "state_dict_ema and state_dict"),
+        (lambda s, o: {"model": s, "model_ema": o}, "model and model_ema"),
+        (lambda s, o: {"state_dict": prefixed(s, "model.") | prefixed(o, "ema_model.")}, "state_dict: ema_model. and"),
+    ],
+)
+def test_weights_and_their_average_are_not_chosen_between(wrapped, tmp_path, wrap, told):
+    state = build(wrapped("plain")).state_dict()
+    torch.save(wrap(state, {name: value + 1 for name, value in state.items()}), tmp_path / "a.pth")
+    with pytest.raises(ValueError, match="several sets of weights that fit the network and differ") as error:
+        build(wrapped("plain", tmp_path / "a.pth"))
+    assert all(part in str(error.value) for part in told.split(" and "))
+
+
+def test_integers_are_no_weights(wrapped, tmp_path):
+    state = build(wrapped("plain")).state_dict()
+    state["0.weight"] = (100 * state["0.weight"]).to(torch.int8)
+    torch.save(state, tmp_path / "a.pth")
+    with pytest.raises(ValueError, match=r"0\.weight torch\.int8 instead of torch\.float32"):
+        build(wrapped("plain", tmp_path / "a.pth"))

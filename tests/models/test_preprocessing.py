@@ -17,6 +17,49 @@ def test_what_the_study_gives_comes_first():
     assert resolve_preprocessing(ModelSpec("own", "torchvision", "resnet18", preprocessing=OWN)) == OWN
 
 
+def test_keys_that_are_not_given_are_the_librarys():
+    """The library's settings, from its own table, beside one key of the study's."""
+    from pretrainedmodels import pretrained_settings
+
+    stated = pretrained_settings["bninception"]["imagenet"]
+    found = resolve_preprocessing(ModelSpec("a", "pretrainedmodels", "bninception", preprocessing={"crop": "squash"}))
+    assert found.crop == "squash"
+    assert (found.channels, found.maximum) == (stated["input_space"], stated["input_range"][1])
+    assert [*found.mean, *found.std] == [*stated["mean"], *stated["std"]]
+    given = {"interpolation": "bicubic"}
+    inception = resolve_preprocessing(ModelSpec("a", "torchvision", "inception_v3", preprocessing=given))
+    assert (inception.size, inception.interpolation) == (299, "bicubic")
+
+
+@pytest.mark.parametrize(
+    ("preprocessing", "options"), [({"size": 384}, {}), ({}, {"img_size": 384}), ({"size": 384}, {"img_size": 384})]
+)
+def test_timm_states_the_rest_for_another_size(preprocessing, options):
+    from timm.data import resolve_data_config
+    from timm.models import get_pretrained_cfg
+
+    name = "vit_tiny_patch16_224.augreg_in21k_ft_in1k"
+    found = resolve_preprocessing(ModelSpec("a", "timm", name, options=options, preprocessing=preprocessing))
+    config = resolve_data_config({"img_size": 384}, pretrained_cfg=get_pretrained_cfg(name).to_dict())
+    assert found.mean == config["mean"] == (0.5, 0.5, 0.5) and found.std == config["std"]
+    assert (found.size, found.resize) == (384, int(384 / config["crop_pct"]))
+
+
+def test_an_efficientnet_that_is_built_for_another_size_is_shown_that_size():
+    spec = ModelSpec("a", "efficientnet_pytorch", "efficientnet-b0", options={"image_size": 260})
+    assert resolve_preprocessing(spec).size == 260
+
+
+def test_weights_that_timm_does_not_have():
+    with pytest.raises(ValueError, match=r"no weights 'in22' of 'convnext_tiny': it has .*convnext_tiny\.fb_in1k,"):
+        resolve_preprocessing(ModelSpec("a", "timm", "convnext_tiny.in22"))
+
+
+def test_a_size_above_the_librarys_resize():
+    with pytest.raises(ValueError, match=r"'a' would be resized to 256 pixels, and 300 be cropped.*give `resize`"):
+        resolve_preprocessing(ModelSpec("a", "torchvision", "resnet18", preprocessing={"size": 300}))
+
+
 def test_registry_comes_before_the_library():
     found = resolve_preprocessing(ModelSpec("a", "timm", "tf_efficientnet_lite0"))
     assert found == Preprocessing(224, 256, "bicubic", (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))

@@ -1,7 +1,10 @@
+import hashlib
+import logging
 import pickle
 
 import pytest
 import torch
+from damage import N_FLIPS, flipped
 from safetensors.torch import save_file
 from torch import nn
 
@@ -45,6 +48,23 @@ def test_code_in_a_file_is_not_run(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="not read"):
         read_state(tmp_path / "b.pth")
     assert not (tmp_path / "ran").exists()
+
+
+class Settings:
+    pass
+
+
+def test_what_is_in_a_file_that_is_not_read_is_told(tmp_path):
+    torch.save({"model": small().state_dict(), "args": Settings()}, tmp_path / "settings.pth")
+    torch.save(small(), tmp_path / "network.pth")
+    torch.jit.save(torch.jit.script(small()), tmp_path / "script.pt")
+    for name, told in (
+        ("settings.pth", r"objects besides tensors \(\S*Settings\)"),
+        ("network.pth", r"objects besides tensors \(torch\.nn\.modules\.container\.Sequential\)"),
+        ("script.pt", "is a TorchScript program, whose code is not run"),
+    ):
+        with pytest.raises(ValueError, match=told):
+            read_state(tmp_path / name)
 
 
 @pytest.mark.parametrize("page", ["<!DOCTYPE html><html>", "\n  <HTML>"])
@@ -106,6 +126,53 @@ def test_flipped_bytes_are_refused_in_words_or_give_tensors_by_name(tmp_path, rn
         else:
             assert all(isinstance(name, str) and isinstance(state[name], torch.Tensor) for name in state)
     assert refused > 20
+
+
+@pytest.mark.parametrize(("kind", "ending"), KINDS)
+def test_no_flipped_bit_changes_weights_that_have_a_checksum(tmp_path, rng, kind, ending):
+    """Archives of torch have checksums of their own; the others need a file beside them."""
+    path, refused = tmp_path / f"a{ending}", 0
+    digest = hashlib.sha256(saved(path, kind)).hexdigest()
+    before = read_state(path)
+    if kind != "zip":
+        (tmp_path / f"a{ending}.sha256").write_text(f"{digest}  a{ending}\n")
+    for _ in flipped(path, rng):
+        try:
+            assert same(read_state(path), before)
+        except ValueError as error:
+            refused += 1
+            assert str(path) in str(error)
+    assert refused == N_FLIPS or (kind == "zip" and refused > N_FLIPS / 2)  # its headers hold dates
+
+
+def test_the_hash_beside_a_file_is_honoured(tmp_path, caplog):
+    path, beside = tmp_path / "a.safetensors", tmp_path / "a.safetensors.sha256"
+    digest = hashlib.sha256(saved(path, "safetensors")).hexdigest()
+    with caplog.at_level(logging.INFO, "layerwise"):
+        read_state(path)
+    assert f"a.safetensors has no checksum in it (its SHA-256 is {digest})" in caplog.text
+    beside.write_text(digest.upper())
+    assert read_state(path)
+    beside.write_text("0" * 64)
+    with pytest.raises(ValueError, match=rf"a\.safetensors is damaged or another file: its SHA-256 is {digest}"):
+        read_state(path)
+    for content in ("", "0" * 63, "see the web page"):
+        beside.write_text(content)
+        with pytest.raises(ValueError, match=r"sha256 must begin with the SHA-256 of a\.safetensors, 64 hexadecimal"):
+            read_state(path)
+
+
+def test_an_archive_that_was_saved_without_checksums_needs_a_hash(tmp_path):
+    path = tmp_path / "a.pth"
+    torch.serialization.set_crc32_options(False)
+    try:
+        digest = hashlib.sha256(saved(path, "zip")).hexdigest()
+    finally:
+        torch.serialization.set_crc32_options(True)
+    with pytest.raises(ValueError, match=r"a\.pth is damaged .* if torch was told to save it without checksums, write"):
+        read_state(path)
+    (tmp_path / "a.pth.sha256").write_text(digest)
+    assert read_state(path)
 
 
 def test_lack_of_memory_is_no_damage(tmp_path, monkeypatch):

@@ -5,6 +5,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from layerwise.files import own_code
 from layerwise.interfaces import ModelSpec
 from layerwise.models import fetch_weights, find_weights, hash_weights, registry, weights
 
@@ -209,6 +210,7 @@ def test_hash_of_a_factory_follows_its_source(tmp_path, monkeypatch):
     first = hash_weights(spec)
     assert hash_weights(spec) == first
     source.write_text("two = 2\n")
+    own_code.cache_clear()
     assert hash_weights(spec) != first
 
 

@@ -54,3 +54,11 @@ def test_a_constant_neuroid_has_none_and_is_counted(rng):
 def test_two_dimensions_are_refused(rng):
     with pytest.raises(ValueError, match=r"repetition, stimulus, neuroid"):
         internal_consistency(rng.standard_normal((20, 3)))
+
+
+@pytest.mark.parametrize("size", [1e-200, 1e-25, 1e25, 1e200])
+def test_the_size_of_responses_does_not_matter(rng, size):
+    responses = rng.standard_normal((40, 5)) + rng.standard_normal((6, 40, 5))
+    np.testing.assert_allclose(
+        internal_consistency(responses * size), internal_consistency(responses), rtol=0, atol=1e-12
+    )

@@ -5,6 +5,7 @@ from ikpls.numpy import PLS as IKPLS
 from regression_oracles import nipals_free, simulate
 from sklearn.cross_decomposition import PLSRegression
 
+from layerwise.interfaces import DegenerateWarning
 from layerwise.regression import PLS
 
 SIZES = [(60, 40, 12), (60, 200, 12), (60, 40, 1), (60, 200, 1), (60, 15, 40), (40, 200, 70), (60, 60, 80)]
@@ -60,8 +61,10 @@ def test_an_exhausted_rank_leaves_the_least_squares_fit(rng, units, rank):
     Y = rng.standard_normal((50, 4))
     centred = X - X.mean(0)
     expected = centred @ np.linalg.lstsq(centred, Y - Y.mean(0), rcond=1e-10)[0] + Y.mean(0)
-    for components in (rank, rank + 10):
-        np.testing.assert_allclose(PLS(components).fit(X, Y).predict(X), expected, rtol=0, atol=1e-8)
+    np.testing.assert_allclose(PLS(rank).fit(X, Y).predict(X), expected, rtol=0, atol=1e-8)
+    with pytest.warns(DegenerateWarning, match=rf"fewer than {rank + 10} components \(at least {rank}\)"):
+        model = PLS(rank + 10).fit(X, Y)
+    np.testing.assert_allclose(model.predict(X), expected, rtol=0, atol=1e-8)
 
 
 @pytest.mark.parametrize("units", [30, 90])
@@ -73,6 +76,7 @@ def test_targets_without_noise_are_followed_until_nothing_is_left(rng, units):
     np.testing.assert_allclose(PLS(30).fit(X[:, :30], Y).predict(X[:, :30]), Y, rtol=0, atol=1e-5)
 
 
+@pytest.mark.filterwarnings("error")  # nothing was left to be found
 def test_one_target_without_noise_is_fitted_and_then_left_alone(rng):
     X = rng.standard_normal((80, 30)) / np.arange(1, 31)
     Y = X[:, :2] @ rng.standard_normal((2, 1))
@@ -85,6 +89,33 @@ def test_constant_activations_predict_the_mean(rng, units, solver):
     Y = rng.standard_normal((50, 3))
     found = PLS(5, solver=solver).fit(np.full((50, units), 0.1), Y).predict(np.full((4, units), 0.1))
     np.testing.assert_allclose(found, np.broadcast_to(Y.mean(0), (4, 3)), rtol=0, atol=1e-12)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("targets", [1, 6])
+@pytest.mark.parametrize("units", [30, 90])
+@pytest.mark.parametrize("factor", [3e6, 1e7, 1e8])
+def test_one_unit_that_outweighs_all_others_hides_none_of_them(rng, units, targets, factor):
+    """In float64, scikit-learn keeps what the others add: so does a fit that is refined to rounding."""
+    X, Y = simulate(rng, 90, units, targets)
+    X[:, 3] *= factor
+    new = simulate(rng, 20, units, targets)[0]
+    new[:, 3] *= factor
+    peer = PLSRegression(20, scale=False, tol=1e-14, max_iter=20000).fit(X, Y)
+    expected = peer.predict(new).reshape(20, targets)
+    np.testing.assert_allclose(PLS(20).fit(X, Y).predict(new), expected, rtol=0, atol=1e-3 * expected.std())
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("solver", ["exact", "scikit-learn"])
+@pytest.mark.parametrize(("units", "targets"), [(30, 1), (30, 5), (90, 5)])
+@pytest.mark.parametrize("exponents", [(0, -25), (0, 25), (-25, 0), (25, 0), (-150, 150), (-300, -300), (290, 290)])
+def test_the_size_of_activations_and_targets_does_not_matter(rng, units, targets, solver, exponents):
+    """Fits are the same in any unit of measurement, though squares and limits of float64 are not."""
+    (X, Y), (x, y) = simulate(rng, 50, units, targets), (10.0**exponent for exponent in exponents)
+    expected = PLS(8, solver=solver).fit(X, Y).predict(X)
+    found = PLS(8, solver=solver).fit(X * x, Y * y).predict(X * x) / y
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-7 if solver == "exact" else 1e-3)
 
 
 @pytest.mark.parametrize("units", [30, 90])

@@ -5,7 +5,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from regression_oracles import loop_predictions, plain_r, random_splits, simulate
+from regression_oracles import converged, loop_predictions, plain_r, random_splits, simulate
 from sklearn.cross_decomposition import PLSRegression
 
 from layerwise.interfaces import DegenerateWarning, Split
@@ -236,6 +236,63 @@ def test_neuroids_without_all_responses_are_left_out_of_the_joint_fit(rng, units
     assert np.isnan(predictions[0][:, 1]).all() and np.isfinite(predictions[0][:, kept]).all()
 
 
+@pytest.mark.parametrize("neuroids", [1, 6])
+@pytest.mark.parametrize("units", UNITS)
+@pytest.mark.parametrize("factor", [3e6, 1e7, 1e8])
+def test_one_unit_that_outweighs_all_others_hides_none_of_them(rng, units, neuroids, factor):
+    X, Y = simulate(rng, 80, units, neuroids)
+    X[:, 3] *= factor
+    splits = random_splits(rng, 80)
+    for found, expected in zip(predict_neuroids(X, Y, splits, 20), converged(X, Y, splits, 20), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-3 * expected.std())
+
+
+@pytest.mark.parametrize("solver", ["exact", "scikit-learn"])
+@pytest.mark.parametrize("neuroids", [1, 6])
+def test_what_a_gram_matrix_cannot_hold_is_said(rng, neuroids, solver):
+    """Its entries are squares: beside a unit 1e7 times as large as the others, all of these are rounding."""
+    X, Y = simulate(rng, 80, 150, neuroids)
+    X[:, 3] *= 1e7
+    splits = random_splits(rng, 80)
+    with pytest.warns(DegenerateWarning, match="in 6 of 6 splits PLS found fewer than 20 .* 1e5 times") as caught:
+        score_gram(np.stack([gram_of(X)] * 2), Y, splits, 20, solver=solver)
+    assert len(caught) == 1
+    with pytest.warns(DegenerateWarning, match="in 3 of 3 splits PLS found fewer than 20"):
+        predict_gram(gram_of(X), Y, splits, 20, solver=solver)
+
+
+def test_a_gram_matrix_in_float32_is_not_fitted_beyond_its_rounding(rng):
+    """What is found agrees with float64; the rest is left alone, and said."""
+    X, Y = simulate(rng, 80, 150, 4)
+    splits, gram = random_splits(rng, 80), gram_of(X * 0.5 ** np.arange(150))
+    with pytest.warns(DegenerateWarning, match=r"in 3 of 3 splits PLS found fewer than 20 components \(at least"):
+        predict_gram(gram.astype(np.float32), Y, splits, 20)
+
+
+@pytest.mark.parametrize("solver", ["exact", "scikit-learn"])
+@pytest.mark.parametrize("exponents", [(0, -25), (0, 25), (-25, 0), (25, 0), (-140, 150), (-140, -300), (140, 300)])
+def test_the_size_of_activations_and_responses_does_not_matter(rng, solver, exponents):
+    """Correlations are the same in any unit of measurement."""
+    (X, Y), (x, y) = simulate(rng, 80, 100, 5), (10.0**exponent for exponent in exponents)
+    splits, allowed = random_splits(rng, 80), 1e-7 if solver == "exact" else 1e-3
+    for units in (X, X[:, :40]):
+        expected = score_neuroids(units, Y, splits, 8, solver=solver)
+        found = score_neuroids(units * x, Y * y, splits, 8, solver=solver)
+        np.testing.assert_allclose(found, expected, rtol=0, atol=allowed)
+        found = score_gram(gram_of(units * x), Y * y, splits, 8, solver=solver)
+        np.testing.assert_allclose(found, expected, rtol=0, atol=allowed)
+
+
+def test_a_neuroid_that_scikit_learn_takes_for_constant_is_told(rng):
+    X, Y = simulate(rng, 80, 40, 4)
+    Y[:, 2] *= 1e-25
+    splits = random_splits(rng, 80)
+    with pytest.warns(DegenerateWarning, match="predictions of 1 of 4 neuroids are the same .* in 3 of 12 cases"):
+        r = score_neuroids(X, Y, splits, 5, solver="scikit-learn")
+    assert np.isnan(r[:, 2]).all() and np.isnan(r).sum() == 3
+    assert np.isfinite(score_neuroids(X, Y, splits, 5)).all()
+
+
 def test_repeated_stimuli_are_no_trouble(rng):
     X, Y = simulate(rng, 40, 30, 3)
     X, Y = np.repeat(X, 2, axis=0), np.repeat(Y, 2, axis=0)
@@ -249,7 +306,9 @@ def test_splits_run_out_of_rank_one_by_one(rng, units):
     Y = rng.standard_normal((80, 4))
     splits = random_splits(rng, 80)
     X[splits[0].train] = X[splits[0].train[:4]][rng.integers(0, 4, len(splits[0].train))]
-    for index, prediction in enumerate(predict_neuroids(X, Y, splits, 20)):
+    with pytest.warns(DegenerateWarning, match=r"in 3 of 3 splits PLS found fewer than 20 components \(at least 3\)"):
+        predictions = predict_neuroids(X, Y, splits, 20)
+    for index, prediction in enumerate(predictions):
         train, test = splits[index]
         mean = X[train].mean(0)
         slopes = np.linalg.lstsq(X[train] - mean, Y[train] - Y[train].mean(0), rcond=1e-10)[0]

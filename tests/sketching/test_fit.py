@@ -78,6 +78,31 @@ def test_with_enough_dimensions_it_is_the_exact_mode(network, layers, study, pre
             assert difference < 2e-3 * theirs[test, index].std(), layer.name
 
 
+def test_sketches_of_units_that_outweigh_all_others_are_solved_in_float64(study, preprocessing, place, rng, caplog):
+    """Against scikit-learn on the rows that were kept."""
+    images, scores, splits = study(n=400)
+    torch.manual_seed(int(rng.integers(2**31)))
+    network = nn.Sequential(nn.Flatten(), nn.Linear(3 * SIZE**2, 300)).eval()
+    with torch.no_grad():
+        network[1].weight[:30] *= 5e3
+    layers, kept = list_layers(network, SIZE)[-1:], []
+    read = (MemoryRows if place is None else FileRows).read
+
+    def keep(self, index):
+        kept.append(read(self, index).clone())
+        return kept[-1].clone()
+
+    with pytest.MonkeyPatch.context() as patch, caplog.at_level(logging.INFO):
+        patch.setattr(MemoryRows if place is None else FileRows, "read", keep)
+        how = Sketched(dimensions=256, file=place)
+        (found,) = sketch_pls(network, layers, images, preprocessing, scores, splits, how, ATTRIBUTES)
+    assert "solved in float64" in caplog.text
+    rows = kept[0].double().numpy()
+    for index, (train, test) in enumerate(splits):
+        expected = PLSRegression(25, scale=False).fit(rows[train], scores[index, train]).predict(rows[test]).ravel()
+        assert np.abs(found[test, index] - expected).max() < 1e-3 * expected.std()
+
+
 def test_a_sketch_of_few_numbers_comes_near(network, layers, study, preprocessing, device):
     images, scores, splits = study(n=600)
     arguments = images, preprocessing, scores, splits

@@ -1,9 +1,12 @@
 """Rows come back as they were given, in the type and the memory that the plan states."""
 
+import logging
 import os
 
+import numpy as np
 import pytest
 import torch
+from damage import N_FLIPS, edited, flip, flipped
 
 from layerwise.interfaces import LayerSpec
 from layerwise.sketching import rows as module
@@ -50,6 +53,70 @@ def test_what_is_read_is_a_copy_of_the_size_that_the_plan_states(filled):
         assert found.nbytes == SOLVING * IMAGES * row_bytes(layer, DIMENSIONS)
         found.zero_()
         assert torch.equal(rows.read(index), added[index].to(found.dtype))
+
+
+def begin(path, done):
+    """A file of rows as a process leaves it that was killed, and what it holds."""
+    layers = [LayerRows.of(layer, DIMENSIONS, 0, torch.device("cpu")) for layer in SPECS]
+    for layer in layers:
+        layer.make_room(done)
+        layer.shift.copy_(torch.randn(layer.shift.shape))
+        layer.batch.copy_(torch.randn(layer.batch.shape))
+    rows = FileRows(path, "a", layers, IMAGES, 0)
+    rows.begin(layers)
+    rows.append(layers, done)
+    rows._file.close()
+    return [layer.shift.numpy().copy() for layer in layers], [layer.batch.clone() for layer in layers]
+
+
+def go_on(path):
+    layers = [LayerRows.of(layer, DIMENSIONS, 0, torch.device("cpu")) for layer in SPECS]
+    rows = FileRows(path, "a", layers, IMAGES, 0)
+    rows._file.close()
+    held = [rows._load(f"{index}/rows", 0, rows.done) for index in range(len(SPECS))]
+    return rows.done, held, [layer.shift.numpy() for layer in layers]
+
+
+def test_no_flipped_bit_is_gone_on_with(tmp_path, rng, caplog):
+    path, refused = tmp_path / "rows.h5", 0
+    shifts, batches = begin(path, 40)
+    for _ in flipped(path, rng):
+        caplog.clear()
+        done, held, found = go_on(path)
+        assert done in (0, 40)
+        if done:
+            for ours, theirs in zip([*shifts, *batches], [*found, *held], strict=True):
+                np.testing.assert_array_equal(ours, theirs)
+        else:
+            refused += 1
+            assert "rows.h5 " in caplog.text
+            assert "starting from the first image" in caplog.text
+    assert refused > N_FLIPS / 2  # the others were in rows that are not counted yet
+
+
+def test_rows_that_are_damaged_while_a_job_runs_are_named(tmp_path):
+    layers = [LayerRows.of(layer, DIMENSIONS, 0, torch.device("cpu")) for layer in SPECS]
+    for layer in layers:
+        layer.make_room(IMAGES)
+        layer.batch.copy_(torch.randn(layer.batch.shape))
+    rows = FileRows(tmp_path / "rows.h5", "a", layers, IMAGES, 0)
+    rows.begin(layers)
+    rows.append(layers, IMAGES)
+    flip(rows.path, 8 * (rows._places["1/rows"][0] + 1000))
+    assert torch.equal(rows.read(0), layers[0].batch.to(torch.float64))
+    with pytest.raises(ValueError, match=r"rows\.h5 is damaged \(rows of layer 1 do not fit .*\): delete it, and run"):
+        rows.read(1)
+    rows.close()
+
+
+@pytest.mark.parametrize("count", [-1, IMAGES + 1, 2**40])
+def test_a_count_that_cannot_be_is_not_gone_on_with(tmp_path, count, caplog):
+    begin(tmp_path / "rows.h5", 40)
+    with edited(tmp_path / "rows.h5") as file:
+        file["done"][:] = module._count(count)
+    with caplog.at_level(logging.WARNING):
+        assert go_on(tmp_path / "rows.h5")[0] == 0
+    assert "its count does not fit" in caplog.text
 
 
 def test_a_link_stays_and_what_is_no_file_is_refused(tmp_path):

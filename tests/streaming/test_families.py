@@ -8,7 +8,8 @@ import torch
 from torch import nn
 
 from layerwise.layers import LayerTap, list_layers
-from layerwise.streaming.families import Relation, find_families
+from layerwise.streaming.families import Check, Relation, find_families
+from layerwise.streaming.passes import hooked
 
 SIZE = 16
 
@@ -159,6 +160,56 @@ def test_small_sums_are_seen_beside_large_values():
         network.conv.weight.mul_(1e4)
         found = find_families(network, list_layers(network, SIZE), torch.randn(2, 3, SIZE, SIZE))
     assert [len(family.members) for family in found] == [2, 1]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_bias_whose_terms_cancel_is_rounding_and_no_other_relation(dtype, rng):
+    """Where a unit is silent, a normalisation gives its bias: rounded as its two terms are, which are far larger."""
+    torch.manual_seed(int(rng.integers(2**31)))
+    network = chained(nn.Conv2d(3, 16, 3, bias=False), nn.BatchNorm2d(16), nn.ReLU()).eval()
+    layers, norm = list_layers(network, SIZE), network.to(dtype)[1]
+    with torch.no_grad():
+        norm.running_mean.uniform_(1e2, 1e3)
+        norm.weight.normal_()
+        norm.bias.copy_(norm.running_mean * norm.weight * (1 + 1e-5 * torch.randn(16)))
+        images = torch.randn(40, 3, SIZE, SIZE, dtype=dtype)
+        images[10:20] = 0
+        families = find_families(network, layers, images[:2])
+        assert [names(family, layers) for family in families] == [("0", "1", "2")]
+        assert checked(network, families, layers, images) == []
+
+
+def checked(network, families, layers, images):
+    """Layers that the images show to follow from no other."""
+    check = Check(families, torch.device("cpu"))
+    order = [layers[family.root] for family in families]
+    order += [layers[member] for family in families for member in family.followers]
+    with hooked(network, order, lambda index, _module, _inputs, output: check.note(index, output)):
+        for batch in images.split(7):
+            network(batch)
+    return check.broken()
+
+
+@pytest.mark.parametrize("value", [0.05, torch.nan, torch.inf, -torch.inf])
+@pytest.mark.parametrize(("where", "broken"), [("0", [1, 2]), ("1", [2])])
+def test_one_value_of_one_image_breaks_a_relation(where, broken, value):
+    network = chained(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU()).eval()
+    layers, images = list_layers(network, SIZE), torch.randn(40, 3, SIZE, SIZE)
+    with torch.no_grad():
+        network[0].bias.add_(10)  # beyond what the ReLU cuts
+        (family,) = families = find_families(network, layers, images[:2])
+        assert checked(network, families, layers, images) == []
+        network[0].weight[2, 0, 0, 0], images[33, 0, 0, 0] = 0.2, 1e4
+
+        def change(_module, inputs):
+            values = inputs[0][:, 2, 0, 0]
+            values[values > 50] += value
+
+        network.get_submodule(str(int(where) + 1)).register_forward_pre_hook(change)
+        assert checked(network, families, layers, images) == broken
+    parts = family.without(broken)
+    assert sorted(member for part in parts for member in part.members) == [0, 1, 2]
+    assert [part.members for part in parts] == ([[0], [1], [2]] if where == "0" else [[0, 1], [2]])
 
 
 class Named(nn.Module):

@@ -118,6 +118,99 @@ def test_a_sum_that_vanishes_on_the_first_image_is_seen(study, preprocessing, rn
     assert compare(streamed, layers, expected, splits) < 1e-5
 
 
+class Between(nn.Module):
+    """An operation that is no layer between a convolution and what seems to follow from it, or between these."""
+
+    def __init__(self, change, where):
+        super().__init__()
+        self.conv, self.norm, self.relu = nn.Conv2d(3, 6, 3, stride=2), nn.BatchNorm2d(6), nn.ReLU()
+        self.where, self.change = where, change
+
+    def forward(self, x):
+        for name in ("conv", "norm", "relu"):
+            x = getattr(self, name)(x)
+            if name == self.where:
+                x = self.change(x)
+        return x
+
+
+CHANGES = {
+    "clamp": lambda level: lambda x: x.clamp_(max=1.02 * level),
+    "some images": lambda level: lambda x: x.mul_(1 - 0.5 * (x.amax((1, 2, 3), keepdim=True) > 1.1 * level)),
+    "single values": lambda level: lambda x: x.copy_(x.where(x <= 1.02 * level, x + 1.0)),
+}
+
+
+def between(change, where, images, preprocessing):
+    """A network whose relations hold for the images that are looked at first, and not for a few of the others."""
+    images.array[0] = 110 + images.array[0] // 20  # dull, as many first images are
+    network = Between(lambda x: x, where).eval()
+    likes = (network.conv.weight > 0).byte() * 255  # what each of its filters answers to most
+    images.array[100:106, :3, :3] = likes.permute(0, 2, 3, 1).numpy()
+    probes = fit_module._probes(torch.from_numpy(images.array))
+    with torch.inference_mode(), LayerTap(network, [where]) as tap:
+        network(normalise(probes, preprocessing))
+    network.change = CHANGES[change](float(tap.outputs[where].max()))
+    return network
+
+
+@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("where", ["conv", "norm"])
+def test_what_no_probe_shows_is_seen_in_the_other_images(study, preprocessing, device, rng, change, where, caplog):
+    """Two images propose what follows from what; the others may reach what these do not."""
+    torch.manual_seed(int(rng.integers(2**31)))
+    images, scores, splits = study()
+    network = between(change, where, images, preprocessing)
+    layers = list_layers(network, SIZE)
+    how = Streamed(dtype=torch.float64, device=device, tf32=False)
+    with caplog.at_level(logging.INFO):
+        streamed = stream_pls(network, layers, layers, images, preprocessing, scores, splits, how, ATTRIBUTES)
+    expected = dense(network, layers, images, preprocessing, scores, splits)
+    assert compare(streamed, layers, expected, splits) < 1e-5
+    assert "for some images only: " + ("norm, relu" if where == "conv" else "relu") in caplog.text
+
+
+def test_values_that_one_image_alone_makes_infinite_are_no_relation(study, preprocessing, device):
+    """Between the layers a clamp makes them finite again: the later layers can be predicted from, the first cannot."""
+    images, scores, splits = study()
+    images.array[0] = images.array[1]
+    images.array[40], images.array[41:] = 255, images.array[41:].clip(0, 250)
+    network = Between(lambda x: x.clamp_(-5, 5), "conv").eval()
+    network.conv.register_forward_hook(
+        lambda _m, given, out: out / (given[0].amin((1, 2, 3)) < 2.2)[:, None, None, None]
+    )
+    white = normalise(torch.full((1, 2, 2, 3), 255, dtype=torch.uint8), preprocessing).min()
+    assert white > 2.2
+    layers = list_layers(network, SIZE)
+    how = Streamed(dtype=torch.float64, device=device, tf32=False, n_components=5)
+    with pytest.warns(DegenerateWarning, match="1 layers of mine gave NaN or infinite.*: conv"):
+        streamed = stream_pls(network, layers, layers, images, preprocessing, scores, splits, how, ATTRIBUTES)
+    assert np.isnan(streamed[0]).all() and np.isfinite(streamed[1:]).all()
+
+
+def test_layers_that_run_for_some_images_only_are_refused(study, preprocessing):
+    images, scores, splits = study()
+
+    class Moody(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv, self.more = nn.Conv2d(3, 6, 3), nn.Conv2d(6, 6, 1)
+
+        def forward(self, x):
+            x = self.conv(x)
+            return self.more(self.more(x)) if not self.seen(x) else self.more(x)
+
+        def seen(self, x):
+            return bool((x.amax((2, 3)) - x.amin((2, 3))).max() < 1e-3)
+
+    images.array[-1] = 0
+    network = Moody().eval()
+    layers = list_layers(network, SIZE)
+    how = Streamed(batch_size=1, n_components=3)
+    with pytest.raises(ValueError, match="layer 'more' ran 1 times for some images and 2 times for the first"):
+        stream_pls(network, layers, layers, images, preprocessing, scores, splits, how, ATTRIBUTES)
+
+
 def test_float32_keeps_the_order_of_predictions(network, layers, study, preprocessing):
     images, scores, splits = study(n=600)
     streamed = stream_pls(network, layers, layers, images, preprocessing, scores, splits, Streamed(), ATTRIBUTES)
@@ -165,6 +258,16 @@ def test_a_clamp_that_cuts_all_values_predicts_the_training_mean(study, preproce
         np.testing.assert_allclose(streamed[1, :, index], scores[index, split.train].mean(), rtol=1e-12)
 
 
+@pytest.mark.parametrize("size", [1e-150, 1e-40, 1e-25, 1e25, 1e36, 1e60])
+def test_the_size_of_scores_does_not_matter(network, layers, study, preprocessing, size):
+    """Correlations are the same in any unit of measurement, though float32 holds few of these sizes."""
+    images, scores, splits = study()
+    arguments = network, layers, layers, images, preprocessing
+    expected = stream_pls(*arguments, scores, splits, Streamed(n_components=5), ATTRIBUTES)
+    found = stream_pls(*arguments, scores * size, splits, Streamed(n_components=5), ATTRIBUTES) / size
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4 * expected.std())
+
+
 def test_a_group_gives_what_all_layers_give(network, layers, study, preprocessing):
     images, scores, splits = study()
     how = Streamed(dtype=torch.float64)
@@ -183,6 +286,27 @@ def test_layers_after_the_last_wanted_one_do_not_run(network, layers, study, pre
     assert len(runs) == 2  # of the first image, which shows families, and of the first batch, which counts runs
 
 
+class Killed(BaseException):
+    """Ends a fit as a signal does."""
+
+
+def interrupt(monkeypatch, fit, component):
+    """Kill a fit at a component, and run it again: its result, and the components that the second run began."""
+    aim, started = fit_module.LayerVectors.aim, []
+
+    def die(self, number):
+        if number == component:
+            raise Killed
+        return aim(self, number)
+
+    monkeypatch.setattr(fit_module.LayerVectors, "aim", die)
+    with pytest.raises(Killed):
+        fit()
+    again = fit_module.LayerVectors, "aim", lambda self, number: started.append(number) or aim(self, number)
+    monkeypatch.setattr(*again)
+    return fit(), started
+
+
 @pytest.mark.parametrize("where", ["device", "host"])
 def test_an_interrupted_fit_goes_on_with_the_same_result(
     network, layers, study, preprocessing, device, where, tmp_path, monkeypatch
@@ -192,25 +316,22 @@ def test_an_interrupted_fit_goes_on_with_the_same_result(
     how = with_room(how, layers, images, splits, "all") if where == "host" else how
     arguments = network, layers, layers, images, preprocessing, scores, splits
     whole = stream_pls(*arguments, replace(how, state=None), ATTRIBUTES)
+    resumed, started = interrupt(monkeypatch, lambda: stream_pls(*arguments, how, ATTRIBUTES), 5)
+    assert min(started) == 5
+    np.testing.assert_array_equal(resumed, whole)
 
-    class Killed(BaseException):
-        pass
 
-    aim = fit_module.LayerVectors.aim
-
-    def die(self, component):
-        if component == 5:
-            raise Killed
-        return aim(self, component)
-
-    monkeypatch.setattr(fit_module.LayerVectors, "aim", die)
-    with pytest.raises(Killed):
-        stream_pls(*arguments, how, ATTRIBUTES)
-    started = []
-    monkeypatch.setattr(
-        fit_module.LayerVectors, "aim", lambda self, component: started.append(component) or aim(self, component)
-    )
-    resumed = stream_pls(*arguments, how, ATTRIBUTES)
+def test_a_fit_that_goes_on_knows_what_the_first_pass_found_broken(
+    study, preprocessing, device, rng, tmp_path, monkeypatch
+):
+    torch.manual_seed(int(rng.integers(2**31)))
+    images, scores, splits = study()
+    network = between("clamp", "conv", images, preprocessing)
+    layers = list_layers(network, SIZE)
+    how = Streamed(device=device, state=tmp_path / "state.pt", save_every=0, n_components=8, tf32=False)
+    arguments = network, layers, layers, images, preprocessing, scores, splits
+    whole = stream_pls(*arguments, replace(how, state=None), ATTRIBUTES)
+    resumed, started = interrupt(monkeypatch, lambda: stream_pls(*arguments, how, ATTRIBUTES), 5)
     assert min(started) == 5
     np.testing.assert_array_equal(resumed, whole)
 

@@ -124,7 +124,7 @@ def test_memory_of_the_host_makes_fewer_groups_of_known_networks():
     layers = read_manifest(shipped_manifest("nasnetalarge"))
     counts = [len(plan_groups(layers, DEMAND, 13 * 10**9, gigabytes * 10**9)) for gigabytes in (0, 5, 20, 64, 1000)]
     assert counts == sorted(counts, reverse=True)
-    assert counts[-1] * 5 < counts[0]
+    assert counts[-1] * 4 < counts[0]
 
 
 def test_a_layer_too_large_alone_says_what_would_do():
@@ -180,8 +180,8 @@ def test_the_plan_is_told():
     assert "host" not in text
     layers = layers_of(1_000_000, 2_000_000)
     text = explain(layers, layers, DEMAND, 10**10, resident=False, hosted=layers[1:])
-    # 2 M units: 84 bytes each, 480 of history; 32 to bring it back; the scores of two layers, 3.5 MB each.
-    assert "10.00 GB are allowed on the device, and it holds 0.80 GB of 1.70 GB of all layers' vectors, " in text
+    # 2 M units: 92 bytes each, 480 of history; 32 to bring it back; the scores of two layers, 3.5 MB each.
+    assert "10.00 GB are allowed on the device, and it holds 0.83 GB of 1.72 GB of all layers' vectors, " in text
     assert "0.96 GB of history of 1 layers in the host's memory" in text
 
 

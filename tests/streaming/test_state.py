@@ -1,8 +1,14 @@
+import logging
+import subprocess
+import sys
+
 import pytest
 import torch
+from damage import N_FLIPS, flipped
+from torch import nn
 
 from layerwise.streaming.history import HostHistories
-from layerwise.streaming.state import load_state, save_state
+from layerwise.streaming.state import hash_values, load_state, save_state
 from layerwise.streaming.vectors import LayerVectors
 
 UNITS, SPLITS, COMPONENTS, VALUE = 50_000, 2, 25, 4
@@ -30,7 +36,7 @@ def test_a_state_is_as_large_as_what_is_done_and_comes_back_wherever_histories_l
     before, _owner = fill(saved, generator, device)
     predictions = torch.randn(2, 10, SPLITS, generator=generator, dtype=torch.float64).to(device)
     save_state(path, "print", component, before, predictions, [1])
-    vectors = 1 + 3 * SPLITS  # shift; means, residuals, directions
+    vectors = 3 + 3 * SPLITS  # shift, squares, what is left of them; means, residuals, directions
     kept = 2 * UNITS * VALUE * (vectors + SPLITS * component)
     assert kept < path.stat().st_size < 1.01 * kept
     after, _other = fill(loaded, generator, device)
@@ -42,3 +48,115 @@ def test_a_state_is_as_large_as_what_is_done_and_comes_back_wherever_histories_l
             torch.testing.assert_close(getattr(other, name), getattr(one, name), rtol=0, atol=0)
         for earlier, again in zip(one.history.before(component), other.history.before(component), strict=True):
             torch.testing.assert_close(again.to(device), earlier.to(device), rtol=0, atol=0)
+
+
+def test_a_state_may_have_any_name(rng, tmp_path):
+    before, _owner = fill({}, torch.Generator().manual_seed(0))
+    for name in ("kept", ".kept", "some.state", "a b"):
+        save_state(tmp_path / name, "print", 2, before, torch.zeros(2, 10, SPLITS), [])
+        assert load_state(tmp_path / name, "print", before, torch.zeros(2, 10, SPLITS)) == (2, [])
+
+
+class Valued(nn.Module):
+    """Parameters and buffers of many types, one of which no state dict has."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.arange(6.0).reshape(2, 3))
+        self.rough = nn.Parameter(torch.ones(3, dtype=torch.bfloat16))
+        self.register_buffer("count", torch.tensor(3))
+        self.register_buffer("mask", torch.tensor([True, False]))
+        self.register_buffer("passing", torch.tensor([1 + 2j]), persistent=False)
+        self.register_buffer("none", None)
+        self.register_buffer("empty", torch.zeros(0))
+
+
+def test_every_value_of_a_network_changes_its_hash(device):
+    network = Valued()
+    found = {hash_values(network)}
+    assert hash_values(Valued().to(device)) in found
+    for change in (
+        lambda: network.weight.data.add_(torch.eye(2, 3), alpha=1e-6),
+        lambda: network.rough.data.mul_(2),
+        lambda: network.count.add_(1),
+        lambda: network.mask.logical_not_(),
+        lambda: network.passing.mul_(1j),
+        lambda: setattr(network, "weight", nn.Parameter(network.weight.data.reshape(3, 2))),
+        lambda: setattr(network, "none", torch.zeros(1)),
+    ):
+        change()
+        found.add(hash_values(network))
+    assert len(found) == 8
+
+
+def test_no_flipped_bit_changes_a_state(rng, tmp_path, caplog):
+    """Torch itself does not look at the checksums of its archives."""
+    generator = torch.Generator().manual_seed(int(rng.integers(2**31)))
+    histories = HostHistories(SPLITS, COMPONENTS, torch.float32, torch.device("cpu"), {})
+    layer = LayerVectors.empty(300, SPLITS, COMPONENTS, torch.float32, "cpu", histories.of("first"))
+    for values in (*layer.history.values, layer.shift, layer.sums, layer.direction, layer.square):
+        values.copy_(torch.randn(values.shape, generator=generator))
+    predictions, path = torch.randn(1, 10, SPLITS, generator=generator, dtype=torch.float64), tmp_path / "some.state"
+    save_state(path, "print", 3, [layer], predictions, [1])
+
+    def read():
+        after = LayerVectors.empty(300, SPLITS, COMPONENTS, torch.float32, "cpu", histories.of("second"))
+        for values in after.history.values:
+            values.zero_()
+        found = torch.zeros_like(predictions)
+        done = load_state(path, "print", [after], found)
+        vectors = (after.shift, after.sums, after.direction, after.square, after.scale, after.first, after.active)
+        return done, [values.numpy().tobytes() for values in (*vectors, *after.history.before(3), found)]
+
+    expected, refused = read(), 0
+    assert expected[0] == (3, [1])
+    for _ in flipped(path, rng):
+        caplog.clear()
+        found = read()
+        if found[0] == (0, []):
+            refused += 1
+            assert "some.state" in caplog.text
+            assert "starting from the first component" in caplog.text
+        else:
+            assert found == expected
+    assert refused > N_FLIPS / 2  # in the rest of the archive's headers a bit means nothing, such as a date
+
+
+@pytest.mark.parametrize("content", [[1, 2], "text", torch.ones(3)])
+def test_a_state_that_holds_something_else_is_not_gone_on_with(tmp_path, caplog, content):
+    torch.save(content, tmp_path / "some.state")
+    with caplog.at_level(logging.WARNING):
+        assert load_state(tmp_path / "some.state", "print", [], torch.zeros(1)) == (0, [])
+    assert "some.state is damaged" in caplog.text
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), RuntimeError("failed writing file")])
+def test_a_state_that_cannot_be_saved_is_a_warning_and_the_last_one_stays(tmp_path, monkeypatch, caplog, error):
+    def fail(_content, file):
+        file.write(b"half")
+        raise error
+
+    path = tmp_path / "some.state"
+    path.write_bytes(b"the last one")
+    monkeypatch.setattr(torch, "save", fail)
+    save_state(path, "print", 3, [], torch.zeros(1), [])
+    assert "the state before component 4 could not be saved to" in caplog.text
+    assert path.read_bytes() == b"the last one"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_state_for_which_there_is_no_room_is_a_warning(tmp_path):
+    program = """
+import resource, sys
+from pathlib import Path
+import torch
+from layerwise.streaming.state import save_state
+resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
+save_state(Path(sys.argv[1]), "print", 3, [], torch.zeros(100_000), [])
+print("went on")
+"""
+    command = [sys.executable, "-c", program, tmp_path / "some.state"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "went on\n"), done
+    assert "could not be saved" in done.stderr
+    assert list(tmp_path.iterdir()) == []

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from layerwise.cli import steps
 from layerwise.files.source import _imports
 
 ROOT = Path(__file__).parents[2]
 CODE = ast.literal_eval(
     re.search(r"^CODE = (\{.*?^\})", (ROOT / "workflow/rules/common.smk").read_text(), re.MULTILINE | re.DOTALL)[1]
 )
-CHANGE_NOTHING = {"config", "planning", "files"}
+CHANGE_NOTHING = {"config", "study", "files"}
 """Rooms whose decisions are among the parameters, or are how files are written."""
 HARMLESS = {"layers_in", "pixels_for", "rated_pixels", "require_published", "blocks"}
 """Functions that open files, check, or name them."""
@@ -57,3 +58,21 @@ def test_what_a_step_computes_with_is_behind_it(step):
             home = getattr(getattr(import_module(module), name), "__module__", module)
             missing += [home] if home.startswith("layerwise.") and home not in behind else []
     assert missing == []
+
+
+REFUSE_ONLY = ("layerwise.activations.probe", "layerwise.layers.probing")
+TELL_ON_THEIR_OWN = ("layerwise.data.", "layerwise.analyses.", "layerwise.statistics.", "layerwise.layers.blocks")
+"""Code whose outcome results and states carry (hashes of pixels and scores, the layers), or that comes after."""
+
+
+@pytest.mark.parametrize("step", ["extract_activations", "stream_memorability", "sketch_memorability"])
+def test_the_hash_of_code_in_results_and_states_covers_what_the_network_and_the_fit_compute_with(step):
+    _, body = function("layerwise.cli.steps", step)
+    call = next(node for node in ast.walk(body) if isinstance(node, ast.Call) and is_name(node.func, "_origins"))
+    named = [getattr(steps, one.id) if isinstance(one, ast.Name) else one.value for one in call.args[3:]]
+    missing = reached(CODE[step]) - reached(named)
+    assert {module for module in missing if not f"{module}.".startswith((*TELL_ON_THEIR_OWN, *REFUSE_ONLY))} == set()
+
+
+def is_name(node, name):
+    return isinstance(node, ast.Name) and node.id == name

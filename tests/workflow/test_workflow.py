@@ -1,10 +1,12 @@
 """The workflow, run for real on a small study."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
 import time
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +14,14 @@ import pandas as pd
 import pytest
 import tiny_networks
 import torch
+import xarray as xr
+import yaml
 from PIL import Image
 from scipy.stats import pearsonr
 from sklearn.cross_decomposition import PLSRegression
 from sklearn.decomposition import PCA
 from sklearn.model_selection import StratifiedShuffleSplit
-from small_study import CONFIG, ROOT
+from small_study import CONFIG, ROOT, Study
 
 from layerwise.config import load_study
 from layerwise.config.models import ModelEntry
@@ -200,16 +204,55 @@ def test_editing_one_recording_reruns_its_scores_alone(as_finished):
     }
 
 
-def test_a_changed_image_makes_what_was_seen_of_it_stale(as_finished):
-    image = next((as_finished.folder / "data/rated").iterdir())
-    before = image.stat()
-    try:
-        os.utime(image)
-        planned = as_finished.planned()
-    finally:
-        os.utime(image, ns=(before.st_atime_ns, before.st_mtime_ns))
+@pytest.fixture
+def replaced(as_finished):
+    """Puts another file, older than all results, in place of one of the study's data, as `mv` does; then undoes it."""
+    kept = {}
+
+    def replace(name, edit=lambda content: content):
+        path = as_finished.folder / "data" / name
+        other = path.with_name("other")
+        other.write_bytes(edit(path.read_bytes()))
+        os.utime(other, (10**9, 10**9))
+        kept[path] = path.with_name(f"kept {path.name}")
+        path.rename(kept[path])
+        other.rename(path)
+        return as_finished.planned()
+
+    yield replace
+    for path, original in kept.items():
+        original.rename(path)
+
+
+def test_scores_replaced_by_older_ones_make_what_was_predicted_of_them_stale(replaced):
+    planned = replaced("scores.csv", lambda content: content.replace(b".1", b".2"))
+    assert planned["score_memorability"] == sum(BLOCKS.values())
+    assert "score_brain" not in planned
+
+
+def other_responses(content):
+    with xr.open_dataset(BytesIO(content), engine="h5netcdf") as dataset:
+        return bytes(dataset.assign(responses=dataset["responses"] + 1).to_netcdf(engine="h5netcdf"))
+
+
+def test_a_recording_replaced_by_an_older_one_makes_its_scores_stale(replaced):
+    planned = replaced("recordings.nc", other_responses)
+    assert (planned["estimate_ceiling"], planned["score_brain"]) == (2, 2 * sum(BLOCKS.values()))
+    assert "score_memorability" not in planned
+
+
+def test_an_image_replaced_by_an_older_one_makes_what_was_seen_of_it_stale(as_finished, replaced):
+    image = min(path.name for path in (as_finished.folder / "data/rated").iterdir())
+    planned = replaced(f"rated/{image}", lambda content: content[:-1] + b"x")
     assert planned["pack_stimuli"] == 2
     assert "score_brain" not in planned
+
+
+def test_data_that_were_touched_or_copied_and_hold_the_same_change_nothing(as_finished, replaced):
+    for path in (as_finished.folder / "data").rglob("*.*"):
+        path.touch()
+    for name in ("scores.csv", "recordings.nc"):
+        assert replaced(name) == {}
 
 
 def test_editing_an_own_network_makes_what_it_computed_stale(finished, tmp_path):
@@ -218,6 +261,32 @@ def test_editing_an_own_network_makes_what_it_computed_stale(finished, tmp_path)
     path = os.pathsep.join([str(tmp_path), finished.environment()["PYTHONPATH"]])
     planned = finished.planned(PYTHONPATH=path)
     assert (planned["list_layers"], planned.get("pack_stimuli")) == (1, None)
+
+
+def test_what_an_own_network_is_made_of_makes_it_stale(study):
+    files = {
+        "own_nets/__init__.py": "",
+        "own_nets/nets.py": "from beside import make\n\n\ndef build():\n    return make()\n",
+        "own_nets/values.pth": "values",
+        "beside.py": "import tiny_networks\n\n\ndef make():\n    return tiny_networks.build()\n",
+    }
+    (study.folder / "own_nets").mkdir()
+    for name, text in files.items():
+        (study.folder / name).write_text(text)
+    models, compute = [CONFIG["models"][0] | {"factory": "own_nets.nets:build"}], {"versions": "rerun"}
+    study.configure(models=models, compute=compute)
+    target, stale = "results/small/models/tiny/manifest.tsv", {"list_layers": 1}
+    study.snakemake(target)
+    assert study.planned(target) == {}
+    for edited in ("own_nets/values.pth", "beside.py"):
+        (study.folder / edited).write_text(files[edited] + "# more\n")
+        assert study.planned(target) == stale
+        (study.folder / edited).write_text(files[edited])
+    older = study.folder / "older/torch-1.0.dist-info"  # as an older torch tells of itself
+    older.mkdir(parents=True)
+    (older / "METADATA").write_text("Metadata-Version: 2.1\nName: torch\nVersion: 1.0\n")
+    path = os.pathsep.join([str(older.parent), study.environment()["PYTHONPATH"]])
+    assert study.planned(target, PYTHONPATH=path) == stale
 
 
 @pytest.mark.parametrize(("weights", "gates"), [("imagenet", 1), ("random", None)])
@@ -326,6 +395,27 @@ def test_a_key_of_the_config_that_is_given_twice_is_refused(study):
         config.write("study: again\n")
     with pytest.raises(RuntimeError, match="the key 'study' is given twice"):
         study.snakemake("--dry-run")
+
+
+@pytest.mark.parametrize(
+    ("changes", "encoding", "told"),
+    [
+        ({"storage": {"results": "res{x}"}}, "utf-8", r"storage.results: the path 'res\{x\}' holds '\{'"),
+        ({"recordings": [{"name": "r", "file": "f{x}.nc", "regions": ["V1"]}]}, "utf-8", r"file: the path 'f\{x\}.nc'"),
+        ({"study": "caf\u00e9"}, "latin-1", r"config.yaml is not text in UTF-8 \(line \d+ holds the byte 0xe9"),
+        ({}, "utf-16", r"config.yaml is not text in UTF-8 but in UTF-16"),
+    ],
+)
+def test_paths_and_encodings_that_snakemake_cannot_have_are_told_in_a_sentence(tmp_path, changes, encoding, told):
+    text = yaml.safe_dump(CONFIG | changes, allow_unicode=True)
+    (tmp_path / "config.yaml").write_text(text, encoding=encoding)
+    study = Study(tmp_path)
+    command = study.command("--dry-run")[:-2]  # the config is found by its name
+    done = subprocess.run(command, cwd=tmp_path, env=study.environment(), capture_output=True, text=True)
+    assert done.returncode == 1
+    output = done.stdout + done.stderr
+    assert re.search(told, output)
+    assert "Traceback" not in output
 
 
 def test_missing_data_are_told_by_the_step_that_needs_them(study):

@@ -48,6 +48,7 @@ rule check_accuracy:
         config=CONFIG,
         code=code_of("check_accuracy"),
         settings=model_settings,
+        weights=weights_content,
         imagenet=imagenet_settings,
     shell:
         "layerwise check-accuracy --threads {threads} --config {params.config:q} --model {wildcards.model:q}"
@@ -81,6 +82,7 @@ rule extract_activations:
         layers=layers_hash,
         pca=pca_option,
         settings=model_settings,
+        weights=weights_content,
     shell:
         "layerwise extract-activations --threads {threads} --config {params.config:q} --model {wildcards.model:q}"
         " {params.manifest} --pixels {input.pixels:q} {params.pca} --output {output:q} > {log:q} 2>&1"

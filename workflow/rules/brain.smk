@@ -19,6 +19,7 @@ rule estimate_ceiling:
     params:
         config=CONFIG,
         code=code_of("estimate_ceiling"),
+        recording=recording_content,
         settings=ceiling_settings,
     shell:
         "layerwise estimate-ceiling --config {params.config:q} --region {wildcards.region:q}"
@@ -46,6 +47,7 @@ rule score_brain:
     params:
         config=CONFIG,
         code=code_of("score_brain"),
+        recording=recording_content,
         manifest=manifest_option,
         layers=layers_hash,
         settings=region_settings,

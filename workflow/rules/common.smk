@@ -3,19 +3,28 @@ import re
 import shlex
 import sys
 from dataclasses import astuple
+from functools import cache
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
 from layerwise.config import dump_study, validate_study
-from layerwise.config.load import parse_yaml
 from layerwise.config.study import PCA_IMAGES
-from layerwise.files import atomic_path, hash_file, hash_object, hash_source
+from layerwise.files import (
+    Contents,
+    atomic_path,
+    hash_object,
+    hash_script,
+    hash_source,
+)
+from layerwise.files.documents import read_yaml
 from layerwise.layers.blocks import blocks
 from layerwise.layers.manifest import read_manifest
-from layerwise.planning import (
+from layerwise.study import (
     fingerprint,
     geometry_of,
+    given_weights,
+    imagenet_fingerprint,
     layers_of,
     network_settings,
     on_gpu,
@@ -34,12 +43,12 @@ from layerwise.planning import (
 shell.prefix(f'PATH="$PATH:{Path(sys.executable).parent}"; ')
 
 try:
-    # Snakemake keeps the last value of a key that is given twice.
+    # Snakemake keeps the last value of a key that is given twice, and much else that is refused here.
     for path in workflow.configfiles:
-        parse_yaml(Path(path).read_text(encoding="utf-8"), str(path))
+        read_yaml(path)
     STUDY = validate_study(config)
     REGIONS = {region.name: region for region in regions(STUDY)}
-except ValueError as error:
+except (ValueError, OSError) as error:
     raise WorkflowError(str(error)) from None
 
 RESULTS = f"{STUDY.storage.results}/{STUDY.study}"
@@ -54,15 +63,21 @@ STIMULI = STUDY.stimulus_sets()
 EXPORTED = {entry.name: entry for entry in STUDY.recordings if entry.brainscore}
 SHIPPED = {name: layers_of(entry) for name, entry in MODELS.items()}
 OWN_MODELS = [name for name, layers in SHIPPED.items() if layers is None]
+CONTENTS = Contents(".snakemake/layerwise/contents.json")
 FIGURE2 = [f"{RESULTS}/figures/figure2.{ending}" for ending in ("pdf", "svg", "png")]
 
 # The modules behind each step: an edit in one of them makes the results of that step stale, and of no other.
 CODE = {
-    "list_layers": ["layerwise.layers.listing", "layerwise.models.building"],
+    "list_layers": [
+        "layerwise.layers.listing",
+        "layerwise.layers.probing",
+        "layerwise.models.building",
+    ],
     "check_accuracy": [
         "layerwise.data.images",
         "layerwise.models.accuracy",
         "layerwise.models.building",
+        "layerwise.models.labelled",
         "layerwise.cli.proof:measure",
     ],
     "pack_stimuli": [
@@ -75,6 +90,7 @@ CODE = {
     ],
     "extract_activations": [
         "layerwise.activations.extract",
+        "layerwise.activations.probe",
         "layerwise.data.pixels",
         "layerwise.models.building",
         "layerwise.cli.sources:with_pca_images",
@@ -101,6 +117,7 @@ CODE = {
     ],
     "stream_memorability": [
         "layerwise.streaming.fit",
+        "layerwise.activations.probe",
         "layerwise.analyses.streamed",
         "layerwise.data.pixels",
         "layerwise.data.ratings",
@@ -110,6 +127,7 @@ CODE = {
     ],
     "sketch_memorability": [
         "layerwise.sketching.fit",
+        "layerwise.activations.probe",
         "layerwise.analyses.streamed",
         "layerwise.data.pixels",
         "layerwise.data.ratings",
@@ -117,8 +135,8 @@ CODE = {
         "layerwise.models.building",
         "layerwise.cli.sources:rated_images",
     ],
-    "gather_model": ["layerwise.analyses.gather"],
-    "gather_study": [],
+    "gather_model": ["layerwise.activations.store", "layerwise.analyses.gather"],
+    "gather_study": ["layerwise.analyses.gather"],
     "correlate_layers": ["layerwise.statistics.correlation"],
     "summarise_models": ["layerwise.statistics.summary"],
     "plot_figure2": ["layerwise.figures.figure2", "layerwise.figures.style"],
@@ -189,25 +207,73 @@ def blocks_of(wildcards):
     return blocks(len(layers_in(wildcards)), STUDY.compute.layers_per_job)
 
 
+# --- what users give ----------------------------------------------------------------------------------------------
+# Of a user's files the content decides what is stale, and no date: they are `ancient`, and a hash of their content is
+# among the parameters. It is taken when jobs are planned, so that an edit while a job runs makes its result stale.
+
+
+@cache
+def content_of(path):
+    """Hash of the content of a user's file; empty if it is not there."""
+    return CONTENTS.of([path])[0]
+
+
+def given(files):
+    """A user's file, whose date does not count.
+
+    LaMem's split files are no inputs, since fifteen for each of 900 jobs take Snakemake a second to plan.
+    """
+    for path in files:
+        content_of(path)
+    return [ancient(path) for path in files] if len(files) == 1 else []
+
+
+def described(files, stimuli):
+    """The tables of a stimulus set: those that are there, or all of them if the workflow exports them.
+
+    What the workflow exports is its own, so that its date counts as well: who depends on it waits for it.
+    """
+    return (
+        [str(path) for path in files] if stimuli in EXPORTED else given(present(files))
+    )
+
+
+def contents_of(files, stimuli):
+    """Hashes of the tables of a stimulus set; what the workflow exports may come while it runs, and change."""
+    if stimuli in EXPORTED:
+        return CONTENTS.of(files)
+    return [content_of(path) for path in present(files)]
+
+
 # --- stimuli ------------------------------------------------------------------------------------------------------
 
 
+@cache
+def tables_of(stimuli):
+    """The recording, or the tables of scores, that name the images."""
+    return stimulus_files(STUDY, stimuli)[0]
+
+
 def description_files(wildcards):
-    """The recording, or the tables of scores, that name the images; those that are there."""
-    return there_or_made(stimulus_files(STUDY, wildcards.stimuli)[0], wildcards.stimuli)
+    """Those of them that are there or made."""
+    image_fingerprint(wildcards)
+    return described(tables_of(wildcards.stimuli), wildcards.stimuli)
 
 
-def there_or_made(files, stimuli):
-    """Those files that are there, or all of them if the workflow exports them."""
-    return [str(path) for path in files] if stimuli in EXPORTED else present(files)
+def description_contents(wildcards):
+    """Changes with them."""
+    return contents_of(tables_of(wildcards.stimuli), wildcards.stimuli)
 
 
 def image_fingerprint(wildcards):
-    """Changes with the images; for exported ones, the recording stands for them."""
-    if wildcards.stimuli in EXPORTED:
-        return ""
-    folder = stimulus_files(STUDY, wildcards.stimuli)[1]
-    return fingerprint(folder) if folder else ""
+    """Changes with the images."""
+    return images_of(wildcards.stimuli, tuple(description_contents(wildcards)))
+
+
+@cache
+def images_of(stimuli, descriptions):
+    """Hash of the images that the tables of these contents name."""
+    return fingerprint(STUDY, stimuli, CONTENTS)
 
 
 def stimulus_settings(wildcards):
@@ -259,13 +325,22 @@ def pca_option(wildcards):
 
 def model_settings(wildcards):
     """The part of the config that decides what a network computes."""
-    return network_settings(MODELS[wildcards.model])
+    return network_settings(STUDY, MODELS[wildcards.model], CONTENTS.of)
 
 
 def weights_of(wildcards):
     """The local file of weights that the config names, if it is there."""
     path = MODELS[wildcards.model].weights_file()
-    return present([path]) if path else []
+    return given(present([path])) if path else []
+
+
+def weights_content(wildcards):
+    """Changes with the file of weights that the config names, or that lies in the folder of weights for timm.
+
+    Official weights are none of these: they may be downloaded meanwhile, and count by their published checksum.
+    """
+    path = given_weights(MODELS[wildcards.model], STUDY.storage.weights)
+    return content_of(path) if path else ""
 
 
 def gate_of(wildcards):
@@ -274,13 +349,15 @@ def gate_of(wildcards):
     return f"{RESULTS}/models/{wildcards.model}/accuracy.json" if gated else []
 
 
+@cache
+def imagenet_content():
+    """Hashes of ImageNet's images and labels."""
+    return imagenet_fingerprint(STUDY, CONTENTS)
+
+
 def imagenet_settings(wildcards):
     """What decides a network's measured accuracy: ImageNet's images and labels."""
-    chosen = STUDY.imagenet
-    labels = (
-        hash_file(chosen.labels) if chosen.labels and chosen.labels.is_file() else ""
-    )
-    return {"images": fingerprint(chosen.images), "labels": labels}
+    return imagenet_content()
 
 
 def keep_or_not(path):
@@ -294,7 +371,13 @@ def keep_or_not(path):
 def recording_of(wildcards):
     """The file of a region's recording, if it is there or the workflow exports it."""
     recording = REGIONS[wildcards.region].recording
-    return there_or_made([STUDY.recording(recording).file], recording)
+    return described([STUDY.recording(recording).file], recording)
+
+
+def recording_content(wildcards):
+    """Changes with it."""
+    recording = REGIONS[wildcards.region].recording
+    return contents_of([STUDY.recording(recording).file], recording)
 
 
 def region_activations(wildcards):
@@ -334,7 +417,12 @@ def ceiling_settings(wildcards):
 
 def score_files(wildcards):
     """The tables of scores of a set of ratings, those that are there."""
-    return present(stimulus_files(STUDY, wildcards.ratings)[0])
+    return described(tables_of(wildcards.ratings), wildcards.ratings)
+
+
+def score_contents(wildcards):
+    """Changes with them."""
+    return contents_of(tables_of(wildcards.ratings), wildcards.ratings)
 
 
 def rating_settings(wildcards):

@@ -21,6 +21,7 @@ rule estimate_consistency:
     params:
         config=CONFIG,
         code=code_of("estimate_consistency"),
+        scores=score_contents,
         settings=consistency_settings,
     shell:
         "layerwise estimate-consistency --config {params.config:q} --ratings {wildcards.ratings:q}"
@@ -49,6 +50,7 @@ rule score_memorability:
     params:
         config=CONFIG,
         code=code_of("score_memorability"),
+        scores=score_contents,
         manifest=manifest_option,
         layers=layers_hash,
         settings=rating_settings,
@@ -85,9 +87,11 @@ rule stream_memorability:
     params:
         config=CONFIG,
         code=code_of("stream_memorability"),
+        scores=score_contents,
         manifest=manifest_option,
         layers=layers_hash,
         network=model_settings,
+        weights=weights_content,
         settings=streamed_settings,
         state=f"{LOGS}/stream_memorability/{{model}}/{{ratings}}/{{block}}.state",
     shell:
@@ -123,9 +127,11 @@ rule sketch_memorability:
     params:
         config=CONFIG,
         code=code_of("sketch_memorability"),
+        scores=score_contents,
         manifest=manifest_option,
         layers=layers_hash,
         network=model_settings,
+        weights=weights_content,
         settings=sketch_settings,
         file=f"{LOGS}/sketch_memorability/{{model}}/{{ratings}}/{{block}}.h5",
     shell:

@@ -24,8 +24,9 @@ for path, entry in FILES.items():
             # With --software-deployment-method conda, `python` is that environment's.
             python=BRAINSCORE if BRAINSCORE.is_file() else "python",
             script=EXPORT,
+            code=hash_script(Path(EXPORT)),
             identifier=entry.brainscore,
             images=entry.images,
         shell:
-            "{params.python} {params.script} {params.identifier} --output {output} --images {params.images}"
-            " > {log} 2>&1"
+            "{params.python:q} {params.script:q} {params.identifier:q} --output {output:q} --images {params.images:q}"
+            " > {log:q} 2>&1"

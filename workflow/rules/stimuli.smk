@@ -20,6 +20,7 @@ rule pack_stimuli:
     params:
         config=CONFIG,
         code=code_of("pack_stimuli"),
+        descriptions=description_contents,
         settings=stimulus_settings,
         images=image_fingerprint,
     shell:

@@ -21,6 +21,7 @@ from layerwise.activations.store import write_store
 from layerwise.activations.warn import NONFINITE, warn_layers
 from layerwise.files import hash_object
 from layerwise.interfaces import LayerSpec, Pixels, Preprocessing, Progress, no_progress
+from layerwise.layers.running import run_network
 from layerwise.layers.tap import AllTaken, LayerTap
 from layerwise.models.inputs import normalise
 
@@ -180,7 +181,7 @@ class _Runner:
         try:
             images = self.pixels.read(start, stop)
             with torch.inference_mode(), LayerTap(self.network, sink.rows, sink):
-                self.network(normalise(images, self.preprocessing))
+                run_network(self.network, normalise(images, self.preprocessing))
         except AllTaken:
             pass
         except torch.OutOfMemoryError:

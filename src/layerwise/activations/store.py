@@ -2,7 +2,8 @@
 
 ``/stimuli`` holds the ids; ``/layers/<name>`` holds float32 [stimulus, unit], or, where a layer has more
 units than there are stimuli, the packed upper triangle of the Gram matrix of the centred activations. A ``/``
-in a layer's name is written ``%2F``.
+in a layer's name is written ``%2F``. Each dataset has checksums of its parts, and all other bytes have one together,
+behind those of HDF5 (`layerwise.files.sealed`).
 """
 
 import errno
@@ -19,13 +20,14 @@ from numpy.typing import NDArray
 
 from layerwise.activations.packing import packed_size, unpack
 from layerwise.activations.planner import Kind, Part, kind_of, stored_bytes
-from layerwise.files import atomic_path, reraise_memory
+from layerwise.files import Extent, atomic_path, check_seal, checksum, reraise_memory, seal
 from layerwise.interfaces import LayerSpec
 
 FORMAT = "layerwise activations"
-VERSION = 1
+VERSION = 2  # 1 had no checksums
 TYPES: dict[Kind, type[np.floating]] = {"activations": np.float32, "gram": np.float64}
 REQUIRED = ("model", "weights", "preprocessing", "stimuli", "code")
+OF_FORMAT = ("format", "version", "complete")
 
 _ADVICE = "delete it, and run the step that extracts activations again"
 _DAMAGED = (OSError, LookupError, RuntimeError, TypeError, ValueError, AttributeError)  # what h5py raises
@@ -69,7 +71,7 @@ class ActivationStore:
     layers : list of LayerSpec
         In order of depth.
     attributes : dict of str to str
-        Hashes of weights, preprocessing, stimuli and code.
+        Hashes of weights, preprocessing, stimuli and code, and what else was written with them.
 
     Raises
     ------
@@ -81,10 +83,12 @@ class ActivationStore:
         self.path = Path(path)
         if not self.path.is_file():
             raise ValueError(f"no activations {path}: run the step that extracts them first")
+        check_seal(self.path, _ADVICE)
         with self._opened() as file:
             attributes = dict(file.attrs)
             _check_format(attributes, self.path)
-            self.attributes = {name: str(attributes[name]) for name in REQUIRED}
+            told = {name: str(value) for name, value in attributes.items() if name not in OF_FORMAT}
+            self.attributes = {name: told[name] for name in dict.fromkeys([*REQUIRED, *told])}
             self.stimuli: tuple[str, ...] = tuple(file["stimuli"].asstr()[:].tolist())
             self.layers = sorted((_layer(item) for item in file["layers"].values()), key=lambda layer: layer.depth)
         self.model = self.attributes["model"]
@@ -125,6 +129,10 @@ class ActivationStore:
             dataset = file["layers"][_key(layer)]
             kind: Kind = "gram" if dataset.attrs["kind"] == "gram" else "activations"
             values, nonfinite = dataset[:], bool(dataset.attrs["nonfinite"])
+            if any(checksum(values[..., start:stop]) != known for start, stop, known in dataset.attrs["checksums"]):
+                raise _UnusableError(
+                    f"{self.path} is damaged (the layer {layer!r} does not fit its checksum): {_ADVICE}"
+                )
         if kind == "gram" and not packed:
             values = unpack(values, len(self.stimuli)).numpy()
         return Stored(kind, values, nonfinite)
@@ -147,6 +155,7 @@ class StoreWriter:
     def __init__(self, file: h5py.File, n_stimuli: int) -> None:
         self._layers = file.create_group("layers")
         self._n_stimuli = n_stimuli
+        self._checksums: dict[str, list[tuple[int, int, int]]] = {}  # of columns from, to
 
     def add(self, layer: LayerSpec) -> None:
         """Make room for a layer."""
@@ -157,18 +166,29 @@ class StoreWriter:
         dataset.attrs["shape"], dataset.attrs["units"] = layer.shape, layer.units
         dataset.attrs["depth"], dataset.attrs["kind"] = layer.depth, kind
         dataset.attrs["nonfinite"] = False
+        self._checksums[layer.name] = []
 
     def put_activations(self, part: Part, values: NDArray[np.float32]) -> None:
         """Write the columns of some units, float32 array [stimulus, unit]."""
+        values = values.astype(TYPES["activations"], copy=False)
+        self._checksums[part.layer.name].append((part.start, part.stop, checksum(values)))
         self._layers[_key(part.layer.name)][:, part.start : part.stop] = values
 
     def put_gram(self, layer: LayerSpec, packed: NDArray[np.float64]) -> None:
         """Write the packed Gram matrix of a layer."""
+        packed = packed.astype(TYPES["gram"], copy=False)
+        self._checksums[layer.name] = [(0, len(packed), checksum(packed))]
         self._layers[_key(layer.name)][:] = packed
 
     def mark_nonfinite(self, layer: LayerSpec) -> None:
         """Note that a layer gave values that are not finite."""
         self._layers[_key(layer.name)].attrs["nonfinite"] = True
+
+    def finish(self) -> list[Extent]:
+        """Write the checksums; return where in the file the values are that they stand for."""
+        for name, checksums in self._checksums.items():
+            self._layers[_key(name)].attrs["checksums"] = np.array(checksums, np.int64).reshape(-1, 3)
+        return [_extent(self._layers[_key(name)]) for name, checksums in self._checksums.items() if checksums]
 
 
 @contextmanager
@@ -207,7 +227,9 @@ def write_store(
             for layer in layers:
                 writer.add(layer)
             yield writer
+            apart = writer.finish()
             file.attrs["complete"] = True
+        seal(temporary, apart)
 
 
 @contextmanager
@@ -254,6 +276,11 @@ def _check_space(folder: Path, layers: Sequence[LayerSpec], n_stimuli: int) -> N
 
 def _stored_shape(layer: LayerSpec, n_stimuli: int) -> tuple[int, ...]:
     return (packed_size(n_stimuli),) if kind_of(layer, n_stimuli) == "gram" else (n_stimuli, layer.units)
+
+
+def _extent(dataset: h5py.Dataset) -> Extent:
+    start = int(dataset.id.get_offset())
+    return start, start + dataset.nbytes
 
 
 def _layer(dataset: h5py.Dataset) -> LayerSpec:

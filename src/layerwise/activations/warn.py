@@ -12,8 +12,8 @@ CONSTANT = (
     "predicted from them and no correlation is defined"
 )
 LOST = (
-    "vary thousands of times as much in some directions as in others (as where one unit outweighs all), so float32 "
-    "does not hold what the others add, and nothing is predicted from them"
+    "vary so much more in some directions than in others (as where a few units are thousands of times as large as all "
+    "others) that rounding hides what the others add, so nothing is predicted from them"
 )
 
 

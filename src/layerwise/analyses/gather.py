@@ -1,12 +1,19 @@
 """Gathers the rows of many jobs into one row for each layer."""
 
+import logging
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
 from layerwise.interfaces import DegenerateWarning, LayerSpec
+
+log = logging.getLogger(__name__)
+
+VERSIONS, APART = "versions", " | "  # of libraries; several, where jobs had different ones
+OF_NETWORK = ("network", "weights", "preprocessing")  # hashes that must be the same in all that is said of a network
+OF_DATA = ("recordings", "ratings", "raters")  # and in all that is said of a region or a measure
 
 
 def gather_model(
@@ -16,6 +23,7 @@ def gather_model(
     behaviour: Sequence[pd.DataFrame],
     ceilings: Sequence[pd.DataFrame],
     consistencies: Sequence[pd.DataFrame] = (),
+    activations: Mapping[str, Mapping[str, str]] | None = None,
 ) -> pd.DataFrame:
     """Gather one network's scores: a row a layer.
 
@@ -33,6 +41,8 @@ def gather_model(
         Rows (region, half, neuroid) with ceiling.
     consistencies : sequence of DataFrame
         Rows (measure, half) with ceiling, of measures that several raters scored.
+    activations : mapping of str to mapping of str to str, optional
+        The attributes of the activations that are kept, for each region and measure that was predicted from them.
 
     Returns
     -------
@@ -48,7 +58,8 @@ def gather_model(
     Raises
     ------
     ValueError
-        A layer has no rows: a job is missing.
+        A layer has no rows: a job is missing; or parts were made from other data, or with another network (its weights
+        or its preprocessing), than the rest.
 
     Warns
     -----
@@ -73,11 +84,49 @@ def gather_model(
         table = _join(table, _summarise(rows, measure, "rho"), measure)
     for measure, rows in _by(consistencies, "measure"):
         table[f"{measure}_ceiling"] = rows["ceiling"].mean()
-    table.attrs = {"data": _origins([*brain, *behaviour, *ceilings, *consistencies])}
+    kept = pd.DataFrame()
+    kept.attrs["data"] = activations or {}
+    table.attrs = {"data": _origins([*brain, *behaviour, *ceilings, *consistencies, kept])}
+    _check_network(model, table.attrs["data"])
+    tell_versions({model: table})
     errors = [rows.attrs["sketch_error"] for rows in behaviour if "sketch_error" in rows.attrs]
     if errors:
         table.attrs["sketch_error"] = {measure: text for error in errors for measure, text in error.items()}
     return table
+
+
+def tell_versions(tables: Mapping[str, pd.DataFrame]) -> None:
+    """Warn where a library had one version for some results and another for others.
+
+    Parameters
+    ----------
+    tables : mapping of str to DataFrame
+        The table of each network, as `gather_model` gives.
+    """
+    used: dict[str, dict[str, list[str]]] = {}
+    for model, table in tables.items():
+        for hashes in table.attrs.get("data", {}).values():
+            for library, version in _versions(hashes.get(VERSIONS, "")):
+                models = used.setdefault(library, {}).setdefault(version, [])
+                models += [model] if model not in models else []
+    for library, versions in used.items():
+        if len(versions) > 1:
+            told = "; ".join(f"{version} for {_some(models)}" for version, models in sorted(versions.items()))
+            log.warning(
+                "networks were run with different versions of %s (%s): values may differ for that alone; `compute: "
+                "{versions: rerun}` in the config runs all of them again",
+                library,
+                told,
+            )
+
+
+def _versions(text: str) -> list[tuple[str, str]]:
+    parts = [part.rpartition(" ") for part in text.replace(APART, ", ").split(", ") if part]
+    return [(library, version) for library, _, version in parts]
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
 def median_ceilings(ceilings: Sequence[pd.DataFrame]) -> dict[str, float]:
@@ -92,13 +141,59 @@ def _origins(tables: Sequence[pd.DataFrame]) -> dict[str, dict[str, str]]:
     for table in tables:
         for name, hashes in table.attrs.get("data", {}).items():
             known = found.setdefault(name, {})
-            differing = [key for key, value in hashes.items() if known.setdefault(key, value) != value]
+            # Other versions of libraries are told, and are a reason to run again only if the config says so.
+            versions = dict.fromkeys([*known.get(VERSIONS, "").split(APART), hashes.get(VERSIONS, "")])
+            if any(versions):
+                known[VERSIONS] = APART.join(filter(None, versions))
+            compared = {key: value for key, value in hashes.items() if key != VERSIONS}
+            differing = [key for key, value in compared.items() if known.setdefault(key, value) != value]
             if differing:
                 raise ValueError(
                     f"{name}: some of its jobs saw other {differing[0]} than the rest (their hashes differ): run all "
-                    "of them again"
+                    f"of them again, once the activations, scores and ceilings of {name} are deleted"
                 )
     return found
+
+
+def check_data(networks: Mapping[str, pd.DataFrame]) -> None:
+    """Check that all networks were held against the same data.
+
+    Parameters
+    ----------
+    networks : mapping of str to DataFrame
+        The table of each network, as `gather_model` gives.
+
+    Raises
+    ------
+    ValueError
+        A region's recordings, or the ratings of a measure, are others for one network than for another.
+    """
+    first: dict[tuple[str, str], tuple[str, str]] = {}  # hash and network, for each column and kind of data
+    for model, table in networks.items():
+        for name, hashes in table.attrs.get("data", {}).items():
+            for key in [key for key in OF_DATA if key in hashes]:
+                known, other = first.setdefault((name, key), (hashes[key], model))
+                if hashes[key] != known:
+                    raise ValueError(
+                        f"{name}: {model} was held against other {key} than {other} (their hashes are {hashes[key]} "
+                        f"and {known}): delete the scores of {name} of both, and run again"
+                    )
+
+
+def _check_network(model: str, origins: Mapping[str, Mapping[str, str]]) -> None:
+    for key in OF_NETWORK:
+        parts: dict[str, list[str]] = {}
+        for name, hashes in origins.items():
+            if key in hashes:
+                parts.setdefault(hashes[key], []).append(name)
+        if len(parts) > 1:
+            told = "; ".join(f"{', '.join(names)} with {value[:8]}" for value, names in parts.items())
+            what = "entry in the config or code" if key == "network" else key
+            raise ValueError(
+                f"{model}: parts of its results were made with another {what} than the rest (by their hashes: {told}), "
+                f"and do not belong in one table: delete the folders activations, brain and memorability of {model}, "
+                "and run again"
+            )
 
 
 def _by(tables: Sequence[pd.DataFrame], column: str) -> Iterable[tuple[str, pd.DataFrame]]:

@@ -31,6 +31,7 @@ def main() -> None:
     The status is 1 for a user's mistake, 70 for what nobody foresaw, 130 for Ctrl-C and 143 for a termination.
     """
     signal.signal(signal.SIGTERM, _terminate)
+    sys.unraisablehook = _raise_again
     sys.path.append(str(Path.cwd()))  # a factory may lie in the working folder
     _show_plans()
     try:
@@ -67,6 +68,20 @@ def _leave_at_once() -> NoReturn:
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(1)
+
+
+def _raise_again(lost: "sys.UnraisableHookArgs") -> None:
+    """Raise a stop again that came in a callback, such as that of a weak reference, from which nothing is raised."""
+    error = lost.exc_value
+    if not isinstance(error, SystemExit | KeyboardInterrupt):
+        sys.__unraisablehook__(lost)
+        return
+
+    def stop(_number: int, _frame: FrameType | None) -> NoReturn:
+        raise error
+
+    signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, 0.01)  # not now: here, too, it would be swallowed
 
 
 def _internal(error: Exception) -> str:

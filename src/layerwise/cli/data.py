@@ -48,7 +48,7 @@ def import_recordings(
         Path, typer.Option("--output", callback=writable_files, help="File of recordings to write (.nc).")
     ],
 ) -> None:
-    """Turn your own recordings (.npz, .npy, .h5 or .csv) into the file that a study takes.
+    """Turn your own recordings (.npz, .npy, .h5, .mat or .csv) into the file that a study takes.
 
     The description names the array and the order of its dimensions, a table of stimuli (stimulus, image, properties)
     and one of neuroids (neuroid, region); examples/own has one for fMRI.

@@ -104,7 +104,7 @@ def check(
     """Build networks and compare all that is known of them with what they do: a line a network, a column a fact."""
     from layerwise.cli.cost import Cost
     from layerwise.cli.proof import COLUMNS, LEGEND, failed, prove
-    from layerwise.models.accuracy import read_labelled
+    from layerwise.models.labelled import read_labelled
 
     _check_form(form)
     _check_folder(weights)
@@ -145,7 +145,7 @@ def accuracy(
     from layerwise.cli.progress import show_progress
     from layerwise.cli.proof import measure, require_published
     from layerwise.models import registry, specify
-    from layerwise.models.accuracy import read_labelled
+    from layerwise.models.labelled import read_labelled
 
     _check_folder(weights)
     spec = replace(specify(name), weights=file)

@@ -9,7 +9,7 @@ import typer
 from layerwise.cli.options import CONFIG, Config
 
 if TYPE_CHECKING:
-    from layerwise.planning import Forecast
+    from layerwise.study import Forecast
 
 
 def register(app: typer.Typer) -> None:
@@ -51,7 +51,7 @@ def _listed(name: str) -> str:
 def check_config(config: Config = CONFIG) -> None:
     """Validate a config and say what it holds."""
     from layerwise.config import load_study
-    from layerwise.planning import regions
+    from layerwise.study import regions
 
     study = load_study(config)
     typer.echo(
@@ -69,7 +69,7 @@ def plan(
 ) -> None:
     """Say beforehand what running the networks will take: jobs, forward passes, memory and disk."""
     from layerwise.config import load_study
-    from layerwise.planning import forecast, memory_of, on_gpu
+    from layerwise.study import forecast, memory_of, on_gpu
 
     study = load_study(config)
     entries = [study.model_entry(name) for name in model] if model else study.models

@@ -4,15 +4,16 @@ from pathlib import Path
 
 from layerwise.analyses.reliability import keep_reliable
 from layerwise.config import Study
+from layerwise.config.data import RatingEntry
 from layerwise.config.study import PCA_IMAGES
 from layerwise.data.folders import images_in
 from layerwise.data.pixels import JoinedPixels, PixelCache
-from layerwise.data.ratings import read_lamem, read_ratings
+from layerwise.data.ratings import check_defined, read_lamem, read_ratings
 from layerwise.data.recordings import read_recordings, stimuli_of
 from layerwise.interfaces import LayerSpec, Preprocessing, Ratings, Recordings, StimulusSet
 from layerwise.layers.manifest import read_manifest
 from layerwise.models.preprocessing import geometry_for
-from layerwise.planning import find_region, layers_of
+from layerwise.study import find_region, layers_of
 
 
 def region_recordings(study: Study, name: str) -> Recordings:
@@ -26,8 +27,19 @@ def region_recordings(study: Study, name: str) -> Recordings:
 
 
 def rated_images(study: Study, name: str) -> tuple[Ratings, StimulusSet]:
-    """Read one set of ratings of the study, and the images they belong to."""
-    entry = study.rating(name)
+    """Read one set of ratings of the study, and the images they belong to.
+
+    Raises
+    ------
+    ValueError
+        They cannot be read, or no split of them has a rank correlation.
+    """
+    ratings, images = _read_ratings(study.rating(name), name)
+    check_defined(ratings, f"the ratings {name!r}")
+    return ratings, images
+
+
+def _read_ratings(entry: RatingEntry, name: str) -> tuple[Ratings, StimulusSet]:
     if entry.splits is not None:
         return read_lamem(entry.splits, entry.images, name=name)
     if entry.scores is None:

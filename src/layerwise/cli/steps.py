@@ -1,5 +1,6 @@
 """The steps of the workflow, one command each, in the order of the data. They import what they need when called."""
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -38,6 +39,7 @@ RatingsName = Annotated[str, typer.Option("--ratings", help="Name of a set of ra
 Pixels = Annotated[Path, typer.Option("--pixels", help="File that pack-stimuli made.")]
 Folder = Annotated[Path, typer.Option("--folder", help="Folder of results to gather from.")]
 Layers = Annotated[Path, typer.Option("--layers", help="Table that gather-study made.")]
+BUILDING = "layerwise.models.building"  # code that every step which runs a network depends on
 Csv = Annotated[Path | None, typer.Option("--csv", callback=writable_files, help="The same table for people.")]
 
 
@@ -79,31 +81,49 @@ def list_layers(
     config: Config = CONFIG,
 ) -> None:
     """List the layers of a network of your own (those that layerwise knows bring their lists)."""
+    from dataclasses import replace
+
     from layerwise.config import load_study
-    from layerwise.layers import survey_layers
+    from layerwise.layers import leave_out, survey_layers
     from layerwise.layers.manifest import write_manifest, write_skipped
-    from layerwise.models import build, resolve_preprocessing
-    from layerwise.planning import write_preprocessing
+    from layerwise.layers.probing import noise, require_own_outputs, require_same_outputs
+    from layerwise.models import build, normalise, resolve_preprocessing
+    from layerwise.models.drawing import require_repeated
+    from layerwise.models.registry import row_of
+    from layerwise.models.weights import UNTRAINED
+    from layerwise.study import write_preprocessing
 
     study = load_study(config)
     spec = study.model_entry(model).spec()
     expected = resolve_preprocessing(spec)
-    survey = survey_layers(build(spec, weights="random"), expected.size)
-    typer.echo(f"{len(survey.layers)} layers; {len(survey.skipped)} modules that run are left out")
+    untrained = replace(spec, weights="random" if spec.weights == "random" else "built")
+    network, row = build(untrained), row_of(spec)
+    survey, images = survey_layers(network, expected.size), normalise(noise(expected.size), expected)
+    # Here already, though with weights that may not be the trained ones: no job need wait for those.
+    require_own_outputs(network, survey.layers, images)
+    if spec.library == "factory":
+        again = build(untrained)
+        if spec.weights in UNTRAINED:
+            require_repeated(network, again, spec.constructor)
+        again.load_state_dict(network.state_dict())
+        require_same_outputs(network, again, survey.layers, images)
+    later = set(row.later_modules if row else ()) & {layer.name for layer in survey.layers}
+    layers = leave_out(survey.layers, later)
+    typer.echo(f"{len(layers)} layers; {len(survey.skipped) + len(later)} modules that run are left out")
     if skipped is not None:
         write_skipped(survey.skipped, skipped)
-    write_manifest(survey.layers, manifest)
+    write_manifest(layers, manifest)
     write_preprocessing(expected, preprocessing)
 
 
 def check_accuracy(model: Model, output: Output, config: Config = CONFIG, threads: Threads = None) -> None:
     """Require the published ImageNet accuracy of a network before its layers are analysed."""
-    import json
 
     from layerwise.cli.proof import measure, require_published
     from layerwise.config import load_study
     from layerwise.files import atomic_path
-    from layerwise.models.accuracy import ENOUGH, read_labelled
+    from layerwise.models.accuracy import ENOUGH
+    from layerwise.models.labelled import read_labelled
 
     study = load_study(config)
     entry, compute = study.model_entry(model), study.compute
@@ -164,6 +184,7 @@ def extract_activations(
 ) -> None:
     """Run a network over a stimulus set and keep what regression needs of every layer."""
     from layerwise.activations import extract_activations as extract
+    from layerwise.activations.probe import probe_network
     from layerwise.cli.sources import layers_in, pixels_for, with_pca_images
     from layerwise.config import load_study
     from layerwise.models import build, resolve_preprocessing
@@ -175,16 +196,18 @@ def extract_activations(
     images = with_pca_images(pixels_for(pixels, expected), pca_pixels, study, expected)
     devices = choose_devices(compute.device, compute.gpus)
     with counted_warnings(), named_memory(compute):
+        network, layers = build(spec, weights_folder=study.storage.weights), layers_in(study, model, manifest)
+        probe_network(network, layers, images, expected, devices[0])
         extract(
-            build(spec, weights_folder=study.storage.weights),
-            layers_in(study, model, manifest),
+            network,
+            layers,
             images,
             expected,
             output,
             memory=device_memory(devices, compute.memory, compute.gpu_memory),
             device=devices,
             batch_size=compute.images_at_once(devices[0] != "cpu"),
-            attributes=_origins(study, model, images.content_hash, "layerwise.activations.extract"),
+            attributes=_origins(study, model, images.content_hash, "layerwise.activations.extract", BUILDING),
             progress=show_progress,
         )
 
@@ -238,7 +261,7 @@ def score_brain(
     from layerwise.config import load_study
     from layerwise.files.tables import write_table
     from layerwise.layers.blocks import in_block
-    from layerwise.planning import find_region
+    from layerwise.study import find_region
 
     study = load_study(config)
     entry = study.recording(find_region(study, region).recording)
@@ -306,14 +329,15 @@ def stream_memorability(
     threads: Threads = None,
 ) -> None:
     """Fit a group of layers to behavioural scores of many images while the network runs: no activations are stored."""
+    from layerwise.activations.probe import probe_network
     from layerwise.analyses.streamed import score_predictions
     from layerwise.cli.sources import layers_in, rated_pixels
     from layerwise.config import load_study
     from layerwise.files.tables import write_table
     from layerwise.layers.blocks import in_block
     from layerwise.models import build, resolve_preprocessing
-    from layerwise.planning import demand_of, host_of, memory_of, on_gpu, require_room
     from layerwise.streaming import Streamed, stream_pls_on
+    from layerwise.study import demand_of, host_of, memory_of, on_gpu, require_room
 
     study = load_study(config)
     spec, layers = study.model_entry(model).spec(), layers_in(study, model, manifest)
@@ -333,9 +357,10 @@ def stream_memorability(
         state=state,
         save_every=60 * study.memorability.save_every,
     )
-    attributes = _origins(study, model, images.content_hash, "layerwise.streaming.fit")
+    attributes = _origins(study, model, images.content_hash, "layerwise.streaming.several", BUILDING)
     with counted_warnings(), named_memory(study.compute):
         network = build(spec, weights_folder=study.storage.weights)
+        probe_network(network, layers, images, expected, devices[0])
         data = images, expected, rated.scores, rated.splits
         predictions = stream_pls_on(devices, network, layers, group, *data, how, attributes, show_progress)
         measure, components = study.rating(ratings).measure, study.regression.components
@@ -359,14 +384,15 @@ def sketch_memorability(
     threads: Threads = None,
 ) -> None:
     """Fit a group of layers to behavioural scores of many images from sketches, which take one forward pass."""
+    from layerwise.activations.probe import probe_network
     from layerwise.analyses.streamed import score_predictions
     from layerwise.cli.sources import layers_in, rated_pixels
     from layerwise.config import load_study
     from layerwise.files.tables import write_table
     from layerwise.layers.blocks import in_block
     from layerwise.models import build, resolve_preprocessing
-    from layerwise.planning import on_gpu, sketch_demand
     from layerwise.sketching import Sketched, measured_error, sketch_pls
+    from layerwise.study import on_gpu, sketch_demand
 
     study = load_study(config)
     spec, layers, chosen = study.model_entry(model).spec(), layers_in(study, model, manifest), study.memorability
@@ -387,13 +413,14 @@ def sketch_memorability(
         save_every=60 * chosen.save_every,
     )
     attributes = {
-        **_origins(study, model, images.content_hash, "layerwise.sketching.fit"),
+        **_origins(study, model, images.content_hash, "layerwise.sketching.fit", BUILDING),
         "method": "sketch",
         "dimensions": str(chosen.dimensions),
         "seed": str(chosen.seed),
     }
     with counted_warnings(), named_memory(study.compute):
         network, group = build(spec, weights_folder=study.storage.weights), in_block(layers, block)
+        probe_network(network, layers, images, expected, device)
         data = images, expected, rated.scores, rated.splits
         predictions = sketch_pls(network, group, *data, how, attributes, show_progress)
         measure, components = study.rating(ratings).measure, study.regression.components
@@ -406,12 +433,13 @@ def gather_model(
     model: Model, folder: Folder, output: Output, manifest: Manifest = None, config: Config = CONFIG
 ) -> None:
     """Gather the scores of one network: a row a layer."""
+    from layerwise.activations import ActivationStore
     from layerwise.analyses.gather import gather_model as gather
     from layerwise.cli.sources import layers_in
     from layerwise.config import load_study
     from layerwise.files.tables import read_table, write_table
     from layerwise.layers.blocks import blocks
-    from layerwise.planning import rating_blocks, regions
+    from layerwise.study import kept_activations, rating_blocks, regions
 
     study = load_study(config)
     layers = layers_in(study, model, manifest)
@@ -435,6 +463,10 @@ def gather_model(
                 for entry in study.ratings
                 if entry.rater_columns
             ],
+            {
+                name: ActivationStore(path, model).attributes
+                for name, path in kept_activations(study, own / "activations").items()
+            },
         )
     write_table(table, output)
 
@@ -443,14 +475,17 @@ def gather_study(folder: Folder, output: Output, csv: Csv = None, config: Config
     """Gather the networks of a study into one table: a row a layer."""
     import pandas as pd
 
+    from layerwise.analyses.gather import check_data, tell_versions
     from layerwise.config import load_study
     from layerwise.files.tables import read_table
 
     study = load_study(config)
     paths = {entry.name: folder / "models" / entry.name / "layers.parquet" for entry in study.models}
     tables = {name: read_table(path, ["model", "layer"]) for name, path in paths.items()}
+    check_data(tables)
     table = pd.concat(tables.values(), ignore_index=True)
     table.attrs = {"data": {name: one.attrs.get("data", {}) for name, one in tables.items()}}
+    tell_versions(tables)
     errors = {name: one.attrs["sketch_error"] for name, one in tables.items() if "sketch_error" in one.attrs}
     if errors:
         table.attrs["sketch_error"] = errors
@@ -466,8 +501,8 @@ def correlate_layers(
     """Correlate brain similarity with each measure over all layers, for each region."""
     from layerwise.config import load_study
     from layerwise.files.tables import read_table
-    from layerwise.planning import regions
     from layerwise.statistics import correlate_layers as correlate
+    from layerwise.study import regions
 
     study = load_study(config)
     names, measures = [region.name for region in regions(study)], [rating.measure for rating in study.ratings]
@@ -485,8 +520,8 @@ def summarise_models(
     """Find the best layer of each network for each region and measure."""
     from layerwise.config import load_study
     from layerwise.files.tables import read_table
-    from layerwise.planning import regions
     from layerwise.statistics import summarise_models as summarise
+    from layerwise.study import regions
 
     study = load_study(config)
     columns = [region.name for region in regions(study)] + [rating.measure for rating in study.ratings]
@@ -514,20 +549,25 @@ def plot_figure2(
     save_figure(plot(read_table(layers, columns), correlated, measure), output)
 
 
-def _origins(study: "Study", model: str, stimuli: str, code: str) -> dict[str, str]:
+def _origins(study: "Study", model: str, stimuli: str, *code: str) -> dict[str, str]:
     """Name a network, and the hashes of all that what is predicted from it depends on."""
     from dataclasses import asdict
 
     from layerwise.files import hash_object, hash_source
     from layerwise.models import hash_weights, resolve_preprocessing
+    from layerwise.models.versions import versions_of
+    from layerwise.study import network_settings
 
-    spec = study.model_entry(model).spec()
+    entry = study.model_entry(model)
+    spec = entry.spec()
     return {
         "model": model,
-        "weights": hash_weights(spec, study.storage.weights),
+        "network": hash_object(network_settings(study, entry)),
+        "weights": hash_weights(spec, study.storage.weights, study.storage.results),
         "preprocessing": hash_object(asdict(resolve_preprocessing(spec))),
         "stimuli": stimuli,
-        "code": hash_source(code),
+        "code": hash_source(*code),
+        "versions": ", ".join(f"{name} {version}" for name, version in versions_of(spec).items()),
     }
 
 

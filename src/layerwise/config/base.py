@@ -1,13 +1,37 @@
 """What all sections of the config share."""
 
+from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 # A name becomes a folder and a wildcard of the workflow, so it may hold nothing that a path or a shell reads otherwise.
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 NAME_LENGTH = 80
 Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN, min_length=1, max_length=NAME_LENGTH)]
+
+MOST = 10_000  # of what is drawn or counted: more is a slip of the hand, and would never end
+Seed = Annotated[int, Field(ge=0, lt=2**32)]  # what scikit-learn takes
+Degrees = Annotated[float, Field(gt=0, le=360)]
+
+
+def check_path(path: Path) -> Path:
+    """Accept a path that means one file to Snakemake and to the shell, which read braces as names of wildcards.
+
+    Raises
+    ------
+    ValueError
+        It holds braces, or characters that are not printed.
+    """
+    wrong = [sign for sign in str(path) if sign in "{}" or not (sign.isprintable() or sign == " ")]
+    if wrong:
+        raise ValueError(
+            f"the path {str(path)!r} holds {wrong[0]!r}, which no path of a workflow can: rename the file or folder"
+        )
+    return path
+
+
+FilePath = Annotated[Path, AfterValidator(check_path)]
 
 COLUMNS = ("model", "layer", "class", "shape", "units", "depth")
 DERIVED = ("_error", "_splits", "_ceiling", "_ceiled_2020", "_ceiled_2026")
@@ -41,4 +65,6 @@ ColumnName = Annotated[Name, AfterValidator(check_column)]
 class Section(BaseModel):
     """A part of the config: unknown keys are errors, and the text under a field is its documentation."""
 
-    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True, frozen=True, validate_default=True)
+    model_config = ConfigDict(
+        extra="forbid", use_attribute_docstrings=True, frozen=True, validate_default=True, allow_inf_nan=False
+    )

@@ -1,11 +1,10 @@
 """The sections ``recordings`` and ``ratings``: what the layers are to predict."""
 
-from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from layerwise.config.base import ColumnName, Name, Section
+from layerwise.config.base import MOST, ColumnName, Degrees, FilePath, Name, Section, Seed
 
 _SETTINGS = {"brain": "square", "imagenet": "crop"}
 Setting = Annotated[
@@ -26,11 +25,11 @@ class SplitsEntry(Section):
     by: str | None = None
     """For `shuffle`, the property whose shares are kept equal (Brain-Score: texture_type, object_name); for `grouped`
     and `kfold`, the property that names the groups."""
-    n_splits: int = Field(10, ge=2)
+    n_splits: int = Field(10, ge=2, le=MOST)
     """Number of splits, or of folds."""
     train_size: float = Field(0.9, gt=0, lt=1)
     """Share of the stimuli (or groups) to train on; `kfold` has no use for it."""
-    seed: int = Field(1, ge=0)
+    seed: Seed = 1
     """Seed of the splits."""
     order: str | None = None
     """The property on whose order splits are drawn; default: the ids. `brainscore_rank`, in files exported from
@@ -48,9 +47,9 @@ class RecordingEntry(Section):
 
     name: Name
     """Name in the study."""
-    file: Path
+    file: FilePath
     """netCDF4: responses [presentation, neuroid] with stimulus, repetition, neuroid and region."""
-    images: Path | None = None
+    images: FilePath | None = None
     """Folder of the images; default: the one that the file names."""
     regions: list[Name] | dict[str, Name] | None = None
     """Regions to score, or a mapping of the file's names to names in the study; default: all in the file."""
@@ -61,7 +60,7 @@ class RecordingEntry(Section):
     geometry: Setting = "square"
     """`square`, or `brain`: the whole image, resized (bilinear) without keeping its aspect, Brain-Score's way; `crop`,
     or `imagenet`: resized, then the centre cropped, as the network was trained."""
-    visual_degrees: float | None = Field(None, gt=0)
+    visual_degrees: Degrees | None = None
     """Side of the images as the animal saw them, degrees of visual angle; default: what the file says."""
     min_reliability: float | None = Field(None, gt=-1, lt=1)
     """Neuroids whose ceiling (mean over halvings of the repetitions) is lower are left out; default: none is."""
@@ -84,11 +83,11 @@ class RatingEntry(Section):
 
     name: Name
     """Name in the study."""
-    images: Path
+    images: FilePath
     """Folder of the images."""
-    scores: Path | None = None
+    scores: FilePath | None = None
     """CSV with a column of file names and one of scores."""
-    splits: Path | None = None
+    splits: FilePath | None = None
     """Folder of LaMem's split files, train_1.txt to test_5.txt, instead of `scores`."""
     image_column: str | None = None
     """Column of the file names, where the usual names do not tell."""
@@ -99,9 +98,9 @@ class RatingEntry(Section):
     their consistency becomes a column of layers.parquet."""
     fold_column: str | None = None
     """Column that names the fold in which an image is tested, instead of `folds` and `seed`."""
-    folds: int = Field(5, ge=2)
+    folds: int = Field(5, ge=2, le=MOST)
     """Number of folds for a CSV; LaMem brings its own splits."""
-    seed: int = Field(1, ge=0)
+    seed: Seed = 1
     """Seed of the folds."""
     unscored_images: Literal["error", "ignore"] = "error"
     """What to do if the folder holds images without a score."""

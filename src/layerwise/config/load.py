@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from layerwise.config.messages import explain
 from layerwise.config.study import Study
+from layerwise.files.documents import read_yaml
 
 
 def load_study(path: str | Path) -> Study:
@@ -16,41 +17,14 @@ def load_study(path: str | Path) -> Study:
     Raises
     ------
     ValueError
-        The file is missing, is no YAML, or does not describe a study; the message names each problem.
+        The file is missing, is no YAML in UTF-8, or does not describe a study; the message names each problem.
     """
     path = Path(path)
     if not path.is_file():
         raise ValueError(
             f"no config file {path}: give one with --config, or run from the folder that holds config.yaml"
         )
-    return validate_study(parse_yaml(path.read_text(encoding="utf-8"), str(path)), str(path))
-
-
-def parse_yaml(text: str, source: str = "the config") -> Any:
-    """Parse YAML, in which no mapping may hold a key twice: the first value would be lost without a word.
-
-    Raises
-    ------
-    ValueError
-        The text is no YAML, or a key is given twice; the message names it and its line.
-    """
-    try:
-        return yaml.load(text, _UniqueKeys)
-    except yaml.YAMLError as error:
-        raise ValueError(f"{source} is not valid YAML: {error}") from error
-
-
-class _UniqueKeys(yaml.SafeLoader):
-    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
-        # Before `<<` is resolved: the keys that it brings may be overridden.
-        node = super().compose_mapping_node(anchor)
-        lines: dict[tuple[str, str], int] = {}
-        for key, _ in node.value:
-            line, same = key.start_mark.line + 1, (key.tag, str(key.value))
-            if same in lines:
-                raise yaml.YAMLError(f"the key {key.value!r} is given twice, in lines {lines[same]} and {line}")
-            lines[same] = line
-        return node
+    return validate_study(read_yaml(path), str(path))
 
 
 def validate_study(content: Any, source: str = "the config") -> Study:

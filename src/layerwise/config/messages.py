@@ -10,6 +10,8 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+LONGEST = 100  # characters of what was given
+
 
 def explain(error: ValidationError, root: type[BaseModel], source: str) -> str:
     """Write one line a problem.
@@ -56,8 +58,13 @@ def _line(problem: ErrorDetails, root: type[BaseModel]) -> str:
         return f"{_where(location[:-1])}the key {str(location[-1])!r} is missing"
     message = problem["msg"].removeprefix("Value error, ")
     given = problem["input"]
-    shown = "" if isinstance(given, dict) or problem["type"] == "value_error" else f", given: {given!r}"
+    shown = "" if isinstance(given, dict) or problem["type"] == "value_error" else f", given: {_short(given)}"
     return f"{_where(location)}{message}{shown}"
+
+
+def _short(given: object) -> str:
+    text = repr(given)
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
 
 
 def _where(location: tuple[int | str, ...]) -> str:

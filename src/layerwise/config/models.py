@@ -1,44 +1,84 @@
 """The section ``models``: the networks of the study."""
 
+import math
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-from layerwise.config.base import Name, Section
-from layerwise.interfaces import ModelSpec, Preprocessing
+from layerwise.config.base import Name, Section, Seed, check_path
+from layerwise.interfaces import ModelSpec
 from layerwise.models import registry
+from layerwise.models.preprocessing import resolve_preprocessing, states_itself
 from layerwise.models.registry import Library
+
+Deviation = Annotated[float, Field(gt=0)]
+
+
+def _check_weights(weights: str) -> str:
+    if not weights.strip():
+        raise ValueError("it is empty: give imagenet, random or a file, or leave the key out")
+    check_path(Path(weights))
+    return weights
+
+
+def _check_options(options: dict[str, Any]) -> dict[str, Any]:
+    for key, value in options.items():
+        _check_plain(key, value)
+    return options
+
+
+def _check_plain(place: str, value: Any) -> None:
+    """Refuse what JSON and YAML cannot both hold: it would reach a job as something else than what was written."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            if not isinstance(key, str):
+                raise ValueError(f"the key {key!r} of {place!r} is not text: put it in quotes")
+            _check_plain(f"{place}.{key}", inner)
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            _check_plain(f"{place}[{index}]", inner)
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"{place!r} is {value}: give a finite number, or let your own function put it in")
+    elif not isinstance(value, str | int | float | None):
+        raise ValueError(
+            f"{place!r} is of type {type(value).__name__}: give text (in quotes), numbers, true, false, null, lists or "
+            "mappings"
+        )
 
 
 class PreprocessingEntry(Section):
-    """What an own network expects of its input."""
+    """What a network expects of its input: keys that are not given are as its library states them.
 
-    size: int = Field(224, ge=16, le=4096)
-    """Side of the square input, pixels."""
-    resize: int = Field(256, ge=16, le=4096)
+    For a factory they are ImageNet's usual: 224 pixels of 256, bilinear, its mean and spread, RGB from 0 to 1.
+    """
+
+    size: int | None = Field(None, ge=16, le=4096)
+    """Side of the square input, pixels. One that `options` build a network of timm or EfficientNet-PyTorch for
+    (`img_size`, `image_size`) need not be given again."""
+    resize: int | None = Field(None, ge=16, le=4096)
     """Length before the centre crop, pixels: of the shorter side for `centre`, of both for `squash`, of the longer one
-    for `border`."""
-    interpolation: Literal["bilinear", "bicubic"] = "bilinear"
+    for `border`. timm states it as a share of the size, so that for its networks it follows a size that is given."""
+    interpolation: Literal["bilinear", "bicubic"] | None = None
     """Filter of the resize before a crop (geometry `imagenet`); that to a square is bilinear for all networks."""
-    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
+    mean: tuple[float, float, float] | None = None
     """Subtracted from the channels."""
-    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+    std: tuple[Deviation, Deviation, Deviation] | None = None
     """Divides the channels."""
-    channels: Literal["RGB", "BGR"] = "RGB"
+    channels: Literal["RGB", "BGR"] | None = None
     """Order of the channels."""
-    maximum: Literal[1, 255] = 1
+    maximum: Literal[1, 255] | None = None
     """Value of a full channel before the mean is subtracted."""
-    crop: Literal["centre", "squash", "border"] = "centre"
+    crop: Literal["centre", "squash", "border"] | None = None
     """How a photograph becomes a square where it is cropped (geometry `imagenet`). `centre`: its aspect is kept, and
     what lies beyond the square is lost; `squash`: its aspect is not kept; `border`: it is kept, and what lacks is
     filled with the colour of the mean."""
 
-    @model_validator(mode="after")
-    def _crop_fits(self) -> Self:
-        if self.resize < self.size and self.crop != "border":
-            raise ValueError(f"resize ({self.resize}) is smaller than size ({self.size}): nothing is left to crop")
-        return self
+    @property
+    def given(self) -> dict[str, Any]:
+        """The keys that are given."""
+        return self.model_dump(exclude_none=True)
 
 
 class ModelEntry(Section):
@@ -52,15 +92,15 @@ class ModelEntry(Section):
     """Any classification network of timm, such as `convnext_tiny.fb_in1k`."""
     factory: str | None = None
     """Your own function that returns a torch network: `package.module:function`."""
-    weights: str | None = None
+    weights: Annotated[str, AfterValidator(_check_weights)] | None = None
     """`imagenet` (the official ones; default), `random` (an untrained control), or a local file. A factory without
     weights keeps those that it was built with."""
-    seed: int = Field(0, ge=0)
+    seed: Seed = 0
     """Seed of random weights."""
-    options: dict[str, Any] = Field(default_factory=dict)
+    options: Annotated[dict[str, Any], AfterValidator(_check_options)] = Field(default_factory=dict)
     """Arguments for the constructor."""
     preprocessing: PreprocessingEntry | None = None
-    """How the network wants its input; default: as its library states it."""
+    """How the network wants its input; keys that are not given: as its library states it."""
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
@@ -71,14 +111,18 @@ class ModelEntry(Section):
             registry.find(self.model or self.name)
         if self.factory is not None and self.factory.count(":") != 1:
             raise ValueError(f"factory must look like package.module:function, not {self.factory!r}")
+        self.spec()  # refuses a preprocessing that contradicts itself
         return self
 
     @property
     def registered(self) -> str | None:
-        """The network that layerwise knows, whose shipped manifest holds; None for an own network."""
+        """The network that layerwise knows, whose shipped manifest holds; None for an own network, and for one that is
+        built with options or shown images of another size, whose layers are listed anew."""
         if self.timm or self.factory or self.options:
             return None
-        return registry.find(self.model or self.name).name
+        row, size = registry.find(self.model or self.name), self.preprocessing.size if self.preprocessing else None
+        same = size is None or (row.preprocessing is not None and size == row.preprocessing.size)
+        return row.name if same else None
 
     @property
     def published(self) -> float | None:
@@ -90,16 +134,18 @@ class ModelEntry(Section):
     def spec(self) -> ModelSpec:
         """Resolve the entry to all that is needed to build the network."""
         library, constructor, weights = self._source()
-        given = self.preprocessing
-        return ModelSpec(
+        spec = ModelSpec(
             name=self.name,
             library=library,
             constructor=constructor,
             weights=self.weights or weights,
             seed=self.seed,
             options=self.options,
-            preprocessing=Preprocessing(**given.model_dump()) if given else None,
+            preprocessing=self.preprocessing.given or None if self.preprocessing else None,
         )
+        if spec.preprocessing is None or not states_itself(spec):
+            return spec
+        return replace(spec, preprocessing=resolve_preprocessing(spec))
 
     def _source(self) -> tuple[Library, str, str]:
         if self.factory:

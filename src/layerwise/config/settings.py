@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from layerwise.config.base import Section
+from layerwise.config.base import MOST, FilePath, Section, Seed
 
 _UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 
@@ -14,21 +14,21 @@ _UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "M
 def _bytes(value: object) -> object:
     if not isinstance(value, str):
         return value
-    match = re.fullmatch(r"\s*([0-9.]+)\s*([A-Za-z]*)\s*", value)
+    match = re.fullmatch(r"\s*([0-9]{1,18}(?:\.[0-9]*)?)\s*([A-Za-z]*)\s*", value, re.ASCII)
     if match is None or match[2].upper() not in _UNITS:
-        raise ValueError(f"an amount of memory looks like 4GB or 800MB, not {value!r}")
+        raise ValueError(f"an amount of memory looks like 4GB or 800MB, not {value[:40]!r}")
     return int(float(match[1]) * _UNITS[match[2].upper()])
 
 
-Bytes = Annotated[int, BeforeValidator(_bytes)]
+Bytes = Annotated[int, BeforeValidator(_bytes), Field(le=10**15)]
 
 
 class PcaSettings(Section):
     """Principal components of each layer, fitted on images of your own, to which stimuli are reduced before PLS."""
 
-    images: Path
+    images: FilePath
     """Folder of the images; they fill the network's input, whatever the visual angle of the stimuli."""
-    components: int = Field(1000, ge=1)
+    components: int = Field(1000, ge=1, le=MOST)
     """Number of components; there must be more images. A layer with no more units than that is left as it is."""
     n_images: int | None = Field(None, ge=2)
     """Number of images to draw from the folder (always the same ones); default: all."""
@@ -53,12 +53,12 @@ class BrainSettings(Section):
 class RegressionSettings(Section):
     """Partial least squares from the units of a layer to neuroids, or to a score."""
 
-    components: int = Field(25, ge=1)
+    components: int = Field(25, ge=1, le=1000)
     """Number of latent variables."""
     solver: Literal["exact", "scikit-learn"] = "exact"
     """`exact`: each component converged. `scikit-learn`: its iterations with their loose tolerance, as in published
     Brain-Score values (the median r differs by about 5e-4); much slower."""
-    halves: int = Field(10, ge=2)
+    halves: int = Field(10, ge=2, le=MOST)
     """Number of random halvings of the repetitions for the ceilings."""
 
 
@@ -72,9 +72,9 @@ class MemorabilitySettings(Section):
     """`exact`: nothing is stored, and all layers of a network are fitted while it runs over the images once for each
     component. `sketch`: it runs once, and the units of a layer are summed, with random signs, into `dimensions`
     numbers to predict from; what this changes is in benchmarks/sketch.md, and in the metadata of each result."""
-    dimensions: int = Field(4096, ge=64)
+    dimensions: int = Field(4096, ge=64, le=2**20)
     """Numbers in a sketch; layers with no more units are kept as they are. A layer's rho errs less with more."""
-    seed: int = Field(0, ge=0)
+    seed: Seed = 0
     """Of the signs and hashes of sketches."""
     disk: Bytes = Field(100 * 10**9, ge=10**8)
     """Disk that the sketches of one job may take until its layers are scored: 58,741 images take 481MB a layer. More
@@ -82,7 +82,7 @@ class MemorabilitySettings(Section):
     convolutions: Literal["tf32", "float32"] = "tf32"
     """Precision of the network's convolutions on a GPU. `tf32` takes half the time; rho differs by 1e-5 in the
     median layer and by less than 4e-4 in any (benchmarks/streaming_accuracy.md)."""
-    save_every: int = Field(10, ge=1)
+    save_every: int = Field(10, ge=1, le=MOST)
     """Minutes between two saves of what a job has done, from which it goes on if it is killed."""
 
 
@@ -92,7 +92,7 @@ GPU_BATCH, CPU_BATCH = 256, 32
 class ComputeSettings(Section):
     """Size of a job."""
 
-    layers_per_job: int = Field(64, ge=1)
+    layers_per_job: int = Field(64, ge=1, le=1_000_000)
     """Layers that one job scores. 1 gives one job per (model, layer, region)."""
     memory: Bytes = Field(5 * 10**9, ge=10**8)
     """Memory for activations, whatever the number of layers: more memory, fewer forward passes. 5GB are enough to
@@ -102,10 +102,10 @@ class ComputeSettings(Section):
     gpu_memory: Bytes = Field(75 * 10**9, ge=10**9)
     """The same on a GPU; it decides, with `memory`, how many layers share their passes. Set it to what your GPUs have
     (13GB of 16; 36GB of 40, 75GB of 80): fits of many images are planned with it before a GPU is seen."""
-    batch_size: int | None = Field(None, ge=1)
+    batch_size: int | None = Field(None, ge=1, le=100_000)
     """Images in one forward pass; if it is not set, 256 on a GPU, fewer where layers would need more groups of passes,
     and 32 on a CPU."""
-    threads: int = Field(2, ge=1)
+    threads: int = Field(2, ge=1, le=1024)
     """Threads of a job."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """`auto` takes a GPU if there is one."""
@@ -113,6 +113,11 @@ class ComputeSettings(Section):
     """GPUs to ask the cluster for, for each job that runs a network; several share its layers, and groups of layers
     are as large as all of them allow. Jobs that score layers against a region, or sketch, ask for one: they are many
     and short."""
+    versions: Literal["record", "rerun"] = "record"
+    """What another version of torch, or of a network's library, does. `record`: each result carries the versions, and
+    gathering warns where results of different versions come together; it refuses untrained weights, and those that a
+    library fetches by itself, since another version may draw or choose others. `rerun`: what the network gave is stale,
+    and at once where this is set for results that were recorded."""
 
     def images_at_once(self, on_gpu: bool) -> int:
         """Images in a forward pass, where memory allows."""
@@ -122,18 +127,18 @@ class ComputeSettings(Section):
 class ImagenetSettings(Section):
     """ImageNet's validation images, for the accuracy gate."""
 
-    images: Path = Path("data/imagenet/val")
+    images: FilePath = Path("data/imagenet/val")
     """Folders of synsets, or one flat folder with `labels`."""
-    labels: Path | None = None
+    labels: FilePath | None = None
     """Lines `file class`, for a flat folder."""
 
 
 class StorageSettings(Section):
     """What is kept, and where."""
 
-    results: Path = Path("results")
+    results: FilePath = Path("results")
     """Results lie in a folder of the study's name below this."""
-    weights: Path = Path("weights")
+    weights: FilePath = Path("weights")
     """Folder that is looked into first for weights, and that downloads go to."""
     activations: Literal["keep", "temporary"] = "keep"
     """`temporary`: a file of activations is removed once all its layers are scored."""

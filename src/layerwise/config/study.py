@@ -6,7 +6,7 @@ from typing import Annotated, Any, Self, TypeVar
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from layerwise.config.base import Name, Section
+from layerwise.config.base import Degrees, Name, Section
 from layerwise.config.data import RatingEntry, RecordingEntry
 from layerwise.config.models import ModelEntry
 from layerwise.config.settings import (
@@ -42,7 +42,7 @@ class Study(Section):
     """Behavioural scores of images."""
     brain: BrainSettings = BrainSettings()
     """What is done to layers before they are held against the brain."""
-    screen_degrees: float = Field(8, gt=0)
+    screen_degrees: Degrees = 8
     """Visual angle that a network's input is taken to cover: stimuli of 4 degrees are placed on a grey canvas twice
     their size (Brain-Score's default is 8)."""
     accuracy_gate: bool = False
@@ -65,6 +65,9 @@ class Study(Section):
         _must_differ("models", (entry.name for entry in self.models))
         _must_differ("recordings and ratings (pca_images is taken by brain.pca)", self.stimulus_sets())
         _must_differ("the measures of ratings", (entry.measure for entry in self.ratings))
+        for entry in self.recordings:
+            names = entry.regions.values() if isinstance(entry.regions, dict) else entry.regions or ()
+            _must_differ(f"the regions of {entry.name}", names)
         return self
 
     @model_validator(mode="after")
@@ -96,9 +99,17 @@ class Study(Section):
 
 
 def _must_differ(what: str, names: Iterable[str]) -> None:
-    twice = sorted(name for name, count in Counter(names).items() if count > 1)
+    given = list(names)
+    twice = sorted(name for name, count in Counter(given).items() if count > 1)
     if twice:
         raise ValueError(f"names must differ among {what}, but given twice: {', '.join(twice)}")
+    folded = Counter(name.casefold() for name in given)
+    alike = sorted(name for name in given if folded[name.casefold()] > 1)
+    if alike:
+        raise ValueError(
+            f"names must differ among {what} in more than case, since some disks make one folder of them: "
+            f"{', '.join(alike)}"
+        )
 
 
 def _find(entries: list[Entry], name: str, what: str) -> Entry:

@@ -2,7 +2,7 @@
 
 The description is YAML; paths in it are relative to its folder::
 
-    responses: betas.npz                            # .npz, .npy, .h5 or .csv
+    responses: betas.npz                            # .npz, .npy, .h5, .mat or .csv
     array: betas                                    # its name in the file, where there are several
     dimensions: [repetition, neuroid, stimulus]     # in the array's order; without repetitions, leave them out
     missing: [255]                                  # numbers that mark missing trials; NaN always does
@@ -14,31 +14,50 @@ The description is YAML; paths in it are relative to its folder::
     visual_degrees: 8
 
 With the dimension `presentation` instead of stimulus and repetition, `stimuli` has a row for each presentation, and may
-have a column `repetition`. A table of responses (.csv) has such a row, and a column for each neuroid.
+have a column `repetition`. A table of responses (.csv) has such a row, and a column for each neuroid; its rows are
+matched by the columns that `stimuli` has too (stimulus, repetition, ...), and by their order where there are none. What
+an HDF5 file itself says of missing and scaled numbers is heeded. Arrays of MATLAB have their dimensions as in MATLAB.
 """
 
+import logging
 import zipfile
+import zlib
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal
 
 import h5py
 import numpy as np
 import pandas as pd
-import yaml
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from layerwise.data.folders import find_files
+from layerwise.data.matching import check_order, match_rows
+from layerwise.data.matlab import in_written_order, names_in, read_matlab
 from layerwise.data.messages import did_you_mean, list_problems
+from layerwise.data.missing import decode, fill_of, is_code
 from layerwise.data.presentations import arrange, properties_of, property_of
 from layerwise.data.recordings import leaves_folder
 from layerwise.data.tables import as_values, read_text_table
-from layerwise.files import reraise_memory
+from layerwise.files import reraise_memory, try_hdf5
+from layerwise.files.documents import read_yaml
 from layerwise.interfaces import Recordings, StimulusSet
 
+_MOST_TEXT = 10**8  # bytes of an array that may be ids
+_log = logging.getLogger(__name__)
+
 Dimension = Literal["repetition", "stimulus", "presentation", "neuroid"]
+_HDF5 = (".h5", ".hdf5", ".nc", ".mat")
 ALLOWED = ({"stimulus", "neuroid"}, {"repetition", "stimulus", "neuroid"}, {"presentation", "neuroid"})
+
+
+def _code(given: Any) -> Any:
+    """Keep whole numbers whole; a word such as `no` is the number 0 to YAML, and would blank all zeros."""
+    if isinstance(given, bool):
+        raise ValueError(f"a missing response is marked by a number, not by {given}")
+    return float(given) if isinstance(given, str) else given
 
 
 class Description(BaseModel):
@@ -52,10 +71,19 @@ class Description(BaseModel):
     neuroids: Path
     images: Path
     array: str | None = None
-    missing: tuple[float, ...] = ()
+    missing: tuple[Annotated[int | float, BeforeValidator(_code)], ...] = ()
     units: str = ""
     source: str = ""
-    visual_degrees: float | None = Field(None, gt=0)
+    visual_degrees: float | None = Field(None, gt=0, le=360, allow_inf_nan=False)
+
+
+@dataclass(frozen=True)
+class _Read:
+    """An array as it is stored, the same with NaN and scaled as its file says, and texts that lie beside it."""
+
+    stored: NDArray[np.generic]
+    values: NDArray[np.generic]
+    labels: dict[str, list[str]]
 
 
 @dataclass(frozen=True)
@@ -88,7 +116,7 @@ def read_described(path: str | Path) -> Described:
     stimuli = read_text_table(folder / description.stimuli, "table of stimuli", "stimulus")
     neuroids = read_text_table(folder / description.neuroids, "table of neuroids", "neuroid")
     names = _column(neuroids, "neuroid", folder / description.neuroids)
-    responses = _read_responses(folder / description.responses, description, names)
+    responses = _read_responses(folder, description, stimuli, names)
     rows = responses.reshape(-1, responses.shape[-1])
     _check_sizes(description, folder, responses.shape, len(stimuli), len(names))
     cube, properties, images = _arrange(description, folder, stimuli, rows)
@@ -107,14 +135,12 @@ def read_described(path: str | Path) -> Described:
 def _read_description(path: Path) -> Description:
     if not path.is_file():
         raise ValueError(f"no description {path}: check its path")
+    content = read_yaml(path)
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
         return Description.model_validate(content if isinstance(content, dict) else {})
     except ValidationError as error:
         problems = [_explain(found["loc"], found["type"], found["msg"]) for found in error.errors()]
         raise ValueError(list_problems(problems, f"problems with the description {path}")) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is not YAML in UTF-8 ({error}): see `layerwise data import --help`") from error
 
 
 def _explain(place: tuple[int | str, ...], kind: str, message: str) -> str:
@@ -124,9 +150,11 @@ def _explain(place: tuple[int | str, ...], kind: str, message: str) -> str:
     return f"{key!r} is needed" if kind == "missing" else f"{key}: {message}"
 
 
-def _read_responses(path: Path, description: Description, names: list[str]) -> NDArray[np.float64]:
+def _read_responses(
+    folder: Path, description: Description, stimuli: pd.DataFrame, names: list[str]
+) -> NDArray[np.float64]:
     """Read the responses [repetition, stimulus, neuroid] or [presentation, neuroid], with NaN for missing ones."""
-    dimensions = description.dimensions
+    path, dimensions = folder / description.responses, description.dimensions
     if set(dimensions) not in ALLOWED or len(set(dimensions)) < len(dimensions):
         raise ValueError(
             f"the dimensions are {list(dimensions)}: they must be stimulus and neuroid, with or without repetition, or "
@@ -134,33 +162,68 @@ def _read_responses(path: Path, description: Description, names: list[str]) -> N
         )
     if not path.is_file():
         raise ValueError(f"no file of responses {path}: check its path in the description")
-    array = _read_csv(path, names) if path.suffix.lower() == ".csv" else _read_array(path, description.array)
-    if array.dtype.kind not in "fiub":
-        raise ValueError(f"the responses in {path} are of type {array.dtype}, and must be numbers")
-    if array.ndim != len(dimensions):
+    read = _read_any(path, description, stimuli, names, folder / description.stimuli)
+    if read.stored.dtype.kind not in "fiub":
+        raise ValueError(f"the responses in {path} are of type {read.stored.dtype}, and must be numbers")
+    if read.stored.ndim != len(dimensions):
         raise ValueError(
-            f"the responses in {path} have the shape {array.shape}, and {len(dimensions)} dimensions are named"
+            f"the responses in {path} have the shape {read.stored.shape}, and {len(dimensions)} dimensions are named"
         )
+    for column in ("stimulus", "image"):
+        check_order(read.labels, _texts(stimuli, column), path, folder / description.stimuli)
+    check_order(read.labels, names, path, folder / description.neuroids)
     order = [
         dimensions.index(name) for name in ("repetition", "presentation", "stimulus", "neuroid") if name in dimensions
     ]
-    values = array.transpose(order).astype(np.float64)
-    values[np.isin(values, description.missing)] = np.nan
+    values = _blank(read, description.missing, path).transpose(order)
     if np.isinf(values).any():
         raise ValueError(f"{np.isinf(values).sum()} responses in {path} are infinite: mark missing ones as NaN")
     return values
 
 
-def _read_csv(path: Path, names: list[str]) -> NDArray[np.float64]:
+def _blank(read: _Read, codes: tuple[float, ...], path: Path) -> NDArray[np.float64]:
+    values = read.values.astype(np.float64)
+    for code in codes:
+        found = is_code(read.stored, [code])
+        _log.info("missing: %s marks %d responses in %s", code, found.sum(), path)
+        values[found] = np.nan
+    return values
+
+
+def _read_any(path: Path, description: Description, stimuli: pd.DataFrame, names: list[str], table: Path) -> _Read:
+    if path.suffix.lower() != ".csv":
+        return _read_array(path, description.array)
+    if description.dimensions[-1] != "neuroid":
+        raise ValueError(
+            f"the dimensions are {list(description.dimensions)}, and {path} has a column for each neuroid: put neuroid "
+            "last"
+        )
+    return _read_csv(path, names, stimuli, table)
+
+
+def _texts(table: pd.DataFrame, name: str) -> list[str]:
+    return [str(text).strip() for text in table[name]] if name in table.columns else []
+
+
+def _read_csv(path: Path, names: list[str], stimuli: pd.DataFrame, described: Path) -> _Read:
     table = read_text_table(path, "table of responses", "presentation")
     absent = [name for name in names if name not in table.columns]
     if absent:
         raise ValueError(list_problems(absent, f"neuroids have no column in {path}"))
-    texts = table[names].apply(lambda column: column.str.strip().replace({"": "nan", "NA": "nan"}))
+    others = table.drop(columns=names)
+    rows = match_rows(others, stimuli, path, described)
+    unshared = [str(name) for name in others.columns if name not in stimuli.columns]
+    labels = {name: _texts(others.iloc[rows], name) for name in unshared}
+    values = _numbers(table[names], path)[rows]
+    return _Read(values, values, labels)
+
+
+def _numbers(table: pd.DataFrame, path: Path) -> NDArray[np.float64]:
+    texts = table.apply(lambda column: column.str.strip().replace({"": "nan", "NA": "nan"}))
     values = texts.apply(pd.to_numeric, errors="coerce")
     wrong = np.argwhere(values.isna().to_numpy() & (texts.apply(lambda column: column.str.lower()) != "nan").to_numpy())
     problems = [
-        f"line {table.index[row] + 2}, column {names[column]!r}: {texts.iat[row, column]!r} is not a number"
+        f"line {table.index[row] + 2}, column {table.columns[column]!r}: {texts.iat[row, column]!r} is not a number"
         for row, column in wrong.tolist()
     ]
     if problems:
@@ -168,24 +231,58 @@ def _read_csv(path: Path, names: list[str]) -> NDArray[np.float64]:
     return np.asarray(values, dtype=np.float64)
 
 
-def _read_array(path: Path, name: str | None) -> NDArray[np.generic]:
+def _read_array(path: Path, name: str | None) -> _Read:
+    if path.suffix.lower() in _HDF5 and (path.suffix.lower() != ".mat" or h5py.is_hdf5(path)):
+        try_hdf5(path)
     try:
         if path.suffix.lower() == ".npy":
-            return np.asarray(np.load(path, allow_pickle=False))
+            array = np.asarray(np.load(path, allow_pickle=False))
+            return _Read(array, array, {})
         if path.suffix.lower() == ".npz":
-            with np.load(path, allow_pickle=False) as archive:
-                return np.asarray(archive[_choose(name, list(archive.files), path)])
-        if path.suffix.lower() in (".h5", ".hdf5", ".nc", ".mat"):
-            with h5py.File(path, "r", locking=False) as file:
-                known = [key for key, item in file.items() if isinstance(item, h5py.Dataset)]
-                return np.asarray(file[name if name is not None and name in file else _choose(name, known, path)][()])
-    except (OSError, EOFError, zipfile.BadZipFile, KeyError) as error:
+            return _read_npz(path, name)
+        if path.suffix.lower() == ".mat" and not h5py.is_hdf5(path):
+            array = read_matlab(path, _choose(name, names_in(path), path))
+            return _Read(array, array, {})
+        if path.suffix.lower() in _HDF5:
+            return _read_hdf5(path, name)
+    except (OSError, EOFError, zipfile.BadZipFile, zlib.error, LookupError) as error:
         reraise_memory(error, f"reading {path}")
         raise ValueError(f"{path} is truncated, or not what its ending says ({error}): copy it again") from error
     except ValueError as error:
-        advice = ": save an array of numbers, not of objects" if "pickle" in str(error) else ""
-        raise ValueError(f"{path}: {error}{advice}") from error
-    raise ValueError(f"responses are read from .npz, .npy, .h5 or .csv, and {path.name} is none: convert it")
+        if "pickle" in str(error):  # numpy's own words advise to load it all the same
+            raise ValueError(
+                f"{path} holds Python objects, which could run any code and are not read, or is no file of arrays: "
+                "save an array of numbers, not of objects"
+            ) from error
+        raise ValueError(f"{path}: {error}") from error
+    raise ValueError(f"responses are read from .npz, .npy, .h5, .mat or .csv, and {path.name} is none: convert it")
+
+
+def _read_npz(path: Path, name: str | None) -> _Read:
+    with np.load(path, allow_pickle=False) as archive:
+        array = np.asarray(archive[_choose(name, list(archive.files), path)])
+        members = {key: _small_member(archive, key) for key in archive.files}
+    labels = {key: member.tolist() for key, member in members.items() if member.dtype.kind == "U" and member.ndim == 1}
+    return _Read(array, array, labels)
+
+
+def _small_member(archive: Any, key: str) -> NDArray[Any]:
+    try:
+        return np.asarray(archive[key] if archive.zip.getinfo(f"{key}.npy").file_size < _MOST_TEXT else [])
+    except (ValueError, KeyError):  # objects, which only a pickle holds; or no array
+        return np.empty(0)
+
+
+def _read_hdf5(path: Path, name: str | None) -> _Read:
+    with h5py.File(path, "r", locking=False) as file:
+        known = [key for key, item in file.items() if isinstance(item, h5py.Dataset)]
+        inner = name is not None and name in file and isinstance(file[name], h5py.Dataset)
+        dataset = file[name if inner else _choose(name, known, path)]
+        stored = in_written_order(dataset, path)
+        values = decode(stored, dict(dataset.attrs), f"the array {dataset.name}", fill_of(dataset))
+        beside = {key: item for key, item in dataset.parent.items() if isinstance(item, h5py.Dataset)}
+        texts = {key: item for key, item in beside.items() if h5py.check_string_dtype(item.dtype) and item.ndim == 1}
+        return _Read(stored, values, {key: item.asstr()[:].tolist() for key, item in texts.items()})
 
 
 def _choose(name: str | None, known: list[str], path: Path) -> str:
@@ -241,7 +338,9 @@ def _arrange(
     names = [str(name) for name in table.columns if name not in ("stimulus", "image", "repetition")]
     properties = properties_of({name: as_values(table[name].str.strip()) for name in names}, ids)
     files = property_of("image", images, ids).tolist()
-    found = StimulusSet(path.stem, stimuli, tuple(folder / description.images / file for file in files))
+    there = find_files(folder / description.images, files)
+    paths = tuple(there.get(file, folder / description.images / file) for file in files)
+    found = StimulusSet(path.stem, stimuli, paths)
     _check_images(files, found, path)
     return cube, properties, found
 

@@ -1,6 +1,11 @@
 """Images that lie in a folder, whatever they are for."""
 
-from pathlib import Path
+import os
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache
+from pathlib import Path, PurePosixPath
+from unicodedata import normalize
 
 import numpy as np
 
@@ -10,7 +15,7 @@ ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".
 
 
 def list_images(folder: Path) -> set[str]:
-    """List the images in a folder and below, by their names relative to it; hidden ones do not count.
+    """List the images in a folder and below, by their names relative to it; hidden ones do not count, linked ones do.
 
     Raises
     ------
@@ -19,9 +24,25 @@ def list_images(folder: Path) -> set[str]:
     """
     if not folder.is_dir():
         raise ValueError(f"no folder of images {folder}: check the path in the config")
-    found = (path for path in folder.rglob("*") if path.suffix.lower() in ENDINGS and path.is_file())
-    files = (path.relative_to(folder) for path in found)  # links that lead nowhere are no files
-    return {file.as_posix() for file in files if not any(part.startswith(".") for part in file.parts)}
+    files = (Path(name) for name in files_below(folder) if Path(name).suffix.lower() in ENDINGS)
+    shown = (file for file in files if not any(part.startswith(".") for part in file.parts))
+    return {file.as_posix() for file in shown if (folder / file).is_file()}  # links that lead nowhere are no files
+
+
+def files_below(folder: str | Path) -> Iterator[str]:
+    """List all files in a folder and below, linked folders too, by their names relative to it; none without a folder.
+
+    A folder that is met again, through a link that leads back, is listed once.
+    """
+    seen = set()
+    for here, below, names in os.walk(folder, followlinks=True):
+        place = Path(here).resolve()
+        if place in seen:
+            below.clear()
+            continue
+        seen.add(place)
+        below.sort()  # so that the same one of two names is listed on any disk
+        yield from ((Path(here) / name).relative_to(folder).as_posix() for name in names)
 
 
 def images_in(folder: str | Path, name: str, n_images: int | None = None) -> StimulusSet:
@@ -48,3 +69,53 @@ def images_in(folder: str | Path, name: str, n_images: int | None = None) -> Sti
     if n_images is not None:
         files = sorted(np.random.default_rng(0).choice(files, n_images, replace=False).tolist())
     return StimulusSet(name, tuple(f"{name}/{file}" for file in files), tuple(folder / file for file in files))
+
+
+def find_files(folder: str | Path, names: Iterable[str]) -> dict[str, Path]:
+    """Find files by their names relative to a folder, whichever way their accents are written.
+
+    A letter with an accent may be one character or two (NFC or NFD): macOS and archives change one into the other.
+
+    Parameters
+    ----------
+    folder : path
+        The folder.
+    names : iterable of str
+        Names with `/` between folders.
+
+    Returns
+    -------
+    dict of str to Path
+        Those that are there, and not outside the folder, as the disk writes them.
+    """
+    listed = cache(_entries)  # each folder is looked at once, and not once for each of 58,741 images
+    found = ((name, _find(Path(folder), PurePosixPath(name), listed)) for name in dict.fromkeys(names))
+    return {name: path for name, path in found if path is not None}
+
+
+_Entries = dict[str, list[tuple[str, bool]]]
+
+
+def _entries(folder: Path) -> _Entries:
+    """The names in a folder, and whether each is a file, by what they are in NFC."""
+    entries: _Entries = defaultdict(list)
+    if folder.is_dir():
+        with os.scandir(folder) as scanned:
+            for entry in scanned:
+                is_file = Path(entry).is_file() if entry.is_symlink() else entry.is_file()  # the latter asks no disk
+                entries[normalize("NFC", entry.name)].append((entry.name, is_file))
+    return entries
+
+
+def _find(folder: Path, name: PurePosixPath, listed: Callable[[Path], _Entries]) -> Path | None:
+    if name.is_absolute() or ".." in name.parts:
+        return None
+    here, is_file = folder, False
+    for part in name.parts:
+        alike = listed(here).get(normalize("NFC", part), [])
+        exact = [entry for entry in alike if entry[0] == part] or alike
+        if len(exact) != 1:
+            path = folder / name  # on a disk that folds case it may be there under other letters
+            return path if path.is_file() else None
+        here, is_file = here / exact[0][0], exact[0][1]
+    return here if is_file else None

@@ -1,5 +1,6 @@
 """From an image file to the pixels a network looks at."""
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -7,10 +8,11 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from layerwise.files import reraise_memory
-from layerwise.interfaces import Geometry
+from layerwise.interfaces import DegenerateWarning, Geometry
 
 GREY = 128  # Brain-Score's canvas; transparent pixels show it too, so that they are as neutral as the screen
 _FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
+_FEW_BITS = {"L;2": 85, "L;4": 17}  # 255 / 3 and 255 / 15: grey of 2 and 4 bits to one of 8
 _PER_LEVEL = 257  # 65535 / 255: 16-bit levels to one of 8 bits
 
 
@@ -32,7 +34,13 @@ def load_image(path: str | Path) -> NDArray[np.uint8]:
     Raises
     ------
     ValueError
-        The file is missing, truncated, not an image, or holds 32-bit or floating-point grey.
+        The file is missing, truncated, not an image, holds 32-bit or floating-point grey, levels of 8 bits in 16, or
+        16-bit colours of which one is transparent.
+
+    Warns
+    -----
+    DegenerateWarning
+        The levels of a 16-bit file end where 12 bits do: it is read as nearly black.
     """
     return np.asarray(_open(Path(path)))
 
@@ -91,10 +99,13 @@ def _open(path: Path, upright: bool = True) -> Image.Image:
         raise ValueError(f"no image {path}: check the folder of the images and the file's name")
     try:
         with Image.open(path) as image:
+            stored = _stored_as(image)
             image.load()
             if upright:
                 ImageOps.exif_transpose(image, in_place=True)  # a copy of all pixels would cost a tenth of the time
-            return _to_rgb(image)
+            return _to_rgb(image, stored)
+    except _UnusableError as error:
+        raise ValueError(f"cannot use the image {path}: {error}") from error
     except Exception as error:  # PIL's decoders raise nearly anything on broken files, SyntaxError included
         reraise_memory(error, f"reading {path}")
         raise ValueError(
@@ -112,13 +123,30 @@ def _reshape(image: Image.Image, geometry: Geometry) -> Image.Image:
     return _crop_centre(resized, geometry.size)
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
+class _UnusableError(Exception):
+    """A whole image whose grey levels or transparency cannot be known."""
+
+
+def _stored_as(image: Image.Image) -> str:
+    """Say how the file stores its pixels, in PIL's words, such as RGB;16B; empty where PIL decodes them on its own."""
+    tiles = getattr(image, "tile", [])
+    details = tiles[0].args if tiles else ""
+    first = details[0] if isinstance(details, tuple) and details else details
+    return first if isinstance(first, str) else ""
+
+
+def _to_rgb(image: Image.Image, stored: str) -> Image.Image:
+    transparent = image.info.get("transparency")
     if image.mode.startswith("I;16"):
-        return _scale_16_bit(image)
+        return _scale_16_bit(image, transparent)
     if image.mode == "I" and _fits_16_bit(image):  # some formats give 16-bit grey in 32 bits
-        return _scale_16_bit(image)
+        return _scale_16_bit(image, transparent)
     if image.mode in ("I", "F"):
-        raise ValueError(f"grey levels of mode {image.mode!r} have no known white: save it with 8 or 16 bits")
+        raise _UnusableError(f"grey levels of mode {image.mode!r} have no known white: save it with 8 or 16 bits")
+    if ";16" in stored:
+        _check_16_bit_colour(image, transparent)
+    if stored in _FEW_BITS and isinstance(transparent, int):  # PIL scales the pixels alone
+        image.info["transparency"] = transparent * _FEW_BITS[stored]
     if image.has_transparency_data:
         screen = Image.new("RGBA", image.size, (GREY, GREY, GREY, 255))
         return Image.alpha_composite(screen, image.convert("RGBA")).convert("RGB")
@@ -130,10 +158,37 @@ def _fits_16_bit(image: Image.Image) -> bool:
     return bool(low >= 0 and high < 2**16)
 
 
-def _scale_16_bit(image: Image.Image) -> Image.Image:
+def _scale_16_bit(image: Image.Image, transparent: object) -> Image.Image:
     # PIL's own conversion clips at 255 in some versions and shifts in others.
     levels = np.asarray(image).astype(np.uint32)
-    return Image.fromarray(((levels + _PER_LEVEL // 2) // _PER_LEVEL).astype(np.uint8)).convert("RGB")
+    _check_levels(int(levels.max()))
+    grey = ((levels + _PER_LEVEL // 2) // _PER_LEVEL).astype(np.uint8)
+    if isinstance(transparent, int):
+        grey = np.where(levels == transparent, np.uint8(GREY), grey)
+    return Image.fromarray(grey).convert("RGB")
+
+
+def _check_levels(highest: int) -> None:
+    """Refuse or warn of levels that only make sense with fewer bits; an image that is black all over is one in any."""
+    if 0 < highest < 2**8:
+        raise _UnusableError(
+            f"its grey levels of 16 bits or more end at {highest}, as levels of 8 bits do, and would be read as black: "
+            "save it with 8 bits"
+        )
+    if 0 < highest < 2**12:
+        warnings.warn(
+            "images of 16 bits whose levels end below 4096, as those of 12 bits or fewer do, are read as nearly black; "
+            "if they should not be, multiply their levels, or save them with 8 bits",
+            DegenerateWarning,
+            stacklevel=2,
+        )
+
+
+def _check_16_bit_colour(image: Image.Image, transparent: object) -> None:
+    if transparent is not None:
+        raise _UnusableError("PIL does not tell which of its colours of 16 bits is transparent: save it with 8 bits")
+    if not np.asarray(image)[..., :3].any():  # PIL keeps the upper 8 bits, and makes RGBA of grey with alpha
+        raise _UnusableError("its colours of 16 bits end below 256, as those of 8 bits do: save it with 8 bits")
 
 
 def _check(geometry: Geometry) -> None:

@@ -1,12 +1,13 @@
 """Pixels on their way to a file: what a run decoded before it was stopped is kept, checked and gone on with.
 
-The pixels lie in an HDF5 file whose structure is complete before the first of them is written, so a process that is
-killed cannot leave a broken one. A journal beside it holds a line for each image: where it belongs, and the hashes of
-its file and of its pixels. Nothing is taken over that does not have these hashes still.
+The pixels lie in an HDF5 file whose structure is complete, and has its checksum, before the first of them is written,
+so a process that is killed cannot leave a broken one. A journal beside it holds a line for each image: where it
+belongs, and the hashes of its file and of its pixels. Nothing is taken over that does not have these hashes still.
 """
 
 import hashlib
 import os
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,17 +18,18 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from layerwise.files import hash_file, reraise_memory
+from layerwise.files import Extent, check_seal, hash_file, reraise_memory, seal
 
 _TOGETHER = 64  # images between two times that buffers are written out
 
 
 @dataclass(frozen=True)
 class Digest:
-    """Hashes of an image file and of its pixels."""
+    """Hashes of an image file and of its pixels, and the CRC-32 of these, which is quicker to compare."""
 
     file: str
     pixels: str
+    checksum: int
 
 
 class PartialPixels:
@@ -52,14 +54,17 @@ class PartialPixels:
 
     def __init__(self, target: Path, shape: tuple[int, ...], key: str) -> None:
         self.target, self.shape = target, shape
-        self.path = target.with_name(f".{target.stem}-partial{target.suffix}")
-        self.journal = target.with_name(f".{target.stem}-partial.journal")
+        self.path, self.journal = _hidden(target)
         self.digests: dict[int, Digest] = {}
         self._bytes = int(np.prod(shape[1:]))
         if not self._is_of(key):
             self._begin(key)
         with h5py.File(self.path, "r", locking=False) as file:
             self._offset = int(file["pixels"].id.get_offset())
+
+    @property
+    def _extent(self) -> Extent:
+        return self._offset, self._offset + self.shape[0] * self._bytes
 
     def __enter__(self) -> Self:
         self._pixels, self._lines = self.path.open("r+b"), self.journal.open("a", encoding="ascii")
@@ -68,8 +73,12 @@ class PartialPixels:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for file in (self._pixels, self._lines):
-            file.close()
+        try:
+            for file in (self._pixels, self._lines):
+                file.close()
+        except OSError:  # what was buffered could not be written
+            self._remove()
+            raise
         if kind is not None and issubclass(kind, Exception):
             self._remove()
 
@@ -91,15 +100,15 @@ class PartialPixels:
             file, _, pixels = hashes.partition(" ")
             if not place.isdecimal() or int(place) >= len(paths):
                 continue  # a line that was cut as it was written
-            found = Digest(file, pixels)
-            if self._holds(int(place), paths[int(place)], found):
+            found = self._held(int(place), paths[int(place)])
+            if found is not None and (found.file, found.pixels) == (file, pixels):
                 self.digests[int(place)] = found
         return [place for place in range(len(paths)) if place not in self.digests]
 
     def add(self, place: int, image: NDArray[np.uint8], file: str) -> None:
         """Write the pixels of one image, and the hash of its file."""
         data = image.tobytes()
-        digest = Digest(file, hashlib.sha256(data).hexdigest())
+        digest = _digest(file, data)
         self._pixels.seek(self._offset + place * self._bytes)
         self._pixels.write(data)
         self._lines.write(f"{place} {digest.file} {digest.pixels}\n")
@@ -107,8 +116,12 @@ class PartialPixels:
         if len(self.digests) % _TOGETHER == 0:
             self.settle()
 
+    def seal(self) -> None:
+        """Checksum all but the pixels, after something was written beside them."""
+        seal(self.path, [self._extent])
+
     def finish(self) -> None:
-        """Make the pixels the target; all else that belongs into the file must be in `self.path` by now."""
+        """Make the pixels the target; all else that belongs into the file must be in `self.path` by now, and sealed."""
         self.settle()
         os.fsync(self._pixels.fileno())
         self.path.replace(self.target)
@@ -122,10 +135,11 @@ class PartialPixels:
     def _is_of(self, key: str) -> bool:
         try:
             known = self.journal.read_text(encoding="ascii").partition("\n")[0] == key
+            check_seal(self.path, "it is begun anew")
             with h5py.File(self.path, "r", locking=False) as file:
                 pixels = file["pixels"]
                 return known and pixels.shape == self.shape and pixels.id.get_offset() is not None
-        except (OSError, LookupError, UnicodeError, AttributeError) as error:
+        except (OSError, LookupError, ValueError, AttributeError) as error:
             reraise_memory(error, f"reading {self.path}")
             return False
 
@@ -140,17 +154,36 @@ class PartialPixels:
                 # Contiguous, so that readers need no HDF5 library: they read bytes at an offset.
                 space = h5py.h5s.create_simple(self.shape)
                 h5py.h5d.create(file.id, b"pixels", h5py.h5t.STD_U8LE, space, plan)
+                self._offset = int(file["pixels"].id.get_offset())
+            self.seal()
+            self.journal.write_text(f"{key}\n", encoding="ascii")
         except Exception:
             self._remove()
             raise
-        self.journal.write_text(f"{key}\n", encoding="ascii")
 
-    def _holds(self, place: int, path: Path, expected: Digest) -> bool:
-        if not path.is_file() or hash_file(path) != expected.file:
-            return False
+    def _held(self, place: int, path: Path) -> Digest | None:
+        """Hash an image file, and what lies in its place: of no file None."""
+        if not path.is_file():
+            return None
         data = np.fromfile(self.path, np.uint8, self._bytes, offset=self._offset + place * self._bytes)
-        return hashlib.sha256(data.tobytes()).hexdigest() == expected.pixels
+        return _digest(hash_file(path), data.tobytes())
 
     def _remove(self) -> None:
-        self.path.unlink(missing_ok=True)
-        self.journal.unlink(missing_ok=True)
+        remove_partial(self.target)
+
+
+def remove_partial(target: Path) -> None:
+    """Remove what a run left that was killed on its way to a file, be it just after the file was there."""
+    pixels, journal = _hidden(target)
+    pixels.unlink(missing_ok=True)
+    journal.unlink(missing_ok=True)
+
+
+def _hidden(target: Path) -> tuple[Path, Path]:
+    """Return where the pixels and the journal lie until the file is there."""
+    name = f".{target.stem}-partial"
+    return target.with_name(f"{name}{target.suffix}"), target.with_name(f"{name}.journal")
+
+
+def _digest(file: str, data: bytes) -> Digest:
+    return Digest(file, hashlib.sha256(data).hexdigest(), zlib.crc32(data))

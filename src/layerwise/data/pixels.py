@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 
 from layerwise.data.images import load_square
 from layerwise.data.messages import check_format, list_problems
-from layerwise.data.partial import PartialPixels
-from layerwise.files import alone, hash_file, hash_object, hash_source, reraise_memory, writable
+from layerwise.data.partial import PartialPixels, remove_partial
+from layerwise.files import alone, check_seal, checksum, hash_file, hash_object, hash_source, reraise_memory, writable
 from layerwise.interfaces import Geometry, Progress, StimulusSet, no_progress
 
 FORMAT = "layerwise pixels"
-VERSION = 1
+VERSION = 2  # 1 had no checksums
 _WAITING = 4  # images in flight for each worker: enough to keep all busy, few enough to keep memory small
 
 
@@ -63,7 +63,9 @@ def pack_pixels(
     _check_ids(stimuli)
     output = writable(output)
     with alone(output):
-        if not _is_made(output, stimuli, geometry):
+        if _is_made(output, stimuli, geometry):
+            remove_partial(output)
+        else:
             _pack(stimuli, geometry, output, progress, workers or _cores())
 
 
@@ -85,9 +87,10 @@ def _is_made(output: Path, stimuli: StimulusSet, geometry: Geometry) -> bool:
     """Tell whether the file is there already: by this code, and from images that have not changed since."""
     try:
         cache = PixelCache(output)
+        if cache.key != _key(stimuli.ids, geometry):
+            return False
+        cache.check()
     except ValueError:
-        return False
-    if cache.key != _key(stimuli.ids, geometry):
         return False
     hashes = zip(stimuli.paths, cache.sha256, strict=True)
     return all(path.is_file() and hash_file(path) == known for path, known in hashes)
@@ -124,6 +127,7 @@ class PixelCache:
         self.path = Path(path)
         if not self.path.is_file():
             raise ValueError(f"no pixel cache {path}: run the step that packs the images first")
+        check_seal(self.path, _ADVICE)
         try:
             with h5py.File(self.path, "r", locking=False) as file:
                 check_format(file.attrs, self.path, FORMAT, VERSION, _ADVICE)
@@ -133,6 +137,7 @@ class PixelCache:
                 self.content_hash = str(file.attrs["content_hash"])
                 self.key = str(file.attrs.get("key", ""))
                 self._offset, self._shape = _locate(file["pixels"])
+                self._checksums: list[int] = file["checksums"][:].tolist()
         except (OSError, LookupError, TypeError, RuntimeError, UnicodeError, json.JSONDecodeError) as error:
             reraise_memory(error, f"reading {path}")
             raise ValueError(f"{path} is damaged ({error}): {_ADVICE}") from error
@@ -152,7 +157,7 @@ class PixelCache:
         Raises
         ------
         ValueError
-            The range leaves the set, or the file was cut since it was opened.
+            The range leaves the set, or pixels are damaged.
         """
         if not 0 <= start <= stop <= len(self):
             raise ValueError(f"images {start} to {stop} of {self.path}, which holds {len(self)}")
@@ -161,7 +166,22 @@ class PixelCache:
         flat = np.fromfile(self.path, np.uint8, count, offset=self._offset + start * bytes_per_image)
         if flat.size < count:
             raise ValueError(f"{self.path} is truncated: {_ADVICE}")
-        return flat.reshape(stop - start, *self._shape[1:])
+        images = flat.reshape(stop - start, *self._shape[1:])
+        for index, image in enumerate(images, start):
+            if checksum(image) != self._checksums[index]:
+                raise ValueError(f"{self.path} is damaged (image {index + 1} does not fit its checksum): {_ADVICE}")
+        return images
+
+    def check(self) -> None:
+        """Read all images once.
+
+        Raises
+        ------
+        ValueError
+            Pixels are damaged.
+        """
+        for index in range(len(self)):
+            self.read(index, index + 1)
 
 
 class JoinedPixels:
@@ -273,15 +293,17 @@ def _describe(partial: PartialPixels, ids: Sequence[str], geometry: Geometry) ->
     digests = [partial.digests[place] for place in range(len(ids))]
     partial.settle()
     with h5py.File(partial.path, "r+") as file:
-        for name in ("ids", "sha256"):
+        for name in ("ids", "sha256", "checksums"):
             file.pop(name, None)  # of a run that was stopped right here
         file["ids"] = np.array(ids, dtype=object)
         file["sha256"] = np.array([digest.file for digest in digests], dtype="S64")
+        file["checksums"] = np.array([digest.checksum for digest in digests], np.uint32)
         file.attrs["format"] = FORMAT
         file.attrs["version"] = VERSION
         file.attrs["key"] = _key(ids, geometry)
         file.attrs["geometry"] = json.dumps(asdict(geometry), sort_keys=True)
         file.attrs["content_hash"] = hash_object([ids, asdict(geometry), [digest.pixels for digest in digests]])
+    partial.seal()
 
 
 def _fill(partial: PartialPixels, places: Sequence[int], decoded: Iterable[_Decoded]) -> None:

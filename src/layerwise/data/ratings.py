@@ -1,7 +1,7 @@
 """Behavioural scores of images: a table of one's own, or LaMem with its official splits."""
 
 import logging
-import re
+import warnings
 from collections.abc import Collection, Mapping, Sequence
 from itertools import combinations
 from pathlib import Path, PurePosixPath
@@ -13,14 +13,14 @@ import pandera.pandas as pa
 from numpy.typing import NDArray
 from sklearn.model_selection import KFold
 
-from layerwise.data.folders import list_images
+from layerwise.data.folders import find_files, list_images
+from layerwise.data.listed import IMAGE_COLUMNS, PARTS, SPLIT_FILE, with_usual_name
 from layerwise.data.messages import did_you_mean, list_problems
 from layerwise.data.tables import read_text_table
-from layerwise.interfaces import Ratings, Split, StimulusSet
+from layerwise.interfaces import DegenerateWarning, Ratings, Split, StimulusSet
 
-IMAGE_COLUMNS = ("image", "file", "filename", "file_name", "name", "stimulus")
 SCORE_COLUMNS = ("score", "memorability", "hit_rate", "rating")
-PARTS = ("train", "val", "test")
+FEWEST = 3  # images of which a rank correlation is defined
 
 _MISSING = ("", "nan", "na", "n/a", "none", "null")
 _log = logging.getLogger(__name__)
@@ -45,7 +45,7 @@ def read_ratings(
     scores : path
         CSV with a row an image: its file's name in `folder` (which is its id from then on) and its score.
     folder : path
-        Folder of the images; files that are no images do not matter.
+        Folder of the images; other files in it do not matter, unless the table names them.
     image_column, score_column : str, optional
         Columns of the file names and of the scores; default: the one that has a usual name.
     n_folds : int
@@ -85,12 +85,14 @@ def read_ratings(
     }
     rows = pd.DataFrame({new: table[old].str.strip() for new, old in columns.items()})
     rows["image"] = [str(PurePosixPath(image)) if image else "" for image in rows["image"]]
-    _check_rows(rows, list_images(folder), folder, scores, unscored_images)
+    images = list_images(folder)
+    found = find_files(folder, rows["image"])
+    _check_rows(rows, found, images, folder, scores, unscored_images)
     rows = rows.sort_values("image")
     splits = _draw_folds(len(rows), n_folds, seed) if fold_column is None else _given_folds(rows["fold"], scores)
     ids = tuple(rows["image"])
     values = np.tile(rows["score"].to_numpy(dtype=np.float64), (len(splits), 1))
-    return Ratings(ids, values, splits), StimulusSet(name or folder.name, ids, tuple(folder / i for i in ids))
+    return Ratings(ids, values, splits), StimulusSet(name or folder.name, ids, tuple(found[i] for i in ids))
 
 
 def read_raters(scores: str | Path, columns: Sequence[str]) -> NDArray[np.float64]:
@@ -171,10 +173,38 @@ def read_lamem(
     if problems:
         raise ValueError(list_problems(problems, f"problems in the split files of {splits}"))
     ids = tuple(sorted({image for parts in parsed for scored in parts.values() for image in scored}))
-    if check_images:
-        _check_present(ids, Path(folder))
+    paths = _find_images(ids, Path(folder)) if check_images else [Path(folder) / image for image in ids]
     scores, parts_of = _by_split(parsed, ids)
-    return Ratings(ids, scores, parts_of), StimulusSet(name, ids, tuple(Path(folder) / i for i in ids))
+    return Ratings(ids, scores, parts_of), StimulusSet(name, ids, tuple(paths))
+
+
+def check_defined(ratings: Ratings, what: str) -> None:
+    """Check that the scores of test images have a rank correlation with anything.
+
+    Parameters
+    ----------
+    ratings : Ratings
+        Scores and splits.
+    what : str
+        What they are, for messages.
+
+    Raises
+    ------
+    ValueError
+        No split tests three images whose scores differ.
+
+    Warns
+    -----
+    DegenerateWarning
+        Some do not: their rho is NaN.
+    """
+    tested = [scores[split.test] for scores, split in zip(ratings.scores, ratings.splits, strict=True)]
+    undefined = sum(len(scores) < FEWEST or np.ptp(scores) == 0 for scores in tested)
+    told = f"{undefined} of {len(tested)} splits of {what} test fewer than {FEWEST} images, or images of one score"
+    if undefined == len(tested):
+        raise ValueError(f"{told}, which have no rank correlation: set fewer `folds`, or give scores that differ")
+    if undefined:
+        warnings.warn(f"{told}: their rho is NaN", DegenerateWarning, stacklevel=2)
 
 
 def _add_means(table: pd.DataFrame, raters: NDArray[np.float64], score_column: str | None) -> str:
@@ -200,7 +230,7 @@ def find_column(table: pd.DataFrame, given: str | None, usual: Sequence[str], wh
         if given not in columns:
             raise ValueError(f"{path} has no column {given!r}: {did_you_mean(given, columns)}")
         return given
-    found = [column for column in columns if re.sub(r"[\s-]+", "_", column.strip().lower()) in usual]
+    found = with_usual_name(columns, usual)
     if len(found) != 1:
         problem = f"the columns {', '.join(found)} all" if found else f"none of the columns {', '.join(columns)}"
         raise ValueError(
@@ -210,9 +240,16 @@ def find_column(table: pd.DataFrame, given: str | None, usual: Sequence[str], wh
     return found[0]
 
 
-def _check_rows(rows: pd.DataFrame, images: Collection[str], folder: Path, path: Path, unscored_images: str) -> None:
-    problems = _row_problems(rows, images, folder)
-    unscored = sorted(set(images) - set(rows["image"]))
+def _check_rows(
+    rows: pd.DataFrame,
+    found: Mapping[str, Path],
+    images: Collection[str],
+    folder: Path,
+    path: Path,
+    unscored_images: str,
+) -> None:
+    problems = _row_problems(rows, found, images, folder)
+    unscored = sorted(set(images) - {file.relative_to(folder).as_posix() for file in found.values()})
     if unscored_images == "error":
         problems += [f"{folder / image}: has no score" for image in unscored]
     elif unscored:
@@ -222,9 +259,9 @@ def _check_rows(rows: pd.DataFrame, images: Collection[str], folder: Path, path:
         raise ValueError(list_problems(problems, f"problems with {path}{advice}"))
 
 
-def _row_problems(rows: pd.DataFrame, images: Collection[str], folder: Path) -> list[str]:
+def _row_problems(rows: pd.DataFrame, found: Mapping[str, Path], images: Collection[str], folder: Path) -> list[str]:
     try:
-        _schema(images, folder, list(rows.columns)).validate(rows, lazy=True)
+        _schema(found, images, folder, list(rows.columns)).validate(rows, lazy=True)
     except pa.errors.SchemaErrors as error:
         cases = error.failure_cases.sort_values(["index", "column"])
         # The first line of the file holds the names, and lines are counted from 1.
@@ -235,13 +272,15 @@ def _row_problems(rows: pd.DataFrame, images: Collection[str], folder: Path) -> 
     return []
 
 
-def _schema(images: Collection[str], folder: Path, columns: Sequence[str]) -> pa.DataFrameSchema:
+def _schema(
+    found: Mapping[str, Path], images: Collection[str], folder: Path, columns: Sequence[str]
+) -> pa.DataFrameSchema:
     example = f", which holds names like {min(images)!r}" if images else ", which holds no images"
     checks = {
         "image": [
             pa.Check(lambda names: names != "", error="is empty"),
-            pa.Check(lambda names: ~names.duplicated(keep=False), error="is named more than once"),
-            pa.Check(lambda names: names.isin({*images, ""}), error=f"is not in {folder}{example}"),
+            pa.Check(lambda names: ~_same_file(names, found).duplicated(keep=False), error="is named more than once"),
+            pa.Check(lambda names: names.isin({*found, ""}), error=f"is not in {folder}{example}"),
         ],
         "score": [
             pa.Check(lambda texts: ~_is_missing(texts), error="is missing"),
@@ -253,6 +292,11 @@ def _schema(images: Collection[str], folder: Path, columns: Sequence[str]) -> pa
         "fold": [pa.Check(lambda labels: labels != "", error="is empty")],
     }
     return pa.DataFrameSchema({column: pa.Column(checks=checks[column]) for column in columns})
+
+
+def _same_file(names: pd.Series, found: Mapping[str, Path]) -> pd.Series:
+    """Give the file of each name, of which two may differ in how an accent is written."""
+    return pd.Series([str(found.get(name, name)) for name in names], index=names.index)
 
 
 def _is_missing(texts: pd.Series) -> pd.Series:
@@ -285,7 +329,7 @@ def _given_folds(labels: pd.Series, path: Path) -> list[Split]:
 
 
 def _find_parts(folder: Path) -> list[dict[str, Path]]:
-    matches = (re.fullmatch(r"(train|val|test)_(\d+)\.txt", path.name) for path in folder.glob("*.txt"))
+    matches = (SPLIT_FILE.fullmatch(path.name) for path in folder.glob("*.txt"))
     numbers = [int(match[2]) for match in matches if match]
     if not numbers:
         raise ValueError(f"no split files in {folder}: it should hold train_1.txt, val_1.txt, test_1.txt and so on")
@@ -298,7 +342,7 @@ def _find_parts(folder: Path) -> list[dict[str, Path]]:
 
 def _read_part(path: Path, problems: list[str]) -> dict[str, float]:
     scored: dict[str, float] = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
+    for number, line in enumerate(path.read_text(encoding="utf-8-sig", errors="replace").splitlines(), 1):
         image, *rest = line.split() or [""]
         problem = _line_problem(image, rest, scored)
         if problem:
@@ -333,11 +377,12 @@ def _overlaps(number: int, parts: Mapping[str, Mapping[str, float]]) -> list[str
     ]
 
 
-def _check_present(ids: Sequence[str], folder: Path) -> None:
-    present = {path.name for path in folder.iterdir()} if folder.is_dir() else set()  # one look, not 58,741
-    missing = [image for image in ids if image not in present]
+def _find_images(ids: Sequence[str], folder: Path) -> list[Path]:
+    found = find_files(folder, ids)
+    missing = [image for image in ids if image not in found]
     if missing:
         raise ValueError(list_problems(missing, f"of {len(ids)} images are not in {folder}"))
+    return [found[image] for image in ids]
 
 
 def _by_split(

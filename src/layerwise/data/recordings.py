@@ -7,10 +7,12 @@ Attributes: ``format`` ("layerwise recordings"), ``version`` (1), ``images`` (th
 optionally ``units``, ``source`` and ``visual_degrees``.
 """
 
+import math
 import os
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, Any
 
@@ -18,9 +20,11 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from layerwise.data.folders import find_files
 from layerwise.data.messages import check_format, did_you_mean, list_problems
+from layerwise.data.missing import NEVER_WRITTEN, decode, fill_of
 from layerwise.data.presentations import arrange, properties_of, property_of
-from layerwise.files import atomic_path, reraise_memory
+from layerwise.files import atomic_path, check_seal, is_sealed, reraise_memory, seal, try_hdf5
 from layerwise.interfaces import DegenerateWarning, Recordings, StimulusSet
 
 if TYPE_CHECKING:  # planning reads attributes and regions, and is not to wait for xarray and pandas
@@ -29,6 +33,9 @@ if TYPE_CHECKING:  # planning reads attributes and regions, and is not to wait f
 FORMAT = "layerwise recordings"
 VERSION = 1
 _NOT_PROPERTIES = ("presentation", "stimulus", "repetition", "image", "neuroid", "region", "responses")
+_DAMAGED = (
+    "copy or import it again; if it was edited, write it anew (`nccopy IN OUT` will do, and leaves the checksum out)"
+)
 _ADVICE = "write it with layerwise.data.recordings.write_recordings, or set the attributes as its docstring says"
 
 
@@ -59,9 +66,13 @@ def write_recordings(
     Raises
     ------
     ValueError
-        A stimulus has no image, or a property has a name that the format uses itself.
+        A stimulus has no image, a property has a name that the format uses itself, or images cannot be of this size.
+    OSError
+        The disk is full.
     """
     path = Path(path).absolute()
+    if visual_degrees is not None:
+        _check_degrees(visual_degrees, "the recordings")
     taken = sorted(set(recordings.columns) & {*_NOT_PROPERTIES, *(["animal"] if recordings.animals else [])})
     if taken:
         raise ValueError(f"a property of the stimuli cannot be called {taken[0]!r}, a name of the format: rename it")
@@ -76,9 +87,13 @@ def write_recordings(
     }
     # The checksums make a damaged disk block an error instead of a wrong response.
     encoding = {"responses": {"zlib": True, "complevel": 4, "shuffle": True, "fletcher32": True}}
+    # In memory first: where a disk is full, HDF5 brings the interpreter down.
+    content = BytesIO()
+    dataset = _dataset(recordings, names).assign_attrs(attributes)
+    dataset.to_netcdf(content, engine="h5netcdf", encoding=encoding)
     with atomic_path(path) as temporary:
-        dataset = _dataset(recordings, names).assign_attrs(attributes)
-        dataset.to_netcdf(temporary, engine="h5netcdf", encoding=encoding)
+        temporary.write_bytes(content.getbuffer())
+        seal(temporary)
 
 
 def read_recordings(
@@ -156,8 +171,9 @@ def stimuli_of(path: str | Path, folder: str | Path | None = None, name: str | N
         raise ValueError(f"{path} does not name the folder of its images: give it in the config, `images: folder`")
     folder = path.parent / str(given) if folder is None else Path(folder)
     ids = np.unique(stimuli).tolist()
-    _check_images(dict(zip(ids, images.tolist(), strict=True)), folder)
-    return StimulusSet(name or path.stem, tuple(ids), tuple(folder / image for image in images.tolist()))
+    found = find_files(folder, images.tolist())
+    _check_images(dict(zip(ids, images.tolist(), strict=True)), folder, found)
+    return StimulusSet(name or path.stem, tuple(ids), tuple(found[image] for image in images.tolist()))
 
 
 def list_regions(path: str | Path) -> tuple[str, ...]:
@@ -182,6 +198,17 @@ def count_stimuli(path: str | Path) -> int:
     return len(set(_labels(path, "stimulus")))
 
 
+def list_named_images(path: str | Path) -> set[str]:
+    """List the images that a file names, relative to their folder; quick, for planning.
+
+    Raises
+    ------
+    ValueError
+        The file is missing, truncated, of another format or newer version, or has no coordinate ``image``.
+    """
+    return set(_labels(path, "image")) - {""}
+
+
 def read_attributes(path: str | Path) -> dict[str, Any]:
     """Read the attributes of a file; quick, for planning.
 
@@ -192,6 +219,31 @@ def read_attributes(path: str | Path) -> dict[str, Any]:
     """
     with _readable(path) as file:
         return _attributes(file)
+
+
+def read_visual_degrees(path: str | Path) -> float | None:
+    """Read how large the images were seen, degrees of visual angle; None where the file does not say. Quick.
+
+    Raises
+    ------
+    ValueError
+        As in `read_attributes`; or it is not a number above 0 and up to 360.
+    """
+    given = read_attributes(path).get("visual_degrees")
+    return None if given is None else _check_degrees(given, str(path))
+
+
+def _check_degrees(given: Any, what: str) -> float:
+    try:
+        degrees = float(given)
+    except (TypeError, ValueError):
+        degrees = math.nan
+    if not 0 < degrees <= 360:
+        raise ValueError(
+            f"visual_degrees of {what} is {given!r}, and must be a number above 0 and up to 360: correct it there, or "
+            "give `visual_degrees` under the recording in the config"
+        )
+    return degrees
 
 
 def average_repetitions(responses: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -228,11 +280,29 @@ def leaves_folder(image: str) -> bool:
     return path.is_absolute() or ".." in path.parts or bool(PureWindowsPath(image).drive)
 
 
+_checked: set[tuple[object, ...]] = set()  # files, as they were, and the names of what was looked at
+
+
+def _check_bytes(path: Path, names: tuple[str, ...] | None) -> None:
+    """See that HDF5 can read a file: by its checksum, or by trying in another process to read what has these names."""
+    state = path.stat()
+    file = path, state.st_size, state.st_mtime_ns
+    if _checked & {(*file, names), (*file, None)}:
+        return
+    if is_sealed(path):
+        check_seal(path, _DAMAGED)
+        _checked.add((*file, None))
+    else:
+        try_hdf5(path, names)
+        _checked.add((*file, names))
+
+
 @contextmanager
-def _readable(path: str | Path) -> Iterator[h5py.File]:
+def _readable(path: str | Path, *names: str, everything: bool = False) -> Iterator[h5py.File]:
     path = Path(path)
     if not path.is_file():
         raise ValueError(f"no file of recordings {path}: check the path in the config")
+    _check_bytes(path, None if everything else names)
     with _damage_named(path), h5py.File(path, "r", locking=False) as file:
         check_format(_attributes(file), path, FORMAT, VERSION, _ADVICE)
         yield file
@@ -242,11 +312,16 @@ def _readable(path: str | Path) -> Iterator[h5py.File]:
 def _opened(path: str | Path) -> Iterator["xr.Dataset"]:
     import xarray as xr
 
-    read_attributes(path)  # says what is wrong with a file of another kind
+    with _readable(path, everything=True):
+        pass  # this says what is wrong with a file of another kind
     unlocked = {"locking": False}  # network file systems may have no locks, and nothing is written
     with (
         _damage_named(Path(path)),
-        xr.open_dataset(path, engine="h5netcdf", driver_kwds=unlocked) as dataset,
+        # Times are left as numbers, of which `units = "ms since stimulus"` says nothing that xarray could read; and it
+        # would miss a missing_value that is not of the array's own type.
+        xr.open_dataset(
+            path, engine="h5netcdf", driver_kwds=unlocked, decode_times=False, mask_and_scale=False
+        ) as dataset,
     ):
         try:
             yield dataset
@@ -265,7 +340,7 @@ def _damage_named(path: Path) -> Iterator[None]:
 
 def _labels(path: str | Path, name: str) -> list[str]:
     """Read a coordinate of labels without xarray."""
-    with _readable(path) as file:
+    with _readable(path, name) as file:
         if name not in file:
             raise ValueError(f"{path} has no coordinate {name!r}: {did_you_mean(name, list(file))}")
         labels = file[name][()]
@@ -320,14 +395,15 @@ def _storable(values: NDArray[np.generic]) -> NDArray[Any]:
     return values.astype(object) if values.dtype.kind == "U" else values
 
 
-def _variable(dataset: "xr.Dataset", name: str, *dimensions: str) -> NDArray[Any]:
+def _variable(dataset: "xr.Dataset", name: str, *dimensions: str, fill: float | None = NEVER_WRITTEN) -> NDArray[Any]:
     if name not in dataset.variables:
         known = [str(variable) for variable in dataset.variables]
         raise ValueError(f"it has no {name!r}: {did_you_mean(name, known)}")
     variable = dataset.variables[name]
     if set(variable.dims) != set(dimensions):
         raise ValueError(f"{name!r} has the dimensions {variable.dims}, and must have {dimensions}")
-    return np.asarray(variable.transpose(*dimensions).values)
+    stored = np.asarray(variable.transpose(*dimensions).values)
+    return decode(stored, variable.attrs, f"{name!r}", fill)
 
 
 def _text(dataset: "xr.Dataset", name: str, dimension: str, may_be_empty: bool = False) -> NDArray[np.str_]:
@@ -339,12 +415,18 @@ def _text(dataset: "xr.Dataset", name: str, dimension: str, may_be_empty: bool =
 
 
 def _responses(dataset: "xr.Dataset") -> NDArray[np.floating]:
-    values = _variable(dataset, "responses", "presentation", "neuroid")
+    values = _variable(dataset, "responses", "presentation", "neuroid", fill=_fill(dataset))
     if values.dtype.kind not in "fiu":
         raise ValueError(f"its responses are of type {values.dtype}, and must be numbers")
     if not values.size:
         raise ValueError(f"its responses are empty: {values.shape[0]} presentations of {values.shape[1]} neuroids")
     return values.astype(np.result_type(values.dtype, np.float32), copy=False)
+
+
+def _fill(dataset: "xr.Dataset") -> float | None:
+    """What responses are where none was written: xarray does not tell."""
+    with _readable(dataset.encoding["source"]) as file:
+        return fill_of(file["responses"]) if "responses" in file else None
 
 
 def _repetitions(dataset: "xr.Dataset") -> NDArray[Any] | None:
@@ -405,15 +487,11 @@ def _check_finite(responses: NDArray[np.floating], neuroids: NDArray[np.str_]) -
         raise ValueError("all of its responses are NaN: export them again")
 
 
-def _check_images(images: dict[str, str], folder: Path) -> None:
+def _check_images(images: dict[str, str], folder: Path, found: Mapping[str, Path]) -> None:
     outside = [f"{stimulus} ({image})" for stimulus, image in images.items() if leaves_folder(image)]
     if outside:
         raise ValueError(list_problems(outside, f"images lie outside the folder {folder}, which none may"))
     without = [f"{stimulus} (no image in the file)" for stimulus, image in images.items() if not image]
-    missing = [
-        f"{stimulus} ({folder / image})"
-        for stimulus, image in images.items()
-        if image and not (folder / image).is_file()
-    ]
+    missing = [f"{stimulus} ({folder / image})" for stimulus, image in images.items() if image and image not in found]
     if without or missing:
         raise ValueError(list_problems(without + missing, "stimuli have no image file"))

@@ -13,7 +13,7 @@ from layerwise.data.codes import find_codes
 from layerwise.data.folders import ENDINGS
 from layerwise.data.messages import SHOWN
 from layerwise.data.presentations import is_empty
-from layerwise.data.recordings import read_attributes, read_recordings, stimuli_of
+from layerwise.data.recordings import read_attributes, read_recordings, read_visual_degrees, stimuli_of
 from layerwise.data.reports import Report, show, show_range
 from layerwise.interfaces import Recordings, StimulusSet
 
@@ -42,6 +42,7 @@ def report_recordings(path: Path, consistency: Consistency, images: Path | None 
         return report
     attributes = read_attributes(path)
     stimuli = _try(report, lambda: stimuli_of(path, images))
+    _try(report, lambda: read_visual_degrees(path))
     report.add_table("What the file says", ("", ""), _statements(recordings, attributes, stimuli))
     report.add_table(
         "Regions", _REGION_COLUMNS, [_region(recordings, name, consistency) for name in _names(recordings)]

@@ -1,5 +1,7 @@
 """Reads the CSV tables that people write, as text, and says what is wrong with them."""
 
+import math
+import re
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +12,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from layerwise.files import reraise_memory
+
+# Zeros in front are the sign of a label.
+_WHOLE = re.compile(r"[+-]?(?:0|[1-9][0-9]*)")
+_NUMBER = re.compile(r"[+-]?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 
 
 def read_text_table(path: Path, what: str, row: str) -> pd.DataFrame:
@@ -59,12 +65,25 @@ def read_text_table(path: Path, what: str, row: str) -> pd.DataFrame:
 
 
 def as_values(texts: pd.Series) -> NDArray[np.generic]:
-    """Give a column as whole numbers or as numbers if all its texts are such, else as text."""
-    numbers = pd.to_numeric(texts, errors="coerce")
-    if numbers.isna().any():
+    """Give a column as whole numbers or as numbers where these keep all that its texts say, else as text.
+
+    Labels are often digits: `01` beside `1`, or 20 digits that no number of 64 bits holds, would become one.
+    """
+    kinds = set(texts)
+    whole = all(_WHOLE.fullmatch(text) for text in kinds)
+    if not whole and not all(_NUMBER.fullmatch(text) for text in kinds):
         return texts.to_numpy(dtype=np.str_)
-    whole = texts.str.fullmatch(r"[+-]?\d+").all()
-    return numbers.to_numpy(dtype=np.int64 if whole else np.float64)
+    numbers = {text: int(text) if whole else float(text) for text in kinds}
+    if len(set(numbers.values())) < len(kinds) or not all(_is_kept(text, numbers[text]) for text in kinds):
+        return texts.to_numpy(dtype=np.str_)
+    return np.array([numbers[text] for text in texts], dtype=np.int64 if whole else np.float64)
+
+
+def _is_kept(text: str, number: float) -> bool:
+    """Tell whether a number of 64 bits holds a whole number to its last digit; others are measured, and rounded."""
+    if isinstance(number, int):
+        return -(2**63) <= number < 2**63
+    return math.isfinite(number) and (not _WHOLE.fullmatch(text) or int(text) == number)
 
 
 def _check_commas(columns: Sequence[str], path: Path) -> None:

@@ -54,6 +54,11 @@ def reraise_memory(error: BaseException, doing: str) -> None:
         raise MemoryError(f"{doing}: {reason(error)}") from error
 
 
+def says_memory(text: str) -> bool:
+    """Tell whether the last line of a traceback, of another process, says that memory ran out."""
+    return "MemoryError" in text.partition(":")[0] or _WORDS.search(text) is not None
+
+
 def reason(error: BaseException) -> str:
     """Return the first line of what says that memory ran out; the name of the error if that is empty."""
     said = next((one for one in _chain(error) if _says_so(one)), error)

@@ -39,6 +39,16 @@ def hash_source(*modules: str) -> str:
     return hashlib.sha256(lines.encode()).hexdigest()[:16]
 
 
+def hash_script(path: Path) -> str:
+    """Hash a program that stands alone, as `hash_source` does: comments, docstrings and layout do not count."""
+    return _hash_tree(ast.parse(path.read_text(encoding="utf-8")))
+
+
+def is_module(name: str) -> bool:
+    """Tell whether this is a module of this package."""
+    return (name == PACKAGE or name.startswith(f"{PACKAGE}.")) and _path(name) is not None
+
+
 def _path(module: str) -> Path | None:
     base = ROOT.joinpath(*module.split(".")[1:])
     candidates = (base.with_suffix(".py"), base / "__init__.py")
@@ -60,8 +70,7 @@ def _imports(module: str) -> tuple[str, ...]:
             found += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:
             found += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-    ours = (name for name in found if name == PACKAGE or name.startswith(f"{PACKAGE}."))
-    return tuple(name for name in ours if _path(name) is not None)
+    return tuple(name for name in found if is_module(name))
 
 
 @cache
@@ -73,6 +82,10 @@ def _digest(name: str) -> str:
         if not found:
             raise ValueError(f"no function {function!r} in {module}: the workflow names one that does not exist")
         tree = found[0]
+    return _hash_tree(tree)
+
+
+def _hash_tree(tree: ast.AST) -> str:
     return hashlib.sha256(ast.unparse(_without_docstrings(tree)).encode()).hexdigest()
 
 

@@ -1,19 +1,37 @@
-"""Tables on disk: parquet for the pipeline, CSV for people."""
+"""Tables on disk: parquet for the pipeline, CSV for people.
 
+Parquet has checksums of pages at most, and none of what it says about them; so the SHA-256 of all other bytes of the
+file stands among its metadata.
+"""
+
+import hashlib
+import io
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
+from pyarrow import parquet
 
 from layerwise.files.atomic import atomic_path
 from layerwise.files.memory import reraise_memory
 
+_KEY = "layerwise.sha256"
+_BLANK = "0" * 64
+_PLACE = re.compile(rb"layerwise\.sha256..([0-9a-f]{64})", re.DOTALL)  # between them the value's type and length
+_ADVICE = "delete it, and run the step that makes it again"
+
 
 def write_table(table: pd.DataFrame, path: str | Path) -> None:
     """Write a table as parquet, whole or not at all."""
+    content = io.BytesIO()
+    arrow = pa.Table.from_pandas(table, preserve_index=False)
+    with parquet.ParquetWriter(content, arrow.schema, store_schema=True) as writer:
+        writer.write_table(arrow)
+        writer.add_key_value_metadata({_KEY: _BLANK})
     with atomic_path(path) as temporary:
-        table.to_parquet(temporary, index=False)
+        temporary.write_bytes(_digested(content.getvalue()))
 
 
 def write_csv(table: pd.DataFrame, path: str | Path) -> None:
@@ -35,7 +53,7 @@ def read_table(path: str | Path, columns: Sequence[str] = ()) -> pd.DataFrame:
     Raises
     ------
     ValueError
-        The file is not a whole parquet file, or lacks a column.
+        The file is damaged, was written by another program, or lacks a column.
     """
     table = _read(path)
     missing = [column for column in columns if column not in table]
@@ -48,10 +66,25 @@ def read_table(path: str | Path, columns: Sequence[str] = ()) -> pd.DataFrame:
 
 
 def _read(path: str | Path) -> pd.DataFrame:
+    if not Path(path).exists():
+        raise ValueError(f"{path} does not exist: run the step that makes it first")
+    content = Path(path).read_bytes()
+    if _PLACE.search(content) is None:
+        raise ValueError(
+            f"{path} has no checksum: it is cut, was written by an older layerwise, or is no table of its; {_ADVICE}"
+        )
+    if content != _digested(content):
+        raise ValueError(f"{path} is damaged (its bytes do not fit their checksum): {_ADVICE}")
     try:
-        return pd.read_parquet(path)
+        return pd.read_parquet(io.BytesIO(content))
     except (pa.ArrowInvalid, OSError) as error:
         reraise_memory(error, f"reading {path}")
-        if not Path(path).exists():
-            raise ValueError(f"{path} does not exist: run the step that makes it first") from error
-        raise ValueError(f"{path} is not a whole parquet file ({error}): delete it and run the step again") from error
+        raise
+
+
+def _digested(content: bytes) -> bytes:
+    """Put into a file the SHA-256 that it has with zeros in that place."""
+    *_, found = _PLACE.finditer(content)
+    before, after = content[: found.start(1)], content[found.end(1) :]
+    digest = hashlib.sha256(before + _BLANK.encode() + after).hexdigest()
+    return before + digest.encode() + after

@@ -1,5 +1,6 @@
 """What a study says of a network, and what is known of each of its layers."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -25,7 +26,8 @@ class ModelSpec:
         Seed of random weights.
     options : dict
         Keyword arguments for the constructor.
-    preprocessing : Preprocessing or None
+    preprocessing : Preprocessing or mapping or None
+        What the network expects of its input: all of it, or some of its fields, the others being the library's own.
         None: the library's own.
     """
 
@@ -35,7 +37,7 @@ class ModelSpec:
     weights: str = "imagenet"
     seed: int = 0
     options: dict[str, Any] = field(default_factory=dict)
-    preprocessing: Preprocessing | None = None
+    preprocessing: Preprocessing | Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)

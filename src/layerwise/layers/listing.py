@@ -2,28 +2,28 @@
 
 import logging
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from math import prod
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
 
-from layerwise.files import reraise_memory
 from layerwise.interfaces import LayerSpec
 from layerwise.layers.manifest import Skipped
+from layerwise.layers.running import run_network
 
 MIN_UNITS = 25  # as many as there are latent variables
-BATCH = 2
+BATCHES = (2, 3)  # images: a module that has as many rows as one of them by chance has not as many as the other
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Survey:
-    """What one run of a network showed.
+    """What runs of a network showed.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ def list_layers(network: nn.Module, input_size: int, min_units: int = MIN_UNITS)
 
 
 def survey_layers(network: nn.Module, input_size: int, min_units: int = MIN_UNITS) -> Survey:
-    """Run a network once on zeros and see which of its modules are layers.
+    """Run a network on zeros and see which of its modules are layers.
 
     A layer is a module without children that runs in eval mode and gives at least `min_units` values an
     image. It counts once, under its first name; if it runs several times, its last run counts. Weights do not
@@ -73,23 +73,18 @@ def survey_layers(network: nn.Module, input_size: int, min_units: int = MIN_UNIT
     ValueError
         The network does not run on such an input, or has no layer.
     """
-    record = _Record()
-    try:
-        with _evaluating(network), record.listening(network), torch.inference_mode():
-            parameter = next(network.parameters(), torch.empty(0))
-            network(torch.zeros(BATCH, 3, input_size, input_size, device=parameter.device))
-    except (RuntimeError, TypeError, ValueError, IndexError) as error:
-        reraise_memory(error, f"running the network on {BATCH} images of {input_size} pixels")
-        raise ValueError(f"the network does not run on {BATCH} images of {input_size} pixels: {error}") from error
-    layers = [
-        LayerSpec(name, kind, shape, prod(shape), depth)
-        for depth, (name, (kind, shape)) in enumerate(
-            ((name, found) for name, found in record.found.items() if prod(found[1]) >= min_units), start=1
-        )
-    ]
+    first, second = (_run(network, n_images, input_size) for n_images in BATCHES)
+    layers: list[LayerSpec] = []
+    skipped: list[Skipped] = []
+    for name, (kind, shape, reason) in first.items():
+        problem = reason or _disagreement(shape, second.get(name))
+        if problem:
+            skipped.append(Skipped(name, kind, problem))
+        elif prod(shape) >= min_units:
+            layers.append(LayerSpec(name, kind, shape, prod(shape), len(layers) + 1))
     if not layers:
         raise ValueError(f"the network has no layer with at least {min_units} units")
-    return Survey(layers, list(record.skipped.values()))
+    return Survey(layers, skipped)
 
 
 def leave_out(layers: Sequence[LayerSpec], names: Collection[str]) -> list[LayerSpec]:
@@ -114,44 +109,58 @@ def leave_out(layers: Sequence[LayerSpec], names: Collection[str]) -> list[Layer
     return [replace(layer, depth=depth) for depth, layer in enumerate(kept, start=1)]
 
 
-@dataclass
-class _Record:
-    """Modules in the order of their last run."""
+class _Seen(NamedTuple):
+    """What a module gave when it ran last: its class, the shape for one image, and why it is no layer, or nothing."""
 
-    found: dict[str, tuple[str, tuple[int, ...]]] = field(default_factory=dict)
-    skipped: dict[str, Skipped] = field(default_factory=dict)
-
-    @contextmanager
-    def listening(self, network: nn.Module) -> Iterator[None]:
-        handles = [
-            module.register_forward_hook(lambda module, _, output, name=name: self.note(name, module, output))
-            for name, module in network.named_modules()
-            if name and next(module.children(), None) is None  # the whole network has no name to be asked for by
-        ]
-        try:
-            yield
-        finally:
-            for handle in handles:
-                handle.remove()
-
-    def note(self, name: str, module: nn.Module, output: Any) -> None:
-        self.found.pop(name, None)
-        self.skipped.pop(name, None)
-        reason = _unusable(output)
-        if reason:
-            self.skipped[name] = Skipped(name, type(module).__name__, reason)
-        else:
-            self.found[name] = (type(module).__name__, tuple(output.shape[1:]))
+    kind: str
+    shape: tuple[int, ...]
+    reason: str
 
 
-def _unusable(output: Any) -> str:
+def _run(network: nn.Module, n_images: int, input_size: int) -> dict[str, _Seen]:
+    """Run a network on black images, and return what its modules without children gave, in order of their last run."""
+    seen: dict[str, _Seen] = {}
+
+    def note(name: str, module: nn.Module, output: Any) -> None:
+        seen.pop(name, None)
+        reason = _unusable(output, n_images)
+        seen[name] = _Seen(type(module).__name__, () if reason else tuple(output.shape[1:]), reason)
+
+    with _evaluating(network), _listening(network, note), torch.inference_mode():
+        parameter = next(network.parameters(), torch.empty(0))
+        run_network(network, torch.zeros(n_images, 3, input_size, input_size, device=parameter.device))
+    return seen
+
+
+@contextmanager
+def _listening(network: nn.Module, note: Callable[[str, nn.Module, Any], None]) -> Iterator[None]:
+    handles = [
+        module.register_forward_hook(lambda module, _, output, name=name: note(name, module, output))
+        for name, module in network.named_modules()
+        if name and next(module.children(), None) is None  # the whole network has no name to be asked for by
+    ]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _unusable(output: Any, n_images: int) -> str:
     if not isinstance(output, torch.Tensor):
         return f"gives {type(output).__name__} instead of a tensor"
-    if output.ndim < 2 or output.shape[0] != BATCH:
+    if output.ndim < 2 or output.shape[0] != n_images:
         return "does not give one row an image"
     if not output.dtype.is_floating_point:
         return f"gives {str(output.dtype).removeprefix('torch.')} instead of real numbers"
     return ""
+
+
+def _disagreement(shape: tuple[int, ...], other: _Seen | None) -> str:
+    """Say what is wrong with a module that gave this shape in one batch, and what was seen in one of another size."""
+    if other is None:
+        return "runs for some numbers of images only"
+    return other.reason or ("" if other.shape == shape else "gives another shape for another number of images")
 
 
 @contextmanager

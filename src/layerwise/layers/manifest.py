@@ -1,6 +1,10 @@
-"""The manifest: the layers of one network as a table. Without torch: the workflow plans with it."""
+"""The manifest: the layers of one network as a table. Without torch: the workflow plans with it.
+
+Its last line counts the layers and has a hash of the others, since a table that is cut at a line's end looks whole.
+"""
 
 import csv
+import hashlib
 import io
 from collections.abc import Iterable, Sequence
 from math import prod
@@ -11,6 +15,7 @@ from layerwise.files import atomic_path
 from layerwise.interfaces import LayerSpec
 
 COLUMNS = ("layer", "class", "shape", "units", "depth")
+_END = "# end: "
 FOLDER = Path(__file__).with_name("manifests")
 
 
@@ -38,7 +43,9 @@ def write_manifest(layers: Sequence[LayerSpec], path: str | Path) -> None:
 
 def format_manifest(layers: Iterable[LayerSpec]) -> str:
     """Give the text of a manifest."""
-    return _table(COLUMNS, (_cells(layer) for layer in layers))
+    listed = list(layers)
+    table = _table(COLUMNS, (_cells(layer) for layer in listed))
+    return table + _end(table, len(listed))
 
 
 def write_skipped(skipped: Iterable[Skipped], path: str | Path) -> None:
@@ -58,18 +65,23 @@ def read_manifest(path: str | Path) -> list[LayerSpec]:
     Raises
     ------
     ValueError
-        The file does not exist, or is not a manifest; the message names the line.
+        The file does not exist, is damaged, or is not a manifest; the message names the line.
     """
     path = Path(path)
     if not path.is_file():
         raise ValueError(f"no manifest {path}: list the layers of the network first")
     try:
-        with path.open(encoding="utf-8", newline="") as handle:
-            rows = list(csv.reader(handle, delimiter="\t"))
-    except UnicodeDecodeError as error:
+        table, end = _divide(path.read_bytes().decode())
+        rows = list(csv.reader(io.StringIO(table, newline=""), delimiter="\t"))
+    except (UnicodeDecodeError, csv.Error) as error:
         raise ValueError(f"{path} is not a manifest: it is not text") from error
     if not rows or tuple(rows[0]) != COLUMNS:
         raise ValueError(f"{path} is not a manifest: its first line must be {' '.join(COLUMNS)}, separated by tabs")
+    if end != _end(table, len(rows) - 1):
+        raise ValueError(
+            f"{path} does not fit its last line: it is cut, damaged or edited, or an older layerwise wrote it; list "
+            "the layers of the network again"
+        )
     layers = [_parse(cells, f"{path}, line {number}") for number, cells in enumerate(rows[1:], start=2)]
     _check(layers, path)
     return layers
@@ -87,6 +99,16 @@ def _table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     writer.writerow(header)
     writer.writerows(rows)
     return text.getvalue()
+
+
+def _end(table: str, n_layers: int) -> str:
+    return f"{_END}{n_layers} layers, {hashlib.sha256(table.encode()).hexdigest()[:16]}\n"
+
+
+def _divide(text: str) -> tuple[str, str]:
+    """Divide a manifest into its table and its last line, which may be missing."""
+    table, mark, end = text.rpartition(_END)
+    return (table, mark + end) if mark else (text, "")
 
 
 def _cells(layer: LayerSpec) -> tuple[str, str, str, int, int]:

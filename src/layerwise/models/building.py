@@ -11,9 +11,12 @@ from torch import nn
 from layerwise.files import hash_file
 from layerwise.interfaces import ModelSpec
 from layerwise.models.adapters import ADAPTERS, Adapter
+from layerwise.models.drawing import fill_lazy, require_drawn
 from layerwise.models.mirrors import rename_from_timm
+from layerwise.models.preprocessing import resolve_preprocessing
 from layerwise.models.registry import RegistryRow, find, row_of
-from layerwise.models.states import State, fits, load_state, read_state, rename_in_order
+from layerwise.models.seeds import seeded
+from layerwise.models.states import State, find_state, fits, load_state, rename_in_order
 from layerwise.models.weights import UNTRAINED, fetch_weights, find_weights
 
 log = logging.getLogger(__name__)
@@ -36,8 +39,8 @@ def build(
         "random" for a name.
     seed : int, optional
         Of random weights: equal seeds give equal weights, and the global random state is left alone. A
-        factory is called under the seed, so its untrained weights are drawn from it too. Default: what the
-        study says, or 0.
+        factory is called under the seed, so its untrained weights are drawn from it too; with "random" it must
+        not load any. Default: what the study says, or 0.
     weights_folder : path, optional
         Looked into first for official weights; downloads go there.
 
@@ -77,7 +80,7 @@ def sketch(model: str | ModelSpec) -> nn.Module:
     nn.Module
     """
     with torch.device("meta"):
-        return build(model, "random")
+        return build(model, "built")
 
 
 def specify(name: str) -> ModelSpec:
@@ -115,14 +118,24 @@ def _adapter(spec: ModelSpec) -> Adapter:
 
 
 def _construct(spec: ModelSpec) -> nn.Module:
-    with torch.random.fork_rng(devices=[]):
-        # Not torch.manual_seed: it would seed every GPU too, and those states are not forked here.
-        torch.default_generator.manual_seed(spec.seed)
-        return _adapter(spec).build(spec)
+    network = _draw(spec, spec.seed)
+    if spec.library == "factory" and spec.weights == "random":
+        require_drawn(network, _draw(spec, spec.seed + 1), spec.constructor)
+    return network
+
+
+def _draw(spec: ModelSpec, seed: int) -> nn.Module:
+    with seeded(seed):
+        network = _adapter(spec).build(spec)
+        fill_lazy(network, lambda: resolve_preprocessing(spec).size)
+    if any(value.is_floating_point() and value.dtype != torch.float32 for value in network.parameters()):
+        log.info("%s is built in another precision, and runs in float32", spec.name)
+        network.float()
+    return network
 
 
 def _load(network: nn.Module, spec: ModelSpec, path: Path) -> None:
-    state = read_state(path)
+    state = find_state(network, path)
     row = row_of(spec)
     if row is not None and not fits(network, state):
         state = _adapter(spec).adapt(spec.constructor, _rename(network, row, state, path))

@@ -67,9 +67,20 @@ def download(address: Address, folder: Path) -> Path:
 
 
 def kept_hash(path: Path) -> str:
-    """Give the SHA-256 that the host published when the file was fetched; empty if it was brought by hand."""
+    """Return the SHA-256 in the file beside it (``FILE.sha256``), which a download or a user wrote; empty without one.
+
+    Raises
+    ------
+    ValueError
+        There is something else in it.
+    """
     kept = _beside(path)
-    return kept.read_text(encoding="ascii").strip() if kept.is_file() else ""
+    if not kept.is_file():
+        return ""
+    found = kept.read_text(encoding="utf-8", errors="replace").split()  # `sha256sum` writes the file's name behind it
+    if not found or re.fullmatch("[0-9a-f]{64}", found[0].lower()) is None:
+        raise ValueError(f"{kept} must begin with the SHA-256 of {path.name}, 64 hexadecimal digits: mend or delete it")
+    return found[0].lower()
 
 
 def _fetch(address: Address, target: Path) -> None:

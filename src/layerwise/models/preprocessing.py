@@ -1,6 +1,8 @@
 """What a network expects of its input, and how its pictures must be cut."""
 
 import math
+from collections.abc import Mapping
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from layerwise.interfaces import Geometry, ModelSpec, Preprocessing
@@ -14,27 +16,55 @@ IMAGENET = Preprocessing(
 )
 
 
+_FIELDS = frozenset(field.name for field in fields(Preprocessing))
+
+
 def resolve_preprocessing(spec: ModelSpec) -> Preprocessing:
     """Find what a network expects of its input.
 
-    In this order: what the study gives; the registry's row; timm's own data config (read without building the
-    network). A factory that gives nothing gets ImageNet's usual (`IMAGENET`).
+    In this order, field by field: what the study gives; the registry's row; timm's own data config (read without
+    building the network). A factory that gives nothing gets ImageNet's usual (`IMAGENET`). A size that the options of
+    the constructor set is that of the input.
 
     Raises
     ------
     ValueError
-        Nobody states it, or timm states what layerwise cannot do.
+        Nobody states it, timm states what layerwise cannot do, or what is given contradicts itself.
     """
-    if spec.preprocessing is not None:
-        return spec.preprocessing
+    given = spec.preprocessing
+    if isinstance(given, Preprocessing):
+        return given
+    given = dict(given or {})
+    found = Preprocessing(**given) if given.keys() >= _FIELDS else replace(_stated(spec, given), **given)
+    if found.resize < found.size and found.crop != "border":
+        raise ValueError(
+            f"the images of {spec.name!r} would be resized to {found.resize} pixels, and {found.size} be cropped from "
+            "that: nothing is left to crop; give `resize` in its `preprocessing`, no smaller than `size`"
+        )
+    return found
+
+
+def states_itself(spec: ModelSpec) -> bool:
+    """Say whether what a network expects is known without its library."""
+    return spec.library != "timm" or row_of(spec) is not None
+
+
+def _stated(spec: ModelSpec, given: Mapping[str, Any]) -> Preprocessing:
+    """Return what the library states of the fields that are not given."""
     row = row_of(spec)
     if row is not None and row.preprocessing is not None:
-        return row.preprocessing
+        return _with_option(row.preprocessing, spec)
     if spec.library == "timm":
-        return _of_timm(spec)
+        return _of_timm(spec, given)
     if spec.library == "factory":
         return IMAGENET
     raise ValueError(f"nothing is known of the input of {spec.constructor!r}: give `preprocessing` for {spec.name!r}")
+
+
+def _with_option(stated: Preprocessing, spec: ModelSpec) -> Preprocessing:
+    # Its convolutions are padded for images of this size, and its users resize to the size alone.
+    size = spec.options.get("image_size") if spec.library == "efficientnet_pytorch" else None
+    return replace(stated, size=size, resize=size) if isinstance(size, int) else stated
 
 
 def geometry_for(preprocessing: Preprocessing, kind: Literal["square", "crop"], canvas: float = 1.0) -> Geometry:
@@ -66,7 +96,7 @@ def _mean_colour(preprocessing: Preprocessing) -> str:
 _CROPS: dict[str, "Crop"] = {"center": "centre", "squash": "squash", "border": "border"}  # timm's names and ours
 
 
-def _of_timm(spec: ModelSpec) -> Preprocessing:
+def _of_timm(spec: ModelSpec, given: Mapping[str, Any]) -> Preprocessing:
     import timm
     from timm.data.config import resolve_data_config
 
@@ -75,13 +105,18 @@ def _of_timm(spec: ModelSpec) -> Preprocessing:
     if not timm.is_model(spec.constructor):
         raise unknown("timm", spec.constructor, timm.list_models())
     resolve: Any = resolve_data_config  # untyped in timm
-    stated: Any = timm.get_pretrained_cfg(spec.constructor)
-    config = resolve(pretrained_cfg=stated.to_dict() if stated is not None else {})
+    config = resolve(_sides(spec, given), pretrained_cfg=_config_of_timm(spec))
     _, height, width = config["input_size"]
-    if height != width or config["interpolation"] not in ("bilinear", "bicubic") or config["crop_mode"] not in _CROPS:
+    impossible = {
+        "size": height != width,
+        "interpolation": config["interpolation"] not in ("bilinear", "bicubic"),
+        "crop": config["crop_mode"] not in _CROPS,
+    }
+    lacking = [field for field, wrong in impossible.items() if wrong and field not in given]
+    if lacking:
         raise ValueError(
             f"timm feeds {spec.constructor!r} with {config}; layerwise does square inputs, bilinear or bicubic: give "
-            f"`preprocessing` for {spec.name!r}"
+            f"`preprocessing` for {spec.name!r}, with {' and '.join(lacking)}"
         )
     return Preprocessing(
         size=height,
@@ -89,5 +124,25 @@ def _of_timm(spec: ModelSpec) -> Preprocessing:
         interpolation=cast("Interpolation", config["interpolation"]),
         mean=tuple(config["mean"]),
         std=tuple(config["std"]),
-        crop=_CROPS[config["crop_mode"]],
+        crop=_CROPS.get(config["crop_mode"], "centre"),
     )
+
+
+def _sides(spec: ModelSpec, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the size that is given, or that the network is built for, as timm's own commands pass it on."""
+    size = given.get("size") or spec.options.get("img_size")
+    if isinstance(size, int):
+        return {"img_size": size}
+    return {"input_size": (3, *size)} if isinstance(size, list | tuple) and len(size) == 2 else {}
+
+
+def _config_of_timm(spec: ModelSpec) -> dict[str, Any]:
+    import timm
+
+    try:
+        stated: Any = timm.get_pretrained_cfg(spec.constructor)
+    except RuntimeError as error:  # a variant of the weights, after the dot, that timm does not have
+        name, _, tag = spec.constructor.partition(".")
+        known = timm.list_pretrained(f"{name}.*") or [name]
+        raise ValueError(f"timm has no weights {tag!r} of {name!r}: it has {', '.join(known)}") from error
+    return stated.to_dict() if stated is not None else {}

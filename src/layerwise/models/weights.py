@@ -2,15 +2,16 @@
 
 import logging
 from dataclasses import dataclass
-from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
-from layerwise.files import hash_file, hash_object
+from layerwise.files import hash_file, hash_object, own_code
 from layerwise.interfaces import ModelSpec
 from layerwise.models.downloads import Address, download, kept_hash
 from layerwise.models.pages import refuse_page
 from layerwise.models.registry import RegistryRow, row_of
+from layerwise.models.versions import module_of, versions_of
 
 log = logging.getLogger(__name__)
 
@@ -153,7 +154,7 @@ def check_hash(path: Path, expected: str) -> None:
         )
 
 
-def hash_weights(spec: ModelSpec, folder: str | Path | None = None) -> str:
+def hash_weights(spec: ModelSpec, folder: str | Path | None = None, apart: Path | None = None) -> str:
     """Hash what decides the weights of a network: the content of their file, or the recipe that draws them.
 
     Parameters
@@ -162,12 +163,14 @@ def hash_weights(spec: ModelSpec, folder: str | Path | None = None) -> str:
         Network.
     folder : path, optional
         Folder of weights.
+    apart : Path, optional
+        Folder of results, whose files are no part of a factory's own code.
 
     Returns
     -------
     str
         SHA-256 of the file; for random weights and for those that a library fetches by itself, a hash of the
-        network, its options, the seed and the versions of the library and of torch.
+        network, its options, the seed, a factory's own code, and the versions of the library and of torch.
 
     Raises
     ------
@@ -180,7 +183,7 @@ def hash_weights(spec: ModelSpec, folder: str | Path | None = None) -> str:
     row = row_of(spec)
     if spec.weights == "imagenet" and row is not None:
         raise ValueError(f"the weights of {spec.name!r} are not on this machine: {row.url or row.package}")
-    return hash_object([spec.library, spec.constructor, spec.options, spec.weights, spec.seed, _origin(spec)])
+    return hash_object([spec.library, spec.constructor, spec.options, spec.weights, spec.seed, _origin(spec, apart)])
 
 
 def _given(spec: ModelSpec) -> Path:
@@ -198,7 +201,8 @@ def _places(row: RegistryRow, folder: Path | None) -> list[Official]:
         return places
     places.insert(0, Official(folder / row.file, row.sha256, "official"))
     if row.file_2020:
-        places.append(Official(folder / row.file_2020, row.sha256_2020, "official, the file of 2020"))
+        path = folder / row.file_2020
+        places.append(Official(path, row.sha256_2020 or kept_hash(path), "official, the file of 2020"))
     if row.mirror is not None and row.mirror.file != row.file:
         path = folder / row.mirror.file
         places.append(Official(path, row.mirror.sha256 or kept_hash(path), "mirror (values not verified)"))
@@ -244,12 +248,8 @@ def _packaged(row: RegistryRow) -> list[Path]:
     return [path for root in roots or [] for path in sorted(Path(root).rglob(row.file))]
 
 
-def _origin(spec: ModelSpec) -> list[str]:
-    torch = version("torch")
+def _origin(spec: ModelSpec, apart: Path | None) -> list[Any]:
     if spec.library == "cornet":
-        return [torch, hash_file(Path(__file__).with_name("cornet.py"))]
-    if spec.library != "factory":
-        return [torch, version(spec.library)]
-    module = find_spec(spec.constructor.partition(":")[0])
-    source = module.origin if module is not None else None
-    return [torch, hash_file(source) if source is not None and Path(source).is_file() else ""]
+        return [versions_of(spec), hash_file(Path(__file__).with_name("cornet.py"))]
+    source = own_code(module_of(spec.constructor), apart).hash if spec.library == "factory" else ""
+    return [versions_of(spec), source]

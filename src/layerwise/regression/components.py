@@ -15,7 +15,8 @@ from torch import Tensor
 from layerwise.regression.eigen import leading_eigenvectors
 from layerwise.regression.training import Targets, Training
 
-NOTHING = 1e-13  # share of a sum of squares below which float64 leaves nothing but rounding
+NOTHING = 1e-13  # share of a sum of squares of the targets below which float64 leaves nothing but rounding
+EXPLAINED = 1e-10  # share of a sum of squares of the targets that no correlation shows
 REFRESH = 1e-6  # fall of the leading eigenvalue after which S is computed anew: its updates then lack digits
 
 
@@ -36,6 +37,12 @@ class Side(Protocol):
 
     def spread(self) -> Tensor:
         """Sum of squares of the centred training activations, 0 where they are constant: [..., split]."""
+
+    def rounding(self) -> Tensor:
+        """Return the sum of squares [..., split] of the activations' part that may be rounding alone."""
+
+    def least(self, unexplained: Tensor, variance: Tensor) -> Tensor:
+        """Return the eigenvalue of S [..., split] that may be rounding alone, for sums of squares of the targets."""
 
     def weigh(self, directions: Tensor) -> Tensor:
         """Give B c [..., split, feature] for c [..., split, m]."""
@@ -70,6 +77,8 @@ class Components:
         ``scores @ targets``.
     found : Tensor [..., split, component]
         Whether the split has the component.
+    explained : Tensor [..., split]
+        Whether nothing of the targets was left, up to 1e-5 of their size: more components would not matter.
     """
 
     scores: Tensor
@@ -77,6 +86,12 @@ class Components:
     loadings: Tensor
     slopes: Tensor
     found: Tensor
+    explained: Tensor
+
+    def counts(self) -> Tensor:
+        """Return the number of components of each split, all that were asked for where the targets needed no more."""
+        found = self.found.sum(-1)
+        return torch.where(self.explained & (found > 0), self.found.shape[-1], found)
 
     def latent_coefficients(self) -> Tensor:
         """Solve for what turns ``features @ weights'`` into predictions: [..., split, component, target]."""
@@ -92,7 +107,7 @@ class _Residual:
 
     def __init__(self, side: Side) -> None:
         self.side = side
-        self.spread = side.spread()
+        self.spread, self.rounding = side.spread(), side.rounding()
         self.variance = self.unexplained = _total_variance(side.targets, side.training)
         self.active = self.spread > 0
         nothing = self.spread.new_zeros(*self.spread.shape, 0, 1)
@@ -110,7 +125,7 @@ class _Residual:
             self.S = _symmetric(self.side.inner_products(deflators, slopes))
             vectors, values = self._decompose()
             self.reference = torch.where(fallen, values, self.reference)
-        self.active = self.active & (values > NOTHING * self.spread * self.unexplained)
+        self.active = self.active & (values > self.side.least(self.unexplained, self.variance))
         self.active = self.active & (self.unexplained > NOTHING * self.variance)
         return vectors, values
 
@@ -160,7 +175,7 @@ def extract(side: Side, n_components: int) -> Components:
         weights = side.weigh(direction) - _times(past.mT, _times(slopes, direction))
         scores = _orthogonalise(side.training.centre(weights @ side.features.mT), store.scores[..., :a, :])
         square = scores.square().sum(-1)
-        residual.active = residual.active & (square > NOTHING * residual.spread * value)
+        residual.active = residual.active & (square > residual.rounding * value)
         if not bool(residual.active.any()):
             break
         scale = torch.where(residual.active, square.rsqrt(), 0)[..., None]
@@ -172,6 +187,7 @@ def extract(side: Side, n_components: int) -> Components:
         back = side.weigh_back(loading) - _times(slopes.mT, _times(past, loading))
         residual.deflate(turned[..., a, :], back, (deflators[..., a, :] * loading).sum(-1, keepdim=True))
         residual.unexplained = residual.unexplained - store.slopes[..., a, :].square().sum(-1)
+        store.explained.copy_(residual.unexplained <= EXPLAINED * residual.variance)
     return store
 
 
@@ -186,6 +202,7 @@ def _allocate(side: Side, n_components: int, m: int) -> tuple[Components, Tensor
         loadings=zeros(*shape, n_features),
         slopes=zeros(*shape, n_targets),
         found=zeros(*shape, dtype=torch.bool),
+        explained=zeros(*shape[:-1], dtype=torch.bool),
     )
     return store, zeros(*shape, n_features), zeros(*shape, m)
 

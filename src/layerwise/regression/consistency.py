@@ -76,9 +76,14 @@ def _correlate(first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArr
 
 
 def _centre(values: NDArray[np.float64], present: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Subtract each column's mean over the stimuli present; zero elsewhere, and for a constant column."""
+    """Subtract each column's mean over the stimuli present; zero elsewhere, and for a constant column.
+
+    The largest is brought to 1: squares of tiny or huge responses would leave the range of float64.
+    """
     filled = np.where(present, values, 0)
     mean = filled.sum(0) / np.maximum(present.sum(0), 1)
     low = np.where(present, values, np.inf).min(0)
     high = np.where(present, values, -np.inf).max(0)
-    return np.where(present & (high > low), filled - mean, 0)
+    centred: NDArray[np.float64] = np.where(present & (high > low), filled - mean, 0)
+    largest = np.abs(centred).max(0, initial=0)
+    return centred / np.where(largest > 0, largest, 1)

@@ -8,7 +8,7 @@ from torch import Tensor
 from layerwise.regression.inputs import shift
 from layerwise.regression.training import Targets, Training, cross_products
 
-SLICE_BYTES = 2**27  # of float64 activations held at once while a Gram matrix is summed
+SLICE_BYTES = 2**27  # of float64 activations held at once while a Gram matrix is summed, or a layer rotated
 ROUNDING = 1e-13  # relative, of a Gram matrix summed in float64
 
 
@@ -24,22 +24,31 @@ class Dual:
         Shifted so that their mean over all stimuli is zero.
     training : Training
         Of all splits.
-    rounding : float
-        Relative rounding of the Gram matrix: a training part whose centred sum of squares is a smaller share
-        of the uncentred one is constant.
+    precision : float
+        Relative rounding of the Gram matrix: what is a smaller share of the activations' sum of squares cannot be told
+        from it. Directions in which they vary by less than its root, 3e-7 in float64, are lost.
     """
 
     features: Tensor
     targets: Targets
     training: Training
-    rounding: float
+    precision: float
 
     def spread(self) -> Tensor:
         """Give the sum of squares of the centred training activations [..., split]; 0 if constant."""
         mask = self.training.mask
         raw = self.features.diagonal(dim1=-2, dim2=-1) @ mask.T
         spread = raw - ((mask @ self.features) * mask).sum(-1) / self.training.counts[:, 0]
-        return torch.where(spread > self.rounding * raw, spread, 0)
+        return torch.where(spread > self.precision * raw, spread, 0)
+
+    def rounding(self) -> Tensor:
+        """Return the sum of squares [..., split] of the activations' part that may be rounding alone."""
+        return self.precision * (self.features.diagonal(dim1=-2, dim2=-1) @ self.training.mask.T)
+
+    def least(self, unexplained: Tensor, variance: Tensor) -> Tensor:
+        """Return the eigenvalue of S [..., split] that may be rounding alone."""
+        del variance
+        return self.rounding() * unexplained
 
     def weigh(self, directions: Tensor) -> Tensor:
         """Give B c [..., split, feature] for c [..., split, m]."""
@@ -107,6 +116,36 @@ def gram_matrix(activations: Tensor, device: torch.device) -> Tensor:
         shifted, _ = shift(units, device)
         gram.addmm_(shifted, shifted.T)
     return gram
+
+
+def rotate(activations: Tensor, device: torch.device) -> Tensor:
+    """Turn activations of more units than stimuli into as many coordinates as stimuli; PLS does not see the difference.
+
+    Unlike the Gram matrix, which has the square of their range, they keep what varies 1e-13 as much as the largest.
+
+    Parameters
+    ----------
+    activations : Tensor [stimulus, unit]
+        Of any type and device; a slice of units at a time is brought to the device.
+    device : torch.device
+        Where to compute.
+
+    Returns
+    -------
+    Tensor [stimulus, stimulus]
+        Float64, in orthonormal coordinates; the mean over all stimuli is zero.
+
+    Raises
+    ------
+    ValueError
+        A value is NaN or infinite.
+    """
+    n_stimuli = len(activations)
+    triangle = torch.zeros(0, n_stimuli, dtype=torch.float64, device=device)
+    for units in torch.split(activations, max(n_stimuli, SLICE_BYTES // (8 * n_stimuli)), dim=1):
+        shifted, _ = shift(units, device)
+        triangle = torch.linalg.qr(torch.cat([triangle, shifted.T]), mode="r").R
+    return triangle.T.contiguous()
 
 
 def compress(targets: Targets) -> tuple[Targets, Tensor | None]:

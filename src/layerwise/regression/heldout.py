@@ -25,8 +25,8 @@ def predict_held_out(side: Side, splits: Sequence[Split], n_components: int) -> 
     -------
     predictions : list of Tensor [..., test stimulus, target]
         One a split, in the coordinates of the side's targets.
-    fitted : Tensor [..., split]
-        False where no component was found and the prediction is the training mean.
+    found : Tensor [..., split]
+        Number of components, as `Components.counts`; where there is none, the prediction is the training mean.
     """
     components = extract(side, n_components)
     latent = components.latent_coefficients()
@@ -39,4 +39,4 @@ def predict_held_out(side: Side, splits: Sequence[Split], n_components: int) -> 
         test = side.features[..., torch.as_tensor(split.test, device=side.features.device), :]
         scores = (test - feature_means[..., index, None, :]) @ components.weights[..., index, :, :].mT
         predictions.append(scores @ latent[..., index, :, :] + target_means[index])
-    return predictions, components.found.any(-1)
+    return predictions, components.counts()

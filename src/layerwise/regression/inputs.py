@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from difflib import get_close_matches
+from math import frexp
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -109,6 +110,24 @@ def check_same_stimuli(name: str, n_stimuli: int, responses: NDArray[np.float64]
             f"{name} has {n_stimuli} stimuli and the responses have {responses.shape[-2]}: both need "
             "the same stimuli, in the same order"
         )
+
+
+def unit_scale(values: Tensor, usual: float = 1.0) -> float:
+    """Return a power of two that brings the largest of values near 1, so that no square leaves the range of float64.
+
+    To multiply with it rounds nothing.
+
+    Parameters
+    ----------
+    values : Tensor
+        Finite.
+    usual : float
+        1 is returned for values whose largest is at most this, and at least its inverse.
+    """
+    largest = float(values.abs().amax()) if values.numel() else 0.0
+    if largest == 0 or (usual > 1 and 1 / usual <= largest <= usual):
+        return 1.0
+    return 2.0 ** -min(max(frexp(largest)[1], -1000), 1000)
 
 
 def to_numpy(values: Array) -> NDArray[np.float64]:

@@ -7,12 +7,18 @@ the median r; to repeat a published score the same iterates are needed, rounding
 import torch
 from torch import Tensor
 
+from layerwise.regression.components import EXPLAINED
+from layerwise.regression.inputs import unit_scale
+
 TOLERANCE = 1e-6  # of the squared change of the weights
 ITERATIONS = 500
+USUAL = (
+    1e10  # scikit-learn compares residuals with absolute limits: sizes beyond this, or its inverse, are brought to 1
+)
 EPSILON = torch.finfo(torch.float64).eps
 
 
-def fit_nipals(X: Tensor, Y: Tensor, n_components: int) -> tuple[Tensor, int]:
+def fit_nipals(X: Tensor, Y: Tensor, n_components: int, precision: float = 0.0) -> tuple[Tensor, int]:
     """Fit PLSRegression(scale=False) as scikit-learn 1.9 does by default.
 
     Parameters
@@ -24,26 +30,34 @@ def fit_nipals(X: Tensor, Y: Tensor, n_components: int) -> tuple[Tensor, int]:
     n_components : int
         Components wanted; as in scikit-learn, the fit stops when Y's residual is constant. It also stops
         when X's is zero, where scikit-learn would divide by zero.
+    precision : float
+        Share of X's sum of squares that is rounding: a score that is no larger ends the fit.
 
     Returns
     -------
     coefficients : Tensor [unit, target]
         Zeros without any component.
     found : int
-        Number of components.
+        Number of components; as many as wanted where the targets needed no more.
 
     References
     ----------
     Wegelin 2000, A survey of partial least squares (PLS) methods, section 4.1.
     """
-    X, Y = X.clone(), Y.clone()
+    scales = unit_scale(X, USUAL), unit_scale(Y, USUAL)
+    coefficients, found = _fit(X * scales[0], Y * scales[1], n_components, precision)
+    return coefficients * scales[0] / scales[1], found
+
+
+def _fit(X: Tensor, Y: Tensor, n_components: int, precision: float) -> tuple[Tensor, int]:
+    rounding, variance = precision * X.square().sum(), Y.square().sum()
     weights, loadings, slopes = [], [], []
     for _ in range(n_components):
         Y[:, (Y.abs() < 10 * EPSILON).all(0)] = 0
         weight = _power_iteration(X, Y)
         score = X @ weight
         square = score @ score
-        if not bool(square > 0):
+        if not bool(square > rounding):
             break
         loading, slope = (score @ X) / square, (score @ Y) / square
         X.addr_(score, loading, alpha=-1)
@@ -54,7 +68,8 @@ def fit_nipals(X: Tensor, Y: Tensor, n_components: int) -> tuple[Tensor, int]:
     if not weights:
         return X.new_zeros(X.shape[1], Y.shape[1]), 0
     W, P, Q = (torch.stack(parts) for parts in (weights, loadings, slopes))
-    return W.T @ (torch.linalg.pinv(P @ W.T) @ Q), len(weights)
+    explained = bool(Y.square().sum() <= EXPLAINED * variance)
+    return W.T @ (torch.linalg.pinv(P @ W.T) @ Q), n_components if explained else len(weights)
 
 
 def _power_iteration(X: Tensor, Y: Tensor) -> Tensor:

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from layerwise.interfaces import Split
-from layerwise.regression.components import Side, extract
-from layerwise.regression.dual import ROUNDING, Dual, compress, gram_matrix
+from layerwise.regression.components import extract
+from layerwise.regression.dual import compress
 from layerwise.regression.inputs import (
     BROKEN_TARGETS,
     Array,
@@ -19,7 +19,9 @@ from layerwise.regression.inputs import (
     check_solver,
     find_device,
     shift,
+    unit_scale,
 )
+from layerwise.regression.messages import warn_fewer
 from layerwise.regression.nipals import fit_nipals
 from layerwise.regression.primal import Primal
 from layerwise.regression.training import Targets, Training
@@ -70,6 +72,11 @@ class PLS:
         ------
         ValueError
             Sizes do not fit, a value is not finite, or there are fewer stimuli or units than components.
+
+        Warns
+        -----
+        DegenerateWarning
+            There were fewer components than asked for.
         """
         check_solver(self.solver)
         device, activations, targets = find_device(self.device), as_matrix(X, "X"), torch.as_tensor(Y)
@@ -80,9 +87,10 @@ class PLS:
         features, unit_means = shift(activations, device)
         responses, target_means = shift(targets, device, BROKEN_TARGETS)
         if self.solver == "exact":
-            coefficients = _fit_exact(features, responses, self.n_components)
+            coefficients, found = _fit_exact(features, responses, self.n_components)
         else:
-            coefficients, _ = fit_nipals(features, responses, self.n_components)
+            coefficients, found = fit_nipals(features, responses, self.n_components)
+        warn_fewer(torch.tensor([found]), self.n_components, stacklevel=2)
         self.coefficients = coefficients.cpu().numpy()
         self.unit_means, self.target_means = unit_means.cpu().numpy(), target_means.cpu().numpy()
         return self
@@ -113,18 +121,13 @@ class PLS:
         return prediction
 
 
-def _fit_exact(X: Tensor, Y: Tensor, n_components: int) -> Tensor:
-    """Give the coefficients [unit, target] of centred X and Y, from whichever side is smaller."""
+def _fit_exact(X: Tensor, Y: Tensor, n_components: int) -> tuple[Tensor, int]:
+    """Return the coefficients [unit, target] of centred X and Y, and the number of components."""
     rows = np.arange(len(X))
     training = Training.of([Split(rows, rows[:0])], len(X), X.device)
-    if X.shape[1] <= len(X):
-        return _coefficients(Primal.of(X, Targets(Y), training), n_components)
-    targets, turn = compress(Targets(Y))
-    in_stimuli = _coefficients(Dual(gram_matrix(X, X.device), targets, training, ROUNDING), n_components)
-    coefficients = X.T @ in_stimuli
-    return coefficients if turn is None else coefficients @ turn.T
-
-
-def _coefficients(side: Side, n_components: int) -> Tensor:
-    components = extract(side, n_components)
-    return components.weights[0].T @ components.latent_coefficients()[0]
+    scales = unit_scale(X), unit_scale(Y)
+    targets, turn = compress(Targets(Y * scales[1]))
+    components = extract(Primal.of(X * scales[0], targets, training), n_components)
+    coefficients = components.weights[0].T @ components.latent_coefficients()[0]
+    turned = coefficients if turn is None else coefficients @ turn.T
+    return turned * scales[0] / scales[1], int(components.counts())

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from layerwise.regression.training import Targets, Training, cross_products
 
+ROUNDING = 1e-26  # share of a sum of squares, of products that lose 13 digits: less is rounding
 CONSTANT = 1e-13  # spread in a split's training stimuli over their sum of squares: less is rounding
 
 
@@ -45,9 +46,22 @@ class Primal:
 
     def spread(self) -> Tensor:
         """Give the sum of squares of the centred training activations [split]; 0 if constant."""
-        raw = self.training.mask @ torch.linalg.vector_norm(self.features, dim=1).square()
+        raw = self._squares()
         spread = raw - self.training.counts[:, 0] * self.training.mean(self.features).square().sum(-1)
         return torch.where(spread > CONSTANT * raw, spread, 0)
+
+    def rounding(self) -> Tensor:
+        """Return the sum of squares [split] of the activations' part that may be rounding alone."""
+        return ROUNDING * self._squares()
+
+    def least(self, unexplained: Tensor, variance: Tensor) -> Tensor:
+        """Return the eigenvalue of S [split] that may be rounding alone: X'Y was rounded when nothing was explained."""
+        del unexplained
+        return self.rounding() * variance
+
+    def _squares(self) -> Tensor:
+        squares: Tensor = self.training.mask @ torch.linalg.vector_norm(self.features, dim=1).square()
+        return squares
 
     def weigh(self, directions: Tensor) -> Tensor:
         """Give B c [split, feature] for c [split, m]."""

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from layerwise.interfaces import DegenerateWarning, Split
-from layerwise.regression.dual import ROUNDING, Dual, compress, gram_matrix
+from layerwise.regression.dual import ROUNDING, Dual, compress, rotate
 from layerwise.regression.heldout import predict_held_out
 from layerwise.regression.inputs import (
     Array,
@@ -22,7 +22,9 @@ from layerwise.regression.inputs import (
     find_device,
     shift,
     to_numpy,
+    unit_scale,
 )
+from layerwise.regression.messages import warn_fewer
 from layerwise.regression.nipals import fit_nipals
 from layerwise.regression.primal import Primal
 from layerwise.regression.training import Targets, Training
@@ -184,20 +186,27 @@ def _unit_length(values: Tensor) -> tuple[Tensor, Tensor]:
 
 @dataclass(frozen=True)
 class _Prepared:
-    """Targets, and for each split and neuroid what was subtracted and whether responses are missing."""
+    """Targets near 1, what they were multiplied with; of each split and neuroid what was subtracted, and what lacks."""
 
     targets: Targets
+    scale: float
     offsets: NDArray[np.float64]
     missing: NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
 class _Outcome:
-    """Predictions [..., test stimulus, neuroid] a split; missing [split, neuroid]; whether fitted [..., split]."""
+    """Predictions [..., test stimulus, neuroid] a split; missing [split, neuroid]; components found [..., split]."""
 
     predictions: list[Tensor]
     missing: NDArray[np.bool_]
-    fitted: Tensor
+    found: Tensor
+    wanted: int
+
+    @property
+    def fitted(self) -> Tensor:
+        """Whether there was any component, [..., split]."""
+        return self.found > 0
 
 
 def _predict_units(
@@ -213,13 +222,13 @@ def _predict_units(
     check_same_stimuli("the activations", len(matrix), responses)
     splits = check_splits(splits, len(matrix))
     check_sizes(n_components, min(len(split.train) for split in splits), matrix.shape[1])
-    prepared = _prepare(responses, splits, place)
+    prepared = _prepare(responses, splits, place, solver)
     if solver == "scikit-learn":
         return _predict_nipals(matrix, prepared, splits, n_components)
-    if matrix.shape[1] > len(matrix):
-        return _predict_dual(gram_matrix(matrix, place), prepared, splits, n_components, ROUNDING)
-    side = Primal.of(shift(matrix, place)[0], prepared.targets, Training.of(splits, len(matrix), place))
-    return _outcome(*predict_held_out(side, splits, n_components), prepared)
+    features = rotate(matrix, place) if matrix.shape[1] > len(matrix) else shift(matrix, place)[0]
+    features.mul_(unit_scale(features))
+    side = Primal.of(features, prepared.targets, Training.of(splits, len(matrix), place))
+    return _outcome(*predict_held_out(side, splits, n_components), prepared, n_components)
 
 
 def _predict_gram(
@@ -239,14 +248,14 @@ def _predict_gram(
     check_sizes(n_components, min(len(split.train) for split in splits))
     if not bool(matrix.isfinite().all()):
         raise ValueError("the Gram matrix has NaN or infinite values: check the activations that it was made from")
-    prepared = _prepare(responses, splits, place)
+    prepared = _prepare(responses, splits, place, solver)
+    precision = max(ROUNDING, 100 * torch.finfo(matrix.dtype).eps) if matrix.is_floating_point() else ROUNDING
     if solver == "scikit-learn":
         factors = _factor(matrix.to(place, torch.float64)).reshape(-1, *matrix.shape[-2:])
-        outcomes = [_predict_nipals(factor, prepared, splits, n_components) for factor in factors]
+        outcomes = [_predict_nipals(factor, prepared, splits, n_components, precision) for factor in factors]
         return _stack(outcomes) if matrix.ndim == 3 else outcomes[0]
-    rounding = 100 * torch.finfo(matrix.dtype).eps if matrix.is_floating_point() else ROUNDING
     try:
-        return _predict_dual(matrix.to(place, torch.float64), prepared, splits, n_components, rounding)
+        return _predict_dual(matrix.to(place, torch.float64), prepared, splits, n_components, precision)
     except torch.linalg.LinAlgError as error:  # type: ignore[attr-defined]
         raise ValueError(
             f"the Gram matrix ({matrix.dtype}) is not positive semi-definite up to rounding, so that {n_components} "
@@ -261,10 +270,11 @@ def _factor(gram: Tensor) -> Tensor:
     return factor
 
 
-def _prepare(responses: NDArray[np.float64], splits: Sequence[Split], device: torch.device) -> _Prepared:
+def _prepare(responses: NDArray[np.float64], splits: Sequence[Split], device: torch.device, solver: str) -> _Prepared:
     """Make targets finite and shift them by their mean over the stimuli that are used.
 
-    A neuroid of zeros adds nothing to X'Y, so the joint fit of the others is the one without it.
+    A neuroid of zeros adds nothing to X'Y, so the joint fit of the others is the one without it. scikit-learn's
+    iterations see the size of what they are given, and bring to 1 only what they could not fit.
     """
     if responses.ndim == 3 and len(responses) != len(splits):
         raise ValueError(f"responses of {len(responses)} splits were given for {len(splits)} splits")
@@ -279,53 +289,62 @@ def _prepare(responses: NDArray[np.float64], splits: Sequence[Split], device: to
     offset = values.sum(1, keepdims=True) / rows.sum(1, keepdims=True)
     values = np.where(rows, values - offset, 0)
     shape = (len(splits), responses.shape[-1])
+    targets = torch.as_tensor(values[0] if responses.ndim == 2 else values, device=device)
+    scale = unit_scale(targets) if solver == "exact" else 1.0
     return _Prepared(
-        Targets(torch.as_tensor(values[0] if responses.ndim == 2 else values, device=device)),
+        Targets(targets * scale),
+        scale,
         np.broadcast_to(offset[:, 0], shape).copy(),
         np.broadcast_to(lacking[:, 0], shape).copy(),
     )
 
 
 def _predict_dual(
-    gram: Tensor, prepared: _Prepared, splits: Sequence[Split], n_components: int, rounding: float
+    gram: Tensor, prepared: _Prepared, splits: Sequence[Split], n_components: int, precision: float
 ) -> _Outcome:
     targets, turn = compress(prepared.targets)
-    side = Dual(gram, targets, Training.of(splits, gram.shape[-1], gram.device), rounding)
-    predictions, fitted = predict_held_out(side, splits, n_components)
-    return _outcome(predictions if turn is None else [part @ turn.T for part in predictions], fitted, prepared)
+    training = Training.of(splits, gram.shape[-1], gram.device)
+    side = Dual(gram * unit_scale(gram), targets, training, precision)
+    predictions, found = predict_held_out(side, splits, n_components)
+    turned = predictions if turn is None else [part @ turn.T for part in predictions]
+    return _outcome(turned, found, prepared, n_components)
 
 
-def _predict_nipals(matrix: Tensor, prepared: _Prepared, splits: Sequence[Split], n_components: int) -> _Outcome:
-    predictions, fitted = [], []
+def _predict_nipals(
+    matrix: Tensor, prepared: _Prepared, splits: Sequence[Split], n_components: int, precision: float = 0.0
+) -> _Outcome:
+    predictions, counts = [], []
     place = prepared.targets.values.device
     for index, (train, test) in enumerate(splits):
         X, offset = shift(matrix[torch.as_tensor(train)], place)
         Y, mean = shift(prepared.targets.of_split(index)[torch.as_tensor(train, device=place)], place)
-        coefficients, found = fit_nipals(X, Y, n_components)
+        coefficients, found = fit_nipals(X, Y, n_components, precision)
         held_out = matrix[torch.as_tensor(test)].to(place, torch.float64)
         predictions.append((held_out - offset) @ coefficients + mean)
-        fitted.append(found > 0)
-    return _outcome(predictions, torch.tensor(fitted, device=place), prepared)
+        counts.append(found)
+    return _outcome(predictions, torch.tensor(counts, device=place), prepared, n_components)
 
 
-def _outcome(predictions: Sequence[Tensor], fitted: Tensor, prepared: _Prepared) -> _Outcome:
+def _outcome(predictions: Sequence[Tensor], found: Tensor, prepared: _Prepared, wanted: int) -> _Outcome:
     device = prepared.targets.values.device
     offsets = torch.as_tensor(prepared.offsets, device=device)
     lacking = torch.as_tensor(prepared.missing, device=device)
     parts = zip(predictions, offsets, lacking, strict=True)
-    whole = [(part + offset).masked_fill(none, torch.nan) for part, offset, none in parts]
-    return _Outcome(whole, prepared.missing, fitted)
+    whole = [(part / prepared.scale + offset).masked_fill(none, torch.nan) for part, offset, none in parts]
+    return _Outcome(whole, prepared.missing, found, wanted)
 
 
 def _stack(outcomes: Sequence[_Outcome]) -> _Outcome:
     """Join outcomes of several layers, with the same neuroids missing."""
     predictions = [torch.stack(parts) for parts in zip(*(outcome.predictions for outcome in outcomes), strict=True)]
-    return _Outcome(predictions, outcomes[0].missing, torch.stack([outcome.fitted for outcome in outcomes]))
+    found = torch.stack([outcome.found for outcome in outcomes])
+    return _Outcome(predictions, outcomes[0].missing, found, outcomes[0].wanted)
 
 
 def _arrays(outcome: _Outcome) -> list[NDArray[np.float64]]:
     _warn_missing(outcome)
     _warn_unfitted(outcome)
+    warn_fewer(outcome.found, outcome.wanted, stacklevel=3)
     return [part.cpu().numpy() for part in outcome.predictions]
 
 
@@ -340,8 +359,11 @@ def _score(outcome: _Outcome, responses: NDArray[np.float64], splits: Sequence[S
         scores.append(r.masked_fill(~outcome.fitted[..., index, None], torch.nan))
     _warn_missing(outcome)
     _warn_unfitted(outcome)
+    warn_fewer(outcome.found, outcome.wanted, stacklevel=3)
     _warn_constant(constant & ~outcome.missing)
-    return np.where(constant, np.nan, torch.stack(scores, -2).cpu().numpy())
+    correlations = np.where(constant, np.nan, torch.stack(scores, -2).cpu().numpy())
+    _warn_flat(np.isnan(correlations) & outcome.fitted.cpu().numpy()[..., None] & ~constant & ~outcome.missing)
+    return correlations
 
 
 def _constant(values: NDArray[np.float64]) -> NDArray[np.bool_]:
@@ -371,6 +393,16 @@ def _warn_constant(constant: NDArray[np.bool_]) -> None:
         _warn(
             f"{neuroids} of {constant.shape[1]} neuroids are constant in the training or test stimuli of "
             f"{splits} of {len(constant)} splits: NaN there"
+        )
+
+
+def _warn_flat(flat: NDArray[np.bool_]) -> None:
+    """Say where predictions [..., split, neuroid] do not vary, though responses and activations do."""
+    neuroids = int(flat.any(axis=tuple(range(flat.ndim - 1))).sum())
+    if neuroids:
+        _warn(
+            f"the predictions of {neuroids} of {flat.shape[-1]} neuroids are the same for all test stimuli, in "
+            f"{int(flat.sum())} of {flat.size} cases: NaN there; their responses may be too small beside the others'"
         )
 
 

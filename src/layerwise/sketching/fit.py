@@ -21,6 +21,7 @@ from layerwise.sketching.rows import FileRows, MemoryRows, Rows
 from layerwise.streaming.passes import Passes
 from layerwise.streaming.problem import Problem, check_problem
 from layerwise.streaming.source import Batches
+from layerwise.streaming.state import hash_values
 
 log = logging.getLogger(__name__)
 
@@ -90,7 +91,8 @@ def sketch_pls(
     how : Sketched
         Settings.
     attributes : mapping of str to str
-        "model", and the hashes "weights" and "code": a file of others is not gone on with.
+        "model", and hashes of all that decides what the network and the sketches compute: a file of others is not gone
+        on with.
     progress : Progress
         Shows how far the pass has come, image by image, then the fits, layer by layer.
 
@@ -110,8 +112,8 @@ def sketch_pls(
     Warns
     -----
     DegenerateWarning
-        Layers gave NaN or infinite values, or values 256 times as large as those of the first images; layers are
-        constant.
+        Layers gave NaN or infinite values, or values 256 times as large as those of the first images; rounding spoilt
+        the fit of layers, in float64 too; layers are constant.
     """
     scores = np.asarray(scores, dtype=np.float64)
     check_problem(len(group), len(pixels), scores, splits, how.batch_size, how.n_components)
@@ -120,7 +122,7 @@ def sketch_pls(
     layers = [LayerRows.of(layer, how.dimensions, how.seed, torch.device(how.device)) for layer in group]
     demand = SketchDemand(len(pixels), how.dimensions, how.batch_size, how.file is None)
     log.info("%s: %s", attributes["model"], explain(group, demand))
-    rows = _rows(layers, group, pixels, preprocessing, how, attributes)
+    rows = _rows(network, layers, group, pixels, preprocessing, how, attributes)
     collection = _Collection(network, group, layers, rows, pixels, preprocessing, how)
     with torch.inference_mode(), exact_products(how.tf32):
         steps = collection.steps()
@@ -135,6 +137,7 @@ def sketch_pls(
 
 
 def _rows(
+    network: nn.Module,
     layers: Sequence[LayerRows],
     group: Sequence[LayerSpec],
     pixels: Pixels,
@@ -146,7 +149,7 @@ def _rows(
         return MemoryRows(layers, len(pixels))
     fingerprint = hash_object(
         [
-            dict(attributes),
+            [dict(attributes), hash_values(network)],
             [asdict(layer) for layer in group],
             pixels.content_hash,
             asdict(preprocessing),
@@ -257,6 +260,9 @@ def _predict(
     for index in progress(range(len(group)), f"predicting from {len(group)} layers of {model}", len(group)):
         # Not kept in a variable: it would still be there while the next layer's are read.
         found, lost = predict_rows(rows.read(index).to(how.device), problem, how.n_components)
+        if lost:  # float32 of a sketch; few units are solved in float64 at once
+            log.info("%s: float32 is too coarse for %s, which is solved in float64", model, group[index].name)
+            found, lost = predict_rows(rows.read(index).to(how.device).double(), problem, how.n_components)
         layer = group[index]
         if bool(found.isnan().any()):
             named[LOST if lost else NONFINITE].append(layer.name)

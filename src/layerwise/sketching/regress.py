@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from layerwise.streaming.problem import Problem
-from layerwise.streaming.vectors import LayerVectors, middle
+from layerwise.streaming.vectors import NETWORK, LayerVectors, middle
 
 SLABS = 32  # parts of a sum over images, summed at once: one long sum would leave most of a GPU idle
-NETWORK = torch.finfo(torch.float32).eps  # rounding of what a network gives, in whatever type it is solved
+SQUARED = 256  # images whose squares are taken at once
 FIRST = 256  # images whose mean goes before the products: a rough mean keeps digits as well as the exact one
 
 
@@ -45,7 +45,7 @@ def predict_rows(values: Tensor, problem: Problem, n_components: int) -> tuple[T
         For all images, training images too. NaN for values that are not finite, or so large that their sums are not,
         and where rounding spoilt the fit; the training mean where all training images have the same row.
     lost : bool
-        Whether rounding spoilt it, since rows vary thousands of times as much in some directions as in others.
+        Whether rounding spoilt it, since rows vary hundreds of times as much in some directions as in others.
 
     References
     ----------
@@ -61,6 +61,7 @@ def predict_rows(values: Tensor, problem: Problem, n_components: int) -> tuple[T
     values.sub_(layer.shift)
     weights = torch.cat([problem.mask, problem.targets], dim=1).to(dtype)
     _weigh(values, weights, layer.sums)
+    _add_squares(values, problem.mask.mean(1).to(dtype), layer.power)
     if not layer.start(problem):
         return nothing, False
     predictions, mask = torch.zeros_like(problem.targets), weights[:, : problem.n_splits]
@@ -69,7 +70,7 @@ def predict_rows(values: Tensor, problem: Problem, n_components: int) -> tuple[T
         scores = (values @ layer.direction.T).sub_(offsets)
         _weigh(values, scores * mask, layer.total)
         layer.explain(component, scores, predictions, problem)
-    return (nothing, True) if layer.is_lost else (predictions + problem.means, False)
+    return (nothing, True) if layer.is_lost else (problem.unscaled(predictions), False)
 
 
 def _weigh(values: Tensor, weights: Tensor, sums: Tensor) -> None:
@@ -79,3 +80,9 @@ def _weigh(values: Tensor, weights: Tensor, sums: Tensor) -> None:
     slabs = [part[:whole].reshape(SLABS, length, part.shape[1]) for part in (weights, values)]
     torch.sum(torch.bmm(slabs[0].mT, slabs[1]), 0, out=sums)
     sums.addmm_(weights[whole:].T, values[whole:])
+
+
+def _add_squares(values: Tensor, shares: Tensor, power: Tensor) -> None:
+    """Add the squares of values [image, number], summed over images with weights [image]; a few images at a time."""
+    for part, own in zip(torch.split(values, SQUARED), torch.split(shares, SQUARED), strict=True):
+        power.add_(own @ part.square())

@@ -4,7 +4,7 @@ import logging
 import os
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from math import prod
 from pathlib import Path
 from typing import Any, Protocol
@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from layerwise.files import reraise_memory, writable
+from layerwise.files import Extent, check_seal, checksum, reraise_memory, seal, writable
 from layerwise.sketching.layer import LayerRows
 
 log = logging.getLogger(__name__)
@@ -25,6 +25,7 @@ KEPT = {kind: dtype for dtype, kind in TYPES.items()}
 # What rows become for the regression: rounding of a sketch hides that of float32 products, and kept units lose nothing.
 SOLVED: dict[torch.dtype, torch.dtype] = {torch.float32: torch.float64, torch.float16: torch.float32}
 READ_AT_ONCE = 1024  # rows read from the file in one piece
+_ANEW = "starting from the first image"
 
 
 class Rows(Protocol):
@@ -82,8 +83,10 @@ class FileRows:
     """Rows in an HDF5 file: for each layer, by its number, `rows` [image, number], `shift` [number] and `scale` [1].
 
     HDF5 itself only writes the empty file. Rows are written into its datasets as bytes, from time to time brought to
-    the disk, and counted in `done` [1] afterwards: a process that is killed leaves a file that can be read, and whose
-    count is true.
+    the disk, and counted in `done` [2] afterwards: a process that is killed leaves a file that can be read, and whose
+    count is true. Of each row there is a CRC-32 in `sums` [image], of shift and scale in `begun` [1], and of the count
+    beside it, since both are to be written at once; all else has one checksum, behind the bytes of HDF5. What an
+    earlier process left is compared with them before it is gone on with, and a layer's rows when they are read.
 
     Parameters
     ----------
@@ -104,15 +107,17 @@ class FileRows:
         There is no room on the disk.
     """
 
+    done: int
+
     def __init__(
         self, path: Path, fingerprint: str, layers: Sequence[LayerRows], n_images: int, save_every: float
     ) -> None:
         self.path, self._save_every, self._saved = writable(path), save_every, time.monotonic()
-        if not self._is_of(fingerprint):
+        self._n_layers = len(layers)
+        if not self._is_of(fingerprint) or not self._is_whole():
             self._create(fingerprint, layers, n_images)
-        with h5py.File(path, "r", locking=False) as file:
-            self._places = {name: _locate(file[name]) for name in _names(len(layers))}
-        self._file = path.open("r+b")
+        self._places = self._locate()
+        self._file = self.path.open("r+b")
         self.done = int(self._load("done")[0])
         if self.done:
             log.info("going on from image %d of %s", self.done + 1, path)
@@ -123,27 +128,36 @@ class FileRows:
     def begin(self, layers: Sequence[LayerRows]) -> None:
         """Note the layers' shifts and scales, once they are known."""
         for index, layer in enumerate(layers):
-            self._put(f"{index}/shift", 0, layer.shift.cpu().numpy())
-            self._put(f"{index}/scale", 0, np.array([layer.scale]))
+            shift, scale = layer.shift.cpu().numpy(), np.array([layer.scale])
+            self._put(f"{index}/shift", 0, shift)
+            self._put(f"{index}/scale", 0, scale)
+            self._put(f"{index}/begun", 0, _sums([np.concatenate([shift, scale])]))
 
     def append(self, layers: Sequence[LayerRows], count: int) -> None:
         """Add the first `count` rows of the layers' batches."""
         for index, layer in enumerate(layers):
-            self._put(f"{index}/rows", self.done, layer.batch[:count].cpu().numpy())
+            rows = layer.batch[:count].cpu().numpy()
+            self._put(f"{index}/rows", self.done, rows)
+            self._put(f"{index}/sums", self.done, _sums(rows))
         self.done += count
         n_images = self._places["0/rows"][2][0]
         if self.done == n_images or time.monotonic() - self._saved >= self._save_every:
             self._settle()
-            self._put("done", 0, np.array([self.done]))
+            self._put("done", 0, _count(self.done))
             self._settle()
             self._saved = time.monotonic()
 
     def read(self, index: int) -> Tensor:
-        """Give a copy of all rows of a layer, in the type in which they are solved: [image, number]."""
+        """Give a copy of all rows of a layer, in the type in which they are solved: [image, number].
+
+        Raises
+        ------
+        ValueError
+            A row does not fit its checksum.
+        """
         _, dtype, (n_images, width) = self._places[f"{index}/rows"]
         values = torch.empty(n_images, width, dtype=SOLVED[KEPT[dtype.type]])
-        for start in range(0, n_images, READ_AT_ONCE):
-            part = self._load(f"{index}/rows", start, min(READ_AT_ONCE, n_images - start))
+        for start, part in self._checked(index, n_images, "delete it, and run the step again"):
             values[start : start + len(part)] = torch.from_numpy(part)
         return values
 
@@ -156,15 +170,50 @@ class FileRows:
         if not self.path.is_file():
             return False
         try:
+            check_seal(self.path, _ANEW)
             with h5py.File(self.path, "r", locking=False) as file:
                 same = file.attrs["fingerprint"] == fingerprint
         except (OSError, LookupError, RuntimeError) as error:
             reraise_memory(error, f"reading {self.path}")
-            log.warning("%s is damaged (%s): starting from the first image", self.path, error)
+            log.warning("%s is damaged (%s): %s", self.path, error, _ANEW)
+            return False
+        except ValueError as error:
+            log.warning("%s", error)
             return False
         if not same:
-            log.warning("%s is of other data, code or settings: starting from the first image", self.path)
+            log.warning("%s is of other data, code or settings: %s", self.path, _ANEW)
         return bool(same)
+
+    def _is_whole(self) -> bool:
+        """Compare with their checksums what is to be gone on with."""
+        self._places = self._locate()
+        done, n_images = int(self._load("done")[0]), self._places["0/rows"][2][0]
+        try:
+            if not np.array_equal(self._load("done"), _count(done)) or not 0 <= done <= n_images:
+                raise ValueError(f"{self.path} is damaged (its count does not fit its checksum): {_ANEW}")
+            for index in range(self._n_layers if done else 0):
+                begun = np.concatenate([self._load(f"{index}/shift"), self._load(f"{index}/scale")])
+                if self._load(f"{index}/begun")[0] != _sums([begun])[0]:
+                    raise ValueError(f"{self.path} is damaged (shift {index} does not fit its checksum): {_ANEW}")
+                for _ in self._checked(index, done, _ANEW):
+                    pass
+        except ValueError as error:
+            log.warning("%s", error)
+            return False
+        return True
+
+    def _checked(self, index: int, count: int, advice: str) -> Iterator[tuple[int, NDArray[Any]]]:
+        """Read the first `count` rows of a layer in pieces, each with its first row's number."""
+        for start in range(0, count, READ_AT_ONCE):
+            n_rows = min(READ_AT_ONCE, count - start)
+            part = self._load(f"{index}/rows", start, n_rows)
+            if not np.array_equal(_sums(part), self._load(f"{index}/sums", start, n_rows)):
+                raise ValueError(f"{self.path} is damaged (rows of layer {index} do not fit their checksums): {advice}")
+            yield start, part
+
+    def _locate(self) -> dict[str, "Place"]:
+        with h5py.File(self.path, "r", locking=False) as file:
+            return {name: _locate(file[name]) for name in _names(self._n_layers)}
 
     def _create(self, fingerprint: str, layers: Sequence[LayerRows], n_images: int) -> None:
         self.path.unlink(missing_ok=True)
@@ -174,11 +223,13 @@ class FileRows:
         needed = (prod(shape) * dtype.itemsize for shape, dtype in zip(shapes, types, strict=True))
         _check_space(self.path.parent, sum(needed))
         with h5py.File(self.path, "w") as file:
-            file["done"] = np.zeros(1, np.int64)
+            file["done"] = _count(0)
             for index, (shape, dtype) in enumerate(zip(shapes, types, strict=True)):
                 file[f"{index}/shift"], file[f"{index}/scale"] = np.zeros(shape[1], np.float32), np.ones(1)
+                file[f"{index}/begun"], file[f"{index}/sums"] = np.zeros(1, np.uint32), np.zeros(n_images, np.uint32)
                 _reserve(file[str(index)], shape, dtype)
             file.attrs["fingerprint"] = fingerprint
+        seal(self.path, [_extent(place) for place in self._locate().values()])
 
     def _put(self, name: str, row: int, values: NDArray[Any]) -> None:
         offset, dtype, shape = self._places[name]
@@ -200,11 +251,25 @@ Place = tuple[int, np.dtype[Any], tuple[int, ...]]  # offset in the file, type, 
 
 
 def _names(n_layers: int) -> list[str]:
-    return ["done", *(f"{index}/{part}" for index in range(n_layers) for part in ("rows", "shift", "scale"))]
+    parts = ("rows", "sums", "shift", "scale", "begun")
+    return ["done", *(f"{index}/{part}" for index in range(n_layers) for part in parts)]
 
 
 def _locate(dataset: h5py.Dataset) -> Place:
     return int(dataset.id.get_offset()), dataset.dtype, dataset.shape
+
+
+def _extent(place: Place) -> Extent:
+    offset, dtype, shape = place
+    return offset, offset + prod(shape) * dtype.itemsize
+
+
+def _count(done: int) -> NDArray[np.int64]:
+    return np.array([done, checksum(np.array([done]))])
+
+
+def _sums(rows: Iterable[NDArray[Any]]) -> NDArray[np.uint32]:
+    return np.array([checksum(row) for row in rows], np.uint32)
 
 
 def _reserve(group: h5py.Group, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:

@@ -2,9 +2,12 @@
 
 A batch normalisation in eval mode scales and moves each channel of the convolution before it, and a ReLU clamps what
 it is given. Reading activations is what products cost on a GPU, and in most networks half of them need not be read.
+
+What happens between two layers is not seen, and may touch few images: an in-place clamp above what most of them reach,
+say. So two images only propose a family, and the first pass holds it to what the layers give for every image.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from math import inf
 from typing import Any
@@ -13,12 +16,15 @@ import torch
 from torch import Tensor, nn
 
 from layerwise.interfaces import LayerSpec
+from layerwise.layers.running import run_network
 from layerwise.streaming.passes import hooked
 
 Affine = tuple[Tensor, Tensor]  # scale and bias, [channel] each
+Expected = tuple[Affine | None, Tensor | None, float | None]  # affine, its magnitude, upper end of a clamp
 
 CAPS: dict[type[nn.Module], float] = {nn.ReLU: inf, nn.ReLU6: 6.0}
-TOLERANCE = 1e-5  # of the largest term of a channel: what follows is within rounding, what does not is far away
+ROUNDINGS = 32  # of the terms of a normalisation: PyTorch's ways to compute it differ by a few; a ReLU rounds nothing
+AT_ONCE = 2**24  # values that are compared at once, for memory's sake
 
 
 @dataclass(frozen=True)
@@ -37,6 +43,8 @@ class Family:
         Scale and bias of the scaled layer.
     cap : float
         The clamped values lie between 0 and this.
+    magnitude : Tensor [channel] or None
+        Size of the two terms that make the bias, which may cancel: what the scaled values are rounded by.
     """
 
     root: int
@@ -44,11 +52,33 @@ class Family:
     clamped: int | None = None
     affine: Affine | None = None
     cap: float = inf
+    magnitude: Tensor | None = None
 
     @property
     def members(self) -> list[int]:
         """Indices of the layers: the root, the scaled, the clamped."""
         return [index for index in (self.root, self.scaled, self.clamped) if index is not None]
+
+    @property
+    def followers(self) -> list[int]:
+        """Indices of the layers that are not read: the scaled, the clamped."""
+        return self.members[1:]
+
+    def expected(self, member: int) -> Expected:
+        """Say how a follower is made from the root."""
+        return self.affine, self.magnitude, self.cap if member == self.clamped else None
+
+    def without(self, broken: Collection[int]) -> list["Family"]:
+        """Return this family without the layers that are no part of it, and these alone.
+
+        Without its scaled layer, a clamped one would have to be looked at anew: it is alone, too.
+        """
+        if self.scaled in broken:
+            return [Family(member) for member in self.members]
+        if self.clamped in broken:
+            kept = replace(self, clamped=None, cap=inf)
+            return [kept, *(Family(member) for member in self.members if member not in kept.members)]
+        return [self]
 
 
 @dataclass(frozen=True)
@@ -92,8 +122,8 @@ class Relation:
 def find_families(network: nn.Module, layers: Sequence[LayerSpec], images: Tensor) -> list[Family]:
     """Run a network, and see which of its layers follow from others.
 
-    A layer is believed to follow only if it gave what the others' values predict: an operation between the two that
-    is not a layer, as the sum of a residual block, is seen by that.
+    A layer is proposed to follow only if it gave what the others' values predict: an operation between the two that
+    is not a layer, as the sum of a residual block, is seen by that. Whether it does for all images, `Check` finds out.
 
     Parameters
     ----------
@@ -116,8 +146,55 @@ def find_families(network: nn.Module, layers: Sequence[LayerSpec], images: Tenso
     """
     watch = _Watch(layers)
     with hooked(network, layers, watch.note):
-        network(images)
+        run_network(network, images)
     return watch.families()
+
+
+class Check:
+    """Holds families to what their layers give, for all images that a network is given.
+
+    Nothing is read from the device while it runs, so that it can be part of a CUDA graph.
+
+    Parameters
+    ----------
+    families : sequence of Family
+        As proposed.
+    device : torch.device
+        Of the network.
+    """
+
+    def __init__(self, families: Sequence[Family], device: torch.device) -> None:
+        self.families = families
+        self.followers = [(number, member) for number, family in enumerate(families) for member in family.followers]
+        self._holds = torch.ones(len(self.followers), dtype=torch.bool, device=device)
+        self._given: dict[int, Tensor] = {}  # of roots whose followers are still to come, in this batch
+
+    def note(self, index: int, output: Tensor) -> None:
+        """Take the output of a layer in its last run of a batch.
+
+        Parameters
+        ----------
+        index : int
+            Of the root of a family; or, from their number on, of a follower.
+        output : Tensor [image, channel, ...]
+            Before a following operation can change it.
+        """
+        if index < len(self.families):
+            if self.families[index].followers:
+                self._given[index] = output.clone()
+            return
+        which = index - len(self.families)
+        number, member = self.followers[which]
+        family = self.families[number]
+        given = self._given.pop(number, None) if member == family.members[-1] else self._given.get(number)
+        if given is None:  # it ran before its root
+            self._holds[which].zero_()
+        else:
+            self._holds[which].logical_and_(_follows(given, output, family.expected(member)))
+
+    def broken(self) -> list[int]:
+        """Return the layers that gave something else for some image."""
+        return [member for (_, member), holds in zip(self.followers, self._holds.tolist(), strict=True) if not holds]
 
 
 @dataclass
@@ -128,6 +205,7 @@ class _Link:
     run: int
     parent: int
     affine: Affine | None
+    magnitude: Tensor | None
     cap: float | None
 
 
@@ -165,26 +243,17 @@ class _Watch:
     def _link(self, parent: int, module: nn.Module) -> _Link | None:
         before = self._links.get(parent)
         if before is None and type(module) is nn.BatchNorm2d and module.running_mean is not None:
-            return _Link(parent, self._runs[parent], parent, _affine(module), None)
+            return _Link(parent, self._runs[parent], parent, *_affine(module), None)
         cap = CAPS.get(type(module))
         if cap is None or (before is not None and before.cap is not None):
             return None
         if before is None:
-            return _Link(parent, self._runs[parent], parent, None, cap)
-        return _Link(before.root, before.run, parent, before.affine, cap)
+            return _Link(parent, self._runs[parent], parent, None, None, cap)
+        return replace(before, parent=parent, cap=cap)
 
     def _predicts(self, link: _Link, output: Tensor) -> bool:
         given = self._given.get(link.root)
-        if given is None or given.shape != output.shape:
-            return False
-        terms, moved = given, given.new_zeros(())
-        if link.affine is not None:
-            scale, moved = (part.view(1, -1, *(1,) * (output.ndim - 2)) for part in link.affine)
-            terms = given * scale
-        expected = terms + moved if link.cap is None else (terms + moved).clamp(0, link.cap)
-        others = [axis for axis in range(output.ndim) if axis != 1]
-        allowed = TOLERANCE * (terms.abs().amax(others, keepdim=True) + moved.abs())
-        return bool(((expected - output).abs() <= allowed).all())
+        return given is not None and bool(_follows(given, output, (link.affine, link.magnitude, link.cap)))
 
     def families(self) -> list[Family]:
         """Join what was seen in the last run of each layer."""
@@ -208,20 +277,44 @@ def _join(family: Family, index: int, link: _Link) -> Family | None:
     """Take a layer into the family of its root, if there is a place for it."""
     if link.cap is None:
         free = family.scaled is None and family.clamped is None
-        return Family(family.root, scaled=index, affine=link.affine) if free else None
+        return Family(family.root, scaled=index, affine=link.affine, magnitude=link.magnitude) if free else None
     last = family.root if family.scaled is None else family.scaled
     free = family.clamped is None and last == link.parent
     return replace(family, clamped=index, cap=link.cap) if free else None
 
 
-def _affine(module: nn.BatchNorm2d) -> Affine:
-    """Give scale and bias [channel] of a batch normalisation in eval mode."""
-    mean, variance = module.running_mean, module.running_var
-    scale = (variance.double() + module.eps).rsqrt()  # type: ignore[union-attr]
+def _follows(given: Tensor, output: Tensor, expected: Expected) -> Tensor:
+    """Tell whether an output [image, channel, ...] is what its root gave, scaled and clamped: one truth value.
+
+    Values that are not finite follow from nothing.
+    """
+    if given.shape != output.shape:
+        return torch.zeros((), dtype=torch.bool, device=output.device)
+    images = max(1, AT_ONCE * len(given) // max(1, given.numel()))
+    parts = zip(torch.split(given, images), torch.split(output, images), strict=True)
+    return torch.stack([_follow(*part, expected) for part in parts]).all()
+
+
+def _follow(given: Tensor, output: Tensor, expected: Expected) -> Tensor:
+    affine, magnitude, cap = expected
+    made, allowed = given, torch.zeros_like(given)
+    if affine is not None and magnitude is not None:
+        scale, bias, size = (part.view(1, -1, *(1,) * (output.ndim - 2)) for part in (*affine, magnitude))
+        allowed = (given * scale).abs_().add_(size).mul_(ROUNDINGS * torch.finfo(output.dtype).eps)
+        made = given * scale + bias
+    difference = (made if cap is None else made.clamp(0, cap)).sub(output).abs_()
+    # Infinity would allow anything.
+    return (difference <= allowed.nan_to_num_(0, posinf=0)).all()
+
+
+def _affine(module: nn.BatchNorm2d) -> tuple[Affine, Tensor]:
+    """Return scale and bias [channel] of a batch normalisation in eval mode, and the size of the bias's terms."""
+    mean, variance = module.running_mean.double(), module.running_var.double()  # type: ignore[union-attr]
+    scale = (variance + module.eps).rsqrt()
     if module.weight is not None:
         scale = scale * module.weight.double()
-    bias = -mean.double() * scale  # type: ignore[union-attr]
+    bias, magnitude = -mean * scale, (mean * scale).abs()
     if module.bias is not None:
-        bias = bias + module.bias.double()
-    dtype = mean.dtype  # type: ignore[union-attr]
-    return scale.to(dtype), bias.to(dtype)
+        bias, magnitude = bias + module.bias.double(), magnitude + module.bias.double().abs()
+    dtype = module.running_mean.dtype  # type: ignore[union-attr]
+    return (scale.to(dtype), bias.to(dtype)), magnitude.to(dtype)

@@ -3,8 +3,9 @@
 import gc
 import logging
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,20 +17,22 @@ from layerwise.activations.precision import exact_products
 from layerwise.activations.warn import LOST, NONFINITE, warn_layers
 from layerwise.files import hash_arrays, hash_object
 from layerwise.interfaces import LayerSpec, Pixels, Preprocessing, Progress, Split, no_progress
+from layerwise.layers.blocks import in_block
 from layerwise.models.inputs import normalise
-from layerwise.streaming.families import Relation, find_families
+from layerwise.streaming.families import Check, Family, Relation, find_families
 from layerwise.streaming.history import HostHistories
 from layerwise.streaming.passes import Passes
-from layerwise.streaming.planner import Demand, explain, move_histories, on_device
+from layerwise.streaming.planner import Demand, Room, explain, group_layers, move_histories, on_device
 from layerwise.streaming.problem import Problem, check_problem
-from layerwise.streaming.products import choose_products
+from layerwise.streaming.products import WIDE, Products, add_squares, choose_products
 from layerwise.streaming.source import Batches
-from layerwise.streaming.state import load_state, save_state
+from layerwise.streaming.state import hash_values, load_separate, load_state, save_state
 from layerwise.streaming.vectors import LayerVectors, middle
 
 log = logging.getLogger(__name__)
 
 LARGEST = 3  # layers of a family
+DOUBLE = torch.float64.itemsize
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,8 @@ class Streamed:
         File that holds the state from time to time; a fit that was interrupted goes on from it.
     save_every : float
         Seconds between two saves.
+    wide : bool
+        Fit in float64, from activations in the network's own type. `stream_pls` does so by itself where it must.
     """
 
     n_components: int = 25
@@ -68,6 +73,7 @@ class Streamed:
     dtype: torch.dtype = torch.float32
     state: Path | None = None
     save_every: float = 600
+    wide: bool = False
 
     def demand(self, n_images: int, n_splits: int, size: int) -> Demand:
         """Say what a fit of images of some size (the side, in pixels) needs memory for."""
@@ -107,15 +113,16 @@ def stream_pls(
     how : Streamed
         Settings.
     attributes : mapping of str to str
-        "model", and the hashes "weights" and "code": a state of others is not continued.
+        "model", and hashes of all that decides what the network and the fit compute: a state of others is not
+        continued.
     progress : Progress
         Shows how far it has come, image by image.
 
     Returns
     -------
     float64 array [layer, image, split]
-        Predictions for all images, training images too. NaN for layers with values that are not finite; a split's
-        training mean where a layer is constant.
+        Predictions for all images, training images too. NaN for layers with values that are not finite, or of such
+        different size that rounding spoils the fit; a split's training mean where a layer is constant.
 
     Raises
     ------
@@ -125,7 +132,12 @@ def stream_pls(
     Warns
     -----
     DegenerateWarning
-        Layers gave NaN or infinite values.
+        Layers gave NaN or infinite values, or rounding spoilt their fit.
+
+    Notes
+    -----
+    Layers of which float32 spoilt the fit, as where some units vary hundreds of times as much as others, are fitted
+    once more with products in float64: that takes as many passes again, and memory for twice the vectors.
 
     References
     ----------
@@ -135,11 +147,45 @@ def stream_pls(
     check_problem(len(group), len(pixels), scores, splits, how.batch_size, how.n_components)
     demand = how.demand(len(pixels), len(splits), preprocessing.size)
     network.to(how.device, how.dtype).eval()
+
+    def attempt(layers: Sequence[LayerSpec], settings: Streamed, needed: Demand) -> _Found:
+        data = pixels, preprocessing, scores, splits
+        with torch.inference_mode(), exact_products(how.tf32):
+            return _Fit(network, all_layers, layers, *data, settings, needed, attributes).run(progress)
+
+    found, demand = _with_room(attempt, group, how, demand)
+    if found.lost and how.dtype == torch.float32:
+        _fit_again(attempt, all_layers, group, how, demand, found, attributes["model"])
+    for indices, problem in ((found.broken, NONFINITE), (found.lost, LOST)):
+        warn_layers([group[index].name for index in indices], attributes["model"], problem, stacklevel=2)
+    return found.predictions
+
+
+@dataclass
+class _Found:
+    """What a fit gave.
+
+    Parameters
+    ----------
+    predictions : float64 array [layer, image, split]
+        NaN for the layers of the two lists.
+    broken, lost : list of int
+        Layers whose activations are not finite, and those whose fit was spoilt by rounding.
+    """
+
+    predictions: NDArray[np.float64]
+    broken: list[int]
+    lost: list[int] = field(default_factory=list)
+
+
+_Attempt = Callable[[Sequence[LayerSpec], Streamed, Demand], _Found]
+
+
+def _with_room(attempt: _Attempt, layers: Sequence[LayerSpec], how: Streamed, demand: Demand) -> tuple[_Found, Demand]:
+    """Fit layers, in smaller batches where the device is out of memory; give the demand of that too."""
     while True:
         try:
-            with torch.inference_mode(), exact_products(how.tf32):
-                data = pixels, preprocessing, scores, splits
-                return _Fit(network, all_layers, group, *data, how, demand, attributes).run(progress)
+            return attempt(layers, how, demand), demand
         except torch.OutOfMemoryError:
             if demand.batch_size == 1:
                 raise
@@ -149,6 +195,41 @@ def stream_pls(
         torch.cuda.empty_cache()
         demand = replace(demand, batch_size=demand.batch_size // 2)
         log.warning("the device is out of memory: starting again with %d images a batch", demand.batch_size)
+
+
+def _fit_again(
+    attempt: _Attempt,
+    all_layers: Sequence[LayerSpec],
+    group: Sequence[LayerSpec],
+    how: Streamed,
+    demand: Demand,
+    found: _Found,
+    model: str,
+) -> None:
+    """Fit the lost layers with products in float64, in as few groups as the memory allows, and note what that gives.
+
+    A layer whose vectors do not fit in float64 stays lost.
+    """
+    gc.collect()  # hooks and graphs of the fit before refer to each other
+    demand, room = replace(demand, value=DOUBLE), Room(how.memory - demand.working(all_layers), how.host)
+    places = {group[index].name: index for index in found.lost}
+    lost = sorted((group[index] for index in found.lost), key=lambda layer: layer.depth)
+    fitting = [layer for layer in lost if room.holds([layer], demand)]
+    log.info(
+        "%s: units of %d layers differ so much in size that float32 is too coarse: %d of them are fitted again with "
+        "products in float64, in %d forward passes a group, and %d have no room for that",
+        model, len(lost), len(fitting), how.n_components + 1, len(lost) - len(fitting),
+    )  # fmt: skip
+    for block in group_layers(fitting, partial(room.holds, demand=demand)):
+        part = in_block(fitting, block)
+        state = how.state and how.state.with_stem(f"{how.state.stem}-{block}-again")
+        again, _ = _with_room(attempt, part, replace(how, wide=True, state=state), demand)
+        for layer, values in zip(part, again.predictions, strict=True):
+            found.predictions[places[layer.name]] = values
+        kept = {layer.name for index, layer in enumerate(part) if index not in again.lost + again.broken}
+        found.lost = [index for index in found.lost if group[index].name not in kept]
+        if state:
+            state.unlink(missing_ok=True)
 
 
 class _Fit:
@@ -168,65 +249,70 @@ class _Fit:
         attributes: Mapping[str, str],
     ) -> None:
         device, n_splits = torch.device(how.device), len(splits)
+        values = hash_values(network) if how.state else ""
         hosted = move_histories(group, demand, how.memory - demand.working(all_layers), how.host)
         resident = device.type == "cuda" and _fits(all_layers, group, hosted, demand, how.memory)
         log.info("%s: %s", attributes["model"], explain(all_layers, group, demand, how.memory, resident, hosted))
         self.how, self.layers, self.model = how, group, attributes["model"]
         batches = Batches(pixels, demand.batch_size, device, resident)
         probes = normalise(_probes(batches.first()).to(device), preprocessing)
-        self.families = find_families(network, group, probes.to(how.dtype))
-        roots = [group[family.root] for family in self.families]
-        self.passes = Passes(network, roots, batches, preprocessing, how.dtype)
+        self.separate: list[int] = []  # layers that were proposed for a family, but gave something else for some image
         self.relations: dict[int, Relation] = {}  # of each family, made with the shifts
         self.problem = Problem.of(scores, splits, batches.n_padded, device)
-        self.products = choose_products(device, how.dtype, n_splits)
+        dtype = torch.float64 if how.wide else how.dtype
+        self.products: Products = WIDE if how.wide else choose_products(device, dtype, n_splits)
         units = {layer.name: layer.units for layer in hosted}
-        self.histories = HostHistories(n_splits, how.n_components, how.dtype, device, units)
+        self.histories = HostHistories(n_splits, how.n_components, dtype, device, units)
         self.vectors = [
-            LayerVectors.empty(
-                layer.units, n_splits, how.n_components, how.dtype, device, self.histories.of(layer.name)
-            )
+            LayerVectors.empty(layer.units, n_splits, how.n_components, dtype, device, self.histories.of(layer.name))
             for layer in group
         ]
+        for layer in self.vectors:
+            layer.rounding = max(layer.rounding, torch.finfo(how.dtype).eps)
         shape = (len(group), batches.n_padded, n_splits)
         self.predictions = torch.zeros(shape, dtype=torch.float64, device=device)
-        self.scores = torch.zeros(shape, dtype=how.dtype, device=device)
+        self.scores = torch.zeros(shape, dtype=dtype, device=device)
         # Of the batch at hand; at fixed addresses, as CUDA graphs want them.
-        self.batch_scores = torch.zeros(len(group), demand.batch_size, n_splits, dtype=how.dtype, device=device)
-        self.training_scores = torch.zeros(LARGEST, demand.batch_size, n_splits, dtype=how.dtype, device=device)
-        self.weights = torch.zeros(demand.batch_size, 2 * n_splits, dtype=how.dtype, device=device)
-        self.mask = torch.zeros(demand.batch_size, n_splits, dtype=how.dtype, device=device)
-        self.offsets = torch.zeros(len(group), n_splits, dtype=how.dtype, device=device)
+        self.batch_scores = torch.zeros(len(group), demand.batch_size, n_splits, dtype=dtype, device=device)
+        self.training_scores = torch.zeros(LARGEST, demand.batch_size, n_splits, dtype=dtype, device=device)
+        self.weights = torch.zeros(demand.batch_size, 2 * n_splits, dtype=dtype, device=device)
+        self.mask = torch.zeros(demand.batch_size, n_splits, dtype=dtype, device=device)
+        self.offsets = torch.zeros(len(group), n_splits, dtype=dtype, device=device)
+        # Of an image in the sums of squares: the part of the splits that train on it.
+        self.shares = torch.zeros(demand.batch_size, dtype=dtype, device=device)
         self.broken: list[int] = []
-        self.passes.survey(self._find_shift)
+        # A layer that is fitted again is read itself: what follows from another is not rounded as the network rounds.
+        alone = [Family(index) for index in range(len(group))]
+        families = alone if how.wide else find_families(network, group, probes.to(how.dtype))
+        self._arrange(network, families, batches, preprocessing)
         self.fingerprint = hash_object(
             [
-                dict(attributes),
+                [dict(attributes), values],
                 [asdict(layer) for layer in group],
                 pixels.content_hash,
                 asdict(preprocessing),
                 hash_arrays(scores, *(part for split in splits for part in split)),
-                [how.n_components, demand.batch_size, device.type, how.tf32, str(how.dtype)],
+                [how.n_components, demand.batch_size, device.type, how.tf32, str(how.dtype), how.wide],
                 # Units lie as PyTorch's operations left them, which may change from version to version.
                 [torch.__version__, self.passes.unit_orders],
             ]
         )
 
-    def run(self, progress: Progress) -> NDArray[np.float64]:
+    def run(self, progress: Progress) -> _Found:
         """Fit all components, or those that are left."""
         state = self.how.state
+        if state:
+            self._part(load_separate(state, self.fingerprint))
         done, self.broken = load_state(state, self.fingerprint, self.vectors, self.predictions) if state else (0, [])
         n_images = len(self.passes.batches.pixels)
         n_passes = self.how.n_components - done + (done == 0)
         steps = self._components(done)
         for _ in progress(steps, f"fitting {len(self.layers)} layers of {self.model}", n_passes * n_images):
             pass
-        predictions = (self.predictions[:, :n_images] + self.problem.means).cpu().numpy()
+        predictions = self.problem.unscaled(self.predictions[:, :n_images]).cpu().numpy()
         lost = [index for index, layer in enumerate(self.vectors) if layer.is_lost and index not in self.broken]
-        for indices, problem in ((self.broken, NONFINITE), (lost, LOST)):
-            predictions[indices] = np.nan
-            warn_layers([self.layers[index].name for index in indices], self.model, problem, stacklevel=3)
-        return predictions
+        predictions[self.broken + lost] = np.nan
+        return _Found(predictions, self.broken, lost)
 
     def _components(self, done: int) -> Iterator[int]:
         if not done:
@@ -235,7 +321,8 @@ class _Fit:
         self.passes.warm_up(self._project)
         for component in range(done, self.how.n_components):
             if self.how.state and component > done and time.monotonic() - saved >= self.how.save_every:
-                save_state(self.how.state, self.fingerprint, component, self.vectors, self.predictions, self.broken)
+                parts = self.vectors, self.predictions, self.broken, self.separate
+                save_state(self.how.state, self.fingerprint, component, *parts)
                 saved = time.monotonic()
             for offsets, layer in zip(self.offsets, self.vectors, strict=True):
                 offsets.copy_(layer.aim(component))
@@ -244,11 +331,40 @@ class _Fit:
                 layer.explain(component, scores, predictions, self.problem)
 
     def _sum_up(self) -> Iterator[int]:
-        self.passes.warm_up(self._add)
+        yield from self._check_and_add()
+        self.broken = [index for index, layer in enumerate(self.vectors) if not layer.start(self.problem)]
+
+    def _check_and_add(self) -> Iterator[int]:
+        """Sum up, and once more where a layer turns out not to follow from another for all images."""
+        check = Check(self.families, self.passes.batches.device)
+        self.passes.warm_up(self._add, check.note)
         for layer in self.vectors:
             layer.sums.zero_()
-        yield from self.passes.run(self._add, self._set_weights, lambda _start: None)
-        self.broken = [index for index, layer in enumerate(self.vectors) if not layer.start(self.problem)]
+            layer.power.zero_()
+        yield from self.passes.run(self._add, self._set_weights, lambda _start: None, check.note)
+        broken = check.broken()
+        if broken:
+            named = ", ".join(self.layers[index].name for index in broken)
+            log.info("%s: read by themselves, as they follow from others for some images only: %s", self.model, named)
+            self._part(broken)
+            for _ in self._check_and_add():
+                pass
+
+    def _arrange(
+        self, network: nn.Module, families: Sequence[Family], batches: Batches, preprocessing: Preprocessing
+    ) -> None:
+        self.families = families
+        roots = [self.layers[family.root] for family in families]
+        followers = [self.layers[member] for family in families for member in family.followers]
+        self.passes = Passes(network, roots, batches, preprocessing, self.how.dtype, followers)
+        self.passes.survey(self._find_shift)
+
+    def _part(self, broken: Sequence[int]) -> None:
+        """Read layers by themselves."""
+        if broken:
+            self.separate += broken
+            families = [part for family in self.families for part in family.without(broken)]
+            self._arrange(self.passes.network, families, self.passes.batches, self.passes.preprocessing)
 
     # --- what the output of a family's root is used for -----------------------------------------------------------
 
@@ -266,8 +382,10 @@ class _Fit:
         self.relations[index] = relation
 
     def _add(self, index: int, activations: Tensor) -> None:
-        totals = [self.vectors[member].sums for member in self.families[index].members]
-        self.products.accumulate(activations, self.relations[index], self.weights.expand(LARGEST, -1, -1), totals)
+        members = [self.vectors[member] for member in self.families[index].members]
+        sums, squares = [layer.sums for layer in members], [layer.power for layer in members]
+        self.products.accumulate(activations, self.relations[index], self.weights.expand(LARGEST, -1, -1), sums)
+        add_squares(activations, self.relations[index], self.shares, squares)
 
     def _project(self, index: int, activations: Tensor) -> None:
         relation, members = self.relations[index], self.families[index].members
@@ -285,6 +403,7 @@ class _Fit:
     def _set_weights(self, start: int) -> None:
         rows = self._rows(start)
         self.weights.copy_(torch.cat([self.problem.mask[rows], self.problem.targets[rows]], dim=1))
+        self.shares.copy_(self.problem.mask[rows].mean(1))
 
     def _set_mask(self, start: int) -> None:
         self.mask.copy_(self.problem.mask[self._rows(start)])

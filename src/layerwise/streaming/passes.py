@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from layerwise.interfaces import LayerSpec, Preprocessing
+from layerwise.layers.running import run_network
 from layerwise.layers.tap import AllTaken
 from layerwise.models.inputs import normalise
 from layerwise.streaming.source import Batches
@@ -18,6 +19,7 @@ from layerwise.streaming.source import Batches
 _RECORDING = Lock()
 
 Visitor = Callable[[int, Tensor], None]  # index of a layer, its output [image, unit]
+Check = Callable[[int, Tensor], None]  # index of a layer or follower, its output [image, ...] as it is
 
 
 class Passes:
@@ -39,6 +41,8 @@ class Passes:
         What the network expects.
     dtype : torch.dtype
         Of the network's parameters.
+    followers : sequence of LayerSpec
+        Layers that only a check sees.
     """
 
     def __init__(
@@ -48,16 +52,17 @@ class Passes:
         batches: Batches,
         preprocessing: Preprocessing,
         dtype: torch.dtype = torch.float32,
+        followers: Sequence[LayerSpec] = (),
     ) -> None:
-        self.network, self.layers, self.batches = network, layers, batches
-        self._preprocessing, self._dtype = preprocessing, dtype
+        self.network, self.layers, self.followers, self.batches = network, layers, followers, batches
+        self.preprocessing, self._dtype = preprocessing, dtype
         self._format = torch.channels_last if batches.device.type == "cuda" else torch.contiguous_format
         if batches.device.type == "cuda":
             network.to(memory_format=torch.channels_last)
         self._inputs = self._prepare(batches.first())
-        self._runs = [0] * len(layers)  # of each layer in a forward pass
+        self._runs = [0] * (len(layers) + len(followers))  # of each layer and follower in a forward pass
         self._nhwc = [False] * len(layers)  # whether the units of each layer are in the order height, width, channel
-        self._recorded: tuple[Visitor, Callable[[], None]] | None = None
+        self._recorded: tuple[tuple[Visitor, Check | None], Callable[[], None]] | None = None
 
     def survey(self, visit: Visitor) -> None:
         """Run the first batch, and count the runs of each layer; the visitor sees all of them, the last one last.
@@ -70,6 +75,9 @@ class Passes:
         sizes = [0] * len(self.layers)
 
         def note(index: int, _module: nn.Module, _inputs: Any, output: Any) -> None:
+            if index >= len(sizes):
+                self._runs[index] += 1
+                return
             if not isinstance(output, Tensor) or output.ndim < 2:
                 raise ValueError(f"the layer {self.layers[index].name!r} gives no tensor [image, ...]")
             self._runs[index] += 1
@@ -78,8 +86,8 @@ class Passes:
             if sizes[index] == self.layers[index].units:
                 visit(index, self._rows(index, output))
 
-        with hooked(self.network, self.layers, note):
-            self.network(self._inputs)
+        with hooked(self.network, [*self.layers, *self.followers], note):
+            run_network(self.network, self._inputs)
         for layer, size in zip(self.layers, sizes, strict=True):
             if size != layer.units:
                 gave = f"gave {size} values" if size else "did not run"
@@ -88,7 +96,13 @@ class Passes:
                     "network or another input size; list the layers again"
                 )
 
-    def run(self, visit: Visitor, before: Callable[[int], None], after: Callable[[int], None]) -> Iterator[int]:
+    def run(
+        self,
+        visit: Visitor,
+        before: Callable[[int], None],
+        after: Callable[[int], None],
+        check: Check | None = None,
+    ) -> Iterator[int]:
         """Run all batches, and yield the index of each image that is done.
 
         Parameters
@@ -97,8 +111,16 @@ class Passes:
             Called for each layer; on a GPU only while the graph is recorded, so it must always do the same.
         before, after : callable
             Called with the index of a batch's first image before and after its forward pass.
+        check : callable, optional
+            Called for each layer, before the visitor, and for each follower, whose index counts on from the layers'.
+
+        Raises
+        ------
+        ValueError
+            A layer does not run as often as for the first images.
         """
-        step = self._record(visit) if self.batches.device.type == "cuda" else lambda: self._forward(visit)
+        on_gpu = self.batches.device.type == "cuda"
+        step = self._record(visit, check) if on_gpu else lambda: self._forward(visit, check)
         size, n_images = self.batches.batch_size, len(self.batches.pixels)
         for number, pixels in enumerate(self.batches):
             self._inputs.copy_(self._prepare(pixels))
@@ -107,37 +129,48 @@ class Passes:
             after(number * size)
             yield from range(number * size, min((number + 1) * size, n_images))
 
-    def warm_up(self, visit: Visitor) -> None:
+    def warm_up(self, visit: Visitor, check: Check | None = None) -> None:
         """Run one batch, as CUDA graphs want it before they are recorded; what a visitor sums up is spoilt."""
         if self.batches.device.type == "cuda":
             aside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
             aside.wait_stream(torch.cuda.current_stream())
             with torch.cuda.stream(aside):
-                self._forward(visit)
+                self._forward(visit, check)
             torch.cuda.current_stream().wait_stream(aside)
 
-    def _record(self, visit: Visitor) -> Callable[[], None]:
-        if self._recorded is None or self._recorded[0] != visit:
+    def _record(self, visit: Visitor, check: Check | None) -> Callable[[], None]:
+        if self._recorded is None or self._recorded[0] != (visit, check):
             self._recorded = None  # gives its memory back before the next is recorded
             graph = torch.cuda.CUDAGraph()
             with _recording(graph):
-                self._forward(visit)
-            self._recorded = visit, graph.replay
+                self._forward(visit, check)
+            self._recorded = (visit, check), graph.replay
         return self._recorded[1]
 
-    def _forward(self, visit: Visitor) -> None:
-        runs, left = [0] * len(self.layers), [sum(self._runs)]
+    def _forward(self, visit: Visitor, check: Check | None) -> None:
+        layers = [*self.layers, *(self.followers if check else ())]
+        expected = self._runs[: len(layers)]
+        runs, left = [0] * len(layers), [sum(expected)]
 
         def take(index: int, _module: nn.Module, _inputs: Any, output: Tensor) -> None:
             runs[index] += 1
             left[0] -= 1
-            if runs[index] == self._runs[index]:
-                visit(index, self._rows(index, output))
-            if not left[0]:
+            if runs[index] == expected[index]:
+                if check:
+                    check(index, output)
+                if index < len(self.layers):
+                    visit(index, self._rows(index, output))
+            if not left[0] and runs == expected:
                 raise AllTaken
 
-        with hooked(self.network, self.layers, take), suppress(AllTaken):
-            self.network(self._inputs)
+        with hooked(self.network, layers, take), suppress(AllTaken):
+            run_network(self.network, self._inputs)
+        for layer, ran, often in zip(layers, runs, expected, strict=True):
+            if ran != often:
+                raise ValueError(
+                    f"the layer {layer.name!r} ran {ran} times for some images and {often} times for the first: what "
+                    "runs must not depend on the image; leave the layer or the network out"
+                )
 
     @property
     def unit_orders(self) -> list[str]:
@@ -163,7 +196,7 @@ class Passes:
         return output.contiguous().flatten(1)
 
     def _prepare(self, pixels: Tensor) -> Tensor:
-        images = normalise(pixels.to(self.batches.device), self._preprocessing)
+        images = normalise(pixels.to(self.batches.device), self.preprocessing)
         return images.to(self._dtype).contiguous(memory_format=self._format)
 
 

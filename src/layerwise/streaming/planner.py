@@ -76,6 +76,8 @@ class Demand:
         Side of the network's input, pixels; it counts for the pixels alone.
     batch_size : int
         Images in a forward pass.
+    value : int
+        Bytes of a number: 8 where float32 was too coarse, and layers are fitted once more.
     """
 
     n_images: int
@@ -83,22 +85,23 @@ class Demand:
     n_components: int
     size: int
     batch_size: int
+    value: int = VALUE
 
     def of_layer(self, layer: LayerSpec) -> int:
         """Give the bytes that one layer keeps from pass to pass, wherever they lie."""
-        vectors = 1 + 4 * self.n_splits  # shift; mean, residual, direction, sum
+        vectors = 3 + 4 * self.n_splits  # shift, squares, what is left of them; mean, residual, direction, sum
         if layer.kind == SCALED:
             vectors += 2  # scale and bias
         scores = 3 * self.n_splits * (self.n_images + self.batch_size)  # float32, and predictions in float64
-        return VALUE * (vectors * layer.units + scores) + self.history(layer)
+        return self.value * (vectors * layer.units + scores) + self.history(layer)
 
     def history(self, layer: LayerSpec) -> int:
         """Give those of them that are earlier residuals: used once a component, so that they may lie on the host."""
-        return VALUE * self.n_splits * (self.n_components - 1) * layer.units
+        return self.value * self.n_splits * (self.n_components - 1) * layer.units
 
     def staging(self, layer: LayerSpec) -> int:
         """Give the bytes of a device through which earlier residuals come from the host, a piece at a time."""
-        return VALUE * min(ROWS_AT_ONCE, self.n_components - 1) * layer.units
+        return self.value * min(ROWS_AT_ONCE, self.n_components - 1) * layer.units
 
     def working(self, layers: Sequence[LayerSpec]) -> int:
         """Give the bytes that a forward pass through a network needs beside what its layers keep."""

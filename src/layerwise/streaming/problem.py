@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import frexp
 
 import numpy as np
 import torch
@@ -20,14 +21,17 @@ class Problem:
     mask : float64 Tensor [image, split]
         1 for training images.
     targets : float64 Tensor [image, split]
-        Centred over the training images, zero for all others.
+        Centred over the training images, zero for all others; times the scale.
     means : float64 Tensor [split]
         What was subtracted.
+    scale : float
+        A power of two that brings the largest target near 1: products in float32 hold neither 1e-40 nor 1e40.
     """
 
     mask: Tensor
     targets: Tensor
     means: Tensor
+    scale: float
 
     @classmethod
     def of(cls, scores: NDArray[np.float64], splits: Sequence[Split], n_padded: int, device: torch.device) -> "Problem":
@@ -50,7 +54,13 @@ class Problem:
         for index, split in enumerate(splits):
             mask[split.train, index] = 1
             targets[split.train, index] = scores[index, split.train] - means[index]
-        return cls(*(torch.as_tensor(part, device=device) for part in (mask, targets, means)))
+        scale = _unit_scale(float(np.abs(targets).max()))
+        masks, scaled, offsets = (torch.as_tensor(part, device=device) for part in (mask, targets * scale, means))
+        return cls(masks, scaled, offsets, scale)
+
+    def unscaled(self, predictions: Tensor) -> Tensor:
+        """Turn predictions [..., split] of the targets into scores."""
+        return predictions / self.scale + self.means
 
     @property
     def counts(self) -> Tensor:
@@ -61,6 +71,10 @@ class Problem:
     def n_splits(self) -> int:
         """Number of splits."""
         return self.mask.shape[1]
+
+
+def _unit_scale(largest: float) -> float:
+    return 2.0 ** -min(max(frexp(largest)[1], -1000), 1000)
 
 
 def check_problem(

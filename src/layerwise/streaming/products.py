@@ -8,6 +8,8 @@ from torch import Tensor
 
 from layerwise.streaming.families import Relation
 
+AT_ONCE = 2**22  # values of which a temporary copy is made
+
 Project = Callable[[Tensor, Relation, Sequence[Tensor], Sequence[Tensor], Tensor, Sequence[Tensor], Tensor], None]
 Accumulate = Callable[[Tensor, Relation, Tensor, Sequence[Tensor]], None]
 
@@ -84,6 +86,59 @@ def accumulate(activations: Tensor, relation: Relation, weights: Tensor, totals:
 
 
 PLAIN = Products(project, accumulate)
+
+
+def project_wide(
+    activations: Tensor,
+    relation: Relation,
+    directions: Sequence[Tensor],
+    offsets: Sequence[Tensor],
+    mask: Tensor,
+    scores: Sequence[Tensor],
+    training_scores: Tensor,
+) -> None:
+    """Do as `project` in float64 with activations of float32, for families of one layer."""
+    scores[0].copy_(-offsets[0].expand_as(scores[0]))
+    for units in _slices(activations):
+        scores[0].addmm_(activations[:, units].double().sub_(relation.shift[units]), directions[0][:, units].T)
+    torch.mul(scores[0], mask, out=training_scores[0])
+
+
+def accumulate_wide(activations: Tensor, relation: Relation, weights: Tensor, totals: Sequence[Tensor]) -> None:
+    """Do as `accumulate` in float64 with activations of float32, for families of one layer."""
+    for units in _slices(activations):
+        totals[0][:, units].addmm_(weights[0].T, activations[:, units].double().sub_(relation.shift[units]))
+
+
+WIDE = Products(project_wide, accumulate_wide)
+
+
+def add_squares(activations: Tensor, relation: Relation, weights: Tensor, totals: Sequence[Tensor]) -> None:
+    """Add the weighted sums of squares of images to totals.
+
+    Parameters
+    ----------
+    activations : Tensor [image, unit]
+        Of the family's root, for a batch.
+    relation : Relation
+        Makes those of each layer from them.
+    weights : Tensor [image]
+        Weights of the images.
+    totals : Tensor [unit] for each layer
+        Changed in place.
+    """
+    rows = max(1, AT_ONCE // activations.shape[1])
+    for part, own in zip(torch.split(activations, rows), torch.split(weights, rows), strict=True):
+        for (values, scale), total in zip(relation.values(part), totals, strict=True):
+            sums = own @ values.square()
+            total.add_(sums if scale is None else sums * scale.square())
+
+
+def _slices(activations: Tensor) -> list[slice]:
+    """Divide the units, so that a copy of a part in float64 is small beside the activations of a large layer."""
+    n_rows, n_units = activations.shape
+    width = max(1, AT_ONCE // n_rows)
+    return [slice(start, start + width) for start in range(0, n_units, width)]
 
 
 def choose_products(device: torch.device, dtype: torch.dtype, n_splits: int) -> Products:

@@ -9,10 +9,14 @@ from typing import Any
 import torch
 from PIL.Image import Image
 from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+from torch.optim.swa_utils import AveragedModel
 
 from layerwise.interfaces import ModelSpec
+from layerwise.interfaces.failures import describe_failure
 from layerwise.models.states import State
 
+UNFORESEEN = (LookupError, AssertionError, AttributeError, ArithmeticError)  # adapters tell the rest
 Transform = Callable[[Image], torch.Tensor]  # a photograph to [channel, height, width]
 
 
@@ -83,9 +87,27 @@ def call_constructor(constructor: Callable[..., Any], spec: ModelSpec, **options
         network = constructor(**options, **spec.options)
     except TypeError as error:
         raise ValueError(f"{spec.constructor!r} cannot be built with the options {spec.options}: {error}") from error
+    except UNFORESEEN as error:
+        raise ValueError(
+            f"{spec.constructor!r} cannot be built with the options {spec.options}: {describe_failure(error)}"
+        ) from error
+    network = bare(network)
+    if isinstance(network, torch.jit.ScriptModule):
+        raise ValueError(f"{spec.constructor!r} gave a TorchScript program, whose layers cannot be looked into")
     if not isinstance(network, nn.Module):
         raise ValueError(f"{spec.constructor!r} gave {type(network).__name__}, not a torch.nn.Module")
     return network
+
+
+def bare(network: Any) -> Any:
+    """Take a network out of what spreads it over GPUs, averages or compiles it: it computes the same alone."""
+    while True:
+        if isinstance(network, nn.DataParallel | DistributedDataParallel | AveragedModel):
+            network = network.module
+        elif isinstance(network, nn.Module) and isinstance(getattr(network, "_orig_mod", None), nn.Module):
+            network = network._orig_mod
+        else:
+            return network
 
 
 def nothing_official(library: str) -> Callable[[ModelSpec, Path | None], nn.Module]:

@@ -10,7 +10,9 @@ from torch import nn
 
 from layerwise.files import reraise_memory
 from layerwise.interfaces import ModelSpec
+from layerwise.interfaces.failures import describe_failure
 from layerwise.models.adapters.base import Adapter, call_constructor
+from layerwise.models.seeds import seeded
 
 
 def _build(spec: ModelSpec) -> nn.Module:
@@ -21,17 +23,18 @@ def _telling(function: Callable[..., Any], text: str) -> Callable[..., Any]:
     def call(**options: Any) -> Any:
         try:
             return function(**options)
-        except TypeError:
-            raise  # `call_constructor` names the options, which are the usual reason
-        except Exception as error:
+        except (Exception, SystemExit) as error:
+            if isinstance(error, TypeError) and _is_of_the_call(error):
+                raise  # `call_constructor` names the options, which are the reason
             reraise_memory(error, f"building {text}")
-            raise ValueError(f"the factory {text!r} failed with {_named(error)}") from error
+            raise ValueError(f"the factory {text!r} failed with {describe_failure(error)}") from error
 
     return call
 
 
-def _named(error: Exception) -> str:
-    return f"{type(error).__name__}: {error} (LAYERWISE_DEBUG=1 shows where)"
+def _is_of_the_call(error: BaseException) -> bool:
+    """Say whether an error was raised before the function itself began."""
+    return error.__traceback__ is not None and error.__traceback__.tb_next is None
 
 
 def _function(text: str) -> Callable[..., Any]:
@@ -39,15 +42,17 @@ def _function(text: str) -> Callable[..., Any]:
     if not (module_name and colon and name):
         raise ValueError(f"a factory looks like package.module:function, not {text!r}")
     try:
-        module = import_module(module_name)
+        # What a module draws when it is imported must not shift the seed of the networks that it builds.
+        with seeded(0):
+            module = import_module(module_name)
     except ImportError as error:
         reraise_memory(error, f"importing {module_name}")
         raise ValueError(
             f"the factory {text!r} cannot be imported ({error}): is its package installed, or its folder on PYTHONPATH?"
         ) from error
-    except Exception as error:  # the module's own code runs when it is imported
+    except (Exception, SystemExit) as error:  # the module's own code runs when it is imported
         reraise_memory(error, f"importing {module_name}")
-        raise ValueError(f"the factory {text!r} cannot be imported: it raised {_named(error)}") from error
+        raise ValueError(f"the factory {text!r} cannot be imported: it raised {describe_failure(error)}") from error
     function = getattr(module, name, None)
     if function is None:
         near = get_close_matches(name, dir(module), n=1)

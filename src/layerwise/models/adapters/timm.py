@@ -10,12 +10,19 @@ from layerwise.files import reraise_memory
 from layerwise.interfaces import ModelSpec
 from layerwise.models.adapters.base import Adapter, Transform, call_constructor, unknown
 
+LOADING = ("pretrained", "checkpoint_path")
+
 
 def _build(spec: ModelSpec) -> nn.Module:
     import timm
 
     if not timm.is_model(spec.constructor):
         raise unknown("timm", spec.constructor, timm.list_models())
+    trained = [name for name in LOADING if name in spec.options]
+    if trained:
+        raise ValueError(
+            f"{' and '.join(trained)} in the options of {spec.name!r} loads weights: give `weights` instead"
+        )
     try:
         return call_constructor(partial(timm.create_model, spec.constructor), spec, pretrained=False)
     except RuntimeError as error:  # a variant of the weights, after the dot, that timm does not have

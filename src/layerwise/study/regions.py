@@ -42,12 +42,13 @@ def regions(study: Study) -> tuple[Region, ...]:
     """
     found = tuple(region for entry in study.recordings for region in _regions_of(entry))
     names = [region.name for region in found] + [rating.measure for rating in study.ratings]
-    twice = [name for name, count in Counter(names).items() if count > 1]
+    folded = Counter(name.casefold() for name in names)  # some disks make one folder of `IT` and `it`
+    twice = [name for name in names if folded[name.casefold()] > 1]
     if twice:
-        same = [region for region in found if region.name == twice[0]]
+        same = [region for region in found if region.name.casefold() == twice[0].casefold()]
         where = ", ".join(f"{region.recording} ({region.label})" for region in same)
         raise ValueError(
-            f"the name {twice[0]!r} is given twice, in {where}: rename one in the config, with "
+            f"the name {twice[0]!r} is given twice, in {where} (case does not count): rename one in the config, with "
             f"`regions: {{{same[-1].label}: another_name}}` under the recording {same[-1].recording}"
         )
     return found

@@ -22,9 +22,9 @@ def layers_of(entry: ModelEntry) -> list[LayerSpec] | None:
 def preprocessing_of(entry: ModelEntry) -> Preprocessing | None:
     """Say what a network expects of its input; None where only its library knows."""
     given = entry.spec().preprocessing
-    if given is not None or entry.registered is None:
+    if isinstance(given, Preprocessing):
         return given
-    return registry.find(entry.registered).preprocessing
+    return registry.find(entry.registered).preprocessing if entry.registered is not None else None
 
 
 def write_preprocessing(preprocessing: Preprocessing, path: Path) -> None:

@@ -9,8 +9,9 @@ from layerwise.data.folders import list_images
 from layerwise.data.recordings import count_stimuli
 from layerwise.interfaces import LayerSpec
 from layerwise.layers.blocks import in_block
-from layerwise.planning.layers import layers_of, preprocessing_of
-from layerwise.planning.ratings import (
+from layerwise.streaming.planner import Room, on_device
+from layerwise.study.layers import layers_of, preprocessing_of
+from layerwise.study.ratings import (
     Way,
     count_images,
     demand_of,
@@ -22,7 +23,6 @@ from layerwise.planning.ratings import (
     sketch_demand,
     way_of,
 )
-from layerwise.streaming.planner import Room, on_device
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ import pytest
 from layerwise.config import validate_study
 from layerwise.interfaces import LayerSpec
 from layerwise.layers.blocks import in_block
-from layerwise.planning import demand_of, memory_of, rating_blocks, require_room, sketch_demand, way_of
+from layerwise.study import demand_of, memory_of, rating_blocks, require_room, sketch_demand, way_of
 
 LAYERS = [LayerSpec(f"layer{rank}", "ReLU", (400_000,), 400_000, rank) for rank in range(1, 21)]
 

@@ -3,11 +3,11 @@
 Both the workflow's rules and the commands that they call read a study through this room, so they cannot disagree.
 """
 
-from layerwise.planning.files import fingerprint, present
-from layerwise.planning.forecasts import Forecast, forecast
-from layerwise.planning.layers import layers_of, preprocessing_of, read_preprocessing, write_preprocessing
-from layerwise.planning.networks import network_settings
-from layerwise.planning.ratings import (
+from layerwise.study.files import fingerprint, given_weights, imagenet_fingerprint, kept_activations, present
+from layerwise.study.forecasts import Forecast, forecast
+from layerwise.study.layers import layers_of, preprocessing_of, read_preprocessing, write_preprocessing
+from layerwise.study.networks import network_settings
+from layerwise.study.ratings import (
     demand_of,
     host_of,
     memory_of,
@@ -17,8 +17,8 @@ from layerwise.planning.ratings import (
     sketch_demand,
     way_of,
 )
-from layerwise.planning.regions import Region, find_region, regions
-from layerwise.planning.stimuli import geometry_of, pca_geometry, stimulus_files
+from layerwise.study.regions import Region, find_region, regions
+from layerwise.study.stimuli import geometry_of, pca_geometry, stimulus_files
 
 __all__ = [
     "Forecast",
@@ -28,7 +28,10 @@ __all__ = [
     "fingerprint",
     "forecast",
     "geometry_of",
+    "given_weights",
     "host_of",
+    "imagenet_fingerprint",
+    "kept_activations",
     "layers_of",
     "memory_of",
     "network_settings",

@@ -7,7 +7,7 @@ from layerwise.activations.planner import reserved_bytes, stored_bytes
 from layerwise.config import validate_study
 from layerwise.data.recordings import write_recordings
 from layerwise.interfaces import Recordings, StimulusSet
-from layerwise.planning import forecast, layers_of, memory_of, rating_blocks
+from layerwise.study import forecast, layers_of, memory_of, rating_blocks
 
 LAMEM = {"name": "lamem", "images": "none", "splits": "none"}
 

@@ -1,19 +1,17 @@
 import json
 import re
-import time
 
+import h5py
 import numpy as np
 import pytest
 
 from layerwise.config import validate_study
 from layerwise.config.models import ModelEntry
-from layerwise.data.folders import ENDINGS
 from layerwise.data.recordings import write_recordings
 from layerwise.interfaces import Geometry, Preprocessing, Recordings, StimulusSet
-from layerwise.planning import (
+from layerwise.study import (
     Region,
     find_region,
-    fingerprint,
     geometry_of,
     layers_of,
     pca_geometry,
@@ -51,6 +49,21 @@ def test_two_regions_of_one_name_are_refused():
     twice = [{"name": name, "file": "x.nc", "regions": ["V1"]} for name in ("one", "two")]
     with pytest.raises(ValueError, match=r"'V1' is given twice, in one \(V1\), two \(V1\)"):
         regions(study(recordings=twice))
+
+
+def test_a_size_in_the_file_that_images_cannot_have_is_refused_unless_the_config_gives_one(tmp_path):
+    with h5py.File(tmp_path / "a.nc", "w") as file:
+        file.attrs.update({"format": "layerwise recordings", "version": 1, "visual_degrees": "eight"})
+    entry = {"name": "movies", "file": str(tmp_path / "a.nc"), "regions": ["V1"]}
+    with pytest.raises(ValueError, match=r"visual_degrees of .*a\.nc is 'eight'"):
+        geometry_of(study(recordings=[entry]), "movies", EXPECTED)
+    assert geometry_of(study(recordings=[entry | {"visual_degrees": 4}]), "movies", EXPECTED).canvas == 2
+
+
+def test_regions_that_differ_in_case_alone_are_refused():
+    alike = [{"name": name, "file": "x.nc", "regions": [name]} for name in ("IT", "it")]
+    with pytest.raises(ValueError, match=r"'IT' is given twice, in IT \(IT\), other \(it\) \(case does not count\)"):
+        regions(study(recordings=[alike[0], alike[1] | {"name": "other"}]))
 
 
 def test_the_hint_names_the_region_that_is_there_twice():
@@ -112,49 +125,13 @@ def test_files_that_are_not_there_are_left_out(tmp_path):
     assert present([tmp_path / "there", tmp_path / "missing"]) == [str(tmp_path / "there")]
 
 
-def test_fingerprint_changes_with_the_images(tmp_path):
-    empty = fingerprint(tmp_path)
-    assert empty == fingerprint(tmp_path / "missing")
-    (tmp_path / "below").mkdir()
-    (tmp_path / "below/a.png").write_bytes(b"1")
-    fingerprint.cache_clear()  # a process takes it once
-    one = fingerprint(tmp_path)
-    time.sleep(0.01)
-    (tmp_path / "below/a.png").write_bytes(b"2")
-    (tmp_path / "notes.txt").touch()
-    fingerprint.cache_clear()
-    two = fingerprint(tmp_path)
-    (tmp_path / "notes.txt").unlink()
-    fingerprint.cache_clear()
-    assert len({empty, one, two}) == 3
-    assert fingerprint(tmp_path) == two
-
-
-@pytest.mark.parametrize("ending", ENDINGS)
-def test_fingerprint_sees_whatever_counts_as_an_image(tmp_path, ending):
-    empty = fingerprint(tmp_path)
-    (tmp_path / f"a{ending}").touch()
-    fingerprint.cache_clear()
-    assert fingerprint(tmp_path) != empty
-
-
-def test_fingerprint_survives_links_that_lead_nowhere(tmp_path):
-    (tmp_path / "a.png").touch()
-    (tmp_path / "loop.png").symlink_to("loop.png")
-    (tmp_path / "broken.png").symlink_to("missing.png")
-    broken = fingerprint(tmp_path)
-    (tmp_path / "missing.png").write_bytes(b"1")  # now it leads somewhere
-    fingerprint.cache_clear()
-    assert fingerprint(tmp_path) != broken
-
-
 def test_stimulus_files_of_recordings_and_ratings(tmp_path):
     files, folder = stimulus_files(study(), "movies")
     assert [str(file) for file in files] == ["none.nc"]
     assert folder is None
     files, folder = stimulus_files(study(), "figrim")
     assert ([str(file) for file in files], str(folder)) == (["scores.csv"], "photos")
-    for name in ("train_1.txt", "test_1.txt"):
+    for name in ("train_1.txt", "test_1.txt", "readme.txt"):  # the last is not read
         (tmp_path / name).touch()
     lamem = study(ratings=[{"name": "lamem", "images": "photos", "splits": str(tmp_path)}])
     assert stimulus_files(lamem, "lamem")[0] == [tmp_path / "test_1.txt", tmp_path / "train_1.txt"]

@@ -5,7 +5,8 @@ from typing import Any, Literal
 
 from layerwise.config import Study
 from layerwise.config.study import PCA_IMAGES
-from layerwise.data.recordings import read_attributes
+from layerwise.data.listed import SPLIT_FILE
+from layerwise.data.recordings import read_attributes, read_visual_degrees
 from layerwise.interfaces import Geometry, Preprocessing
 from layerwise.models.preprocessing import geometry_for
 
@@ -18,7 +19,7 @@ def stimulus_files(study: Study, stimuli: str) -> tuple[list[Path], Path | None]
     if study.brain.pca and stimuli == PCA_IMAGES:
         return [], study.brain.pca.images
     rating = study.rating(stimuli)
-    return ([rating.scores] if rating.scores else sorted((rating.splits or Path()).glob("*.txt"))), rating.images
+    return ([rating.scores] if rating.scores else _split_files(rating.splits or Path())), rating.images
 
 
 def geometry_of(study: Study, stimuli: str, preprocessing: Preprocessing) -> Geometry:
@@ -51,9 +52,15 @@ def pca_geometry(study: Study, recording: str, preprocessing: Preprocessing) -> 
 def _kind_and_canvas(study: Study, stimuli: str) -> tuple[Literal["square", "crop"], float]:
     for recording in study.recordings:
         if recording.name == stimuli:
-            degrees = recording.visual_degrees or _attribute(recording.file, "visual_degrees")
-            return recording.geometry, study.screen_degrees / float(degrees) if degrees else 1.0
+            degrees = recording.visual_degrees or (
+                read_visual_degrees(recording.file) if recording.file.is_file() else None
+            )
+            return recording.geometry, study.screen_degrees / degrees if degrees else 1.0
     return study.rating(stimuli).geometry, 1.0
+
+
+def _split_files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.glob("*.txt") if SPLIT_FILE.fullmatch(path.name))
 
 
 def _own_folder(file: Path) -> Path | None:

@@ -1,0 +1,42 @@
+"""Which images a table of scores or LaMem's split files name; quick, for planning. Without pandas."""
+
+import csv
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path, PurePosixPath
+
+IMAGE_COLUMNS = ("image", "file", "filename", "file_name", "name", "stimulus")
+PARTS = ("train", "val", "test")
+SPLIT_FILE = re.compile(rf"({'|'.join(PARTS)})_(\d+)\.txt")
+
+
+def named_in_scores(scores: Path, image_column: str | None = None) -> set[str]:
+    """List the images that a table of scores names, as `read_ratings` reads it.
+
+    Raises
+    ------
+    ValueError
+        The table cannot be read so, or its column of images is not clear.
+    """
+    try:
+        with scores.open(encoding="utf-8-sig", newline="") as handle:
+            header, *rows = csv.reader(handle)
+    except (OSError, csv.Error, ValueError) as error:
+        raise ValueError(f"the table of scores {scores} cannot be read ({error})") from error
+    found = with_usual_name(header, IMAGE_COLUMNS) if image_column is None else [image_column]
+    if len(found) != 1 or header.count(found[0]) != 1:
+        raise ValueError(f"it is not clear which column of {scores} names images")
+    place = header.index(found[0])
+    names = {row[place].strip() for row in rows if len(row) > place}
+    return {str(PurePosixPath(name)) for name in names if name}
+
+
+def named_in_splits(files: Iterable[Path]) -> set[str]:
+    """List the images that LaMem's split files name; lines that name none are left out."""
+    lines = (line for file in files for line in file.read_text("utf-8-sig", "replace").splitlines())
+    return {line.split(maxsplit=1)[0] for line in lines if line.strip()}
+
+
+def with_usual_name(columns: Sequence[str], usual: Sequence[str]) -> list[str]:
+    """List the columns that have a usual name, whatever their capitals, blanks and dashes."""
+    return [column for column in columns if re.sub(r"[\s-]+", "_", column.strip().lower()) in usual]
