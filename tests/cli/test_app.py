@@ -240,6 +240,20 @@ def test_what_nothing_is_published_of_needs_no_gate(folder):
     assert run("check-config").returncode == 0
 
 
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("resnet18.nothing", "timm has no weights 'nothing' of 'resnet18': it has resnet18.a1_in1k"),
+        ("resnet1888", "timm has no network 'resnet1888': did you mean resnet18"),
+    ],
+)
+def test_a_checked_config_names_networks_that_timm_has(folder, name, told):
+    configure(folder, models=[{"name": "it", "timm": name}])
+    fails(run("check-config"), re.escape(told), folder)
+    configure(folder, models=[{"name": "it", "timm": "resnet18.a1_in1k"}])
+    assert run("check-config").returncode == 0
+
+
 def test_a_plan_says_what_running_the_networks_takes(folder, capsys):
     assert run("plan").returncode == 0
     rows = capsys.readouterr().out.splitlines()

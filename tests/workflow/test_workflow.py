@@ -383,6 +383,14 @@ def test_a_study_that_cannot_be_written_is_told_in_a_sentence(study):
     assert "Traceback" not in str(caught.value)
 
 
+@pytest.mark.parametrize("results", ["/dev/null", "config.yaml", "config.yaml/deeper"])
+def test_results_that_would_lie_in_no_folder_are_told_in_a_sentence(study, results):
+    study.configure(storage={"results": results})
+    with pytest.raises(RuntimeError, match=f"{results}.*cannot be written: one of its folders is a file") as caught:
+        study.snakemake("--dry-run")
+    assert "Traceback" not in str(caught.value)
+
+
 def test_a_mistake_in_the_config_is_told_in_a_sentence(study):
     study.configure(modles=[])
     with pytest.raises(RuntimeError, match="unknown key 'modles': did you mean 'models'") as caught:

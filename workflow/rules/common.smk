@@ -16,6 +16,7 @@ from layerwise.files import (
     hash_object,
     hash_script,
     hash_source,
+    writable,
 )
 from layerwise.files.documents import read_yaml
 from layerwise.layers.blocks import blocks
@@ -48,12 +49,13 @@ try:
         read_yaml(path)
     STUDY = validate_study(config)
     REGIONS = {region.name: region for region in regions(STUDY)}
+    RESULTS = f"{STUDY.storage.results}/{STUDY.study}"
+    CONFIG = f"{RESULTS}/config.yaml"  # written when a run starts; what each step needs of it is among its parameters
+    writable(CONFIG)  # Snakemake shows a traceback of results in what is no folder
 except (ValueError, OSError) as error:
     raise WorkflowError(str(error)) from None
 
-RESULTS = f"{STUDY.storage.results}/{STUDY.study}"
 LOGS = f"{RESULTS}/logs"
-CONFIG = f"{RESULTS}/config.yaml"  # written when a run starts; what each step needs of it is among its parameters
 ENVIRONMENT = "../../envs/layerwise.yaml"
 MODELS = {entry.name: entry for entry in STUDY.models}
 RATINGS = {entry.name: entry for entry in STUDY.ratings}

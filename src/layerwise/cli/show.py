@@ -51,9 +51,13 @@ def _listed(name: str) -> str:
 def check_config(config: Config = CONFIG) -> None:
     """Validate a config and say what it holds."""
     from layerwise.config import load_study
+    from layerwise.models import resolve_preprocessing
     from layerwise.study import regions
 
     study = load_study(config)
+    for entry in study.models:
+        if entry.timm:  # loading a config does not ask timm, which takes seconds to import
+            resolve_preprocessing(entry.spec())
     typer.echo(
         f"{config} is valid: study {study.study!r}, {len(study.models)} networks, "
         f"{len(regions(study))} regions, {len(study.ratings)} sets of ratings"
