@@ -118,7 +118,13 @@ def read_described(path: str | Path) -> Described:
     """
     path = Path(path)
     description = _read_description(path)
-    folder = path.parent
+    try:
+        return _read_parts(description, path.parent)
+    except ValueError as error:  # a path or an array that it names may be what is wrong
+        raise ValueError(f"{path}: {error}") from error
+
+
+def _read_parts(description: Description, folder: Path) -> Described:
     stimuli = read_text_table(folder / description.stimuli, "table of stimuli", "stimulus")
     neuroids = read_text_table(folder / description.neuroids, "table of neuroids", "neuroid")
     names = _column(neuroids, "neuroid", folder / description.neuroids)
@@ -312,8 +318,8 @@ def _check_sizes(
     ):
         if size != rows:
             raise ValueError(
-                f"the responses are of {size} {what}, and {folder / file} has {rows} rows: they must be as many, in "
-                "the same order; check `dimensions`"
+                f"the responses in {folder / description.responses} are of {size} {what}, and {folder / file} has "
+                f"{rows} rows: they must be as many, in the same order; check `dimensions`"
             )
 
 
