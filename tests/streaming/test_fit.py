@@ -292,17 +292,17 @@ class Killed(BaseException):
 
 def interrupt(monkeypatch, fit, component):
     """Kill a fit at a component, and run it again: its result, and the components that the second run began."""
-    aim, started = fit_module.LayerVectors.aim, []
+    find, started = fit_module.LayerVectors.find_direction, []
 
     def die(self, number):
         if number == component:
             raise Killed
-        return aim(self, number)
+        return find(self, number)
 
-    monkeypatch.setattr(fit_module.LayerVectors, "aim", die)
+    monkeypatch.setattr(fit_module.LayerVectors, "find_direction", die)
     with pytest.raises(Killed):
         fit()
-    again = fit_module.LayerVectors, "aim", lambda self, number: started.append(number) or aim(self, number)
+    again = fit_module.LayerVectors, "find_direction", lambda self, number: started.append(number) or find(self, number)
     monkeypatch.setattr(*again)
     return fit(), started
 

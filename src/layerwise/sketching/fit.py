@@ -14,12 +14,12 @@ from layerwise.activations.precision import exact_products, full_precision
 from layerwise.activations.warn import CONSTANT, LOST, NONFINITE, warn_layers
 from layerwise.files import hash_object
 from layerwise.interfaces import LayerSpec, Pixels, Preprocessing, Progress, Split, no_progress
+from layerwise.regression.pls1.rows import predict_rows
+from layerwise.regression.pls1.targets import Targets, check_targets
 from layerwise.sketching.layer import LayerRows
 from layerwise.sketching.planner import SketchDemand, explain
-from layerwise.sketching.regress import predict_rows
 from layerwise.sketching.rows import FileRows, MemoryRows, Rows
 from layerwise.streaming.passes import Passes
-from layerwise.streaming.problem import Problem, check_problem
 from layerwise.streaming.source import Batches
 from layerwise.streaming.state import hash_values
 
@@ -116,8 +116,8 @@ def sketch_pls(
         the fit of layers, in float64 too; layers are constant.
     """
     scores = np.asarray(scores, dtype=np.float64)
-    check_problem(len(group), len(pixels), scores, splits, how.batch_size, how.n_components)
-    problem = Problem.of(scores, splits, len(pixels), torch.device(how.device))
+    check_targets(len(group), len(pixels), scores, splits, how.batch_size, how.n_components)
+    targets = Targets.of(scores, splits, len(pixels), torch.device(how.device))
     network.to(how.device).eval()
     layers = [LayerRows.of(layer, how.dimensions, how.seed, torch.device(how.device)) for layer in group]
     demand = SketchDemand(len(pixels), how.dimensions, how.batch_size, how.file is None)
@@ -131,7 +131,7 @@ def sketch_pls(
     torch.cuda.empty_cache()  # of the passes, for the regression
     tested = _mark_tested(splits, len(pixels))
     with torch.inference_mode(), full_precision():
-        predictions = _predict(rows, group, problem, tested, how, attributes["model"], progress)
+        predictions = _predict(rows, group, targets, tested, how, attributes["model"], progress)
     rows.close()
     return predictions
 
@@ -249,7 +249,7 @@ def _mark_tested(splits: Sequence[Split], n_images: int) -> NDArray[np.bool_]:
 def _predict(
     rows: Rows,
     group: Sequence[LayerSpec],
-    problem: Problem,
+    targets: Targets,
     tested: NDArray[np.bool_],
     how: Sketched,
     model: str,
@@ -259,10 +259,10 @@ def _predict(
     named: dict[str, list[str]] = {NONFINITE: [], LOST: [], CONSTANT: []}
     for index in progress(range(len(group)), f"predicting from {len(group)} layers of {model}", len(group)):
         # Not kept in a variable: it would still be there while the next layer's are read.
-        found, lost = predict_rows(rows.read(index).to(how.device), problem, how.n_components)
+        found, lost = predict_rows(rows.read(index).to(how.device), targets, how.n_components)
         if lost:  # float32 of a sketch; few units are solved in float64 at once
             log.info("%s: float32 is too coarse for %s, which is solved in float64", model, group[index].name)
-            found, lost = predict_rows(rows.read(index).to(how.device).double(), problem, how.n_components)
+            found, lost = predict_rows(rows.read(index).to(how.device).double(), targets, how.n_components)
         layer = group[index]
         if bool(found.isnan().any()):
             named[LOST if lost else NONFINITE].append(layer.name)

@@ -19,15 +19,15 @@ from layerwise.files import hash_arrays, hash_object
 from layerwise.interfaces import LayerSpec, Pixels, Preprocessing, Progress, Split, no_progress
 from layerwise.layers.blocks import in_block
 from layerwise.models.inputs import normalise
+from layerwise.regression.pls1.components import LayerVectors, mean_of
+from layerwise.regression.pls1.targets import Targets, check_targets
 from layerwise.streaming.families import Check, Family, Relation, find_families
-from layerwise.streaming.history import HostHistories
+from layerwise.streaming.hosted import HostHistories
 from layerwise.streaming.passes import Passes
 from layerwise.streaming.planner import Demand, Room, explain, group_layers, move_histories, on_device
-from layerwise.streaming.problem import Problem, check_problem
 from layerwise.streaming.products import WIDE, Products, add_squares, choose_products
 from layerwise.streaming.source import Batches
 from layerwise.streaming.state import hash_values, load_separate, load_state, save_state
-from layerwise.streaming.vectors import LayerVectors, middle
 
 log = logging.getLogger(__name__)
 
@@ -144,7 +144,7 @@ def stream_pls(
     Phatak & de Hoog 2002, doi:10.1002/cem.728: PLS with one target is the method of conjugate gradients.
     """
     scores = np.asarray(scores, dtype=np.float64)
-    check_problem(len(group), len(pixels), scores, splits, how.batch_size, how.n_components)
+    check_targets(len(group), len(pixels), scores, splits, how.batch_size, how.n_components)
     demand = how.demand(len(pixels), len(splits), preprocessing.size)
     network.to(how.device, how.dtype).eval()
 
@@ -258,7 +258,7 @@ class _Fit:
         probes = normalise(_probes(batches.first()).to(device), preprocessing)
         self.separate: list[int] = []  # layers that were proposed for a family, but gave something else for some image
         self.relations: dict[int, Relation] = {}  # of each family, made with the shifts
-        self.problem = Problem.of(scores, splits, batches.n_padded, device)
+        self.targets = Targets.of(scores, splits, batches.n_padded, device)
         dtype = torch.float64 if how.wide else how.dtype
         self.products: Products = WIDE if how.wide else choose_products(device, dtype, n_splits)
         units = {layer.name: layer.units for layer in hosted}
@@ -309,7 +309,7 @@ class _Fit:
         steps = self._components(done)
         for _ in progress(steps, f"fitting {len(self.layers)} layers of {self.model}", n_passes * n_images):
             pass
-        predictions = self.problem.unscaled(self.predictions[:, :n_images]).cpu().numpy()
+        predictions = self.targets.unscaled(self.predictions[:, :n_images]).cpu().numpy()
         lost = [index for index, layer in enumerate(self.vectors) if layer.is_lost and index not in self.broken]
         predictions[self.broken + lost] = np.nan
         return _Found(predictions, self.broken, lost)
@@ -325,14 +325,14 @@ class _Fit:
                 save_state(self.how.state, self.fingerprint, component, *parts)
                 saved = time.monotonic()
             for offsets, layer in zip(self.offsets, self.vectors, strict=True):
-                offsets.copy_(layer.aim(component))
+                offsets.copy_(layer.find_direction(component))
             yield from self.passes.run(self._project, self._set_mask, self._keep_scores)
             for layer, scores, predictions in zip(self.vectors, self.scores, self.predictions, strict=True):
-                layer.explain(component, scores, predictions, self.problem)
+                layer.deflate(component, scores, predictions, self.targets)
 
     def _sum_up(self) -> Iterator[int]:
         yield from self._check_and_add()
-        self.broken = [index for index, layer in enumerate(self.vectors) if not layer.start(self.problem)]
+        self.broken = [index for index, layer in enumerate(self.vectors) if not layer.start(self.targets)]
 
     def _check_and_add(self) -> Iterator[int]:
         """Sum up, and once more where a layer turns out not to follow from another for all images."""
@@ -371,14 +371,14 @@ class _Fit:
     def _find_shift(self, index: int, activations: Tensor) -> None:
         family = self.families[index]
         members = [self.vectors[member] for member in family.members]
-        shift = members[0].shift.copy_(middle(activations))
+        shift = members[0].shift.copy_(mean_of(activations))
         relation = Relation(shift, cap=family.cap)
         if family.affine is not None:
             scale, bias = (self.passes.spread(index, part) for part in family.affine)
             torch.addcmul(bias, shift, scale, out=members[1].shift)
             relation = replace(relation, scale=scale, bias=bias)
         if family.clamped is not None:
-            relation = replace(relation, clamped_shift=members[-1].shift.copy_(middle(relation.clamp(activations))))
+            relation = replace(relation, clamped_shift=members[-1].shift.copy_(mean_of(relation.clamp(activations))))
         self.relations[index] = relation
 
     def _add(self, index: int, activations: Tensor) -> None:
@@ -402,11 +402,11 @@ class _Fit:
 
     def _set_weights(self, start: int) -> None:
         rows = self._rows(start)
-        self.weights.copy_(torch.cat([self.problem.mask[rows], self.problem.targets[rows]], dim=1))
-        self.shares.copy_(self.problem.mask[rows].mean(1))
+        self.weights.copy_(torch.cat([self.targets.mask[rows], self.targets.values[rows]], dim=1))
+        self.shares.copy_(self.targets.mask[rows].mean(1))
 
     def _set_mask(self, start: int) -> None:
-        self.mask.copy_(self.problem.mask[self._rows(start)])
+        self.mask.copy_(self.targets.mask[self._rows(start)])
 
     def _keep_scores(self, start: int) -> None:
         self.scores[:, self._rows(start)] = self.batch_scores

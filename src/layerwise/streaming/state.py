@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from layerwise.files import atomic_path, check_zip, reraise_memory
-from layerwise.streaming.vectors import LayerVectors
+from layerwise.regression.pls1.components import LayerVectors
 
 log = logging.getLogger(__name__)
 

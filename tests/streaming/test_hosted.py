@@ -6,8 +6,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from layerwise.streaming import history as module
-from layerwise.streaming.history import History, HostHistories
+from layerwise.regression.pls1.history import History
+from layerwise.streaming import hosted as module
+from layerwise.streaming.hosted import HostHistories
 
 N_COMPONENTS = 25
 
@@ -46,7 +47,7 @@ def test_what_is_left_is_orthogonal_to_all_earlier_residuals(where, n_splits, co
     past = orthonormal(rng, n_splits, N_COMPONENTS - 1, units, "cpu")
     residual = torch.from_numpy(rng.standard_normal((n_splits, units)))
     left = residual.clone()
-    fill(make(where, n_splits, units), past).take_out(component, left)
+    fill(make(where, n_splits, units), past).remove_from(component, left)
     for earlier, before, after in zip(past.numpy(), residual.numpy(), left.numpy(), strict=True):
         expected = before - earlier[:component].T @ (earlier[:component] @ before)
         np.testing.assert_allclose(after, expected, atol=1e-12)
@@ -59,7 +60,7 @@ def test_host_and_device_agree_to_rounding(rng, device, dtype):
     left = {}
     for where in ("device", "host"):
         left[where] = residual.clone()
-        fill(make(where, 5, 5000, device, dtype), past).take_out(N_COMPONENTS - 1, left[where])
+        fill(make(where, 5, 5000, device, dtype), past).remove_from(N_COMPONENTS - 1, left[where])
     difference = (left["host"] - left["device"]).abs().max() / residual.abs().max()
     assert difference < 4 * torch.finfo(dtype).eps
 

@@ -1,4 +1,4 @@
-"""One layer of a streamed fit: what it keeps from pass to pass, and how a component is found from it.
+"""The components of one layer: what is kept from one to the next, and how each is found.
 
 PLS with one target is the method of conjugate gradients on the normal equations X'X b = X'y. In float32, and even in
 float64, its directions lose conjugacy within 25 components unless each new residual X'(y - prediction) is made
@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from layerwise.streaming.history import History
-from layerwise.streaming.problem import Problem
+from layerwise.regression.pls1.history import History
+from layerwise.regression.pls1.targets import Targets
 
 NETWORK = torch.finfo(torch.float32).eps  # rounding of what a network gives, in whatever type it is solved
 NOTHING = 4  # of the units of rounding: a residual or a spread that is smaller is nothing but rounding
@@ -140,24 +140,24 @@ class LayerVectors:
         """X'(y - prediction), [split, unit]."""
         return self.sums[len(self.direction) :]
 
-    def start(self, problem: Problem) -> bool:
+    def start(self, targets: Targets) -> bool:
         """Turn the sums of the first pass into means and first residuals; False if they are not finite."""
         finite = bool(self.sums.isfinite().all())
         dtype = self.sums.dtype
-        self.mean.div_(problem.counts.to(dtype)[:, None])
-        self.residual.sub_(self.mean * problem.targets.sum(0).to(dtype)[:, None])
+        self.mean.div_(targets.counts.to(dtype)[:, None])
+        self.residual.sub_(self.mean * targets.values.sum(0).to(dtype)[:, None])
         self.first = _square(self.residual)
         self.active = (self.first > 0) & finite
-        self.count, self.goal = problem.counts.mean(), problem.targets.square().sum(0).sqrt()
+        self.count, self.goal = targets.counts.mean(), targets.values.square().sum(0).sqrt()
         # Squares of numbers below 1e-19 are nothing in float32: no residual is longer than units and targets allow.
-        least = 2 * problem.n_splits * self.power.sum(dtype=torch.float64) * self.goal.square()
+        least = 2 * targets.n_splits * self.power.sum(dtype=torch.float64) * self.goal.square()
         self.spoilt = torch.where(self.first > least, torch.inf, 0.0).double()
-        self.power.sub_((self.mean.square() * problem.counts.to(dtype)[:, None]).mean(0)).clamp_(min=0)
+        self.power.sub_((self.mean.square() * targets.counts.to(dtype)[:, None]).mean(0)).clamp_(min=0)
         self.unexplained.copy_(self.power)
         return finite
 
-    def aim(self, component: int) -> Tensor:
-        """Find the direction of a component, and give the offsets [split] of its scores.
+    def find_direction(self, component: int) -> Tensor:
+        """Find the direction of a component, and return the offsets [split] of its scores.
 
         Parameters
         ----------
@@ -166,7 +166,7 @@ class LayerVectors:
         """
         residual = self.residual
         if component:
-            self.history.take_out(component, residual)
+            self.history.remove_from(component, residual)
         square = _square(residual)
         least = (NOTHING * torch.finfo(residual.dtype).eps) ** 2
         self.active = self.active & (square > least * self.first)
@@ -182,7 +182,7 @@ class LayerVectors:
         self.total.zero_()
         return (self.mean * self.direction).sum(1)
 
-    def explain(self, component: int, scores: Tensor, predictions: Tensor, problem: Problem) -> None:
+    def deflate(self, component: int, scores: Tensor, predictions: Tensor, targets: Targets) -> None:
         """Take the scores of a component into the predictions, and out of the residual.
 
         Parameters
@@ -193,25 +193,25 @@ class LayerVectors:
             Projections of all images on the direction.
         predictions : float64 Tensor [image, split]
             Of the centred targets; changed in place.
-        problem : Problem
+        targets : Targets
             Targets.
         """
         scores = scores.double()
-        inside = scores * problem.mask
+        inside = scores * targets.mask
         spread = inside.square().sum(0)
         if component == 0:
             self.widest = spread
         shared = self._left()
         own = torch.finfo(self.total.dtype).eps  # finer than what a network rounds, in float64
-        varies = self._stands_out(spread, problem, self.rounding)
-        more = (shared > MISSED[self.total.dtype]) & self._stands_out(spread, problem, own)
+        varies = self._stands_out(spread, targets, self.rounding)
+        more = (shared > MISSED[self.total.dtype]) & self._stands_out(spread, targets, own)
         self.active = self.active & (varies | more)
         # The projection of what is left of the targets on the scores cannot make the fit worse, whatever was rounded
         # on the way; without rounding it would be what the lengths of residual and direction give.
-        left = problem.targets - predictions * problem.mask
+        left = targets.values - predictions * targets.mask
         gain = (inside * left).sum(0) * _inverse(spread) * self.active
         conjugate = self.square * _inverse(spread * self.scale) * self.active
-        change = (gain - conjugate).abs() * spread.sqrt() * _inverse(problem.targets.square().sum(0).sqrt())
+        change = (gain - conjugate).abs() * spread.sqrt() * _inverse(targets.values.square().sum(0).sqrt())
         self.drift = torch.maximum(self.drift, change)
         self._miss(shared)
         self._judge(spread.sqrt(), gain)
@@ -246,9 +246,9 @@ class LayerVectors:
         part = gain.abs() * length * _inverse(self.goal)
         self.spoilt = torch.maximum(self.spoilt, torch.where(self.active, part * self.blur, 0.0))
 
-    def _stands_out(self, spread: Tensor, problem: Problem, rounding: float) -> Tensor:
-        """Tell of which splits the sum of squares of the scores, [split], is more than rounding."""
-        level = _square(self.shift * self.direction) * problem.counts  # of the means along the direction
+    def _stands_out(self, spread: Tensor, targets: Targets, rounding: float) -> Tensor:
+        """Return in which splits the sum of squares of the scores, [split], is more than rounding."""
+        level = _square(self.shift * self.direction) * targets.counts  # of the means along the direction
         return (spread > (FLAT * rounding) ** 2 * self.widest) & (spread > (NOTHING * rounding) ** 2 * level)
 
     def _miss(self, left: Tensor) -> None:
@@ -256,7 +256,7 @@ class LayerVectors:
         self.missed = torch.maximum(self.missed, torch.where(self.active, 0.0, left))
 
     def _left(self) -> Tensor:
-        """Give the units' correlations with what is left of the targets, root mean square [split].
+        """Return the units' correlations with what is left of the targets, root mean square [split].
 
         Rounding alone stops a fit of units that are combinations of fewer; then no unit has more than rounding left,
         beside its own size. But what is rounding in large units may hide all of the small ones.
@@ -266,8 +266,8 @@ class LayerVectors:
         return left.sqrt() * _inverse(self.goal)
 
 
-def middle(values: Tensor) -> Tensor:
-    """Give the mean [unit] of values [image, unit]; that of equal numbers is exactly their number.
+def mean_of(values: Tensor) -> Tensor:
+    """Return the mean [unit] of values [image, unit]; that of equal numbers is exactly their number.
 
     In floating point a mean rounds, so the first image is taken out before: a constant layer must come out as exactly
     constant.
@@ -276,11 +276,11 @@ def middle(values: Tensor) -> Tensor:
 
 
 def _square(vectors: Tensor) -> Tensor:
-    """Give squared lengths [split] of vectors [split, unit], in float64."""
+    """Return squared lengths [split] of vectors [split, unit], in float64."""
     square: Tensor = torch.linalg.vector_norm(vectors, dim=1, dtype=torch.float64).square()
     return square
 
 
 def _inverse(values: Tensor) -> Tensor:
-    """Give 1 / value, and 0 for 0."""
+    """Return 1 / value, and 0 for 0."""
     return torch.where(values > 0, 1 / torch.where(values > 0, values, 1), 0)

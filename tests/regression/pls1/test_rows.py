@@ -10,8 +10,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from layerwise.interfaces import Split
 from layerwise.regression import predict_neuroids
-from layerwise.sketching.regress import is_finite, predict_rows
-from layerwise.streaming.problem import Problem
+from layerwise.regression.pls1.rows import is_finite, predict_rows
+from layerwise.regression.pls1.targets import Targets
 
 SECOND_OF_NOTHING = [77, 261, 296, 557]
 TOLERANCE = {torch.float64: 1e-8, torch.float32: 5e-4}  # standard deviations
@@ -37,8 +37,8 @@ def layer_of(rng, n_images, units):
 
 def regress(values, scores, splits, n_components, dtype=torch.float32, device="cpu"):
     """Give predictions [image, split]; the rows are left as they are."""
-    problem = Problem.of(scores, splits, len(values), torch.device(device))
-    predictions, lost = predict_rows(torch.tensor(values, dtype=dtype, device=device), problem, n_components)
+    targets = Targets.of(scores, splits, len(values), torch.device(device))
+    predictions, lost = predict_rows(torch.tensor(values, dtype=dtype, device=device), targets, n_components)
     assert not lost or predictions.isnan().all()
     return predictions.cpu().numpy()
 
@@ -194,10 +194,10 @@ class Largest(TorchDispatchMode):
 
 def test_nothing_as_large_as_the_rows_is_made_of_them(rng):
     values, scores = layer_of(rng, 5000, 300)
-    problem = Problem.of(scores, splits_of(rng, 5000), 5000, torch.device("cpu"))
+    targets = Targets.of(scores, splits_of(rng, 5000), 5000, torch.device("cpu"))
     rows = torch.tensor(values, dtype=torch.float32)
     with Largest(rows) as largest:
-        predict_rows(rows, problem, 25)
+        predict_rows(rows, targets, 25)
     assert 0 < largest.numbers < rows.numel() / 10
 
 

@@ -1,4 +1,4 @@
-"""The earlier residuals of a layer, kept on the device or in the host's memory.
+"""Earlier residuals of layers, kept in the host's memory.
 
 They are used once a component. The host's memory is reached at a hundredth of the rate of a GPU's own: to wait for it
 is still much shorter than the passes that a further group of layers takes.
@@ -9,42 +9,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, UntypedStorage
+from torch import Tensor
 
 from layerwise.files import ran_out
+from layerwise.regression.pls1.history import History
 from layerwise.streaming.planner import ROWS_AT_ONCE
 
 PORTABLE = 1  # cudaHostRegisterPortable: every GPU of the job may read it
-
-
-@dataclass
-class History:
-    """Earlier residuals on the device.
-
-    Parameters
-    ----------
-    values : Tensor [split, component - 1, unit]
-        Of unit length, and orthogonal to each other.
-    """
-
-    values: Tensor
-
-    def take_out(self, component: int, residual: Tensor) -> None:
-        """Make the residual [split, unit] of a component (from 0) orthogonal to all earlier ones, in place."""
-        past = self.values[:, :component]
-        residual -= torch.bmm(past.mT, torch.bmm(past, residual[..., None]))[..., 0]
-
-    def keep(self, component: int, residual: Tensor, factors: Tensor) -> None:
-        """Keep the residual [split, unit] of a component, times factors [split]; nothing needs the last one's."""
-        if component < self.values.shape[1]:
-            self._write(component, residual, factors[:, None])
-
-    def before(self, component: int) -> list[Tensor]:
-        """Give what is kept of the components before one, [component, unit] of each split, to be saved."""
-        return [_alone(rows[:component]) for rows in self.values]
-
-    def _write(self, component: int, residual: Tensor, factors: Tensor) -> None:
-        torch.mul(residual, factors, out=self.values[:, component])
 
 
 @dataclass
@@ -61,7 +32,7 @@ class HostHistory(History):
 
     staging: Tensor
 
-    def take_out(self, component: int, residual: Tensor) -> None:
+    def remove_from(self, component: int, residual: Tensor) -> None:
         """Make the residual [split, unit] of a component (from 0) orthogonal to all earlier ones, in place.
 
         Row after row of a few: as all of them are orthogonal to each other, that is the same as all at once. All is
@@ -75,7 +46,7 @@ class HostHistory(History):
                 row -= torch.mv(rows.mT, torch.mv(rows, row))
 
     def before(self, component: int) -> list[Tensor]:
-        """Give what is kept of the components before one, once it has arrived on the host."""
+        """Return what is kept of the components before one, once it has arrived on the host."""
         if self.staging.is_cuda:
             torch.cuda.synchronize(self.staging.device)
         return super().before(component)
@@ -121,12 +92,12 @@ class HostHistories:
         }
 
     def of(self, name: str) -> HostHistory | None:
-        """Give the history of a layer, all zero; None if it does not lie on the host."""
+        """Return the history of a layer, all zero; None if it does not lie on the host."""
         return self._histories.get(name)
 
 
 def _on_host(n_values: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """Give zeros in the host's memory, locked there so that a GPU reaches them at the rate of its bus.
+    """Return zeros in the host's memory, locked there so that a GPU reaches them at the rate of its bus.
 
     They are locked after they were allocated: PyTorch's own locked memory comes in powers of two.
     """
@@ -153,13 +124,3 @@ def _unlock(memory: Tensor, device: torch.device) -> None:
         torch.cuda.synchronize(device)  # a copy may still be on its way
         driver: Any = torch.cuda
         driver.cudart().cudaHostUnregister(memory.data_ptr())
-
-
-def _alone(rows: Tensor) -> Tensor:
-    """Give rows [component, unit], which lie in one piece, as a tensor without the rest of their storage.
-
-    They are not copied: a file of a view would hold its whole storage.
-    """
-    start = rows.storage_offset() * rows.itemsize
-    storage: UntypedStorage = rows.untyped_storage()[start : start + rows.nbytes]
-    return torch.empty(0, dtype=rows.dtype, device=rows.device).set_(storage, 0, rows.shape, rows.stride())

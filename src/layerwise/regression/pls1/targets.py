@@ -1,4 +1,4 @@
-"""The targets of a streamed fit: the training images of each split, and what is to be predicted of them."""
+"""The targets of PLS, one for each split: which images train, and what is to be predicted of them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,14 +13,14 @@ from layerwise.interfaces import Split
 
 
 @dataclass(frozen=True)
-class Problem:
-    """Targets of all splits, padded to whole batches with images that no split trains on.
+class Targets:
+    """Targets of all splits, filled up to whole batches with images that no split trains on.
 
     Parameters
     ----------
     mask : float64 Tensor [image, split]
         1 for training images.
-    targets : float64 Tensor [image, split]
+    values : float64 Tensor [image, split]
         Centred over the training images, zero for all others; times the scale.
     means : float64 Tensor [split]
         What was subtracted.
@@ -29,12 +29,12 @@ class Problem:
     """
 
     mask: Tensor
-    targets: Tensor
+    values: Tensor
     means: Tensor
     scale: float
 
     @classmethod
-    def of(cls, scores: NDArray[np.float64], splits: Sequence[Split], n_padded: int, device: torch.device) -> "Problem":
+    def of(cls, scores: NDArray[np.float64], splits: Sequence[Split], n_padded: int, device: torch.device) -> "Targets":
         """Centre the scores [split, image] of each split's training images.
 
         Raises
@@ -46,16 +46,16 @@ class Problem:
             raise ValueError(
                 f"scores of {len(scores)} splits were given for {len(splits)} splits: give as many of each"
             )
-        mask, targets = np.zeros((n_padded, len(splits))), np.zeros((n_padded, len(splits)))
-        means = np.array([values[split.train].mean() for values, split in zip(scores, splits, strict=True)])
+        mask, centred = np.zeros((n_padded, len(splits))), np.zeros((n_padded, len(splits)))
+        means = np.array([row[split.train].mean() for row, split in zip(scores, splits, strict=True)])
         lacking = int((~np.isfinite(means)).sum())
         if lacking:
             raise ValueError(f"in {lacking} of {len(splits)} splits training images have no score: leave them out")
         for index, split in enumerate(splits):
             mask[split.train, index] = 1
-            targets[split.train, index] = scores[index, split.train] - means[index]
-        scale = _unit_scale(float(np.abs(targets).max()))
-        masks, scaled, offsets = (torch.as_tensor(part, device=device) for part in (mask, targets * scale, means))
+            centred[split.train, index] = scores[index, split.train] - means[index]
+        scale = _unit_scale(float(np.abs(centred).max()))
+        masks, scaled, offsets = (torch.as_tensor(part, device=device) for part in (mask, centred * scale, means))
         return cls(masks, scaled, offsets, scale)
 
     def unscaled(self, predictions: Tensor) -> Tensor:
@@ -77,7 +77,7 @@ def _unit_scale(largest: float) -> float:
     return 2.0 ** -min(max(frexp(largest)[1], -1000), 1000)
 
 
-def check_problem(
+def check_targets(
     n_layers: int,
     n_images: int,
     scores: NDArray[np.float64],

@@ -1,14 +1,14 @@
 """PLS with one target from the rows of one layer, which lie in memory whole, for all splits at once.
 
 The steps are those of a streamed fit (`layerwise.streaming.fit`), with all images as one batch: a component costs two
-products of the rows with vectors, so that it takes as long as reading the rows twice.
+products of the rows with vectors, so it takes as long as reading the rows twice.
 """
 
 import torch
 from torch import Tensor
 
-from layerwise.streaming.problem import Problem
-from layerwise.streaming.vectors import NETWORK, LayerVectors, middle
+from layerwise.regression.pls1.components import NETWORK, LayerVectors, mean_of
+from layerwise.regression.pls1.targets import Targets
 
 SLABS = 32  # parts of a sum over images, summed at once: one long sum would leave most of a GPU idle
 SQUARED = 256  # images whose squares are taken at once
@@ -27,14 +27,14 @@ def is_finite(values: Tensor) -> bool:
     return all(bool(end.isfinite()) for end in torch.aminmax(values))
 
 
-def predict_rows(values: Tensor, problem: Problem, n_components: int) -> tuple[Tensor, bool]:
+def predict_rows(values: Tensor, targets: Targets, n_components: int) -> tuple[Tensor, bool]:
     """Predict the target of all images from the rows of a layer.
 
     Parameters
     ----------
     values : float32 or float64 Tensor [image, number]
         Changed in place: the mean of the first images is subtracted. The products keep its type.
-    problem : Problem
+    targets : Targets
         The targets of as many images, on the same device.
     n_components : int
         Latent variables; fewer are used where the rows have no more, and none where they are constant.
@@ -51,26 +51,26 @@ def predict_rows(values: Tensor, problem: Problem, n_components: int) -> tuple[T
     ----------
     Phatak & de Hoog 2002, doi:10.1002/cem.728: PLS with one target is the method of conjugate gradients.
     """
-    nothing = torch.full_like(problem.targets, torch.nan)
+    nothing = torch.full_like(targets.values, torch.nan)
     if not is_finite(values):
         return nothing, False
     device, dtype = values.device, values.dtype
-    layer = LayerVectors.empty(values.shape[1], problem.n_splits, n_components, dtype, device)
+    layer = LayerVectors.empty(values.shape[1], targets.n_splits, n_components, dtype, device)
     layer.rounding = max(layer.rounding, NETWORK)
-    layer.shift.copy_(middle(values[:FIRST]))
+    layer.shift.copy_(mean_of(values[:FIRST]))
     values.sub_(layer.shift)
-    weights = torch.cat([problem.mask, problem.targets], dim=1).to(dtype)
+    weights = torch.cat([targets.mask, targets.values], dim=1).to(dtype)
     _weigh(values, weights, layer.sums)
-    _add_squares(values, problem.mask.mean(1).to(dtype), layer.power)
-    if not layer.start(problem):
+    _add_squares(values, targets.mask.mean(1).to(dtype), layer.power)
+    if not layer.start(targets):
         return nothing, False
-    predictions, mask = torch.zeros_like(problem.targets), weights[:, : problem.n_splits]
+    predictions, mask = torch.zeros_like(targets.values), weights[:, : targets.n_splits]
     for component in range(n_components):
-        offsets = layer.aim(component)
+        offsets = layer.find_direction(component)
         scores = (values @ layer.direction.T).sub_(offsets)
         _weigh(values, scores * mask, layer.total)
-        layer.explain(component, scores, predictions, problem)
-    return (nothing, True) if layer.is_lost else (problem.unscaled(predictions), False)
+        layer.deflate(component, scores, predictions, targets)
+    return (nothing, True) if layer.is_lost else (targets.unscaled(predictions), False)
 
 
 def _weigh(values: Tensor, weights: Tensor, sums: Tensor) -> None:
