@@ -13,13 +13,13 @@ import torch
 from PIL import Image
 from typer.testing import CliRunner
 
+from layerwise.analyses.accuracy import Accuracy
 from layerwise.cli import models as commands
 from layerwise.cli import proof
 from layerwise.cli.app import app
 from layerwise.files import hash_file
 from layerwise.interfaces import ModelSpec, no_progress
 from layerwise.models import build, normalise, registry, replace_head
-from layerwise.models.accuracy import Accuracy
 from layerwise.models.adapters import ADAPTERS
 
 
@@ -302,7 +302,7 @@ def test_check_measures_accuracy_where_it_can(imagenet, monkeypatch):
     assert few.startswith("not provable: ") and few.endswith(" of 6 images, which are too few")
     assert cell("tf_efficientnet_lite0").endswith("of 6 images, but none is published")
     assert cell("alexnet") == "not provable here: weights not downloaded"
-    monkeypatch.setattr("layerwise.models.accuracy.ENOUGH", 1)
+    monkeypatch.setattr("layerwise.analyses.accuracy.ENOUGH", 1)
     assert cell("tf_efficientnet_lite0", top1=99.9).startswith("FAILED tf_efficientnet_lite0 is right about")
     assert cell("tf_efficientnet_lite0", top1=0.1).endswith("of 6 images, published 0.10")
 
@@ -336,7 +336,7 @@ def test_accuracy_is_measured_written_and_held_against_what_is_published(imagene
     assert 0 <= found["top1"] <= found["top5"] <= 100
 
     monkeypatch.setattr(proof, "build", lambda *_, **__: build("squeezenet1_1"))
-    monkeypatch.setattr("layerwise.models.accuracy.ENOUGH", 1)
+    monkeypatch.setattr("layerwise.analyses.accuracy.ENOUGH", 1)
     arguments[arguments.index("random")] = "imagenet"
     result = run(*arguments)
     assert result.exit_code == 1 and "published is 58.18 %" in said(result)

@@ -2,7 +2,6 @@
 
 import logging
 import pickle
-from contextlib import contextmanager
 from dataclasses import replace
 from decimal import Decimal
 from zipfile import ZipFile
@@ -19,7 +18,6 @@ from layerwise.models.inputs import normalise
 from layerwise.regression import predict_neuroids
 from layerwise.streaming import Streamed, stream_pls
 from layerwise.streaming import fit as fit_module
-from layerwise.streaming.passes import _recording
 
 SIZE = 24  # of the images in conftest
 ATTRIBUTES = {"model": "mine", "weights": "a", "code": "b"}
@@ -405,22 +403,6 @@ def test_out_of_memory_halves_the_batch(network, layers, study, preprocessing, c
     assert "8 images a batch" in caplog.text
     plain = stream_pls(network, layers, layers, *arguments, Streamed(batch_size=8), ATTRIBUTES)
     np.testing.assert_array_equal(halved, plain)
-
-
-def test_a_recording_that_memory_breaks_off_says_that_memory_ran_out(monkeypatch):
-    @contextmanager
-    def graph(_graph, stream, capture_error_mode):
-        try:
-            yield
-        finally:
-            raise RuntimeError("operation failed due to a previous error during capture")
-
-    monkeypatch.setattr(torch.cuda, "graph", graph)
-    monkeypatch.setattr(torch.cuda, "Stream", lambda: None)
-    with pytest.raises(torch.OutOfMemoryError, match="too much"), _recording(None):
-        raise torch.OutOfMemoryError("too much")
-    with pytest.raises(RuntimeError, match="previous error"), _recording(None):
-        raise ValueError("another mistake")
 
 
 def test_too_few_units_or_targets_do_not_blow_up(study, preprocessing, rng):

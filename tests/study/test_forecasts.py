@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from layerwise.activations.planner import reserved_bytes, stored_bytes
+from layerwise.activations.parts import reserved_bytes, stored_bytes
 from layerwise.config import validate_study
 from layerwise.data.recordings import write_recordings
 from layerwise.interfaces import Recordings, StimulusSet

@@ -60,7 +60,7 @@ def test_what_a_step_computes_with_is_behind_it(step):
     assert missing == []
 
 
-REFUSE_ONLY = ("layerwise.activations.probe", "layerwise.layers.probing")
+REFUSE_ONLY = ("layerwise.passes.probe", "layerwise.layers.probing")
 TELL_ON_THEIR_OWN = ("layerwise.data.", "layerwise.analyses.", "layerwise.statistics.", "layerwise.layers.blocks")
 """Code whose outcome results and states carry (hashes of pixels and scores, the layers), or that comes after."""
 

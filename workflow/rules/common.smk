@@ -75,7 +75,7 @@ CODE = {
     ],
     "check_accuracy": [
         "layerwise.data.images",
-        "layerwise.models.accuracy",
+        "layerwise.analyses.accuracy",
         "layerwise.models.building",
         "layerwise.models.labelled",
         "layerwise.cli.proof:measure",
@@ -90,7 +90,7 @@ CODE = {
     ],
     "extract_activations": [
         "layerwise.activations.extract",
-        "layerwise.activations.probe",
+        "layerwise.passes.probe",
         "layerwise.data.pixels",
         "layerwise.models.building",
         "layerwise.cli.sources:with_pca_images",
@@ -117,7 +117,7 @@ CODE = {
     ],
     "stream_memorability": [
         "layerwise.streaming.fit",
-        "layerwise.activations.probe",
+        "layerwise.passes.probe",
         "layerwise.analyses.streamed",
         "layerwise.data.pixels",
         "layerwise.data.ratings",
@@ -127,7 +127,7 @@ CODE = {
     ],
     "sketch_memorability": [
         "layerwise.sketching.fit",
-        "layerwise.activations.probe",
+        "layerwise.passes.probe",
         "layerwise.analyses.streamed",
         "layerwise.data.pixels",
         "layerwise.data.ratings",

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from layerwise.activations.extract import extract_activations
-    from layerwise.activations.planner import Part, plan_passes
+    from layerwise.activations.parts import Part, plan_passes
     from layerwise.activations.store import ActivationStore, Stored
 
 __all__ = ["ActivationStore", "Part", "Stored", "extract_activations", "plan_passes"]
 
 _HOMES = {
     "ActivationStore": "store",
-    "Part": "planner",
+    "Part": "parts",
     "Stored": "store",
     "extract_activations": "extract",
-    "plan_passes": "planner",
+    "plan_passes": "parts",
 }
 
 

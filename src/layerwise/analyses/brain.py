@@ -12,7 +12,7 @@ import pandas as pd
 import torch
 
 from layerwise.activations.packing import unpack
-from layerwise.activations.planner import kind_of
+from layerwise.activations.parts import kind_of
 from layerwise.activations.store import ActivationStore, Stored
 from layerwise.analyses.ahead import read_ahead
 from layerwise.analyses.units import too_few_units

@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 from torch import nn
 
+from layerwise.analyses.accuracy import measure_accuracy
 from layerwise.data.images import apply_geometry, load_square
 from layerwise.interfaces import LayerSpec, ModelSpec, Preprocessing, Progress, no_progress
 from layerwise.layers import LayerTap, Survey, leave_out, read_manifest, shipped_manifest, survey_layers
@@ -24,7 +25,6 @@ from layerwise.models import (
     resolve_preprocessing,
     sketch,
 )
-from layerwise.models.accuracy import measure_accuracy
 from layerwise.models.adapters import ADAPTERS
 from layerwise.models.equivalence import prove_equivalence
 from layerwise.models.registry import REFUSED, RegistryRow

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from layerwise.sketching.fit import Sketched, sketch_pls
+    from layerwise.sketching.groups import SketchDemand, plan_sketches
     from layerwise.sketching.measured import measured_error
-    from layerwise.sketching.planner import SketchDemand, plan_sketches
 
 __all__ = ["SketchDemand", "Sketched", "measured_error", "plan_sketches", "sketch_pls"]
 
 _HOMES = {
-    "SketchDemand": "planner",
+    "SketchDemand": "groups",
     "Sketched": "fit",
     "measured_error": "measured",
-    "plan_sketches": "planner",
+    "plan_sketches": "groups",
     "sketch_pls": "fit",
 }
 

@@ -7,18 +7,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from layerwise.streaming.devices import stream_pls_on
     from layerwise.streaming.fit import Streamed, stream_pls
-    from layerwise.streaming.planner import Demand, plan_groups
-    from layerwise.streaming.several import stream_pls_on
+    from layerwise.streaming.groups import Demand, plan_groups
 
 __all__ = ["Demand", "Streamed", "plan_groups", "stream_pls", "stream_pls_on"]
 
 _HOMES = {
-    "Demand": "planner",
+    "Demand": "groups",
     "Streamed": "fit",
-    "plan_groups": "planner",
+    "plan_groups": "groups",
     "stream_pls": "fit",
-    "stream_pls_on": "several",
+    "stream_pls_on": "devices",
 }
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from layerwise.files import ran_out
 from layerwise.regression.pls1.history import History
-from layerwise.streaming.planner import ROWS_AT_ONCE
+from layerwise.streaming.groups import ROWS_AT_ONCE
 
 PORTABLE = 1  # cudaHostRegisterPortable: every GPU of the job may read it
 

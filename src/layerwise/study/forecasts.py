@@ -2,14 +2,14 @@
 
 from dataclasses import dataclass
 
-from layerwise.activations.planner import pass_bytes, plan_extraction, reserved_bytes, stored_bytes
+from layerwise.activations.parts import pass_bytes, plan_extraction, reserved_bytes, stored_bytes
 from layerwise.config import Study
 from layerwise.config.models import ModelEntry
 from layerwise.data.folders import list_images
 from layerwise.data.recordings import count_stimuli
 from layerwise.interfaces import LayerSpec
 from layerwise.layers.blocks import in_block
-from layerwise.streaming.planner import Room, on_device
+from layerwise.streaming.groups import Room, on_device
 from layerwise.study.layers import layers_of, preprocessing_of
 from layerwise.study.ratings import (
     Way,

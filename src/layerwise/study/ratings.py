@@ -11,9 +11,9 @@ from layerwise.config.data import RatingEntry
 from layerwise.config.settings import CPU_BATCH
 from layerwise.interfaces import LayerSpec
 from layerwise.layers.blocks import blocks
-from layerwise.sketching import planner as sketches
-from layerwise.sketching.planner import SketchDemand, plan_sketches
-from layerwise.streaming.planner import Demand, Room, fit_batch, plan_groups
+from layerwise.sketching import groups as sketches
+from layerwise.sketching.groups import SketchDemand, plan_sketches
+from layerwise.streaming.groups import Demand, Room, fit_batch, plan_groups
 
 AnyDemand = TypeVar("AnyDemand", Demand, SketchDemand)
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from layerwise.interfaces import LayerSpec
-from layerwise.streaming.planner import NETWORK, VALUE, group_layers, largest_batch, working
+from layerwise.passes.memory import NETWORK, VALUE, group_layers, largest_batch, working
 
 HALF = 2  # bytes of a float16
 SOLVING = 2  # times the bytes of a layer's rows: a copy in float64 of few units, in float32 of a sketch
@@ -110,7 +110,7 @@ def fit_batch(layers: Sequence[LayerSpec], demand: SketchDemand, memory: int) ->
     return replace(demand, batch_size=largest_batch(layers, demand.batch_size, memory - kept))
 
 
-def explain(group: Sequence[LayerSpec], demand: SketchDemand) -> str:
+def describe(group: Sequence[LayerSpec], demand: SketchDemand) -> str:
     """Say what a job will do: the pass, and the bytes that it needs.
 
     Parameters

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from layerwise.activations.ahead import ReadAhead, bring
+from layerwise.passes import images as module
+from layerwise.passes.images import Images, ReadAhead, bring, load_all, padded_length
 
 DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU"))]
 
@@ -61,3 +62,33 @@ def test_one_batch_can_be_brought_alone(draw):
     images = draw(6, size=4)
     np.testing.assert_array_equal(bring(images, 1, 5, torch.device("cpu")).numpy(), images.array[1:5])
     assert images.reads == [(1, 5)]
+
+
+def test_all_images_come_once_and_in_order(draw, monkeypatch):
+    monkeypatch.setattr(module, "LOADED_AT_ONCE", 4)
+    images = draw(10, size=8)
+    loaded = load_all(images, torch.device("cpu"))
+    assert loaded.dtype == torch.uint8
+    np.testing.assert_array_equal(loaded.numpy(), images.array)
+    assert images.reads == [(0, 1), (0, 4), (4, 8), (8, 10)]  # the first tells the size
+
+
+@pytest.mark.parametrize("resident", [True, False])
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize(("size", "start"), [(4, 0), (4, 3), (10, 0), (16, 0), (1, 9), (5, 10)])
+def test_batches_begin_anywhere_and_the_last_one_may_be_filled_up(draw, device, resident, size, start):
+    images = draw(10, size=4)
+    source = Images(images, torch.device(device), resident)
+    plain, padded = (list(source.batches(size, start, filled)) for filled in (False, True))
+    assert [first for first, _ in plain] == [first for first, _ in padded] == list(range(start, 10, size))
+    np.testing.assert_array_equal(
+        np.concatenate([np.empty((0, 4, 4, 3)), *(batch.cpu() for _, batch in plain)]), images.array[start:]
+    )
+    for (_, whole), (_, filled) in zip(plain, padded, strict=True):
+        assert len(filled) == size
+        np.testing.assert_array_equal(filled[: len(whole)].cpu(), whole.cpu())
+        assert all(torch.equal(one, whole[-1]) for one in filled[len(whole) :])
+    assert padded_length(10, size) == size * len(list(source.batches(size)))
+    if start < 10:
+        for filled, batches in ((False, plain), (True, padded)):
+            assert torch.equal(source.first(size, start, filled), batches[0][1])

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from layerwise.activations.precision import exact_products, full_precision
+from layerwise.passes.precision import exact_products, full_precision
 
 
 def settings():

@@ -4,9 +4,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from layerwise.activations.devices import share_layers
 from layerwise.activations.packing import packed_size
 from layerwise.interfaces import LayerSpec
+from layerwise.passes.devices import share_layers
 
 Kind = Literal["activations", "gram"]
 
@@ -180,7 +180,7 @@ def plan_extraction(
     return budget, [plan_passes(share, n_stimuli, budget.rest) for share in share_layers(layers, n_devices)]
 
 
-def explain(passes: Sequence[Sequence[Part]], n_stimuli: int, budget: Budget) -> str:
+def describe(passes: Sequence[Sequence[Part]], n_stimuli: int, budget: Budget) -> str:
     """Say what a device will do: passes, bytes and why.
 
     Parameters

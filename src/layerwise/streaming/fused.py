@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from layerwise.interfaces import LayerSpec
 from layerwise.layers.running import run_network
-from layerwise.streaming.passes import hooked
+from layerwise.passes.hooks import hooked
 
 Affine = tuple[Tensor, Tensor]  # scale and bias, [channel] each
 Expected = tuple[Affine | None, Tensor | None, float | None]  # affine, its magnitude, upper end of a clamp

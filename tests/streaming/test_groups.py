@@ -11,10 +11,10 @@ from layerwise.interfaces import LayerSpec
 from layerwise.layers.blocks import in_block
 from layerwise.layers.manifest import read_manifest, shipped_manifest
 from layerwise.models import registry
-from layerwise.streaming.planner import (
+from layerwise.streaming.groups import (
     Demand,
     Room,
-    explain,
+    describe,
     fit_batch,
     group_layers,
     move_histories,
@@ -174,17 +174,17 @@ def test_batches_are_halved_until_each_layer_fits():
 
 def test_the_plan_is_told():
     layers = layers_of(1000, 2000)
-    text = explain(layers, layers[:1], DEMAND, 10**10, resident=True)
+    text = describe(layers, layers[:1], DEMAND, 10**10, resident=True)
     assert text.startswith("1 of 2 layers in 26 forward passes over 58,741 images")
     assert "8.84 GB of pixels on the device" in text
     assert "host" not in text
     layers = layers_of(1_000_000, 2_000_000)
-    text = explain(layers, layers, DEMAND, 10**10, resident=False, hosted=layers[1:])
+    text = describe(layers, layers, DEMAND, 10**10, resident=False, hosted=layers[1:])
     # 2 M units: 92 bytes each, 480 of history; 32 to bring it back; the scores of two layers, 3.5 MB each.
     assert "10.00 GB are allowed on the device, and it holds 0.83 GB of 1.72 GB of all layers' vectors, " in text
     assert "0.96 GB of history of 1 layers in the host's memory" in text
 
 
 def test_planning_needs_no_torch():
-    code = "import sys, layerwise.streaming.planner; sys.exit('torch' in sys.modules)"
+    code = "import sys, layerwise.streaming.groups; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from layerwise.layers import LayerTap, list_layers
-from layerwise.streaming.families import Check, Relation, find_families
-from layerwise.streaming.passes import hooked
+from layerwise.passes.hooks import hooked
+from layerwise.streaming.fused import Check, Relation, find_families
 
 SIZE = 16
 

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from layerwise.activations.devices import run_together, share_layers
 from layerwise.interfaces import LayerSpec
+from layerwise.passes.devices import run_together, share_layers
 
 
 def make(units):

@@ -5,14 +5,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from layerwise.activations import plan_passes
-from layerwise.activations.planner import (
+from layerwise.activations.parts import (
     BACKLOG,
     BLOCK,
     COPIES,
     GRAM_BYTES,
     LEAST_UNITS,
     Budget,
-    explain,
+    describe,
     kind_of,
     largest_write,
     least_bytes,
@@ -119,7 +119,7 @@ def test_a_plan_says_passes_and_bytes():
     layers = make([1_000_000, 50])
     budget = Budget.of(10 * 10**9, True, 5 * 10**8, least_bytes(layers, 3200))
     assert budget == Budget(5 * 10**8, 5 * 10**8, 9 * 10**9)
-    assert explain(plan_passes(layers, 3200, budget.rest), 3200, budget) == (
+    assert describe(plan_passes(layers, 3200, budget.rest), 3200, budget) == (
         "2 layers in 2 forward passes over 3,200 images: 10.00 GB are allowed, and the activations take 12.80 GB, in a "
         "pass 8.50 GB, beside 0.50 GB for Gram matrices and writing, 0.50 GB of pixels that stay and 0.50 GB that may "
         "wait for the disk"

@@ -1,3 +1,4 @@
+import _thread
 import logging
 import threading
 import time
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from layerwise.activations.devices import share_layers
+from layerwise.passes.devices import share_layers
 from layerwise.streaming import Streamed, stream_pls, stream_pls_on
 
 ATTRIBUTES = {"model": "mine", "weights": "a", "code": "b"}
@@ -60,18 +61,21 @@ def test_an_interrupted_job_does_not_wait_for_its_fits(network, layers, study, p
     images, scores, splits = study()
     endless = threading.Event()
     threading.Timer(20, endless.set).start()  # only a fit that is not broken off lasts that long
+    threading.Timer(0.5, _thread.interrupt_main).start()
+    closed = []
 
     def fit(*arguments):
-        for _ in arguments[-1](iter(endless.is_set, True), "endless"):
-            time.sleep(0.01)
+        try:
+            while not endless.is_set():
+                time.sleep(0.01)
+                yield 0
+        finally:
+            closed.append(True)
         return np.zeros((1, 1, 1))
 
-    def interrupt(*_arguments, **_options):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("layerwise.streaming.several.stream_pls", fit)
-    monkeypatch.setattr("layerwise.streaming.several.wait", interrupt)
+    monkeypatch.setattr("layerwise.streaming.devices.stream_layers", fit)
     data = images, preprocessing, scores, splits
     with pytest.raises(KeyboardInterrupt):
         stream_pls_on(devices, network, layers, layers, *data, Streamed(), ATTRIBUTES)
     assert not endless.is_set()
+    assert len(closed) == len(devices)

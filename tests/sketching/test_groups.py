@@ -9,8 +9,8 @@ from layerwise.interfaces import LayerSpec
 from layerwise.layers.blocks import in_block
 from layerwise.layers.manifest import read_manifest, shipped_manifest
 from layerwise.models import registry
-from layerwise.sketching.planner import SketchDemand, explain, fit_batch, plan_sketches
-from layerwise.streaming.planner import NETWORK
+from layerwise.passes.memory import NETWORK
+from layerwise.sketching.groups import SketchDemand, describe, fit_batch, plan_sketches
 
 GB = 10**9
 FILE = SketchDemand(n_images=58_741, dimensions=4096, batch_size=32, in_memory=False)
@@ -84,7 +84,7 @@ def test_batches_are_halved_until_a_pass_fits():
 
 def test_the_plan_says_the_disk_that_it_needs():
     layers = layers_of(800_000, 1000)
-    assert explain(layers, FILE) == (
+    assert describe(layers, FILE) == (
         "2 layers in one forward pass over 58,741 images: 1 of them sketched to 4,096 numbers, 1 kept as they are; "
         f"0.72 GB on disk until they are scored, beside {FILE.reserve(layers) / 1e9:.2f} GB of memory for "
         "the network, then the regression"
@@ -92,5 +92,5 @@ def test_the_plan_says_the_disk_that_it_needs():
 
 
 def test_planning_needs_no_torch():
-    code = "import sys, layerwise.sketching.planner; sys.exit('torch' in sys.modules)"
+    code = "import sys, layerwise.sketching.groups; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from layerwise.activations.ahead import bring
-from layerwise.activations.precision import full_precision
 from layerwise.interfaces import LayerSpec, Pixels, Preprocessing
 from layerwise.layers.probing import N_PROBES, probes, require_own_outputs
 from layerwise.models.inputs import normalise
+from layerwise.passes.images import bring
+from layerwise.passes.precision import full_precision
 
 log = logging.getLogger(__name__)
 
