@@ -60,7 +60,8 @@ class SplitPlan:
         stimuli = np.arange(len(recordings.stimuli))
         order = stimuli if self.order is None else np.argsort(_property(recordings, self.order), kind="stable")
         column = None if self.by is None else _property(recordings, self.by)[order]
-        return [Split(np.sort(order[train]), np.sort(order[test])) for train, test in self._draw(len(order), column)]
+        drawn = self._draw(len(order), column)
+        return [Split(np.sort(order[split.train]), np.sort(order[split.test])) for split in drawn]
 
     def _draw(self, n_stimuli: int, column: np.ndarray | None) -> list[Split]:
         if self.method == "kfold":

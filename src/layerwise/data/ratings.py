@@ -138,7 +138,7 @@ def read_lamem(
 
     They are files train_1.txt, val_1.txt, test_1.txt and so on, with lines such as ``00051110.jpg 0.675``. An
     image has another score in each split, so scores are kept by split. PLS trains on `train` and is tested on
-    `test`; images of `val` have scores but are in neither part.
+    `test`; `val` becomes the split's validation part, which PLS leaves out.
 
     Parameters
     ----------
@@ -395,5 +395,5 @@ def _by_split(
         places = {part: np.array([rows[image] for image in scored], np.int64) for part, scored in parts.items()}
         for part, scored in parts.items():
             values[places[part]] = list(scored.values())
-        splits.append(Split(np.sort(places["train"]), np.sort(places["test"])))
+        splits.append(Split(*(np.sort(places[part]) for part in ("train", "test", "val"))))
     return scores, splits

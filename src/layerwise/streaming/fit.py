@@ -291,7 +291,7 @@ class _Fit:
                 [asdict(layer) for layer in group],
                 pixels.content_hash,
                 asdict(preprocessing),
-                hash_arrays(scores, *(part for split in splits for part in split)),
+                hash_arrays(scores, *(part for split in splits for part in (split.train, split.test))),
                 [how.n_components, demand.batch_size, device.type, how.tf32, str(how.dtype), how.wide],
                 # Units lie as PyTorch's operations left them, which may change from version to version.
                 [torch.__version__, self.passes.unit_orders],
