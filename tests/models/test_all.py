@@ -16,7 +16,7 @@ from layerwise.models import (
     normalise,
     registry,
     replace_head,
-    sketch,
+    build_empty,
 )
 from layerwise.models.adapters import ADAPTERS
 
@@ -25,7 +25,7 @@ PHOTOGRAPHS = 2
 
 @pytest.mark.parametrize("name", registry.names())
 def test_facts_of_a_network(name):
-    network, row = sketch(name), registry.find(name)
+    network, row = build_empty(name), registry.find(name)
     size = row.preprocessing.size
     assert not any(module.training for module in network.modules())
     assert {parameter.device.type for parameter in network.parameters()} == {"meta"}

@@ -10,7 +10,7 @@ from sklearn.datasets import load_sample_image
 from torch import nn
 
 from layerwise.interfaces import ModelSpec
-from layerwise.models import build, normalise, registry, resolve_preprocessing, sketch
+from layerwise.models import build, normalise, registry, resolve_preprocessing, build_empty
 from layerwise.models.drawing import require_repeated
 from layerwise.models.weights import find_weights
 
@@ -519,7 +519,7 @@ def test_a_network_of_a_study_can_have_another_head(name, units):
     assert torch.equal(parameters(network), parameters(again))
     heads = [one.get_submodule(row.classifier).weight for one in (network, other)]
     assert not torch.equal(*heads)
-    empty = sketch(spec).state_dict()
+    empty = build_empty(spec).state_dict()
     assert {name: value.shape for name, value in empty.items()} == {
         name: value.shape for name, value in network.state_dict().items()
     }

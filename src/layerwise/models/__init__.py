@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from layerwise.files.lazy import lazy_exports
 
 if TYPE_CHECKING:
-    from layerwise.models.building import build, sketch, specify
+    from layerwise.models.building import build, build_empty, specify
     from layerwise.models.heads import PenultimateTap, find_classifiers, replace_head
     from layerwise.models.inputs import normalise
     from layerwise.models.preprocessing import geometry_for, resolve_preprocessing
@@ -26,7 +26,7 @@ __all__ = [
     "normalise",
     "replace_head",
     "resolve_preprocessing",
-    "sketch",
+    "build_empty",
     "specify",
 ]
 
@@ -35,7 +35,7 @@ __getattr__ = lazy_exports(
     {
         "building": (
             "build",
-            "sketch",
+            "build_empty",
             "specify",
         ),
         "heads": (

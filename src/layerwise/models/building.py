@@ -65,7 +65,7 @@ def build(
     return _load(network, spec, path) if spec.head is None else _load_with_head(network, spec, path, spec.head)
 
 
-def sketch(model: str | ModelSpec) -> nn.Module:
+def build_empty(model: str | ModelSpec) -> nn.Module:
     """Build a network without values, on torch's meta device: shapes alone, so any size costs nothing.
 
     It runs, as far as shapes go, on a tensor of the meta device: enough to list layers or to count
