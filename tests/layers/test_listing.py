@@ -14,7 +14,7 @@ from layerwise.layers import (
     shipped_manifest,
     survey_layers,
 )
-from layerwise.models import build, registry, build_empty
+from layerwise.models import build, build_empty, registry
 
 
 class Shared(nn.Module):

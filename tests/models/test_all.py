@@ -11,12 +11,12 @@ from layerwise.interfaces import ModelSpec
 from layerwise.layers import leave_out, list_layers, read_manifest, shipped_manifest
 from layerwise.models import (
     PenultimateTap,
+    build_empty,
     find_classifiers,
     geometry_for,
     normalise,
     registry,
     replace_head,
-    build_empty,
 )
 from layerwise.models.adapters import ADAPTERS
 

@@ -10,7 +10,7 @@ from sklearn.datasets import load_sample_image
 from torch import nn
 
 from layerwise.interfaces import ModelSpec
-from layerwise.models import build, normalise, registry, resolve_preprocessing, build_empty
+from layerwise.models import build, build_empty, normalise, registry, resolve_preprocessing
 from layerwise.models.drawing import require_repeated
 from layerwise.models.weights import find_weights
 

@@ -13,12 +13,12 @@ from layerwise.layers import LayerTap, list_layers, read_manifest, survey_layers
 from layerwise.models import (
     PenultimateTap,
     build,
+    build_empty,
     find_classifiers,
     geometry_for,
     normalise,
     replace_head,
     resolve_preprocessing,
-    build_empty,
 )
 from layerwise.models.adapters import ADAPTERS
 

@@ -7,11 +7,11 @@ from layerwise.interfaces import ModelSpec
 from layerwise.models import (
     PenultimateTap,
     build,
+    build_empty,
     find_classifiers,
     registry,
     replace_head,
     resolve_preprocessing,
-    build_empty,
 )
 
 # Those that are unlike the others; `make test-models` does this for all 64.

@@ -78,7 +78,7 @@ CODE = {
         "layerwise.models.accuracy",
         "layerwise.models.building",
         "layerwise.models.labelled",
-        "layerwise.cli.proof:measure",
+        "layerwise.analyses.proof:measure",
     ],
     "pack_stimuli": [
         "layerwise.data.folders",

@@ -38,7 +38,7 @@ def _shipped(name: str) -> Path | None:
 def _listed(name: str) -> str:
     from layerwise.layers.listing import survey_layers
     from layerwise.layers.manifest import format_manifest
-    from layerwise.models import resolve_preprocessing, build_empty, specify
+    from layerwise.models import build_empty, resolve_preprocessing, specify
 
     spec = specify(name)
     typer.echo(f"no list of layers ships for timm's {name!r}: it is built, without weights, to list them", err=True)

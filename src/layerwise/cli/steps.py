@@ -119,7 +119,7 @@ def list_layers(
 def check_accuracy(model: Model, output: Output, config: Config = CONFIG, threads: Threads = None) -> None:
     """Require the published ImageNet accuracy of a network before its layers are analysed."""
 
-    from layerwise.cli.proof import measure, require_published
+    from layerwise.analyses.proof import measure, require_published
     from layerwise.config import load_study
     from layerwise.files import atomic_path
     from layerwise.models.accuracy import ENOUGH

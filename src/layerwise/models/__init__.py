@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = [
     "PenultimateTap",
     "build",
+    "build_empty",
     "fetch_weights",
     "find_classifiers",
     "find_weights",
@@ -26,7 +27,6 @@ __all__ = [
     "normalise",
     "replace_head",
     "resolve_preprocessing",
-    "build_empty",
     "specify",
 ]
 

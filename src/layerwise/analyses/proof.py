@@ -17,12 +17,12 @@ from layerwise.layers import LayerTap, Survey, leave_out, read_manifest, shipped
 from layerwise.models import (
     PenultimateTap,
     build,
+    build_empty,
     find_classifiers,
     geometry_for,
     normalise,
     replace_head,
     resolve_preprocessing,
-    build_empty,
 )
 from layerwise.models.accuracy import measure_accuracy
 from layerwise.models.adapters import ADAPTERS
