@@ -19,7 +19,7 @@ from layerwise.activations.precision import full_precision
 from layerwise.interfaces import Preprocessing
 from layerwise.layers.manifest import read_manifest, shipped_manifest
 from layerwise.models import build
-from layerwise.models.inputs import normalise
+from layerwise.models.normalisation import normalise
 from layerwise.models.registry import find, names
 from layerwise.regression import make_splits, score_gram
 

@@ -168,8 +168,9 @@ def test_show_and_layers_take_any_network_of_timm():
     assert "(LSTM) gives tuple instead of a tensor" in text
     result = CliRunner().invoke(app, ["layers", "convnext_atto"])
     assert "no list of layers ships for timm's 'convnext_atto'" in result.stderr
-    assert len(result.stdout.splitlines()) == row["layers"] + 1
-    assert result.stdout.splitlines()[0] == "layer\tclass\tshape\tunits\tdepth"
+    header, *layers, end = result.stdout.splitlines()
+    assert header == "layer\tclass\tshape\tunits\tdepth" and len(layers) == row["layers"]
+    assert end.startswith(f"# end: {len(layers)} layers, ")
     result = CliRunner().invoke(app, ["layers", "sequencer2d_s"])
     assert "left out: stages.0.blocks.0.rnn_tokens.rnn_v (LSTM) gives tuple instead of a tensor" in result.stderr
     assert "did you mean resnet18" in str(CliRunner().invoke(app, ["layers", "resnet81"]).exception)

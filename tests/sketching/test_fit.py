@@ -13,7 +13,7 @@ from torch import nn
 
 from layerwise.interfaces import DegenerateWarning
 from layerwise.layers import LayerTap, list_layers
-from layerwise.models.inputs import normalise
+from layerwise.models.normalisation import normalise
 from layerwise.sketching import Sketched, sketch_pls
 from layerwise.sketching.count import CountSketch
 from layerwise.sketching.rows import FileRows, MemoryRows

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from layerwise.cli import steps
-from layerwise.files.source import _imports
+from layerwise.files.code import _imports
 
 ROOT = Path(__file__).parents[2]
 CODE = ast.literal_eval(

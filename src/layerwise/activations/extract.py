@@ -23,7 +23,7 @@ from layerwise.files import hash_object
 from layerwise.interfaces import LayerSpec, Pixels, Preprocessing, Progress, no_progress
 from layerwise.layers.running import run_network
 from layerwise.layers.tap import AllTaken, LayerTap
-from layerwise.models.inputs import normalise
+from layerwise.models.normalisation import normalise
 
 log = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from layerwise.activations.ahead import bring
 from layerwise.activations.precision import full_precision
 from layerwise.interfaces import LayerSpec, Pixels, Preprocessing
 from layerwise.layers.probing import N_PROBES, probes, require_own_outputs
-from layerwise.models.inputs import normalise
+from layerwise.models.normalisation import normalise
 
 log = logging.getLogger(__name__)
 

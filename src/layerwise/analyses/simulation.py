@@ -11,7 +11,7 @@ from torch import nn
 from layerwise.data.images import load_square
 from layerwise.interfaces import Preprocessing, StimulusSet
 from layerwise.layers.tap import LayerTap
-from layerwise.models.inputs import normalise
+from layerwise.models.normalisation import normalise
 from layerwise.models.preprocessing import geometry_for
 
 BATCH = 32

@@ -15,7 +15,7 @@ from sklearn.model_selection import KFold
 
 from layerwise.data.folders import find_files, list_images
 from layerwise.data.listed import IMAGE_COLUMNS, PARTS, SPLIT_FILE, with_usual_name
-from layerwise.data.messages import did_you_mean, list_problems
+from layerwise.data.problems import did_you_mean, list_problems
 from layerwise.data.tables import read_text_table
 from layerwise.interfaces import DegenerateWarning, Ratings, Split, StimulusSet
 

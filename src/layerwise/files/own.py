@@ -15,8 +15,8 @@ from functools import cache, cached_property
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 
+from layerwise.files.code import PACKAGE, hash_source, is_module
 from layerwise.files.hashing import LENGTH, hash_file, hash_object
-from layerwise.files.source import PACKAGE, hash_source, is_module
 
 LIBRARIES = ("torch",)
 """Known by its version wherever it lies: a checkout in which it was built is too large to be read at each plan."""

@@ -11,7 +11,7 @@ from layerwise.files.lazy import lazy_exports
 if TYPE_CHECKING:
     from layerwise.models.building import build, build_empty, specify
     from layerwise.models.heads import PenultimateTap, find_classifiers, replace_head
-    from layerwise.models.inputs import normalise
+    from layerwise.models.normalisation import normalise
     from layerwise.models.preprocessing import geometry_for, resolve_preprocessing
     from layerwise.models.weights import fetch_weights, find_weights, hash_weights
 
@@ -43,7 +43,7 @@ __getattr__ = lazy_exports(
             "find_classifiers",
             "replace_head",
         ),
-        "inputs": ("normalise",),
+        "normalisation": ("normalise",),
         "preprocessing": (
             "geometry_for",
             "resolve_preprocessing",

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from torch import nn
 
 from layerwise.interfaces import Preprocessing, Progress, no_progress
-from layerwise.models.inputs import normalise
 from layerwise.models.labelled import CLASSES
+from layerwise.models.normalisation import normalise
 
 TOLERANCE = 0.5  # percentage points: decoders and resizes differ by less, wrong preprocessing by more
 ENOUGH = 2000  # images; of fewer, chance alone moves top1 by more than two points, and the comparison says little

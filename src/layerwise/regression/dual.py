@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from layerwise.regression.inputs import shift
+from layerwise.regression.checking import shift
 from layerwise.regression.training import Targets, Training, cross_products
 
 SLICE_BYTES = 2**27  # of float64 activations held at once while a Gram matrix is summed, or a layer rotated

@@ -7,8 +7,8 @@ the median r; to repeat a published score the same iterates are needed, rounding
 import torch
 from torch import Tensor
 
+from layerwise.regression.checking import unit_scale
 from layerwise.regression.components import EXPLAINED
-from layerwise.regression.inputs import unit_scale
 
 TOLERANCE = 1e-6  # of the squared change of the weights
 ITERATIONS = 500

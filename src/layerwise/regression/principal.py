@@ -5,8 +5,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from layerwise.regression.checking import Array, as_matrix, find_device
 from layerwise.regression.dual import gram_matrix
-from layerwise.regression.inputs import Array, as_matrix, find_device
 
 
 def reduce_units(

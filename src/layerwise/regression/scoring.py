@@ -10,9 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from layerwise.interfaces import DegenerateWarning, Split
-from layerwise.regression.dual import ROUNDING, Dual, compress, rotate
-from layerwise.regression.heldout import predict_held_out
-from layerwise.regression.inputs import (
+from layerwise.regression.checking import (
     Array,
     as_matrix,
     check_same_stimuli,
@@ -24,7 +22,9 @@ from layerwise.regression.inputs import (
     to_numpy,
     unit_scale,
 )
-from layerwise.regression.messages import warn_fewer
+from layerwise.regression.degenerate import warn_fewer
+from layerwise.regression.dual import ROUNDING, Dual, compress, rotate
+from layerwise.regression.heldout import predict_held_out
 from layerwise.regression.nipals import fit_nipals
 from layerwise.regression.primal import Primal
 from layerwise.regression.training import Targets, Training

@@ -18,7 +18,7 @@ from layerwise.activations.warn import LOST, NONFINITE, warn_layers
 from layerwise.files import hash_arrays, hash_object
 from layerwise.interfaces import LayerSpec, Pixels, Preprocessing, Progress, Split, no_progress
 from layerwise.layers.blocks import in_block
-from layerwise.models.inputs import normalise
+from layerwise.models.normalisation import normalise
 from layerwise.streaming.families import Check, Family, Relation, find_families
 from layerwise.streaming.history import HostHistories
 from layerwise.streaming.passes import Passes

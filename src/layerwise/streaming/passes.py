@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from layerwise.interfaces import LayerSpec, Preprocessing
 from layerwise.layers.running import run_network
 from layerwise.layers.tap import AllTaken
-from layerwise.models.inputs import normalise
+from layerwise.models.normalisation import normalise
 from layerwise.streaming.source import Batches
 
 _RECORDING = Lock()

@@ -13,7 +13,7 @@ from pydantic_core import ErrorDetails
 LONGEST = 100  # characters of what was given
 
 
-def explain(error: ValidationError, root: type[BaseModel], source: str) -> str:
+def describe_errors(error: ValidationError, root: type[BaseModel], source: str) -> str:
     """Write one line a problem.
 
     Parameters
