@@ -295,7 +295,7 @@ def _schema(
 
 
 def _same_file(names: pd.Series, found: Mapping[str, Path]) -> pd.Series:
-    """Give the file of each name, of which two may differ in how an accent is written."""
+    """Return the file of each name, of which two may differ in how an accent is written."""
     return pd.Series([str(found.get(name, name)) for name in names], index=names.index)
 
 

@@ -62,7 +62,7 @@ def own_code(module: str, apart: Path | None = None, hash_files: HashFiles = has
     apart : Path, optional
         Folder whose files never count: that of the results, or they would make themselves stale.
     hash_files : callable
-        Gives the hash of each file's content; one that remembers them makes planning quick.
+        Returns the hash of each file's content; one that remembers them makes planning quick.
     """
     importlib.invalidate_caches()
     first = _locate(module)

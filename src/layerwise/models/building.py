@@ -85,7 +85,7 @@ def build_empty(model: str | ModelSpec) -> nn.Module:
 
 
 def specify(name: str) -> ModelSpec:
-    """Give the network of a name: that of the registry, else that of timm, with official weights.
+    """Return the network of a name: that of the registry, else that of timm, with official weights.
 
     Raises
     ------

@@ -68,7 +68,7 @@ class PenultimateTap:
 
 
 def find_classifiers(network: nn.Module, spec: ModelSpec, input_size: int) -> tuple[str, ...]:
-    """Give the names of the modules that turn the penultimate representation into classes: one, in most networks.
+    """Return the names of the modules that turn the penultimate representation into classes: one, in most networks.
 
     The registry knows it, timm states it; of a factory's network it is the linear layer or 1x1 convolution that
     runs last, if it gives as many values as the network does. Where timm states several, or other modules give as

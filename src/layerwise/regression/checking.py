@@ -33,7 +33,7 @@ def check_solver(solver: str) -> None:
 
 
 def find_device(device: str | torch.device) -> torch.device:
-    """Give the device of a name.
+    """Return the device of a name.
 
     Raises
     ------
@@ -132,14 +132,14 @@ def unit_scale(values: Tensor, usual: float = 1.0) -> float:
 
 
 def to_numpy(values: Array) -> NDArray[np.float64]:
-    """Give float64 values, from numpy or from a tensor on any device."""
+    """Return float64 values, from numpy or from a tensor on any device."""
     if isinstance(values, Tensor):
         values = values.detach().to("cpu", torch.float64).numpy()
     return np.asarray(values, dtype=np.float64)
 
 
 def as_matrix(values: Array, name: str) -> Tensor:
-    """Give a tensor [stimulus, column] without a copy where possible.
+    """Return a tensor [stimulus, column] without a copy where possible.
 
     Raises
     ------

@@ -73,7 +73,7 @@ def _fit(X: Tensor, Y: Tensor, n_components: int, precision: float) -> tuple[Ten
 
 
 def _power_iteration(X: Tensor, Y: Tensor) -> Tensor:
-    """Give the weights [unit] of one component: zeros if no target varies."""
+    """Return the weights [unit] of one component: zeros if no target varies."""
     varies = (Y.abs() > EPSILON).any(0)
     weight = X.new_zeros(X.shape[1])
     if not bool(varies.any()):

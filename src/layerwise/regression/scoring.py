@@ -170,7 +170,7 @@ def pearson(predictions: Array, targets: Array) -> NDArray[np.float64]:
 
 
 def _correlate(x: Tensor, y: Tensor) -> Tensor:
-    """Give r [..., neuroid] of predictions [..., stimulus, neuroid] and targets [stimulus, neuroid]."""
+    """Return r [..., neuroid] of predictions [..., stimulus, neuroid] and targets [stimulus, neuroid]."""
     (x, one), (y, other) = _unit_length(x), _unit_length(y)
     return (x * y).sum(-2).clip(-1, 1).masked_fill(one | other, torch.nan)
 
@@ -264,7 +264,7 @@ def _predict_gram(
 
 
 def _factor(gram: Tensor) -> Tensor:
-    """Give F with F F' = gram: the activations, rotated, which the iterations of PLS cannot tell from them."""
+    """Return F with F F' = gram: the activations, rotated, which the iterations of PLS cannot tell from them."""
     values, vectors = torch.linalg.eigh(gram)
     factor: Tensor = vectors * values.clamp(min=0).sqrt()[..., None, :]
     return factor
