@@ -18,7 +18,7 @@ from layerwise.activations.packing import unpack
 from layerwise.interfaces import Preprocessing
 from layerwise.layers.manifest import read_manifest, shipped_manifest
 from layerwise.models import build
-from layerwise.models.inputs import normalise
+from layerwise.models.normalisation import normalise
 from layerwise.models.registry import find, names
 from layerwise.passes.precision import full_precision
 from layerwise.regression import make_splits, score_gram

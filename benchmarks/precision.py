@@ -21,7 +21,7 @@ from layerwise.interfaces import LayerSpec
 from layerwise.layers.manifest import read_manifest, shipped_manifest
 from layerwise.layers.tap import LayerTap
 from layerwise.models import build, registry
-from layerwise.models.inputs import normalise
+from layerwise.models.normalisation import normalise
 from layerwise.passes.precision import exact_products
 from layerwise.regression import make_splits, score_gram
 

@@ -14,7 +14,7 @@ from torch import nn
 
 from layerwise.interfaces import DegenerateWarning
 from layerwise.layers import LayerTap, list_layers
-from layerwise.models.inputs import normalise
+from layerwise.models.normalisation import normalise
 from layerwise.regression import predict_neuroids
 from layerwise.streaming import Streamed, stream_pls
 from layerwise.streaming import fit as fit_module

@@ -78,7 +78,7 @@ CODE = {
         "layerwise.analyses.accuracy",
         "layerwise.models.building",
         "layerwise.models.labelled",
-        "layerwise.cli.proof:measure",
+        "layerwise.analyses.proof:measure",
     ],
     "pack_stimuli": [
         "layerwise.data.folders",

@@ -80,7 +80,7 @@ def measure_accuracy(
     preprocessing : Preprocessing
         The network's own.
     read : callable
-        Gives the pixels uint8 [size, size, 3] of an image as the network is shown it.
+        Returns the pixels uint8 [size, size, 3] of an image as the network is shown it.
     published : float, optional
         Accuracy to compare with, per cent.
     batch_size : int

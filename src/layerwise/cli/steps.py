@@ -120,7 +120,7 @@ def check_accuracy(model: Model, output: Output, config: Config = CONFIG, thread
     """Require the published ImageNet accuracy of a network before its layers are analysed."""
 
     from layerwise.analyses.accuracy import ENOUGH
-    from layerwise.cli.proof import measure, require_published
+    from layerwise.analyses.proof import measure, require_published
     from layerwise.config import load_study
     from layerwise.files import atomic_path
     from layerwise.models.labelled import read_labelled

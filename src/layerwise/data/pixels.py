@@ -17,9 +17,9 @@ import PIL
 from numpy.typing import NDArray
 
 from layerwise.data.images import load_square
-from layerwise.data.messages import check_format, list_problems
 from layerwise.data.partial import PartialPixels, remove_partial
-from layerwise.files import alone, check_seal, checksum, hash_file, hash_object, hash_source, reraise_memory, writable
+from layerwise.data.problems import check_format, list_problems
+from layerwise.files import check_seal, checksum, hash_file, hash_object, hash_source, locked, reraise_memory, writable
 from layerwise.interfaces import Geometry, Progress, StimulusSet, no_progress
 
 FORMAT = "layerwise pixels"
@@ -62,7 +62,7 @@ def pack_pixels(
     """
     _check_ids(stimuli)
     output = writable(output)
-    with alone(output):
+    with locked(output):
         if _is_made(output, stimuli, geometry):
             remove_partial(output)
         else:

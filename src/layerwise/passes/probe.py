@@ -8,7 +8,7 @@ from torch import nn
 
 from layerwise.interfaces import LayerSpec, Pixels, Preprocessing
 from layerwise.layers.probing import N_PROBES, probes, require_own_outputs
-from layerwise.models.inputs import normalise
+from layerwise.models.normalisation import normalise
 from layerwise.passes.images import bring
 from layerwise.passes.precision import full_precision
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from layerwise.interfaces import LayerSpec, Preprocessing
 from layerwise.layers.running import run_network
 from layerwise.layers.tap import AllTaken
-from layerwise.models.inputs import normalise
+from layerwise.models.normalisation import normalise
 from layerwise.passes import graphs
 from layerwise.passes.hooks import hooked
 from layerwise.passes.images import Images

@@ -3,8 +3,9 @@
 Names are imported when first used: planning the groups of layers does not need torch.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from layerwise.files.lazy import lazy_exports
 
 if TYPE_CHECKING:
     from layerwise.sketching.fit import Sketched, sketch_pls
@@ -13,16 +14,17 @@ if TYPE_CHECKING:
 
 __all__ = ["SketchDemand", "Sketched", "measured_error", "plan_sketches", "sketch_pls"]
 
-_HOMES = {
-    "SketchDemand": "groups",
-    "Sketched": "fit",
-    "measured_error": "measured",
-    "plan_sketches": "groups",
-    "sketch_pls": "fit",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+__getattr__ = lazy_exports(
+    __name__,
+    {
+        "fit": (
+            "Sketched",
+            "sketch_pls",
+        ),
+        "measured": ("measured_error",),
+        "groups": (
+            "SketchDemand",
+            "plan_sketches",
+        ),
+    },
+)

@@ -3,8 +3,9 @@
 Names are imported when first used: planning the groups of layers does not need torch.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from layerwise.files.lazy import lazy_exports
 
 if TYPE_CHECKING:
     from layerwise.streaming.devices import stream_pls_on
@@ -13,16 +14,17 @@ if TYPE_CHECKING:
 
 __all__ = ["Demand", "Streamed", "plan_groups", "stream_pls", "stream_pls_on"]
 
-_HOMES = {
-    "Demand": "groups",
-    "Streamed": "fit",
-    "plan_groups": "groups",
-    "stream_pls": "fit",
-    "stream_pls_on": "devices",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+__getattr__ = lazy_exports(
+    __name__,
+    {
+        "fit": (
+            "Streamed",
+            "stream_pls",
+        ),
+        "groups": (
+            "Demand",
+            "plan_groups",
+        ),
+        "devices": ("stream_pls_on",),
+    },
+)

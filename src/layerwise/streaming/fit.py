@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from layerwise.files import hash_arrays, hash_object
 from layerwise.interfaces import LayerSpec, Pixels, Preprocessing, Progress, Split, no_progress
 from layerwise.layers.blocks import in_block
-from layerwise.models.inputs import normalise
+from layerwise.models.normalisation import normalise
 from layerwise.passes.degenerate import LOST, NONFINITE, warn_layers
 from layerwise.passes.devices import finish
 from layerwise.passes.halving import BatchSize
@@ -312,7 +312,7 @@ class _Fit:
                 [asdict(layer) for layer in group],
                 pixels.content_hash,
                 asdict(preprocessing),
-                hash_arrays(scores, *(part for split in splits for part in split)),
+                hash_arrays(scores, *(part for split in splits for part in (split.train, split.test))),
                 [how.n_components, demand.batch_size, device.type, how.tf32, str(how.dtype), how.wide],
                 # Units lie as PyTorch's operations left them, which may change from version to version.
                 [torch.__version__, self.runner.unit_orders],

@@ -213,7 +213,7 @@ def test_nothing_is_predicted_from_values_that_are_not_finite(rng, spoilt):
     values, scores = layer_of(rng, 100, 30)
     splits = splits_of(rng, 100)
     if isinstance(spoilt, float):
-        unused = np.setdiff1d(np.arange(100), np.concatenate(splits[0]))  # by the first split
+        unused = np.setdiff1d(np.arange(100), np.concatenate([splits[0].train, splits[0].test]))  # by the first split
         values[unused[0], 4] = spoilt
     else:
         values *= 1e37

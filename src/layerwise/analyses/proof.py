@@ -18,12 +18,12 @@ from layerwise.layers import LayerTap, Survey, leave_out, read_manifest, shipped
 from layerwise.models import (
     PenultimateTap,
     build,
+    build_empty,
     find_classifiers,
     geometry_for,
     normalise,
     replace_head,
     resolve_preprocessing,
-    sketch,
 )
 from layerwise.models.adapters import ADAPTERS
 from layerwise.models.equivalence import prove_equivalence
@@ -73,7 +73,7 @@ def prove(row: RegistryRow, weights: Path | None = None, images: Labelled | None
         could not be found.
     """
     network = cache(lambda: build(row.name))  # within the checks: that it cannot be built is a finding, too
-    survey = cache(lambda: survey_layers(sketch(row.name), _expected(row).size))
+    survey = cache(lambda: survey_layers(build_empty(row.name), _expected(row).size))
     checks: dict[str, Callable[[], str]] = {
         "parameters": lambda: _parameters(network(), row),
         "layers": lambda: _layers(survey(), row),
@@ -97,7 +97,7 @@ def failed(cell: str) -> bool:
 
 def count_layers(row: RegistryRow) -> list[LayerSpec]:
     """List the layers of a network as the study counts them."""
-    return leave_out(survey_layers(sketch(row.name), _expected(row).size).layers, row.later_modules)
+    return leave_out(survey_layers(build_empty(row.name), _expected(row).size).layers, row.later_modules)
 
 
 def list_skipped(survey: Survey) -> str:
@@ -113,7 +113,7 @@ def describe(spec: ModelSpec) -> dict[str, Any]:
     dict
         The fields of ``models list``, then preprocessing, classifiers and skipped modules.
     """
-    network, expected = sketch(spec), resolve_preprocessing(spec)
+    network, expected = build_empty(spec), resolve_preprocessing(spec)
     survey = survey_layers(network, expected.size)
     try:
         classifiers = find_classifiers(network, spec, expected.size)

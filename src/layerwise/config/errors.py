@@ -1,4 +1,4 @@
-"""Turns what pydantic found into sentences: where, what was given, what is allowed, and what was likely meant."""
+"""Turn what pydantic found into sentences: where, what was given, what is allowed, and what was likely meant."""
 
 import difflib
 import re
@@ -13,7 +13,7 @@ from pydantic_core import ErrorDetails
 LONGEST = 100  # characters of what was given
 
 
-def explain(error: ValidationError, root: type[BaseModel], source: str) -> str:
+def describe_errors(error: ValidationError, root: type[BaseModel], source: str) -> str:
     """Write one line a problem.
 
     Parameters
@@ -35,7 +35,7 @@ _MEMBER = re.compile(r"(list|dict)\[.*\]")
 
 
 def _without_other_kinds(problems: Sequence[ErrorDetails]) -> list[ErrorDetails]:
-    """Where a list or a mapping is allowed and a list with a mistake was given, leave out that it is no mapping."""
+    """Where a list or a mapping is allowed and a faulty list was given, do not also complain that it is no mapping."""
     return [problem for problem in problems if not any(_outdoes(other["loc"], problem["loc"]) for other in problems)]
 
 

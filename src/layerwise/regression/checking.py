@@ -33,7 +33,7 @@ def check_solver(solver: str) -> None:
 
 
 def find_device(device: str | torch.device) -> torch.device:
-    """Give the device of a name.
+    """Return the device of a name.
 
     Raises
     ------
@@ -69,7 +69,7 @@ def check_sizes(n_components: int, n_training: int, n_units: int | None = None) 
 
 
 def check_splits(splits: Sequence[Split], n_stimuli: int) -> list[Split]:
-    """Accept splits of some number of stimuli.
+    """Accept splits of some number of stimuli; their validation parts are left out, since PLS does not use them.
 
     Raises
     ------
@@ -78,11 +78,12 @@ def check_splits(splits: Sequence[Split], n_stimuli: int) -> list[Split]:
     """
     if not len(splits):
         raise ValueError("no splits were given: make some with make_splits")
-    checked = [Split(*(np.asarray(part, dtype=np.int64) for part in split)) for split in splits]
-    for number, (train, test) in enumerate(checked):
-        used = np.concatenate([train, test])
-        if not (len(train) and len(test)):
-            raise ValueError(f"split {number} has {len(train)} training and {len(test)} test stimuli: both are needed")
+    checked = [Split(np.asarray(split.train, np.int64), np.asarray(split.test, np.int64)) for split in splits]
+    for number, split in enumerate(checked):
+        n_training, n_tested = len(split.train), len(split.test)
+        used = np.concatenate([split.train, split.test])
+        if not (n_training and n_tested):
+            raise ValueError(f"split {number} has {n_training} training and {n_tested} test stimuli: both are needed")
         if used.min() < 0 or used.max() >= n_stimuli:
             raise ValueError(
                 f"split {number} has indices {used.min()} to {used.max()}, but there are {n_stimuli} "
@@ -131,14 +132,14 @@ def unit_scale(values: Tensor, usual: float = 1.0) -> float:
 
 
 def to_numpy(values: Array) -> NDArray[np.float64]:
-    """Give float64 values, from numpy or from a tensor on any device."""
+    """Return float64 values, from numpy or from a tensor on any device."""
     if isinstance(values, Tensor):
         values = values.detach().to("cpu", torch.float64).numpy()
     return np.asarray(values, dtype=np.float64)
 
 
 def as_matrix(values: Array, name: str) -> Tensor:
-    """Give a tensor [stimulus, column] without a copy where possible.
+    """Return a tensor [stimulus, column] without a copy where possible.
 
     Raises
     ------

@@ -11,12 +11,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from layerwise.files import alone
+from layerwise.files import locked
 
 HOLD = """
 import sys, time
-from layerwise.files import alone
-with alone(sys.argv[1]):
+from layerwise.files import locked
+with locked(sys.argv[1]):
     print("taken", flush=True)
     time.sleep(60)
 """
@@ -27,7 +27,7 @@ def test_never_two_at_once_and_nothing_is_left(tmp_path):
 
     def work(index):
         for _ in range(20):
-            with alone(target):
+            with locked(target):
                 inside.append(index)
                 most.append(len(inside))
                 time.sleep(0.001)
@@ -40,9 +40,9 @@ def test_never_two_at_once_and_nothing_is_left(tmp_path):
 
 
 def test_an_error_lets_the_next_one_in(tmp_path):
-    with pytest.raises(RuntimeError), alone(tmp_path / "file"):
+    with pytest.raises(RuntimeError), locked(tmp_path / "file"):
         raise RuntimeError
-    with alone(tmp_path / "file"):
+    with locked(tmp_path / "file"):
         pass
     assert list(tmp_path.iterdir()) == []
 
@@ -53,7 +53,7 @@ def test_a_killed_process_lets_the_next_one_in(tmp_path):
     taken = threading.Event()
 
     def wait():
-        with alone(tmp_path / "file"):
+        with locked(tmp_path / "file"):
             taken.set()
 
     waiting = threading.Thread(target=wait)
@@ -71,6 +71,6 @@ def test_without_locks_it_goes_on_and_says_so(tmp_path, monkeypatch, caplog):
         raise OSError(38, "Function not implemented")
 
     monkeypatch.setattr(fcntl, "flock", refuse)
-    with alone(tmp_path / "file"):
+    with locked(tmp_path / "file"):
         pass
     assert "has no locks" in caplog.text

@@ -13,7 +13,7 @@ _log = logging.getLogger(__name__)
 
 
 @contextmanager
-def alone(target: str | Path) -> Iterator[None]:
+def locked(target: str | Path) -> Iterator[None]:
     """Wait until no other process is at work on a file, and keep others waiting for as long as the block lasts.
 
     Parameters

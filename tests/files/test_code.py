@@ -1,6 +1,6 @@
 import pytest
 
-from layerwise.files import source
+from layerwise.files import code
 
 
 @pytest.fixture
@@ -12,15 +12,15 @@ def package(tmp_path, monkeypatch):
     (root / "maths.py").write_text('"""Adds."""\n\n\ndef add(x, y):\n    """Add two."""\n    return x + y\n')
     (root / "steps.py").write_text("def step():\n    from layerwise.maths import add\n    return add(1, 2)\n")
     (root / "other.py").write_text("VALUE = 1\n")
-    monkeypatch.setattr(source, "ROOT", root)
+    monkeypatch.setattr(code, "ROOT", root)
 
     def digest(*modules):
-        for cached in (source._imports, source._digest):
+        for cached in (code._imports, code._digest):
             cached.cache_clear()
-        return source.hash_source(*modules)
+        return code.hash_source(*modules)
 
     yield root, digest
-    for cached in (source._imports, source._digest):
+    for cached in (code._imports, code._digest):
         cached.cache_clear()
 
 
