@@ -67,7 +67,7 @@ def solver_seconds(layers: int, n_stimuli: int, targets: int) -> float:
 
 
 def streamed_seconds(units: int) -> float:
-    from layerwise.streaming.families import Relation
+    from layerwise.streaming.fused import Relation
     from layerwise.streaming.kernels import accumulate, project
 
     x = torch.randn(256, units, device="cuda")

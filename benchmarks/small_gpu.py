@@ -22,7 +22,7 @@ from layerwise.layers.manifest import read_manifest, shipped_manifest
 from layerwise.models import build
 from layerwise.models.registry import find
 from layerwise.streaming import Demand, Streamed, plan_groups, stream_pls
-from layerwise.streaming.planner import fit_batch
+from layerwise.streaming.groups import fit_batch
 
 CARD, BUDGET, HOST, N_IMAGES = 16 * 10**9, 13 * 10**9, 3 * 10**9, 1024
 NOTES = """\

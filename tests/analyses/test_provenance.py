@@ -12,7 +12,7 @@ from layerwise.analyses.gather import check_data, gather_model
 from layerwise.analyses.memorability import BehaviouralAccuracy
 from layerwise.data.content import content_hash
 from layerwise.files.tables import read_table, write_table
-from layerwise.interfaces import Ratings, Recordings
+from layerwise.interfaces import Ratings, Recordings, Split
 from layerwise.regression import make_kfold_splits
 
 
@@ -49,6 +49,24 @@ def test_the_hash_changes_with_every_part_of_ratings(ratings):
     scores[1, 3] += 1e-9
     changed = [replace(ratings, scores=scores), replace(ratings, splits=ratings.splits[::-1])]
     assert len({content_hash(one) for one in [ratings, *changed]}) == 3
+
+
+def test_what_pls_leaves_out_of_ratings_is_no_part_of_the_hash(ratings):
+    def parts(validation):
+        return [Split(split.train[3:], split.test, split.train[:3][:validation]) for split in ratings.splits]
+
+    one, other = (replace(ratings, splits=parts(validation)) for validation in (3, 2))
+    assert content_hash(one) == content_hash(other) != content_hash(ratings)
+    assert all(len(split.validation) == 3 for split in one.splits)
+    scores = ratings.scores.copy()
+    scores[1, one.splits[1].validation[0]] = 0.25
+    assert content_hash(replace(one, scores=scores)) == content_hash(one)
+    longer = Ratings(("0", *one.stimuli), np.pad(one.scores, ((0, 0), (1, 0))), [moved(split) for split in one.splits])
+    assert content_hash(longer) == content_hash(one)
+
+
+def moved(split):
+    return Split(split.train + 1, split.test + 1, np.append(0, split.validation + 1))
 
 
 def score_all(store, layers, recordings, ratings, tmp_path):

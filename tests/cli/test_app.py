@@ -25,7 +25,8 @@ from damage import edited
 from PIL import Image
 from torchvision import models
 
-from layerwise.cli import app, options, proof, steps
+from layerwise.analyses import proof
+from layerwise.cli import app, options, steps
 from layerwise.config import load_study
 from layerwise.config.settings import ComputeSettings
 from layerwise.data.recordings import write_recordings
@@ -223,13 +224,13 @@ def test_the_gate_measures_the_network_as_the_study_runs_it(folder, monkeypatch)
     configure(folder, models=[entry], imagenet={"images": "photos", "labels": "labels.txt"})
     (folder / "labels.txt").write_text("".join(f"photo {index:02d}.png 7\n" for index in range(32)))
     seen = []
-    monkeypatch.setattr("layerwise.cli.proof.build", lambda *_, **__: build("squeezenet1_1"))
+    monkeypatch.setattr("layerwise.analyses.proof.build", lambda *_, **__: build("squeezenet1_1"))
     measured = proof.measure_accuracy
     monkeypatch.setattr(proof, "measure_accuracy", lambda *arguments: seen.append(arguments[2]) or measured(*arguments))
     done = run("check-accuracy", "--model", "backwards", "--output", "accuracy.json")
     fails(done, "32 images are too few to tell", folder, "accuracy.json")
     assert seen[0].channels == "BGR"
-    monkeypatch.setattr("layerwise.models.accuracy.ENOUGH", 1)
+    monkeypatch.setattr("layerwise.analyses.accuracy.ENOUGH", 1)
     done = run("check-accuracy", "--model", "backwards", "--output", "accuracy.json")
     fails(done, r"published is 58\.18 %", folder, "accuracy.json")
 

@@ -13,7 +13,7 @@ from torch import nn
 
 from layerwise.interfaces import DegenerateWarning
 from layerwise.layers import LayerTap, list_layers
-from layerwise.models.inputs import normalise
+from layerwise.models.normalisation import normalise
 from layerwise.sketching import Sketched, sketch_pls
 from layerwise.sketching.count import CountSketch
 from layerwise.sketching.rows import FileRows, MemoryRows
@@ -56,7 +56,8 @@ def test_equals_scikit_learn_on_the_same_sketches(network, layers, study, prepro
             rows -= rows[: HOW.batch_size].mean(0)
             scale = 2.0 ** torch.floor(8 - torch.log2(rows[: HOW.batch_size].abs().max()))
             values = (rows * scale).half().double()
-        for index, (train, test) in enumerate(splits):
+        for index, split in enumerate(splits):
+            train, test = split.train, split.test
             fit = PLSRegression(HOW.n_components, scale=False).fit(values[train], scores[index, train])
             expected = fit.predict(values[test]).ravel()
             # Numbers half-way between two of float16 may be rounded to the other one.
@@ -72,7 +73,8 @@ def test_with_enough_dimensions_it_is_the_exact_mode(network, layers, study, pre
     exact = Streamed(device=device, tf32=False)
     streamed = stream_pls(network, layers, layers, images, preprocessing, scores, splits, exact, ATTRIBUTES)
     for layer, ours, theirs in zip(layers, sketched, streamed, strict=True):
-        for index, (_, test) in enumerate(splits if layer.name != "dead" else ()):
+        for index, split in enumerate(splits if layer.name != "dead" else ()):
+            test = split.test
             # Predictions, since rho of 68 images moves by up to .003 where two neighbours change places.
             difference = np.abs(ours[test, index] - theirs[test, index]).max()
             assert difference < 2e-3 * theirs[test, index].std(), layer.name
@@ -98,7 +100,8 @@ def test_sketches_of_units_that_outweigh_all_others_are_solved_in_float64(study,
         (found,) = sketch_pls(network, layers, images, preprocessing, scores, splits, how, ATTRIBUTES)
     assert "solved in float64" in caplog.text
     rows = kept[0].double().numpy()
-    for index, (train, test) in enumerate(splits):
+    for index, split in enumerate(splits):
+        train, test = split.train, split.test
         expected = PLSRegression(25, scale=False).fit(rows[train], scores[index, train]).predict(rows[test]).ravel()
         assert np.abs(found[test, index] - expected).max() < 1e-3 * expected.std()
 
@@ -182,8 +185,9 @@ def test_constant_layers_predict_the_training_mean(network, layers, study, prepr
     with pytest.warns(DegenerateWarning, match=r"^1 layers of mine are constant .*: dead$"):
         predicted = sketch_pls(network, layers, images, preprocessing, scores, splits, how, ATTRIBUTES)
     dead = [layer.name for layer in layers].index("dead")
-    for index, (train, test) in enumerate(splits):
-        np.testing.assert_allclose(predicted[dead, test, index], scores[index, train].mean(), rtol=1e-12)
+    for index, split in enumerate(splits):
+        expected = scores[index, split.train].mean()
+        np.testing.assert_allclose(predicted[dead, split.test, index], expected, rtol=1e-12)
 
 
 def test_out_of_memory_halves_the_batch_and_keeps_what_is_done(network, layers, study, preprocessing, place, caplog):

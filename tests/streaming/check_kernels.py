@@ -6,7 +6,7 @@ from itertools import product
 import torch
 
 from layerwise.streaming import kernels, products
-from layerwise.streaming.families import Relation
+from layerwise.streaming.fused import Relation
 
 device = sys.argv[1]
 

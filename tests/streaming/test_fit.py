@@ -2,7 +2,6 @@
 
 import logging
 import pickle
-from contextlib import contextmanager
 from dataclasses import replace
 from decimal import Decimal
 from zipfile import ZipFile
@@ -15,11 +14,10 @@ from torch import nn
 
 from layerwise.interfaces import DegenerateWarning
 from layerwise.layers import LayerTap, list_layers
-from layerwise.models.inputs import normalise
+from layerwise.models.normalisation import normalise
 from layerwise.regression import predict_neuroids
 from layerwise.streaming import Streamed, stream_pls
 from layerwise.streaming import fit as fit_module
-from layerwise.streaming.passes import _recording
 
 SIZE = 24  # of the images in conftest
 ATTRIBUTES = {"model": "mine", "weights": "a", "code": "b"}
@@ -292,17 +290,17 @@ class Killed(BaseException):
 
 def interrupt(monkeypatch, fit, component):
     """Kill a fit at a component, and run it again: its result, and the components that the second run began."""
-    aim, started = fit_module.LayerVectors.aim, []
+    find, started = fit_module.LayerVectors.find_direction, []
 
     def die(self, number):
         if number == component:
             raise Killed
-        return aim(self, number)
+        return find(self, number)
 
-    monkeypatch.setattr(fit_module.LayerVectors, "aim", die)
+    monkeypatch.setattr(fit_module.LayerVectors, "find_direction", die)
     with pytest.raises(Killed):
         fit()
-    again = fit_module.LayerVectors, "aim", lambda self, number: started.append(number) or aim(self, number)
+    again = fit_module.LayerVectors, "find_direction", lambda self, number: started.append(number) or find(self, number)
     monkeypatch.setattr(*again)
     return fit(), started
 
@@ -405,22 +403,6 @@ def test_out_of_memory_halves_the_batch(network, layers, study, preprocessing, c
     assert "8 images a batch" in caplog.text
     plain = stream_pls(network, layers, layers, *arguments, Streamed(batch_size=8), ATTRIBUTES)
     np.testing.assert_array_equal(halved, plain)
-
-
-def test_a_recording_that_memory_breaks_off_says_that_memory_ran_out(monkeypatch):
-    @contextmanager
-    def graph(_graph, stream, capture_error_mode):
-        try:
-            yield
-        finally:
-            raise RuntimeError("operation failed due to a previous error during capture")
-
-    monkeypatch.setattr(torch.cuda, "graph", graph)
-    monkeypatch.setattr(torch.cuda, "Stream", lambda: None)
-    with pytest.raises(torch.OutOfMemoryError, match="too much"), _recording(None):
-        raise torch.OutOfMemoryError("too much")
-    with pytest.raises(RuntimeError, match="previous error"), _recording(None):
-        raise ValueError("another mistake")
 
 
 def test_too_few_units_or_targets_do_not_blow_up(study, preprocessing, rng):

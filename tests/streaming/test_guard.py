@@ -12,7 +12,7 @@ from torch import nn
 
 from layerwise.interfaces import DegenerateWarning
 from layerwise.layers import LayerTap, list_layers
-from layerwise.models.inputs import normalise
+from layerwise.models.normalisation import normalise
 from layerwise.streaming import Streamed, stream_pls, stream_pls_on
 from layerwise.streaming import fit as fit_module
 
@@ -170,22 +170,22 @@ def test_a_job_killed_while_it_fits_again_goes_on(two, study, preprocessing, dev
     class Killed(BaseException):
         pass
 
-    aim, started = fit_module.LayerVectors.aim, []
+    find, started = fit_module.LayerVectors.find_direction, []
 
     def die(self, component):
         if component == 5 and self.total.dtype == torch.float64:
             raise Killed
-        return aim(self, component)
+        return find(self, component)
 
-    monkeypatch.setattr(fit_module.LayerVectors, "aim", die)
+    monkeypatch.setattr(fit_module.LayerVectors, "find_direction", die)
     with pytest.raises(Killed):
         stream_pls(*data, how, ATTRIBUTES)
 
     def note(self, component):
         started.append((self.total.dtype, component))
-        return aim(self, component)
+        return find(self, component)
 
-    monkeypatch.setattr(fit_module.LayerVectors, "aim", note)
+    monkeypatch.setattr(fit_module.LayerVectors, "find_direction", note)
     np.testing.assert_array_equal(stream_pls(*data, how, ATTRIBUTES), whole)
     assert min(component for dtype, component in started if dtype == torch.float64) == 5
     assert min(component for dtype, component in started if dtype == torch.float32) == 24

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from layerwise.streaming import products
-from layerwise.streaming.families import Relation
+from layerwise.streaming.fused import Relation
 from layerwise.streaming.products import (
     PLAIN,
     accumulate,

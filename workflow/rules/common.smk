@@ -79,10 +79,10 @@ CODE = {
     ],
     "check_accuracy": [
         "layerwise.data.images",
-        "layerwise.models.accuracy",
+        "layerwise.analyses.accuracy",
         "layerwise.models.building",
         "layerwise.models.labelled",
-        "layerwise.cli.proof:measure",
+        "layerwise.analyses.proof:measure",
     ],
     "pack_stimuli": [
         "layerwise.data.folders",
@@ -94,7 +94,7 @@ CODE = {
     ],
     "extract_activations": [
         "layerwise.activations.extract",
-        "layerwise.activations.probe",
+        "layerwise.passes.probe",
         "layerwise.data.pixels",
         "layerwise.models.building",
         "layerwise.cli.sources:with_pca_images",
@@ -121,7 +121,7 @@ CODE = {
     ],
     "stream_memorability": [
         "layerwise.streaming.fit",
-        "layerwise.activations.probe",
+        "layerwise.passes.probe",
         "layerwise.analyses.streamed",
         "layerwise.data.pixels",
         "layerwise.data.ratings",
@@ -131,7 +131,7 @@ CODE = {
     ],
     "sketch_memorability": [
         "layerwise.sketching.fit",
-        "layerwise.activations.probe",
+        "layerwise.passes.probe",
         "layerwise.analyses.streamed",
         "layerwise.data.pixels",
         "layerwise.data.ratings",

@@ -12,7 +12,7 @@ import pandas as pd
 import torch
 
 from layerwise.activations.packing import unpack
-from layerwise.activations.planner import kind_of
+from layerwise.activations.parts import kind_of
 from layerwise.activations.store import ActivationStore, Stored
 from layerwise.analyses.ahead import read_ahead
 from layerwise.analyses.units import too_few_units
@@ -60,7 +60,8 @@ class SplitPlan:
         stimuli = np.arange(len(recordings.stimuli))
         order = stimuli if self.order is None else np.argsort(_property(recordings, self.order), kind="stable")
         column = None if self.by is None else _property(recordings, self.by)[order]
-        return [Split(np.sort(order[train]), np.sort(order[test])) for train, test in self._draw(len(order), column)]
+        drawn = self._draw(len(order), column)
+        return [Split(np.sort(order[split.train]), np.sort(order[split.test])) for split in drawn]
 
     def _draw(self, n_stimuli: int, column: np.ndarray | None) -> list[Split]:
         if self.method == "kfold":
@@ -180,7 +181,7 @@ class _Fit:
         return np.full((len(self.splits), self.responses.shape[1]), np.nan)
 
     def score(self, layers: Sequence[LayerSpec]) -> Iterator[tuple[str, np.ndarray]]:
-        """Give the name and r [split, neuroid] of each layer."""
+        """Return the name and r [split, neuroid] of each layer."""
         for found in read_ahead(partial(self._read, group) for group in self._groups(layers)):
             finite = {name: stored for name, stored in found.items() if not stored.nonfinite}
             if len(finite) < len(found):
@@ -229,7 +230,7 @@ class _Fit:
         return dict(zip(found, scores, strict=True))
 
     def _features(self, stored: Stored) -> np.ndarray:
-        """Give the activations of a layer, or their principal components: [stimulus, unit]."""
+        """Return the activations of a layer, or their principal components: [stimulus, unit]."""
         if not self.similarity.pca:
             return stored.array
         n_fitted = len(self.store.stimuli) - len(self.similarity.recordings.stimuli)

@@ -119,10 +119,10 @@ def list_layers(
 def check_accuracy(model: Model, output: Output, config: Config = CONFIG, threads: Threads = None) -> None:
     """Require the published ImageNet accuracy of a network before its layers are analysed."""
 
-    from layerwise.cli.proof import measure, require_published
+    from layerwise.analyses.accuracy import ENOUGH
+    from layerwise.analyses.proof import measure, require_published
     from layerwise.config import load_study
     from layerwise.files import atomic_path
-    from layerwise.models.accuracy import ENOUGH
     from layerwise.models.labelled import read_labelled
 
     study = load_study(config)
@@ -184,10 +184,10 @@ def extract_activations(
 ) -> None:
     """Run a network over a stimulus set and keep what regression needs of every layer."""
     from layerwise.activations import extract_activations as extract
-    from layerwise.activations.probe import probe_network
     from layerwise.cli.sources import layers_in, pixels_for, with_pca_images
     from layerwise.config import load_study
     from layerwise.models import build, resolve_preprocessing
+    from layerwise.passes.probe import probe_network
 
     study = load_study(config)
     spec, compute = study.model_entry(model).spec(), study.compute
@@ -329,13 +329,13 @@ def stream_memorability(
     threads: Threads = None,
 ) -> None:
     """Fit a group of layers to behavioural scores of many images while the network runs: no activations are stored."""
-    from layerwise.activations.probe import probe_network
     from layerwise.analyses.streamed import score_predictions
     from layerwise.cli.sources import layers_in, rated_pixels
     from layerwise.config import load_study
     from layerwise.files.tables import write_table
     from layerwise.layers.blocks import in_block
     from layerwise.models import build, resolve_preprocessing
+    from layerwise.passes.probe import probe_network
     from layerwise.streaming import Streamed, stream_pls_on
     from layerwise.study import Plans
 
@@ -357,7 +357,7 @@ def stream_memorability(
         state=state,
         save_every=60 * study.memorability.save_every,
     )
-    attributes = _origins(study, model, images.content_hash, "layerwise.streaming.several", BUILDING)
+    attributes = _origins(study, model, images.content_hash, "layerwise.streaming.devices", BUILDING)
     with counted_warnings(), named_memory(study.compute):
         network = build(spec, weights_folder=study.storage.weights)
         probe_network(network, layers, images, expected, devices[0])
@@ -384,13 +384,13 @@ def sketch_memorability(
     threads: Threads = None,
 ) -> None:
     """Fit a group of layers to behavioural scores of many images from sketches, which take one forward pass."""
-    from layerwise.activations.probe import probe_network
     from layerwise.analyses.streamed import score_predictions
     from layerwise.cli.sources import layers_in, rated_pixels
     from layerwise.config import load_study
     from layerwise.files.tables import write_table
     from layerwise.layers.blocks import in_block
     from layerwise.models import build, resolve_preprocessing
+    from layerwise.passes.probe import probe_network
     from layerwise.sketching import Sketched, measured_error, sketch_pls
     from layerwise.study import Plans
 

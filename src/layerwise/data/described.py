@@ -36,9 +36,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from layerwise.data.folders import find_files
 from layerwise.data.matching import check_order, match_rows
 from layerwise.data.matlab import in_written_order, names_in, read_matlab
-from layerwise.data.messages import did_you_mean, list_problems
 from layerwise.data.missing import decode, fill_of, is_code
 from layerwise.data.presentations import arrange, properties_of, property_of
+from layerwise.data.problems import did_you_mean, list_problems
 from layerwise.data.recordings import leaves_folder
 from layerwise.data.tables import as_values, read_text_table
 from layerwise.files import reraise_memory, try_hdf5

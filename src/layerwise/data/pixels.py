@@ -17,15 +17,15 @@ import PIL
 from numpy.typing import NDArray
 
 from layerwise.data.images import load_square
-from layerwise.data.messages import check_format, list_problems
 from layerwise.data.partial import PartialPixels, remove_partial
+from layerwise.data.problems import check_format, list_problems
 from layerwise.files import (
-    alone,
     check_seal,
     checksum,
     hash_file,
     hash_object,
     hash_source,
+    locked,
     reraise_memory,
     writable,
     write_hdf5,
@@ -72,7 +72,7 @@ def pack_pixels(
     """
     _check_ids(stimuli)
     output = writable(output)
-    with alone(output):
+    with locked(output):
         if _is_made(output, stimuli, geometry):
             remove_partial(output)
         else:

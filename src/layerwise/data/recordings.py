@@ -21,9 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from layerwise.data.folders import find_files
-from layerwise.data.messages import check_format, did_you_mean, list_problems
 from layerwise.data.missing import NEVER_WRITTEN, decode, fill_of
 from layerwise.data.presentations import arrange, properties_of, property_of
+from layerwise.data.problems import check_format, did_you_mean, list_problems
 from layerwise.files import atomic_path, check_seal, is_sealed, reraise_memory, seal, try_hdf5
 from layerwise.interfaces import DegenerateWarning, Recordings, StimulusSet
 

@@ -147,10 +147,9 @@ def report_lamem(splits: Path, images: Path | None = None) -> Report:
 def _members(ratings: Ratings) -> list[dict[str, NDArray[np.bool_]]]:
     found = []
     for scores, split in zip(ratings.scores, ratings.splits, strict=True):
-        train, test = np.zeros((2, len(scores)), dtype=bool)
-        train[split.train], test[split.test] = True, True
-        scored = np.isfinite(scores)
-        found.append({"train": train, "test": test, "val": scored & ~train & ~test, "all": scored})
+        parts = {"train": split.train, "val": split.validation, "test": split.test}
+        inside = {part: np.isin(np.arange(len(scores)), places) for part, places in parts.items()}
+        found.append({**inside, "all": np.isfinite(scores)})
     return found
 
 

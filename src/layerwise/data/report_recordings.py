@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from layerwise.data.codes import find_codes
 from layerwise.data.folders import ENDINGS
-from layerwise.data.messages import SHOWN
 from layerwise.data.presentations import is_empty
+from layerwise.data.problems import SHOWN
 from layerwise.data.recordings import read_attributes, read_recordings, read_visual_degrees, stimuli_of
 from layerwise.data.reports import Report, show, show_range
 from layerwise.interfaces import Recordings, StimulusSet

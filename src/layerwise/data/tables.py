@@ -65,7 +65,7 @@ def read_text_table(path: Path, what: str, row: str) -> pd.DataFrame:
 
 
 def as_values(texts: pd.Series) -> NDArray[np.generic]:
-    """Give a column as whole numbers or as numbers where these keep all that its texts say, else as text.
+    """Return a column as whole numbers or as numbers where these keep all that its texts say, else as text.
 
     Labels are often digits: `01` beside `1`, or 20 digits that no number of 64 bits holds, would become one.
     """

@@ -12,7 +12,7 @@ from secrets import token_hex
 
 @contextmanager
 def atomic_path(target: str | Path) -> Iterator[Path]:
-    """Give a temporary path beside `target`; rename it to `target` if the block ends well, else remove it.
+    """Yield a temporary path beside `target`; rename it to `target` if the block ends well, else remove it.
 
     Parameters
     ----------

@@ -10,7 +10,7 @@ from layerwise.interfaces.failures import describe_failure, raised_inside
 from layerwise.layers.tap import AllTaken
 
 _OF_SHAPES = (RuntimeError, AssertionError, ValueError)
-HOOKED = ("layers", "activations", "streaming", "sketching")  # rooms whose hooks run within a network
+HOOKED = ("layers", "passes", "activations", "streaming", "sketching")  # rooms whose hooks run within a network
 
 
 def run_network(network: nn.Module, images: torch.Tensor) -> Any:

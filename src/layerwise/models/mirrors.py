@@ -10,7 +10,7 @@ from layerwise.models.states import State
 
 
 def timm_names(network: str) -> list[str]:
-    """Give the names of the tensors of a timm network, in its order; no weights are made."""
+    """Return the names of the tensors of a timm network, in its order; no weights are made."""
     import timm
 
     with torch.device("meta"):
@@ -18,7 +18,7 @@ def timm_names(network: str) -> list[str]:
 
 
 def rename_from_timm(network: nn.Module, state: State, mirror: Mirror, source: str | Path) -> State:
-    """Give tensors that timm names the names that the network has at the same place.
+    """Rename tensors from timm's names to those that the network has at the same place.
 
     Parameters
     ----------

@@ -197,7 +197,7 @@ def same_values(one: State, other: State) -> bool:
 
 
 def rename_in_order(network: nn.Module, state: State, source: str | Path) -> State:
-    """Give tensors the names that the network has at the same place in its order.
+    """Rename tensors to the names that the network has at the same place in its order.
 
     For files that hold the same tensors under the names of another implementation.
 

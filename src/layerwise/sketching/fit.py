@@ -1,7 +1,7 @@
 """PLS from the sketches of many layers: one forward pass, whatever the number of components and splits."""
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -10,18 +10,19 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from layerwise.activations.precision import exact_products, full_precision
-from layerwise.activations.warn import CONSTANT, LOST, NONFINITE, warn_layers
 from layerwise.files import hash_object
 from layerwise.interfaces import LayerSpec, Pixels, Preprocessing, Progress, Split, no_progress
+from layerwise.passes.degenerate import CONSTANT, LOST, NONFINITE, warn_layers
+from layerwise.passes.halving import BatchSize
+from layerwise.passes.hashing import hash_values
+from layerwise.passes.images import Images
+from layerwise.passes.precision import exact_products, full_precision
+from layerwise.passes.runner import FAST, Runner
+from layerwise.regression.pls1.rows import predict_rows
+from layerwise.regression.pls1.targets import Targets, check_targets
+from layerwise.sketching.groups import SketchDemand, describe
 from layerwise.sketching.layer import LayerRows
-from layerwise.sketching.planner import SketchDemand, explain
-from layerwise.sketching.regress import predict_rows
 from layerwise.sketching.rows import FileRows, MemoryRows, Rows
-from layerwise.streaming.passes import Passes
-from layerwise.streaming.problem import Problem, check_problem
-from layerwise.streaming.source import Batches
-from layerwise.streaming.state import hash_values
 
 log = logging.getLogger(__name__)
 
@@ -116,12 +117,12 @@ def sketch_pls(
         the fit of layers, in float64 too; layers are constant.
     """
     scores = np.asarray(scores, dtype=np.float64)
-    check_problem(len(group), len(pixels), scores, splits, how.batch_size, how.n_components)
-    problem = Problem.of(scores, splits, len(pixels), torch.device(how.device))
+    check_targets(len(group), len(pixels), scores, splits, how.batch_size, how.n_components)
+    targets = Targets.of(scores, splits, len(pixels), torch.device(how.device))
     network.to(how.device).eval()
     layers = [LayerRows.of(layer, how.dimensions, how.seed, torch.device(how.device)) for layer in group]
     demand = SketchDemand(len(pixels), how.dimensions, how.batch_size, how.file is None)
-    log.info("%s: %s", attributes["model"], explain(group, demand))
+    log.info("%s: %s", attributes["model"], describe(group, demand))
     rows = _rows(network, layers, group, pixels, preprocessing, how, attributes)
     collection = _Collection(network, group, layers, rows, pixels, preprocessing, how)
     with torch.inference_mode(), exact_products(how.tf32):
@@ -131,7 +132,7 @@ def sketch_pls(
     torch.cuda.empty_cache()  # of the passes, for the regression
     tested = _mark_tested(splits, len(pixels))
     with torch.inference_mode(), full_precision():
-        predictions = _predict(rows, group, problem, tested, how, attributes["model"], progress)
+        predictions = _predict(rows, group, targets, tested, how, attributes["model"], progress)
     rows.close()
     return predictions
 
@@ -171,36 +172,24 @@ class _Collection:
     preprocessing: Preprocessing
     how: Sketched
 
-    def steps(self) -> Iterator[int]:
-        """Yield an index for each image that is done."""
-        batch_size = min(self.how.batch_size, len(self.pixels))
-        while self.rows.done < len(self.pixels):
-            try:
-                yield from self._run(batch_size)
-                continue
-            except torch.OutOfMemoryError:
-                if batch_size == 1:
-                    raise
-            # Outside the except clause: there the traceback still holds the tensors of the batch.
-            torch.cuda.empty_cache()
-            batch_size //= 2
-            log.warning("the device is out of memory: going on with %d images a batch", batch_size)
+    def steps(self) -> Generator[int]:
+        """Yield the number of each image that is done."""
+        return BatchSize(min(self.how.batch_size, len(self.pixels))).run(self._run)
 
-    def _run(self, batch_size: int) -> Iterator[int]:
-        rest = _Rest(self.pixels, self.rows.done)
-        passes = Passes(
-            self.network,
-            self.group,
-            Batches(rest, batch_size, torch.device(self.how.device), resident=False),
-            self.preprocessing,
-        )
+    def _run(self, batch_size: int) -> Generator[int]:
+        """Run the images whose rows are not there yet."""
+        if self.rows.done == len(self.pixels):
+            return
+        images, start = Images(self.pixels, torch.device(self.how.device)), self.rows.done
+        data = self.group, images, self.preprocessing, batch_size
+        runner = Runner(self.network, *data, FAST, start=start)
         for layer in self.layers:
             layer.make_room(batch_size)
-        passes.survey(self._take if self.rows.done else self._calibrate)
-        if not self.rows.done:
+        runner.survey(self._take if start else self._calibrate)
+        if not start:
             self.rows.begin(self.layers)
-        passes.warm_up(self._take)
-        yield from passes.run(self._take, _nothing, lambda start: self._keep(min(batch_size, len(rest) - start)))
+        runner.warm_up(self._take)
+        yield from runner.run(self._take, after=lambda first: self._keep(min(batch_size, len(self.pixels) - first)))
 
     def _calibrate(self, index: int, activations: Tensor) -> None:
         self.layers[index].calibrate(activations)
@@ -210,32 +199,6 @@ class _Collection:
 
     def _keep(self, count: int) -> None:
         self.rows.append(self.layers, count)
-
-
-def _nothing(_start: int) -> None:
-    pass
-
-
-@dataclass(frozen=True)
-class _Rest:
-    """The pixels from some image on."""
-
-    pixels: Pixels
-    start: int
-
-    @property
-    def ids(self) -> tuple[str, ...]:
-        return self.pixels.ids[self.start :]
-
-    @property
-    def content_hash(self) -> str:
-        return self.pixels.content_hash
-
-    def __len__(self) -> int:
-        return len(self.pixels) - self.start
-
-    def read(self, start: int, stop: int) -> NDArray[np.uint8]:
-        return self.pixels.read(self.start + start, self.start + stop)
 
 
 def _mark_tested(splits: Sequence[Split], n_images: int) -> NDArray[np.bool_]:
@@ -249,7 +212,7 @@ def _mark_tested(splits: Sequence[Split], n_images: int) -> NDArray[np.bool_]:
 def _predict(
     rows: Rows,
     group: Sequence[LayerSpec],
-    problem: Problem,
+    targets: Targets,
     tested: NDArray[np.bool_],
     how: Sketched,
     model: str,
@@ -259,10 +222,10 @@ def _predict(
     named: dict[str, list[str]] = {NONFINITE: [], LOST: [], CONSTANT: []}
     for index in progress(range(len(group)), f"predicting from {len(group)} layers of {model}", len(group)):
         # Not kept in a variable: it would still be there while the next layer's are read.
-        found, lost = predict_rows(rows.read(index).to(how.device), problem, how.n_components)
+        found, lost = predict_rows(rows.read(index).to(how.device), targets, how.n_components)
         if lost:  # float32 of a sketch; few units are solved in float64 at once
             log.info("%s: float32 is too coarse for %s, which is solved in float64", model, group[index].name)
-            found, lost = predict_rows(rows.read(index).to(how.device).double(), problem, how.n_components)
+            found, lost = predict_rows(rows.read(index).to(how.device).double(), targets, how.n_components)
         layer = group[index]
         if bool(found.isnan().any()):
             named[LOST if lost else NONFINITE].append(layer.name)

@@ -16,7 +16,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from layerwise.streaming.families import Relation
+from layerwise.streaming.fused import Relation
 
 SPLITS = 5
 PARTS = 256  # at most so many partial sums of a projection

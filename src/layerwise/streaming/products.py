@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from layerwise.streaming.families import Relation
+from layerwise.streaming.fused import Relation
 
 AT_ONCE = 2**22  # values of which a temporary copy is made
 

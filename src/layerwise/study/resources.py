@@ -10,7 +10,7 @@ from math import ceil
 from typing import Literal, get_args
 
 from layerwise.interfaces import Geometry
-from layerwise.streaming.planner import NETWORK, working
+from layerwise.passes.memory import NETWORK, working
 from layerwise.study.counts import count_set
 from layerwise.study.plan import SIZE, Job, Plan, Plans
 from layerwise.study.rates import CPU, GPU, LEEWAY, PACKED, PACKED_SIZE, START, Rates

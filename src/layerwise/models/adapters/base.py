@@ -26,7 +26,7 @@ def no_transform(constructor: str) -> Transform:
 
 
 def usual_transform(resize: int, size: int, interpolation: str) -> Transform:
-    """Give the preparation of ImageNet's usual training code: resize, centre crop, usual mean and spread."""
+    """Return the preparation of ImageNet's usual training code: resize, centre crop, usual mean and spread."""
     from torchvision import transforms
 
     filters = {mode.value: mode for mode in transforms.InterpolationMode}
@@ -62,7 +62,7 @@ class Adapter:
         Makes of official weights what fits the network called so, as the library does when it loads them:
         old names, left-over parts, a class too many.
     transform : callable
-        Gives the library's own preparation of a photograph for the network called so, to compare ours with.
+        Returns the library's own preparation of a photograph for the network called so, to compare ours with.
         Raises ValueError where the library has none.
     documented : bool
         No code of the library makes `transform`: it is written out here as the library's documentation has it.
