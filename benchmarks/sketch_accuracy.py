@@ -27,6 +27,7 @@ from scipy.stats import spearmanr
 from streaming import Blobs
 
 from layerwise.activations import ActivationStore, extract_activations
+from layerwise.interfaces import RatedImages
 from layerwise.layers.blocks import in_block
 from layerwise.layers.manifest import read_manifest, shipped_manifest
 from layerwise.models import build, registry
@@ -128,7 +129,7 @@ class Task:
 
     def _run(self, mode: str, groups: list[str], how: Streamed | Sketched, fit) -> np.ndarray:
         attributes = {"model": self.name, "weights": self.weights, "code": ""}
-        parts, rest = [], (self.crops, self.expected, self.scores, self.splits, how, attributes)
+        parts, rest = [], (RatedImages(self.crops, self.expected, self.scores, self.splits), how, attributes)
         for block in groups:
             started = time.perf_counter()
             predictions = fit(in_block(self.layers, block), *rest, told)

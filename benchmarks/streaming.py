@@ -15,7 +15,7 @@ from unittest.mock import patch
 import numpy as np
 import torch
 
-from layerwise.interfaces import Split
+from layerwise.interfaces import RatedImages, Split
 from layerwise.layers.manifest import read_manifest, shipped_manifest
 from layerwise.models import build, registry
 from layerwise.passes.images import Images
@@ -107,7 +107,8 @@ def measure(name: str, batch_size: int, n: int, components: int, tf32: bool = Tr
     clock = Clock(n)
     attributes = {"model": name, "weights": "random", "code": ""}
     with patch.object(fit_module, "choose_products", choose_products if kernels else lambda *_: PLAIN):
-        stream_pls(network, layers, layers, images, expected, scores, splits, how, attributes, clock)
+        rated = RatedImages(images, expected, scores, splits)
+        stream_pls(network, layers, layers, rated, how, attributes, clock)
     torch.cuda.synchronize()
     whole = time.perf_counter() - clock.times[0]
     one, scale = statistics.median(clock.seconds[2:]), LAMEM / n

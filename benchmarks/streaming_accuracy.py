@@ -14,6 +14,7 @@ import torch
 from photographs import Crops
 from scipy.stats import spearmanr
 
+from layerwise.interfaces import RatedImages
 from layerwise.layers.manifest import read_manifest, shipped_manifest
 from layerwise.models import build, registry
 from layerwise.passes.images import Images
@@ -58,7 +59,9 @@ def main() -> None:
     streamed = {}
     for tf32 in (True, False):
         how = Streamed(batch_size=BATCH, device=given.device, memory=70 * 10**9, tf32=tf32)
-        streamed[tf32] = stream_pls(network, layers, layers, crops, expected, scores, splits, how, attributes)
+        streamed[tf32] = stream_pls(
+            network, layers, layers, RatedImages(crops, expected, scores, splits), how, attributes
+        )
     machine = torch.cuda.get_device_name() if given.device == "cuda" else "CPU"
     lines = [
         "# Streamed PLS against dense float64 PLS on the same activations",

@@ -1,4 +1,4 @@
-"""Called by test_products: compare the kernels with float64 products of fresh numbers, for each kind of family."""
+"""Called by test_products: compare the kernels with float64 products of fresh numbers, for each kind of fusion."""
 
 import sys
 from itertools import product

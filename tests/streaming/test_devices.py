@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from layerwise.interfaces import RatedImages
 from layerwise.passes.devices import share_layers
 from layerwise.streaming import Streamed, stream_pls, stream_pls_on
 
@@ -22,10 +23,10 @@ def test_several_devices_give_the_same(network, layers, study, preprocessing, de
     how = Streamed(
         batch_size=50, n_components=8, device=devices[0], dtype=torch.float64, state=tmp_path / "state.pt", save_every=0
     )
-    data = images, preprocessing, scores, splits
-    one = stream_pls(network, layers, layers, *data, replace(how, state=None), ATTRIBUTES)
-    several = stream_pls_on(devices, network, layers, layers[::-1], *data, how, ATTRIBUTES)
-    np.testing.assert_allclose(several[::-1], one, atol=1e-8)  # families are cut where layers are divided
+    data = RatedImages(images, preprocessing, scores, splits)
+    one = stream_pls(network, layers, layers, data, replace(how, state=None), ATTRIBUTES)
+    several = stream_pls_on(devices, network, layers, layers[::-1], data, how, ATTRIBUTES)
+    np.testing.assert_allclose(several[::-1], one, atol=1e-8)  # fusions are cut where layers are divided
     assert list(tmp_path.iterdir()) == []
 
 
@@ -38,12 +39,12 @@ def test_several_devices_share_the_memory_of_the_host(network, layers, study, pr
     needed = [sum(map(demand.of_layer, share)) for share in shares]
     tight = replace(how, memory=demand.working(layers) + max(needed) - 1)
     largest = max(shares[needed.index(max(needed))], key=lambda layer: layer.units)
-    data = images, preprocessing, scores, splits
-    one = stream_pls(network, layers, layers, *data, how, ATTRIBUTES)
+    data = RatedImages(images, preprocessing, scores, splits)
+    one = stream_pls(network, layers, layers, data, how, ATTRIBUTES)
     for host, moved in ((demand.history(largest), 1), (demand.history(largest) - 1, 0)):
         caplog.clear()
         with caplog.at_level(logging.INFO):
-            found = stream_pls_on(devices, network, layers, layers, *data, replace(tight, host=host), ATTRIBUTES)
+            found = stream_pls_on(devices, network, layers, layers, data, replace(tight, host=host), ATTRIBUTES)
         assert caplog.text.count("of history of 1 layers in the host's memory") == moved
         np.testing.assert_allclose(found, one, rtol=1e-9)
 
@@ -53,7 +54,9 @@ def test_an_error_on_one_device_is_told(network, layers, study, preprocessing):
     how = Streamed(batch_size=50, n_components=8)
     wrong = [*layers[:-1], type(layers[-1])("gone", "Linear", (30,), 30, layers[-1].depth)]
     with pytest.raises(ValueError, match="no layer 'gone'"):
-        stream_pls_on(["cpu", "cpu"], network, wrong, wrong, images, preprocessing, scores, splits, how, ATTRIBUTES)
+        stream_pls_on(
+            ["cpu", "cpu"], network, wrong, wrong, RatedImages(images, preprocessing, scores, splits), how, ATTRIBUTES
+        )
 
 
 @pytest.mark.parametrize("devices", [["cpu"], ["cpu", "cpu"]])
@@ -74,8 +77,8 @@ def test_an_interrupted_job_does_not_wait_for_its_fits(network, layers, study, p
         return np.zeros((1, 1, 1))
 
     monkeypatch.setattr("layerwise.streaming.devices.stream_layers", fit)
-    data = images, preprocessing, scores, splits
+    data = RatedImages(images, preprocessing, scores, splits)
     with pytest.raises(KeyboardInterrupt):
-        stream_pls_on(devices, network, layers, layers, *data, Streamed(), ATTRIBUTES)
+        stream_pls_on(devices, network, layers, layers, data, Streamed(), ATTRIBUTES)
     assert not endless.is_set()
     assert len(closed) == len(devices)

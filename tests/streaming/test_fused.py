@@ -9,7 +9,7 @@ from torch import nn
 
 from layerwise.layers import LayerTap, list_layers
 from layerwise.passes.hooks import hooked
-from layerwise.streaming.fused import Check, Relation, find_families
+from layerwise.streaming.fused import Check, Relation, find_fusions
 
 SIZE = 16
 
@@ -87,17 +87,17 @@ def case(request, rng):
     return network.eval(), expected, torch.randn(5, 3, SIZE, SIZE)
 
 
-def names(family, layers):
-    parts = family.root, family.scaled, family.clamped
+def names(fusion, layers):
+    parts = fusion.root, fusion.scaled, fusion.clamped
     return tuple(None if part is None else layers[part].name for part in parts)
 
 
 @pytest.mark.parametrize("backwards", [False, True])
-def test_families_are_found(case, backwards):
+def test_fusions_are_found(case, backwards):
     network, expected, images = case
     layers = list_layers(network, SIZE)[:: -1 if backwards else 1]
     with torch.inference_mode():
-        found = [names(family, layers) for family in find_families(network, layers, images[:2])]
+        found = [names(fusion, layers) for fusion in find_fusions(network, layers, images[:2])]
     if not (backwards and isinstance(network, Shared)):  # either of two fits: the first that is given
         assert set(expected) <= set(found)
     joined = sorted(name for name in chain(*found) if name)
@@ -108,23 +108,23 @@ def test_members_are_what_their_layers_give(case):
     network, _, images = case
     layers = list_layers(network, SIZE)
     with torch.inference_mode():
-        families = find_families(network, layers, images[:2])
+        fusions = find_fusions(network, layers, images[:2])
         with LayerTap(network, [layer.name for layer in layers]) as tap:
             network(images)
         given = [tap.outputs[layer.name] for layer in layers]
-        for family in families:
-            root = given[family.root]
+        for fusion in fusions:
+            root = given[fusion.root]
             shift, zero = root.mean(0), torch.zeros(root.shape[1])
-            relation = Relation(shift, cap=family.cap)
-            if family.affine is not None:
-                scale, bias = (part.repeat_interleave(root.shape[1] // len(part)) for part in family.affine)
-                relation = Relation(shift, scale, bias, cap=family.cap)
+            relation = Relation(shift, cap=fusion.cap)
+            if fusion.affine is not None:
+                scale, bias = (part.repeat_interleave(root.shape[1] // len(part)) for part in fusion.affine)
+                relation = Relation(shift, scale, bias, cap=fusion.cap)
                 scaled = relation_values(relation, root)[1] + scale * shift + bias
-                torch.testing.assert_close(scaled, given[family.scaled], atol=1e-5, rtol=1e-5)
-            if family.clamped is not None:
-                relation = Relation(shift, relation.scale, relation.bias, zero, family.cap)
+                torch.testing.assert_close(scaled, given[fusion.scaled], atol=1e-5, rtol=1e-5)
+            if fusion.clamped is not None:
+                relation = Relation(shift, relation.scale, relation.bias, zero, fusion.cap)
                 torch.testing.assert_close(
-                    relation_values(relation, root)[-1], given[family.clamped], atol=1e-5, rtol=1e-5
+                    relation_values(relation, root)[-1], given[fusion.clamped], atol=1e-5, rtol=1e-5
                 )
 
 
@@ -136,8 +136,8 @@ def test_what_is_not_wanted_is_no_root(case):
     network, _, images = case
     layers = [layer for layer in list_layers(network, SIZE) if "conv" not in layer.name and layer.name != "0"]
     with torch.inference_mode():
-        families = find_families(network, layers, images[:2])
-    assert sorted(member for family in families for member in family.members) == list(range(len(layers)))
+        fusions = find_fusions(network, layers, images[:2])
+    assert sorted(member for fusion in fusions for member in fusion.members) == list(range(len(layers)))
 
 
 class Added(nn.Module):
@@ -158,8 +158,8 @@ def test_small_sums_are_seen_beside_large_values():
     network = Added().eval()
     with torch.no_grad():
         network.conv.weight.mul_(1e4)
-        found = find_families(network, list_layers(network, SIZE), torch.randn(2, 3, SIZE, SIZE))
-    assert [len(family.members) for family in found] == [2, 1]
+        found = find_fusions(network, list_layers(network, SIZE), torch.randn(2, 3, SIZE, SIZE))
+    assert [len(fusion.members) for fusion in found] == [2, 1]
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -174,16 +174,16 @@ def test_a_bias_whose_terms_cancel_is_rounding_and_no_other_relation(dtype, rng)
         norm.bias.copy_(norm.running_mean * norm.weight * (1 + 1e-5 * torch.randn(16)))
         images = torch.randn(40, 3, SIZE, SIZE, dtype=dtype)
         images[10:20] = 0
-        families = find_families(network, layers, images[:2])
-        assert [names(family, layers) for family in families] == [("0", "1", "2")]
-        assert checked(network, families, layers, images) == []
+        fusions = find_fusions(network, layers, images[:2])
+        assert [names(fusion, layers) for fusion in fusions] == [("0", "1", "2")]
+        assert checked(network, fusions, layers, images) == []
 
 
-def checked(network, families, layers, images):
+def checked(network, fusions, layers, images):
     """Layers that the images show to follow from no other."""
-    check = Check(families, torch.device("cpu"))
-    order = [layers[family.root] for family in families]
-    order += [layers[member] for family in families for member in family.followers]
+    check = Check(fusions, torch.device("cpu"))
+    order = [layers[fusion.root] for fusion in fusions]
+    order += [layers[member] for fusion in fusions for member in fusion.followers]
     with hooked(network, order, lambda index, _module, _inputs, output: check.note(index, output)):
         for batch in images.split(7):
             network(batch)
@@ -197,8 +197,8 @@ def test_one_value_of_one_image_breaks_a_relation(where, broken, value):
     layers, images = list_layers(network, SIZE), torch.randn(40, 3, SIZE, SIZE)
     with torch.no_grad():
         network[0].bias.add_(10)  # beyond what the ReLU cuts
-        (family,) = families = find_families(network, layers, images[:2])
-        assert checked(network, families, layers, images) == []
+        (fusion,) = fusions = find_fusions(network, layers, images[:2])
+        assert checked(network, fusions, layers, images) == []
         network[0].weight[2, 0, 0, 0], images[33, 0, 0, 0] = 0.2, 1e4
 
         def change(_module, inputs):
@@ -206,8 +206,8 @@ def test_one_value_of_one_image_breaks_a_relation(where, broken, value):
             values[values > 50] += value
 
         network.get_submodule(str(int(where) + 1)).register_forward_pre_hook(change)
-        assert checked(network, families, layers, images) == broken
-    parts = family.without(broken)
+        assert checked(network, fusions, layers, images) == broken
+    parts = fusion.without(broken)
     assert sorted(member for part in parts for member in part.members) == [0, 1, 2]
     assert [part.members for part in parts] == ([[0], [1], [2]] if where == "0" else [[0, 1], [2]])
 
@@ -227,21 +227,21 @@ def test_layers_that_are_given_their_input_by_name_are_roots():
     network = Named().eval()
     layers = list_layers(network, SIZE)
     with torch.no_grad():
-        found = find_families(network, layers, torch.randn(2, 3, SIZE, SIZE))
-    assert [names(family, layers) for family in found] == [("conv", None, None), ("relu", "bn", None)]
+        found = find_fusions(network, layers, torch.randn(2, 3, SIZE, SIZE))
+    assert [names(fusion, layers) for fusion in found] == [("conv", None, None), ("relu", "bn", None)]
 
 
 def test_a_layer_of_another_size_in_the_manifest_is_a_root():
     network = chained(nn.Conv2d(3, 4, 3), nn.ReLU()).eval()
     first, second = list_layers(network, SIZE)
     with torch.no_grad():
-        found = find_families(network, [first, replace(second, units=7)], torch.randn(2, 3, SIZE, SIZE))
-    assert [family.members for family in found] == [[0], [1]]
+        found = find_fusions(network, [first, replace(second, units=7)], torch.randn(2, 3, SIZE, SIZE))
+    assert [fusion.members for fusion in found] == [[0], [1]]
 
 
-def test_values_that_are_not_finite_are_no_family():
+def test_values_that_are_not_finite_are_no_fusion():
     network = chained(nn.Conv2d(3, 4, 3), nn.ReLU()).eval()
     with torch.no_grad():
         network[0].bias[0] = torch.nan
-        families = find_families(network, list_layers(network, SIZE), torch.randn(1, 3, SIZE, SIZE))
-    assert [family.members for family in families] == [[0], [1]]
+        fusions = find_fusions(network, list_layers(network, SIZE), torch.randn(1, 3, SIZE, SIZE))
+    assert [fusion.members for fusion in fusions] == [[0], [1]]

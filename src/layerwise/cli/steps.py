@@ -333,6 +333,7 @@ def stream_memorability(
     from layerwise.cli.sources import layers_in, rated_pixels
     from layerwise.config import load_study
     from layerwise.files.tables import write_table
+    from layerwise.interfaces import RatedImages
     from layerwise.layers.blocks import in_block
     from layerwise.models import build, resolve_preprocessing
     from layerwise.passes.probe import probe_network
@@ -361,8 +362,8 @@ def stream_memorability(
     with counted_warnings(), named_memory(study.compute):
         network = build(spec, weights_folder=study.storage.weights)
         probe_network(network, layers, images, expected, devices[0])
-        data = images, expected, rated.scores, rated.splits
-        predictions = stream_pls_on(devices, network, layers, group, *data, how, attributes, show_progress)
+        given = RatedImages(images, expected, rated.scores, rated.splits)
+        predictions = stream_pls_on(devices, network, layers, group, given, how, attributes, show_progress)
         measure, components = study.rating(ratings).measure, study.regression.components
         write_table(score_predictions(predictions, group, rated, measure, components, attributes), output)
 
@@ -388,6 +389,7 @@ def sketch_memorability(
     from layerwise.cli.sources import layers_in, rated_pixels
     from layerwise.config import load_study
     from layerwise.files.tables import write_table
+    from layerwise.interfaces import RatedImages
     from layerwise.layers.blocks import in_block
     from layerwise.models import build, resolve_preprocessing
     from layerwise.passes.probe import probe_network
@@ -421,8 +423,8 @@ def sketch_memorability(
     with counted_warnings(), named_memory(study.compute):
         network, group = build(spec, weights_folder=study.storage.weights), in_block(layers, block)
         probe_network(network, layers, images, expected, device)
-        data = images, expected, rated.scores, rated.splits
-        predictions = sketch_pls(network, group, *data, how, attributes, show_progress)
+        given = RatedImages(images, expected, rated.scores, rated.splits)
+        predictions = sketch_pls(network, group, given, how, attributes, show_progress)
         measure, components = study.rating(ratings).measure, study.regression.components
         table = score_predictions(predictions, group, rated, measure, components, attributes)
         table.attrs["sketch_error"] = {measure: measured_error(chosen.dimensions)}

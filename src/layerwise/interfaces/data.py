@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from layerwise.interfaces.images import Pixels, Preprocessing
+
 
 @dataclass(frozen=True, eq=False)
 class Split:
@@ -96,5 +98,27 @@ class Ratings:
     """
 
     stimuli: tuple[str, ...]
+    scores: NDArray[np.float64]
+    splits: Sequence[Split]
+
+
+@dataclass(frozen=True)
+class RatedImages:
+    """Decoded images and what is to be predicted of them.
+
+    Parameters
+    ----------
+    pixels : Pixels
+        Decoded images.
+    preprocessing : Preprocessing
+        What the network that is shown them expects.
+    scores : float64 array [split, image]
+        The target; NaN where an image is not used by a split.
+    splits : sequence of Split
+        Training and test images, as many as `scores` has rows.
+    """
+
+    pixels: Pixels
+    preprocessing: Preprocessing
     scores: NDArray[np.float64]
     splits: Sequence[Split]

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from layerwise.interfaces import LayerSpec, Pixels, Preprocessing, Progress, Split, no_progress
+from layerwise.interfaces import LayerSpec, Progress, RatedImages, no_progress
 from layerwise.passes.devices import own_network, run_together
 from layerwise.passes.precision import exact_products
 from layerwise.streaming.fit import Streamed, stream_layers
@@ -21,11 +21,8 @@ def stream_pls_on(
     network: nn.Module,
     all_layers: Sequence[LayerSpec],
     group: Sequence[LayerSpec],
-    pixels: Pixels,
-    preprocessing: Preprocessing,
-    scores: NDArray[np.float64],
-    splits: Sequence[Split],
-    how: Streamed,
+    rated: RatedImages,
+    settings: Streamed,
     attributes: Mapping[str, str],
     progress: Progress = no_progress,
 ) -> NDArray[np.float64]:
@@ -35,7 +32,7 @@ def stream_pls_on(
     ----------
     devices : sequence of str
         Such as "cuda:0" and "cuda:1"; each keeps a state of its own. All states are removed when all have ended.
-    network, all_layers, group, pixels, preprocessing, scores, splits, how, attributes, progress
+    network, all_layers, group, rated, settings, attributes, progress
         As in `stream_pls`; the progress shown is that of the first device.
 
     Returns
@@ -48,25 +45,24 @@ def stream_pls_on(
     ValueError
         As in `stream_pls`; the other devices stop at their next image.
     """
-    demand = how.demand(len(pixels), len(splits), preprocessing.size)
-    room = Room(how.memory - demand.working(all_layers), how.host, len(devices))
+    demand = settings.demand(len(rated.pixels), len(rated.splits), rated.preprocessing.size)
+    room = Room(settings.memory - demand.working(all_layers), settings.host, len(devices))
     placed = room.place(group, demand)
     shares = [share for share, _ in placed]
     hosts = [sum(map(demand.history, hosted)) for _, hosted in placed]
-    states = [_state(how.state, index) if len(shares) > 1 else how.state for index in range(len(shares))]
+    states = [_state(settings.state, index) if len(shares) > 1 else settings.state for index in range(len(shares))]
 
     parts: dict[int, NDArray[np.float64]] = {}
 
     def fit(index: int) -> Iterator[int]:
-        data = pixels, preprocessing, scores, splits
         shown = progress if index == 0 else no_progress
-        settings = replace(how, device=devices[index], host=hosts[index], state=states[index])
+        chosen = replace(settings, device=devices[index], host=hosts[index], state=states[index])
         own = own_network(network, len(shares))
-        parts[index] = yield from stream_layers(own, all_layers, shares[index], *data, settings, attributes, shown)
+        parts[index] = yield from stream_layers(own, all_layers, shares[index], rated, chosen, attributes, shown)
 
     fits = [fit(index) for index in range(len(shares))]
     # The precision is one for all threads: set here, so that the first that ends does not change it for the others.
-    with exact_products(how.tf32), closing(run_together(fits, devices[: len(shares)])) as steps:
+    with exact_products(settings.tf32), closing(run_together(fits, devices[: len(shares)])) as steps:
         for _ in steps:
             pass
     for state in filter(None, states):

@@ -4,7 +4,7 @@ A batch normalisation in eval mode scales and moves each channel of the convolut
 it is given. Reading activations is what products cost on a GPU, and in most networks half of them need not be read.
 
 What happens between two layers is not seen, and may touch few images: an in-place clamp above what most of them reach,
-say. So two images only propose a family, and the first pass holds it to what the layers give for every image.
+say. So two images only propose a fusion, and the first pass holds it to what the layers give for every image.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -28,7 +28,7 @@ AT_ONCE = 2**24  # values that are compared at once, for memory's sake
 
 
 @dataclass(frozen=True)
-class Family:
+class Fusion:
     """One to three layers: the first as it is, one that scales it, and one that clamps the last of these.
 
     Parameters
@@ -68,22 +68,22 @@ class Family:
         """Say how a follower is made from the root."""
         return self.affine, self.magnitude, self.cap if member == self.clamped else None
 
-    def without(self, broken: Collection[int]) -> list["Family"]:
-        """Return this family without the layers that are no part of it, and these alone.
+    def without(self, broken: Collection[int]) -> list["Fusion"]:
+        """Return this fusion without the layers that are no part of it, and these alone.
 
         Without its scaled layer, a clamped one would have to be looked at anew: it is alone, too.
         """
         if self.scaled in broken:
-            return [Family(member) for member in self.members]
+            return [Fusion(member) for member in self.members]
         if self.clamped in broken:
             kept = replace(self, clamped=None, cap=inf)
-            return [kept, *(Family(member) for member in self.members if member not in kept.members)]
+            return [kept, *(Fusion(member) for member in self.members if member not in kept.members)]
         return [self]
 
 
 @dataclass(frozen=True)
 class Relation:
-    """How the values of a family's layers are made from the activations of its root.
+    """How the values of a fusion's layers are made from the activations of its root.
 
     Parameters
     ----------
@@ -119,7 +119,7 @@ class Relation:
         return torch.addcmul(self.bias, activations, self.scale).clamp_(0, self.cap)
 
 
-def find_families(network: nn.Module, layers: Sequence[LayerSpec], images: Tensor) -> list[Family]:
+def find_fusions(network: nn.Module, layers: Sequence[LayerSpec], images: Tensor) -> list[Fusion]:
     """Run a network, and see which of its layers follow from others.
 
     A layer is proposed to follow only if it gave what the others' values predict: an operation between the two that
@@ -136,7 +136,7 @@ def find_families(network: nn.Module, layers: Sequence[LayerSpec], images: Tenso
 
     Returns
     -------
-    list of Family
+    list of Fusion
         Each layer is in one; most are alone in networks without batch normalisation and ReLU.
 
     Raises
@@ -147,25 +147,25 @@ def find_families(network: nn.Module, layers: Sequence[LayerSpec], images: Tenso
     watch = _Watch(layers)
     with hooked(network, layers, watch.note):
         run_network(network, images)
-    return watch.families()
+    return watch.fusions()
 
 
 class Check:
-    """Holds families to what their layers give, for all images that a network is given.
+    """Holds fusions to what their layers give, for all images that a network is given.
 
     Nothing is read from the device while it runs, so that it can be part of a CUDA graph.
 
     Parameters
     ----------
-    families : sequence of Family
+    fusions : sequence of Fusion
         As proposed.
     device : torch.device
         Of the network.
     """
 
-    def __init__(self, families: Sequence[Family], device: torch.device) -> None:
-        self.families = families
-        self.followers = [(number, member) for number, family in enumerate(families) for member in family.followers]
+    def __init__(self, fusions: Sequence[Fusion], device: torch.device) -> None:
+        self.fusions = fusions
+        self.followers = [(number, member) for number, fusion in enumerate(fusions) for member in fusion.followers]
         self._holds = torch.ones(len(self.followers), dtype=torch.bool, device=device)
         self._given: dict[int, Tensor] = {}  # of roots whose followers are still to come, in this batch
 
@@ -175,22 +175,22 @@ class Check:
         Parameters
         ----------
         index : int
-            Of the root of a family; or, from their number on, of a follower.
+            Of the root of a fusion; or, from their number on, of a follower.
         output : Tensor [image, channel, ...]
             Before a following operation can change it.
         """
-        if index < len(self.families):
-            if self.families[index].followers:
+        if index < len(self.fusions):
+            if self.fusions[index].followers:
                 self._given[index] = output.clone()
             return
-        which = index - len(self.families)
+        which = index - len(self.fusions)
         number, member = self.followers[which]
-        family = self.families[number]
-        given = self._given.pop(number, None) if member == family.members[-1] else self._given.get(number)
+        fusion = self.fusions[number]
+        given = self._given.pop(number, None) if member == fusion.members[-1] else self._given.get(number)
         if given is None:  # it ran before its root
             self._holds[which].zero_()
         else:
-            self._holds[which].logical_and_(_follows(given, output, family.expected(member)))
+            self._holds[which].logical_and_(_follows(given, output, fusion.expected(member)))
 
     def broken(self) -> list[int]:
         """Return the layers that gave something else for some image."""
@@ -255,17 +255,17 @@ class _Watch:
         given = self._given.get(link.root)
         return given is not None and bool(_follows(given, output, (link.affine, link.magnitude, link.cap)))
 
-    def families(self) -> list[Family]:
+    def fusions(self) -> list[Fusion]:
         """Join what was seen in the last run of each layer."""
-        found: dict[int, Family] = {}
+        found: dict[int, Fusion] = {}
         for index in sorted(range(len(self._units)), key=self._generation):
             link = self._links.get(index)
-            family = found.get(link.root) if link and link.run == self._runs[link.root] else None
-            joined = _join(family, index, link) if family and link else None
+            fusion = found.get(link.root) if link and link.run == self._runs[link.root] else None
+            joined = _join(fusion, index, link) if fusion and link else None
             if joined:
                 found[joined.root] = joined
             else:
-                found[index] = Family(index)
+                found[index] = Fusion(index)
         return list(found.values())
 
     def _generation(self, index: int) -> int:
@@ -273,14 +273,14 @@ class _Watch:
         return 0 if link is None else 1 + (link.cap is not None)
 
 
-def _join(family: Family, index: int, link: _Link) -> Family | None:
-    """Take a layer into the family of its root, if there is a place for it."""
+def _join(fusion: Fusion, index: int, link: _Link) -> Fusion | None:
+    """Take a layer into the fusion of its root, if there is a place for it."""
     if link.cap is None:
-        free = family.scaled is None and family.clamped is None
-        return Family(family.root, scaled=index, affine=link.affine, magnitude=link.magnitude) if free else None
-    last = family.root if family.scaled is None else family.scaled
-    free = family.clamped is None and last == link.parent
-    return replace(family, clamped=index, cap=link.cap) if free else None
+        free = fusion.scaled is None and fusion.clamped is None
+        return Fusion(fusion.root, scaled=index, affine=link.affine, magnitude=link.magnitude) if free else None
+    last = fusion.root if fusion.scaled is None else fusion.scaled
+    free = fusion.clamped is None and last == link.parent
+    return replace(fusion, clamped=index, cap=link.cap) if free else None
 
 
 def _follows(given: Tensor, output: Tensor, expected: Expected) -> Tensor:
