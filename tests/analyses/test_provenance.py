@@ -125,7 +125,7 @@ def test_parts_that_were_made_with_other_networks_are_not_joined(
     rho = [behaviour.score(mirror, layers)]
     if key == "network":  # which older activations do not name
         brain = [BrainSimilarity(recordings, "IT", n_components=5).score(official, layers)]
-    with pytest.raises(ValueError, match="network: parts of its results were made with (a )?different") as caught:
+    with pytest.raises(ValueError, match=r"network: parts of its results were made with (a )?different") as caught:
         gather_model("network", layers, brain, rho, ceilings)
     assert "memorability with a mirror" in str(caught.value)
     assert "delete the folders activations, brain and memorability of network, and run again" in str(caught.value)

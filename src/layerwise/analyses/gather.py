@@ -190,8 +190,8 @@ def _check_network(model: str, origins: Mapping[str, Mapping[str, str]]) -> None
             told = "; ".join(f"{', '.join(names)} with {value[:8]}" for value, names in parts.items())
             what = "a different entry in the config or code" if key == "network" else f"different {key}"
             raise ValueError(
-                f"{model}: parts of its results were made with {what} than the rest (by their hashes: {told}), and do not "
-                f"belong in one table: delete the folders activations, brain and memorability of {model}, "
+                f"{model}: parts of its results were made with {what} than the rest (by their hashes: {told}), and do "
+                f"not belong in one table: delete the folders activations, brain and memorability of {model}, "
                 "and run again"
             )
 
