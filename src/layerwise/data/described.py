@@ -1,4 +1,4 @@
-"""Own recordings in files of their own kind, told by a short description.
+"""A user's own recordings, in files that a short description explains.
 
 The description is YAML; paths in it are relative to its folder::
 

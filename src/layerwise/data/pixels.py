@@ -54,7 +54,7 @@ def pack_pixels(
         How each becomes a square.
     output : path
         HDF5 file to write, whole or not at all. A run that was stopped leaves what it decoded in hidden files beside
-        it, and the same call goes on from there. Of calls for the same file at the same time one decodes, and the
+        it, and the same call resumes there. Of calls for the same file at the same time one decodes, and the
         others wait for it. Nothing is done if the file is there and was made from the same images.
     progress : Progress
         Shows how far it has come.

@@ -1,4 +1,4 @@
-"""Behavioural scores of images: a table of one's own, or LaMem with its official splits."""
+"""Behavioural scores of images: a user's table, or LaMem with its official splits."""
 
 import logging
 import warnings

@@ -1,4 +1,4 @@
-"""How anything gets to disk whole, and how it is recognised again.
+"""Writing whole files, and hashes of their content.
 
 Tables (``layerwise.files.tables``) are imported on their own: they bring pandas, which planning does not need.
 """

@@ -1,4 +1,4 @@
-"""Weights that are drawn: whether they follow the seed, and those of lazy modules."""
+"""Checks that random weights follow the seed, and weights of lazy modules."""
 
 import logging
 from collections.abc import Callable, Iterator
