@@ -18,7 +18,8 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from layerwise.files import Extent, check_seal, hash_file, reraise_memory, seal, write_hdf5
+from layerwise.files import Extent, check_seal, hash_file, reraise_memory, seal
+from layerwise.files.hdf5 import write_hdf5
 
 _TOGETHER = 64  # images between two times that buffers are written out
 

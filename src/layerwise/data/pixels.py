@@ -28,8 +28,8 @@ from layerwise.files import (
     locked,
     reraise_memory,
     writable,
-    write_hdf5,
 )
+from layerwise.files.hdf5 import write_hdf5
 from layerwise.interfaces import Geometry, Progress, StimulusSet, no_progress
 
 FORMAT = "layerwise pixels"

@@ -1,6 +1,7 @@
 """Writing whole files, and hashes of their content.
 
-Tables (``layerwise.files.tables``) are imported on their own: they bring pandas, which planning does not need.
+Tables (``layerwise.files.tables``) and HDF5 (``layerwise.files.hdf5``) are imported on their own: they bring pandas and
+h5py, which planning does not need.
 """
 
 from layerwise.files.atomic import atomic_path, writable
@@ -8,7 +9,6 @@ from layerwise.files.code import hash_script, hash_source
 from layerwise.files.contents import Contents
 from layerwise.files.foreign import try_hdf5
 from layerwise.files.hashing import checksum, hash_arrays, hash_file, hash_object
-from layerwise.files.hdf5 import write_hdf5
 from layerwise.files.lock import locked
 from layerwise.files.memory import ran_out, reraise_memory
 from layerwise.files.own import own_code
@@ -35,5 +35,4 @@ __all__ = [
     "seal",
     "try_hdf5",
     "writable",
-    "write_hdf5",
 ]
