@@ -188,6 +188,7 @@ def extract_activations(
     from layerwise.config import load_study
     from layerwise.models import build, resolve_preprocessing
     from layerwise.passes.probe import probe_network
+    from layerwise.study import Budget
 
     study = load_study(config)
     spec, compute = study.model_entry(model).spec(), study.compute
@@ -206,7 +207,7 @@ def extract_activations(
             output,
             memory=device_memory(devices, compute.memory, compute.gpu_memory),
             device=devices,
-            batch_size=compute.images_at_once(devices[0] != "cpu"),
+            batch_size=Budget.of(study, on_gpu=devices[0] != "cpu").batch_sizes[0],
             attributes=_origins(study, model, images.content_hash, "layerwise.activations.extract", BUILDING),
             progress=show_progress,
         )

@@ -36,11 +36,10 @@ from layerwise.study.budget import Budget
 from layerwise.study.counts import Count, count_set, count_splits
 from layerwise.study.layers import layers_of, listed_layers, listed_preprocessing, preprocessing_of
 from layerwise.study.rates import SOLVER, Rates, rates_of
-from layerwise.study.ratings import way_of
+from layerwise.study.ratings import Method, way_of
 from layerwise.study.regions import regions
 
 AnyDemand = TypeVar("AnyDemand", Demand, SketchDemand)
-Method = Literal["stored", "streamed", "sketched"]
 Step = Literal["extract_activations", "score_brain", "score_memorability", "stream_memorability", "sketch_memorability"]
 
 DOUBLE = 8  # bytes of a float64
