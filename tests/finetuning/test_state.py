@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 from damage import N_FLIPS, flipped
-from small_training import CPU, PREPROCESSING, Kept, divided, planted, small_settings, tiny
+from small_training import CPU, PREPROCESSING, Kept, Short, divided, planted, small_settings, tiny
 
 from layerwise.finetuning import StoppedError, StopRequests, fine_tune, make_fold
 from layerwise.finetuning import state as module
@@ -93,11 +93,27 @@ def test_a_finished_training_is_not_trained_again(study, tmp_path):
     assert_same(tune(study, tmp_path / "a.state", report=lambda *_: pytest.fail("it trained")), first)
 
 
+def test_on_a_larger_gpu_a_batch_stays_in_as_many_parts(study, tmp_path):
+    pixels, fold = study
+
+    def run(most, **options):
+        torch.manual_seed(0)
+        network = Short(most)
+        return fine_tune(network, "fc", pixels, PREPROCESSING, fold, small_settings(), CPU, **options)
+
+    whole = run(5)
+    assert [epoch.accumulate for epoch in whole.history] == [2, 2, 2]
+    with pytest.raises(StoppedError):
+        run(5, state=tmp_path / "a.state", stop=after(STEPS + 3))
+    assert_same(run(8, state=tmp_path / "a.state"), whole)
+    assert [epoch.accumulate for epoch in run(8).history] == [1, 1, 1]
+
+
 CHILD = """
     import os, signal, sys
     import numpy as np
     import torch
-    from small_training import CPU, PREPROCESSING, Kept, small_settings, tiny
+    from small_training import CPU, PREPROCESSING, Kept, Short, small_settings, tiny
     from layerwise.finetuning import StopRequests, StoppedError, fine_tune, make_fold
     torch.set_num_threads(1)
     kept = np.load(sys.argv[1])

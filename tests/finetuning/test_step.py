@@ -4,7 +4,7 @@ import random
 
 import pytest
 import torch
-from small_training import SIZE, small_settings, tiny
+from small_training import SIZE, Short, small_settings, tiny
 from torch import nn
 
 from layerwise.finetuning.networks import replace_by_one_unit, set_training
@@ -77,19 +77,6 @@ def test_trying_a_step_changes_nothing_but_makes_what_the_optimiser_remembers(ge
         two = PlainStep(other, fresh, settings)(inputs, targets, 5)
         assert torch.equal(one, two)
     assert all(torch.equal(tensor, values(other)[name]) for name, tensor in values(network).items())
-
-
-class Short(nn.Module):
-    """Runs out of memory for more than so many images."""
-
-    def __init__(self, most):
-        super().__init__()
-        self.most, self.norm, self.fc = most, nn.BatchNorm2d(3), nn.Linear(3, 10)
-
-    def forward(self, x):
-        if len(x) > self.most:
-            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
-        return self.fc(self.norm(x).mean((2, 3)))
 
 
 @pytest.mark.parametrize(("most", "parts"), [(8, 1), (7, 2), (4, 2), (3, 4), (2, 4)])
@@ -194,14 +181,14 @@ def test_dropout_of_a_graph_follows_the_seed_cuda(generator):
 
 
 class Syncs(nn.Module):
-    """Asks the GPU for a number, which a graph cannot."""
+    """Asks the GPU for a number, which a graph cannot, and has dropout, which must draw after that all the same."""
 
     def __init__(self):
         super().__init__()
-        self.fc = nn.Linear(3, 10)
+        self.fc, self.dropout = nn.Linear(3, 10), nn.Dropout(0.1)
 
     def forward(self, x):
-        means = x.mean((2, 3))
+        means = self.dropout(x.mean((2, 3)))
         return self.fc(means if float(means.sum()) > -1e9 else -means)
 
 

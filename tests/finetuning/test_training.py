@@ -165,6 +165,12 @@ def test_test_images_are_not_even_read_before_training_has_ended(study, resident
     assert set(guarded.read_images[:first]) == {*fold.train.images, *fold.validation.images}
 
 
+def test_it_does_not_matter_where_pixels_lie(study):
+    resident, streamed = (tune(study, small_settings(max_epochs=2), resident=where) for where in (True, False))
+    assert resident.history == streamed.history
+    np.testing.assert_array_equal(resident.test.predicted, streamed.test.predicted)
+
+
 def test_training_stops_early_and_the_best_epoch_is_kept(study):
     kept = []
 

@@ -5,8 +5,8 @@ At 32 images a GPU waits for Python, which starts some thousand kernels a step; 
 
 import gc
 import logging
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -75,7 +75,7 @@ class PlainStep:
         float32 Tensor []
             Loss.
         """
-        torch.manual_seed(seed)
+        _seed(inputs.device, seed)
         return self.compute(inputs, targets)
 
     def compute(self, inputs: Tensor, targets: Tensor) -> Tensor:
@@ -110,17 +110,44 @@ class RecordedStep:
         self._graph = torch.cuda.CUDAGraph()
         plain.optimiser.zero_grad(set_to_none=True)  # or gradients would lie outside the graph's memory
         gc.collect()  # an old graph that is collected meanwhile would break the recording off
-        # The graph asks PyTorch's generator for its seed at each replay: what dropout draws follows `manual_seed`.
-        with torch.cuda.graph(self._graph, stream=torch.cuda.Stream()):  # type: ignore[no-untyped-call]
+        recording = torch.cuda.graph(self._graph, stream=torch.cuda.Stream())  # type: ignore[no-untyped-call]
+        with _own_generator(inputs.device) as self._generator, recording:
             self._loss = plain.compute(self._inputs, self._targets)
 
     def __call__(self, inputs: Tensor, targets: Tensor, seed: int) -> Tensor:
         """Train on a batch, as `PlainStep`."""
         self._inputs.copy_(inputs)
         self._targets.copy_(targets)
-        torch.manual_seed(seed)
+        self._generator.manual_seed(seed)  # each replay asks it for its seed
         self._graph.replay()
         return self._loss
+
+
+@contextmanager
+def _own_generator(device: torch.device) -> Iterator[torch.Generator]:
+    """Let what is recorded draw from a generator of its own.
+
+    Graphs that ran at once would overwrite the seed of a common one, and a recording that broke off leaves its
+    generator unable to draw.
+    """
+    default = torch.cuda.default_generators[_index(device)]
+    before, own = default.graphsafe_get_state(), default.clone_state()
+    default.graphsafe_set_state(own)
+    try:
+        yield own
+    finally:
+        default.graphsafe_set_state(before)
+
+
+def _seed(device: torch.device, seed: int) -> None:
+    # Not torch.manual_seed: it would seed every GPU too, on which others may train.
+    torch.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        torch.cuda.default_generators[_index(device)].manual_seed(seed)
+
+
+def _index(device: torch.device) -> int:
+    return torch.cuda.current_device() if device.index is None else device.index
 
 
 @dataclass(frozen=True)
@@ -179,7 +206,7 @@ def prepare_step(
     set_training(network, settings)
     undo = _Undo(network, optimiser)
     plain = PlainStep(network, optimiser, settings, accumulate or settings.accumulate or 1)
-    with undo, torch.random.fork_rng(_gpus(inputs.device)):
+    with on_device(inputs.device), undo, torch.random.fork_rng(_gpus(inputs.device)):
         _find_parts(plain, settings, inputs, targets, undo)
         undo()
         recorded = _record(plain, inputs, targets, undo) if record and inputs.is_cuda else None
@@ -298,6 +325,11 @@ def _free(device: torch.device) -> None:
         with suppress(RuntimeError):  # after a recording that broke off
             torch.cuda.synchronize(device)
         torch.cuda.empty_cache()
+
+
+def on_device(device: torch.device) -> AbstractContextManager[object]:
+    """Return the context in which a GPU is the current one: streams are of the current GPU."""
+    return torch.cuda.device(device) if device.type == "cuda" else nullcontext()
 
 
 def _gpus(device: torch.device) -> list[torch.device]:

@@ -22,7 +22,7 @@ from layerwise.finetuning.precision import arithmetic
 from layerwise.finetuning.predictions import predict, rank_correlation
 from layerwise.finetuning.settings import FinetuneSettings
 from layerwise.finetuning.state import Reached, State, put_back
-from layerwise.finetuning.step import Prepared, prepare_step
+from layerwise.finetuning.step import Prepared, on_device, prepare_step
 from layerwise.finetuning.stopping import DivergedError, Stop, StoppedError, never
 
 CHECK_EVERY = 50  # steps between looks at the losses: each look makes the GPU wait
@@ -106,16 +106,18 @@ class Batches:
         )
         targets = torch.tensor([self._scores[image] for image in order.tolist()], dtype=torch.float32)
         targets = targets.to(self._device)
-        cut = self._augmentation.crop if settings.crop == "resize-crop" else self._augmentation.resize_crop
         size = settings.batch_size
         ranges = [slice(step * size, (step + 1) * size) for step in range(first, self.steps)]
         batches = images.batches([order[chosen] for chosen in ranges])
         for chosen, (pixels, rows) in zip(ranges, batches, strict=True):
-            with arithmetic("float32"):
-                inputs = cut(pixels, rows, crops[:, chosen])
-            yield self._arrange(inputs), targets[chosen]
+            yield self._cut(pixels, rows, crops[:, chosen]), targets[chosen]
 
-    def _arrange(self, inputs: Tensor) -> Tensor:
+    def _cut(self, pixels: Tensor, rows: Tensor, crops: Tensor) -> Tensor:
+        if self._settings.crop == "resize-crop":
+            inputs = self._augmentation.crop(pixels, rows, crops)
+        else:
+            with arithmetic("float32"):  # its matrix products are no part of the network
+                inputs = self._augmentation.resize_crop(pixels, rows, crops)
         on_gpu = self._device.type == "cuda"
         return inputs.contiguous(memory_format=torch.channels_last if on_gpu else torch.contiguous_format)
 
@@ -183,7 +185,8 @@ class Trainer:
         """
         settings = self.settings
         devices = [self.device] if self.device.type == "cuda" else []
-        with arithmetic(settings.precision, settings.deterministic), torch.random.fork_rng(devices):
+        chosen = arithmetic(settings.precision, settings.deterministic)
+        with on_device(self.device), chosen, torch.random.fork_rng(devices):
             step = self._prepare()
             while not ends(self.reached.history, settings):
                 self._train_epoch(step)
