@@ -240,6 +240,29 @@ def test_a_loss_that_is_not_finite_ends_training_and_names_step_and_images(study
     assert not (tmp_path / "a.state").exists()
 
 
+def test_a_loss_that_is_not_finite_later_leaves_the_last_good_state(study, tmp_path):
+    class Late(nn.Module):
+        def __init__(self, good):
+            super().__init__()
+            self.good, self.fc = good, nn.Linear(3, 10)
+
+        def forward(self, x):
+            self.good -= self.training
+            return self.fc(x.mean((2, 3))) * (1 if self.good >= 0 else float("nan"))
+
+    def late(good):
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            return Late(good)
+
+    path, settings = tmp_path / "a.state", small_settings(max_epochs=3)
+    with pytest.raises(DivergedError, match=r"step 8 of epoch 2 is nan, .* with 1 good epochs; the state in .*a\.state"):
+        tune(study, settings, late(1 + 12 + 7), state=path)  # a step that is tried, an epoch, and more
+    whole, resumed = tune(study, settings, late(1000)), tune(study, settings, late(1000), state=path)
+    assert resumed.history == whole.history
+    assert torch.equal(resumed.weights["fc.weight"], whole.weights["fc.weight"])
+
+
 def test_predictions_that_are_not_finite_end_training_at_the_last_good_state(study, tmp_path):
     pixels, fold = study
     images = pixels.images.copy()
