@@ -256,7 +256,8 @@ def test_a_loss_that_is_not_finite_later_leaves_the_last_good_state(study, tmp_p
             return Late(good)
 
     path, settings = tmp_path / "a.state", small_settings(max_epochs=3)
-    with pytest.raises(DivergedError, match=r"step 8 of epoch 2 is nan, .* with 1 good epochs; the state in .*a\.state"):
+    message = r"step 8 of epoch 2 is nan, .* with 1 good epochs; the state in .*a\.state"
+    with pytest.raises(DivergedError, match=message):
         tune(study, settings, late(1 + 12 + 7), state=path)  # a step that is tried, an epoch, and more
     whole, resumed = tune(study, settings, late(1000)), tune(study, settings, late(1000), state=path)
     assert resumed.history == whole.history
