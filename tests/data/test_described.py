@@ -190,6 +190,7 @@ def test_mistakes_in_the_description_are_named(folder, responses):
         describe(folder, images=None, stimuli=None), r"2 problems(.|\n)*'stimuli' is needed(.|\n)*'images' is needed"
     )
     refuse(describe(folder, visual_degrees=-1), "visual_degrees: Input should be greater than 0")
+    refuse(describe(folder, visual_degrees=True), "visual_degrees: .*true and false .*are no numbers")
     refuse(describe(folder), r"there are 2 arrays \(arr_0, arr_1\): name one with `array`")
     refuse(describe(folder, array="arr_2"), "there is no array 'arr_2': did you mean 'arr_")
     refuse(describe(folder, array="arr_1"), r"have the shape \(7, 5\), and 3 dimensions are named")

@@ -1,4 +1,4 @@
-"""Own recordings in files of their own kind, told by a short description.
+"""A user's own recordings, in files that a short description explains.
 
 The description is YAML; paths in it are relative to its folder::
 
@@ -38,9 +38,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from layerwise.data.folders import find_files, is_there
 from layerwise.data.matching import check_order, match_rows
 from layerwise.data.matlab import in_written_order, names_in, read_matlab
-from layerwise.data.messages import did_you_mean, list_problems
 from layerwise.data.missing import decode, fill_of, is_code
 from layerwise.data.presentations import arrange, properties_of, property_of
+from layerwise.data.problems import did_you_mean, list_problems
 from layerwise.data.recordings import leaves_folder
 from layerwise.data.tables import as_values, read_text_table
 from layerwise.files import reraise_memory, try_hdf5
@@ -59,6 +59,12 @@ _log = logging.getLogger(__name__)
 Dimension = Literal["repetition", "stimulus", "presentation", "neuroid"]
 _HDF5 = (".h5", ".hdf5", ".nc", ".mat")
 ALLOWED = ({"stimulus", "neuroid"}, {"repetition", "stimulus", "neuroid"}, {"presentation", "neuroid"})
+
+
+def _number(given: Any) -> Any:
+    if isinstance(given, bool):
+        raise ValueError("true and false (as yes, no, on and off, which YAML reads so) are no numbers")
+    return given
 
 
 def _code(given: Any) -> Any:
@@ -82,7 +88,7 @@ class Description(BaseModel):
     missing: tuple[Annotated[int | float, BeforeValidator(_code)], ...] = ()
     units: str = ""
     source: str = ""
-    visual_degrees: float | None = Field(None, gt=0, le=360, allow_inf_nan=False)
+    visual_degrees: Annotated[float | None, BeforeValidator(_number)] = Field(None, gt=0, le=360, allow_inf_nan=False)
 
 
 @dataclass(frozen=True)
@@ -301,6 +307,8 @@ def _read_hdf5(path: Path, name: str | None) -> _Read:
 
 
 def _choose(name: str | None, known: list[str], path: Path) -> str:
+    if not known:
+        raise ValueError("there is no array of numbers in it")
     if name is None and len(known) == 1:
         return known[0]
     if name is None:

@@ -21,9 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from layerwise.data.folders import find_files
-from layerwise.data.messages import check_format, did_you_mean, list_problems
 from layerwise.data.missing import NEVER_WRITTEN, decode, fill_of
 from layerwise.data.presentations import arrange, properties_of, property_of
+from layerwise.data.problems import check_format, did_you_mean, list_problems
 from layerwise.files import atomic_path, check_seal, is_sealed, reraise_memory, seal, try_hdf5
 from layerwise.files.hdf5 import reraise_filter
 from layerwise.interfaces import DegenerateWarning, Recordings, StimulusSet
@@ -197,6 +197,17 @@ def count_stimuli(path: str | Path) -> int:
         The file is missing, truncated, of another format or newer version, or has no coordinate ``stimulus``.
     """
     return len(set(_labels(path, "stimulus")))
+
+
+def count_neuroids(path: str | Path) -> int:
+    """Count the neuroids of a file, of all its regions; quick, for planning.
+
+    Raises
+    ------
+    ValueError
+        The file is missing, truncated, of another format or newer version, or has no coordinate ``neuroid``.
+    """
+    return len(_labels(path, "neuroid"))
 
 
 def list_named_images(path: str | Path) -> set[str]:
