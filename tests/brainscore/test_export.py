@@ -135,5 +135,5 @@ def test_a_full_disk_is_told_in_a_sentence(exporter, tmp_path, monkeypatch):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(exporter, "load", full)
-    with pytest.raises(SystemExit, match="error: .*No space left on device"):
+    with pytest.raises(SystemExit, match=r"error: .*No space left on device"):
         exporter.main(["MajajHong2015.public", "--output", str(tmp_path / "a.nc"), "--images", str(tmp_path)])
