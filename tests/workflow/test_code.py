@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from layerwise.cli import steps
-from layerwise.files.source import _imports
+from layerwise.files.code import _imports
 
 ROOT = Path(__file__).parents[2]
 CODE = ast.literal_eval(
@@ -52,7 +52,7 @@ def test_what_a_step_computes_with_is_behind_it(step):
         room = module.split(".")[1]
         if name in HARMLESS or room in CHANGE_NOTHING:
             continue
-        if module in ("layerwise.cli.sources", "layerwise.cli.proof"):
+        if module in ("layerwise.cli.sources", "layerwise.analyses.proof"):
             missing += [f"{module}:{name}"] if f"{module}:{name}" not in CODE[step] else []
         elif room != "cli":
             home = getattr(getattr(import_module(module), name), "__module__", module)
@@ -60,9 +60,13 @@ def test_what_a_step_computes_with_is_behind_it(step):
     assert missing == []
 
 
-REFUSE_ONLY = ("layerwise.activations.probe", "layerwise.layers.probing")
-TELL_ON_THEIR_OWN = ("layerwise.data.", "layerwise.analyses.", "layerwise.statistics.", "layerwise.layers.blocks")
-"""Code whose outcome results and states carry (hashes of pixels and scores, the layers), or that comes after."""
+REFUSE_ONLY = ("layerwise.passes.probe", "layerwise.layers.probing")
+TELL_ON_THEIR_OWN = (
+    *("layerwise.data.", "layerwise.analyses.", "layerwise.statistics.", "layerwise.layers.blocks"),
+    "layerwise.files.hdf5",
+)
+"""Code whose outcome results and states carry (hashes of pixels and scores, the layers), or that comes after; and how
+pixels are written."""
 
 
 @pytest.mark.parametrize("step", ["extract_activations", "stream_memorability", "sketch_memorability"])

@@ -29,7 +29,8 @@ from layerwise.data.folders import images_in
 from layerwise.data.recordings import read_recordings, stimuli_of
 from layerwise.layers.tap import LayerTap
 from layerwise.models import build
-from layerwise.models.inputs import normalise
+from layerwise.models.normalisation import normalise
+from layerwise.study import Plans, RuleResources
 
 pytestmark = pytest.mark.workflow
 
@@ -68,6 +69,22 @@ def test_one_network_alone(study):
         "score_memorability": BLOCKS["untrained"],
         "gather_model": 1,
     }
+
+
+def test_jobs_ask_for_what_is_planned(study, monkeypatch):
+    monkeypatch.chdir(study.folder)
+    target = "results/small/models/untrained/layers.parquet"
+    printed = study.snakemake("--dry-run", target)
+    jobs = re.findall(r"^(?:local)?rule (\w+):\n((?: +.*\n)+)", printed, re.MULTILINE)
+    resources = RuleResources(Plans(load_study(study.folder / "config.yaml")))
+    assert {rule for rule, _ in jobs} >= {"pack_stimuli", "extract_activations", "score_brain", "gather_model"}
+    for rule, text in jobs:
+        names = dict(re.findall(r"(\w+)=([^,\s]+)", re.search(r"wildcards: (.*)", text)[1]))
+        asked = dict(re.findall(r"(\w+)=(\d+)", re.search(r"resources: (.*)", text)[1]))
+        needs = resources.of(rule, names)
+        assert int(asked["mem_mb"]) == needs.ask("mem_mb")
+        assert int(asked["disk_mb"]) == needs.ask("disk_mb")
+        assert int(asked["gpu"]) == 0
 
 
 def test_one_job_a_layer_and_region(study):
@@ -310,7 +327,7 @@ def test_a_folder_of_results_with_a_space(study):
         ("figures/figure2.py", {"plot_figure2": 1}),
         ("statistics/correlation.py", {"score_memorability": 3, **GATHER, "gather_model": 2}),
         ("cli/models.py", {}),
-        ("config/messages.py", {}),
+        ("config/errors.py", {}),
     ],
 )
 def test_editing_the_code_of_one_step_reruns_what_depends_on_it(finished, tmp_path, module, expected):

@@ -22,17 +22,17 @@ from layerwise.files.documents import read_yaml
 from layerwise.layers.blocks import blocks
 from layerwise.layers.manifest import read_manifest
 from layerwise.study import (
+    Plans,
+    RuleResources,
     fingerprint,
     geometry_of,
     given_weights,
     imagenet_fingerprint,
     layers_of,
     network_settings,
-    on_gpu,
     pca_geometry,
     preprocessing_of,
     present,
-    rating_blocks,
     read_preprocessing,
     regions,
     stimulus_files,
@@ -61,6 +61,8 @@ MODELS = {entry.name: entry for entry in STUDY.models}
 RATINGS = {entry.name: entry for entry in STUDY.ratings}
 RATED = [name for name, entry in RATINGS.items() if entry.rater_columns]
 WAYS = {name: way_of(STUDY, name) for name in RATINGS}
+PLANS = Plans(STUDY)
+RESOURCES = RuleResources(PLANS)
 STIMULI = STUDY.stimulus_sets()
 EXPORTED = {entry.name: entry for entry in STUDY.recordings if entry.brainscore}
 SHIPPED = {name: layers_of(entry) for name, entry in MODELS.items()}
@@ -77,10 +79,10 @@ CODE = {
     ],
     "check_accuracy": [
         "layerwise.data.images",
-        "layerwise.models.accuracy",
+        "layerwise.analyses.accuracy",
         "layerwise.models.building",
         "layerwise.models.labelled",
-        "layerwise.cli.proof:measure",
+        "layerwise.analyses.proof:measure",
     ],
     "pack_stimuli": [
         "layerwise.data.folders",
@@ -92,7 +94,7 @@ CODE = {
     ],
     "extract_activations": [
         "layerwise.activations.extract",
-        "layerwise.activations.probe",
+        "layerwise.passes.probe",
         "layerwise.data.pixels",
         "layerwise.models.building",
         "layerwise.cli.sources:with_pca_images",
@@ -119,7 +121,7 @@ CODE = {
     ],
     "stream_memorability": [
         "layerwise.streaming.fit",
-        "layerwise.activations.probe",
+        "layerwise.passes.probe",
         "layerwise.analyses.streamed",
         "layerwise.data.pixels",
         "layerwise.data.ratings",
@@ -129,7 +131,7 @@ CODE = {
     ],
     "sketch_memorability": [
         "layerwise.sketching.fit",
-        "layerwise.activations.probe",
+        "layerwise.passes.probe",
         "layerwise.analyses.streamed",
         "layerwise.data.pixels",
         "layerwise.data.ratings",
@@ -172,6 +174,19 @@ def one_of(names):
 def code_of(step):
     """Hash of the modules that a step uses."""
     return hash_source(*CODE[step], f"layerwise.cli.steps:{step}")
+
+
+def resources_of(step):
+    """What each job of a rule asks for; more with each attempt."""
+
+    def ask(quantity):
+        def number(wildcards, attempt):
+            needs = RESOURCES.of(step, dict(wildcards.items()))
+            return needs.ask(quantity, attempt)
+
+        return number
+
+    return {quantity: ask(quantity) for quantity in RESOURCES.quantities}
 
 
 # --- own networks: their layers are known once a job has listed them ---------------------------------------------
@@ -478,7 +493,7 @@ def memorability_files(wildcards):
     return [
         f"{folder}/{ratings}/{block}.parquet"
         for ratings in RATINGS
-        for block in rating_blocks(STUDY, ratings, layers_in(wildcards))
+        for block in PLANS.blocks(wildcards.model, ratings, layers_in(wildcards))
     ]
 
 

@@ -119,10 +119,10 @@ def list_layers(
 def check_accuracy(model: Model, output: Output, config: Config = CONFIG, threads: Threads = None) -> None:
     """Require the published ImageNet accuracy of a network before its layers are analysed."""
 
-    from layerwise.cli.proof import measure, require_published
+    from layerwise.analyses.accuracy import ENOUGH
+    from layerwise.analyses.proof import measure, require_published
     from layerwise.config import load_study
     from layerwise.files import atomic_path
-    from layerwise.models.accuracy import ENOUGH
     from layerwise.models.labelled import read_labelled
 
     study = load_study(config)
@@ -184,10 +184,11 @@ def extract_activations(
 ) -> None:
     """Run a network over a stimulus set and keep what regression needs of every layer."""
     from layerwise.activations import extract_activations as extract
-    from layerwise.activations.probe import probe_network
     from layerwise.cli.sources import layers_in, pixels_for, with_pca_images
     from layerwise.config import load_study
     from layerwise.models import build, resolve_preprocessing
+    from layerwise.passes.probe import probe_network
+    from layerwise.study import Budget
 
     study = load_study(config)
     spec, compute = study.model_entry(model).spec(), study.compute
@@ -206,7 +207,7 @@ def extract_activations(
             output,
             memory=device_memory(devices, compute.memory, compute.gpu_memory),
             device=devices,
-            batch_size=compute.images_at_once(devices[0] != "cpu"),
+            batch_size=Budget.of(study, on_gpu=devices[0] != "cpu").batch_sizes[0],
             attributes=_origins(study, model, images.content_hash, "layerwise.activations.extract", BUILDING),
             progress=show_progress,
         )
@@ -329,40 +330,41 @@ def stream_memorability(
     threads: Threads = None,
 ) -> None:
     """Fit a group of layers to behavioural scores of many images while the network runs: no activations are stored."""
-    from layerwise.activations.probe import probe_network
     from layerwise.analyses.streamed import score_predictions
     from layerwise.cli.sources import layers_in, rated_pixels
     from layerwise.config import load_study
     from layerwise.files.tables import write_table
+    from layerwise.interfaces import RatedImages
     from layerwise.layers.blocks import in_block
     from layerwise.models import build, resolve_preprocessing
+    from layerwise.passes.probe import probe_network
     from layerwise.streaming import Streamed, stream_pls_on
-    from layerwise.study import demand_of, host_of, memory_of, on_gpu, require_room
+    from layerwise.study import Plans
 
     study = load_study(config)
     spec, layers = study.model_entry(model).spec(), layers_in(study, model, manifest)
     limit_threads(threads or study.compute.threads)
     devices = choose_devices(study.compute.device, study.compute.gpus)
-    require_planned(devices, on_gpu(study), study.compute)
-    group = in_block(layers, block)
-    require_room(study, ratings, layers, group, len(devices))
-    expected = resolve_preprocessing(spec)
+    expected, group = resolve_preprocessing(spec), in_block(layers, block)
+    plan = Plans(study).of(model, ratings, layers, expected.size)
+    require_planned(devices, plan.budget.on_gpu, study.compute)
+    plan.require_devices(block, len(devices))
     rated, images = rated_pixels(study, ratings, pixels, expected)
     how = Streamed(
         n_components=study.regression.components,
-        batch_size=demand_of(study, ratings, layers).batch_size,
-        memory=memory_of(study),
-        host=host_of(study),
+        batch_size=plan.batch_size,
+        memory=plan.budget.device,
+        host=plan.budget.host,
         tf32=study.memorability.convolutions == "tf32",
         state=state,
         save_every=60 * study.memorability.save_every,
     )
-    attributes = _origins(study, model, images.content_hash, "layerwise.streaming.several", BUILDING)
+    attributes = _origins(study, model, images.content_hash, "layerwise.streaming.devices", BUILDING)
     with counted_warnings(), named_memory(study.compute):
         network = build(spec, weights_folder=study.storage.weights)
         probe_network(network, layers, images, expected, devices[0])
-        data = images, expected, rated.scores, rated.splits
-        predictions = stream_pls_on(devices, network, layers, group, *data, how, attributes, show_progress)
+        given = RatedImages(images, expected, rated.scores, rated.splits)
+        predictions = stream_pls_on(devices, network, layers, group, given, how, attributes, show_progress)
         measure, components = study.rating(ratings).measure, study.regression.components
         write_table(score_predictions(predictions, group, rated, measure, components, attributes), output)
 
@@ -384,32 +386,33 @@ def sketch_memorability(
     threads: Threads = None,
 ) -> None:
     """Fit a group of layers to behavioural scores of many images from sketches, which take one forward pass."""
-    from layerwise.activations.probe import probe_network
     from layerwise.analyses.streamed import score_predictions
     from layerwise.cli.sources import layers_in, rated_pixels
     from layerwise.config import load_study
     from layerwise.files.tables import write_table
+    from layerwise.interfaces import RatedImages
     from layerwise.layers.blocks import in_block
     from layerwise.models import build, resolve_preprocessing
+    from layerwise.passes.probe import probe_network
     from layerwise.sketching import Sketched, measured_error, sketch_pls
-    from layerwise.study import on_gpu, sketch_demand
+    from layerwise.study import Plans
 
     study = load_study(config)
     spec, layers, chosen = study.model_entry(model).spec(), layers_in(study, model, manifest), study.memorability
     limit_threads(threads or study.compute.threads)
     device = choose_device(study.compute.device)
-    require_planned([device], on_gpu(study), study.compute)
     expected = resolve_preprocessing(spec)
+    plan = Plans(study).of(model, ratings, layers, expected.size)
+    require_planned([device], plan.budget.on_gpu, study.compute)
     rated, images = rated_pixels(study, ratings, pixels, expected)
-    demand = sketch_demand(study, ratings, layers)
     how = Sketched(
         n_components=study.regression.components,
         dimensions=chosen.dimensions,
         seed=chosen.seed,
-        batch_size=demand.batch_size,
+        batch_size=plan.batch_size,
         device=device,
         tf32=chosen.convolutions == "tf32",
-        file=None if demand.in_memory else file,
+        file=None if plan.budget.on_gpu else file,
         save_every=60 * chosen.save_every,
     )
     attributes = {
@@ -421,8 +424,8 @@ def sketch_memorability(
     with counted_warnings(), named_memory(study.compute):
         network, group = build(spec, weights_folder=study.storage.weights), in_block(layers, block)
         probe_network(network, layers, images, expected, device)
-        data = images, expected, rated.scores, rated.splits
-        predictions = sketch_pls(network, group, *data, how, attributes, show_progress)
+        given = RatedImages(images, expected, rated.scores, rated.splits)
+        predictions = sketch_pls(network, group, given, how, attributes, show_progress)
         measure, components = study.rating(ratings).measure, study.regression.components
         table = score_predictions(predictions, group, rated, measure, components, attributes)
         table.attrs["sketch_error"] = {measure: measured_error(chosen.dimensions)}
@@ -439,12 +442,12 @@ def gather_model(
     from layerwise.config import load_study
     from layerwise.files.tables import read_table, write_table
     from layerwise.layers.blocks import blocks
-    from layerwise.study import kept_activations, rating_blocks, regions
+    from layerwise.study import Plans, kept_activations, regions
 
     study = load_study(config)
     layers = layers_in(study, model, manifest)
     names = [f"{block}.parquet" for block in blocks(len(layers), study.compute.layers_per_job)]
-    own = folder / "models" / model
+    own, plans = folder / "models" / model, Plans(study)
     wanted = [region.name for region in regions(study)]
     brain, behaviour = ["layer", "region", "split", "r"], ["layer", "measure", "split", "rho"]
     with counted_warnings():
@@ -455,7 +458,7 @@ def gather_model(
             [
                 read_table(own / "memorability" / entry.name / f"{block}.parquet", behaviour)
                 for entry in study.ratings
-                for block in rating_blocks(study, entry.name, layers)
+                for block in plans.blocks(model, entry.name, layers)
             ],
             [read_table(folder / "ceilings" / f"{region}.parquet", ["region", "half", "ceiling"]) for region in wanted],
             [

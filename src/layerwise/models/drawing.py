@@ -1,4 +1,4 @@
-"""Weights that are drawn: whether they follow the seed, and those of lazy modules."""
+"""Checks that random weights follow the seed, and weights of lazy modules."""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -8,6 +8,7 @@ import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
 
+from layerwise.files import reraise_memory
 from layerwise.interfaces.failures import describe_failure
 from layerwise.models.states import name_some
 
@@ -77,14 +78,14 @@ def require_repeated(network: nn.Module, again: nn.Module, name: str) -> None:
 
 
 def fill_lazy(network: nn.Module, size: Callable[[], int]) -> None:
-    """Give lazy modules their weights, by running two black images.
+    """Fill the weights of lazy modules by running two black images.
 
     Parameters
     ----------
     network : nn.Module
         Changed in place, and set to eval mode, if it has lazy modules.
     size : callable
-        Gives the side of the input, pixels.
+        Returns the side of the input, pixels.
 
     Raises
     ------
@@ -98,6 +99,7 @@ def fill_lazy(network: nn.Module, size: Callable[[], int]) -> None:
         with torch.no_grad():  # inference mode would leave weights that cannot be changed any more
             network.eval()(torch.zeros(2, 3, side, side))
     except Exception as error:
+        reraise_memory(error, f"running the network on 2 images of {side} pixels")
         raise ValueError(
             f"the network has lazy modules, and does not run on 2 images of {side} pixels: {describe_failure(error)}"
         ) from error

@@ -1,0 +1,24 @@
+"""Networks that are trained on to predict scores of images, one split at a time."""
+
+from layerwise.finetuning.folds import FineTuned, fine_tune
+from layerwise.finetuning.history import Epoch
+from layerwise.finetuning.parts import Fold, Part, make_fold
+from layerwise.finetuning.predictions import Predictions
+from layerwise.finetuning.settings import FinetuneSettings
+from layerwise.finetuning.state import State
+from layerwise.finetuning.stopping import DivergedError, StoppedError, StopRequests
+
+__all__ = [
+    "DivergedError",
+    "Epoch",
+    "FineTuned",
+    "FinetuneSettings",
+    "Fold",
+    "Part",
+    "Predictions",
+    "State",
+    "StopRequests",
+    "StoppedError",
+    "fine_tune",
+    "make_fold",
+]

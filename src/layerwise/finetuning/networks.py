@@ -1,0 +1,70 @@
+"""A network as it is trained: one unit in place of its classes, and what of it learns."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from layerwise.finetuning.settings import FinetuneSettings
+from layerwise.models import replace_head
+from layerwise.models.seeds import seeded
+
+
+def replace_by_one_unit(
+    network: nn.Module, classifiers: str | Sequence[str], settings: FinetuneSettings, mean: float
+) -> nn.Module:
+    """Put a head of one unit in place of the classifier; its weights follow from the seed.
+
+    Parameters
+    ----------
+    network : nn.Module
+        Changed in place.
+    classifiers : str or sequence of str
+        Dotted name of its classifier, or of several (`find_classifiers`).
+    settings : FinetuneSettings
+        Seed, and whether the bias starts at the mean.
+    mean : float
+        Of the training scores.
+    """
+    with seeded(settings.seed):
+        replace_head(network, classifiers, 1)
+    names = (classifiers,) if isinstance(classifiers, str) else classifiers
+    biases = [network.get_submodule(name).bias for name in names]
+    with torch.no_grad():
+        for bias in biases:
+            if settings.centre and isinstance(bias, Tensor):
+                bias.fill_(mean)  # of several heads networks take the mean
+    return network
+
+
+def set_training(network: nn.Module, settings: FinetuneSettings) -> None:
+    """Bring a network into the mode in which it learns, with batch normalisations frozen or not."""
+    network.train()
+    if settings.batch_norms == "frozen":
+        for norm in batch_norms(network):
+            norm.eval()
+            norm.requires_grad_(False)
+
+
+def batch_norms(network: nn.Module) -> list[nn.Module]:
+    """Return the layers whose output for an image depends on the others of its batch."""
+    return [module for module in network.modules() if isinstance(module, _BatchNorm)]
+
+
+def predict_scores(network: nn.Module, inputs: Tensor) -> Tensor:
+    """Run a network: float32 [image], a score for each.
+
+    Raises
+    ------
+    ValueError
+        It does not give one number for each image.
+    """
+    output = network(inputs)
+    if not isinstance(output, Tensor) or output.numel() != len(inputs) or len(output) != len(inputs):
+        given = list(output.shape) if isinstance(output, Tensor) else type(output).__name__
+        raise ValueError(
+            f"with a head of one unit the network gives {given} for {len(inputs)} images: it must give one number for "
+            "each image, so name the layer that gives its classes"
+        )
+    return output.float().flatten()

@@ -1,0 +1,51 @@
+"""Arithmetic of training, set while it runs and put back afterwards."""
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any, Literal
+
+import torch
+
+Precision = Literal["tf32", "bf16", "float32"]
+
+
+@contextmanager
+def arithmetic(precision: Precision, deterministic: bool = False) -> Iterator[None]:
+    """Choose how a GPU multiplies, and whether it must give the same bits again.
+
+    Parameters
+    ----------
+    precision : {"tf32", "bf16", "float32"}
+        Of products of 32-bit numbers: with "bf16" those that autocast leaves at 32 bits use TF32.
+    deterministic : bool
+        Use algorithms that give the same bits again, or raise; else those that a short trial finds quickest.
+    """
+    with ExitStack() as stack:
+        for owner, name, value in _settings(precision != "float32", deterministic):
+            stack.callback(setattr, owner, name, getattr(owner, name))
+            setattr(owner, name, value)
+        if deterministic:
+            os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # or torch refuses
+            stack.callback(torch.use_deterministic_algorithms, torch.are_deterministic_algorithms_enabled())
+            torch.use_deterministic_algorithms(True)
+        yield
+
+
+def autocast(device: torch.device, precision: Precision) -> torch.autocast:
+    """Return the context in which a network runs."""
+    # No cache of cast weights: it would go stale between a recording and its replays.
+    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16", cache_enabled=False)
+
+
+def _settings(tf32: bool, deterministic: bool) -> list[tuple[Any, str, str | bool]]:
+    matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
+    chosen: list[tuple[Any, str, str | bool]] = [
+        (cudnn, "deterministic", deterministic),
+        (cudnn, "benchmark", not deterministic),
+    ]
+    if hasattr(matmul, "fp32_precision"):
+        convolution: Any = cudnn
+        name = "tf32" if tf32 else "ieee"
+        return [*chosen, (matmul, "fp32_precision", name), (convolution.conv, "fp32_precision", name)]
+    return [*chosen, (matmul, "allow_tf32", tf32), (cudnn, "allow_tf32", tf32)]  # before PyTorch 2.9

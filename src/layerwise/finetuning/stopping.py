@@ -1,0 +1,67 @@
+"""Requests to stop: a signal, or a time limit that comes near."""
+
+import signal
+import time
+from collections.abc import Callable
+from types import FrameType, TracebackType
+from typing import Any, Self
+
+Stop = Callable[[], str]  # why to stop now; nothing to go on
+
+SIGNALS = (signal.SIGTERM, signal.SIGUSR2)  # SLURM sends them before a time limit or a preemption
+
+
+class StoppedError(Exception):
+    """Training stopped as it was asked to; the message says why, where it stands and where its state is."""
+
+
+class DivergedError(ValueError):
+    """The loss or the network is no longer finite; the message is the sentence for the user."""
+
+
+def never() -> str:
+    """Return nothing: training goes on to its end."""
+    return ""
+
+
+class StopRequests:
+    """Notes signals, for as long as the block of a ``with`` lasts, and watches the clock.
+
+    Parameters
+    ----------
+    deadline : float, optional
+        When the job will be killed, in seconds as `time.time` counts them.
+    margin : float
+        Seconds before it at which to stop: enough to write a state.
+    clock : callable
+        Gives the time.
+    """
+
+    def __init__(
+        self, deadline: float | None = None, margin: float = 120, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._deadline, self._margin, self._clock = deadline, margin, clock
+        self._received = ""
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> Self:
+        for number in SIGNALS:
+            self._before[number] = signal.signal(number, self._note)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def __call__(self) -> str:
+        """Return why to stop now; nothing to go on."""
+        if self._received:
+            return f"{self._received} was received"
+        if self._deadline is not None and self._clock() > self._deadline - self._margin:
+            return f"the job's time limit is less than {self._margin:g} s away"
+        return ""
+
+    def _note(self, number: int, _frame: FrameType | None) -> None:
+        self._received = signal.Signals(number).name
