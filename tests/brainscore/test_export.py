@@ -1,5 +1,6 @@
 """The parts of the exporter that need no Brain-Score."""
 
+import errno
 from pathlib import Path
 
 import numpy as np
@@ -117,3 +118,22 @@ def test_the_command_runs_in_brain_scores_environment(brainscore, tmp_path):
     done = brainscore(script, "NotThere2026.public", "--output", tmp_path / "x.nc", "--images", tmp_path / "images")
     assert done.returncode == 1
     assert "the protocol of 'NotThere2026.public' is not known" in done.stderr
+
+
+@pytest.mark.parametrize("kind", ["device", "folder", "below a file"])
+def test_only_files_are_written(exporter, tmp_path, monkeypatch, kind):
+    """Renaming would replace a device, and what Brain-Score loads takes minutes: it is said before."""
+    monkeypatch.setattr(exporter, "load", lambda identifier: pytest.fail("loaded"))
+    (tmp_path / "file").touch()
+    output = {"device": Path("/dev/null"), "folder": tmp_path, "below a file": tmp_path / "file" / "a.nc"}[kind]
+    with pytest.raises(SystemExit, match=f"error: {output} .*name a file"):
+        exporter.main(["MajajHong2015.public", "--output", str(output), "--images", str(tmp_path / "images")])
+
+
+def test_a_full_disk_is_told_in_a_sentence(exporter, tmp_path, monkeypatch):
+    def full(identifier):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(exporter, "load", full)
+    with pytest.raises(SystemExit, match=r"error: .*No space left on device"):
+        exporter.main(["MajajHong2015.public", "--output", str(tmp_path / "a.nc"), "--images", str(tmp_path)])

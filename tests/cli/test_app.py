@@ -319,6 +319,32 @@ def test_a_disk_that_is_full(folder, monkeypatch):
     fails(extract(), "the disk is full.*free some space", folder, "activations.h5")
 
 
+@pytest.mark.parametrize("method", ["stored", "sketched"])
+def test_a_disk_that_is_full_as_hdf5_tells_it(folder, monkeypatch, method):
+    """It says so in several lines, when a file is closed."""
+    pack(), list_layers()
+    configure(folder, memorability={"small": 10, "method": "sketch"})
+    told = "file write failed: time = Sat\n, filename = 'a', errno = 28, error message = 'No space left on device'"
+    close = h5py.File.close
+
+    def full(file):
+        writing = file and file.mode == "r+"
+        close(file)
+        if writing:
+            raise RuntimeError(told)
+
+    monkeypatch.setattr(h5py.File, "close", full)
+    if method == "stored":
+        done = extract()
+    else:
+        options = ("--model", "tiny", "--manifest", "layers.tsv", "--pixels", "pixels.h5", "--ratings", "figrim")
+        done = run("sketch-memorability", *options, "--block", "001-008", "--file", "rows.h5", "--output", "o.parquet")
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (
+        1,
+        "error: the disk is full (while writing): free some space and run the command again",
+    )
+
+
 def test_pixels_cut_for_another_network(folder):
     list_layers()
     pack(geometry="crop36to30-bilinear")

@@ -253,6 +253,19 @@ def whole_file(target):
         temporary.replace(target)
 
 
+def require_file(output):
+    """Refuse what is no file, such as a device, which renaming would replace.
+
+    Raises
+    ------
+    ValueError
+        It is something else, or lies below something else than a folder.
+    """
+    above = next(folder for folder in output.absolute().parents if folder.exists())
+    if (output.exists() and not output.is_file()) or not above.is_dir():
+        raise ValueError(f"{output} cannot be written, since it, or a folder of it, is something else: name a file")
+
+
 def write(path, responses, presentations, neuroids, attributes):
     """Write netCDF4: responses in their own precision, with checksums.
 
@@ -321,11 +334,12 @@ def main(arguments=None):
     """Export one data set."""
     given = parse(arguments)
     try:
+        require_file(given.output)
         protocol = find_protocol(given.identifier, given.window, given.visual_degrees, given.stratum)
         assembly, stimulus_set = load(given.identifier)
         source = f"Brain-Score, {given.identifier}"
         export(assembly, stimulus_set, protocol, given.output, given.images, source)
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         sys.exit(f"error: {error}")
 
 

@@ -42,7 +42,7 @@ def main() -> None:
     except Exception as error:
         if os.environ.get("LAYERWISE_DEBUG"):
             raise
-        known = isinstance(error, ValueError | OSError) or ran_out(error)
+        known = isinstance(error, ValueError | OSError) or ran_out(error) or _disk_is_full(error)
         print(f"error: {_sentence(error)}" if known else _internal(error), file=sys.stderr)
         if ran_out(error):
             _leave_at_once()
@@ -97,6 +97,14 @@ def _sentence(error: Exception) -> str:
             f"memory ran out ({reason(error)}): run the command where more is free and as many threads may be started, "
             "or ask the cluster for more"
         )
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        return f"the disk is full ({error.filename or 'while writing'}): free some space and run the command again"
+    if _disk_is_full(error):
+        place = getattr(error, "filename", None) or "while writing"
+        return f"the disk is full ({place}): free some space and run the command again"
     return str(error)
+
+
+def _disk_is_full(error: Exception) -> bool:
+    """Say whether an error says so: in its number, or in the text of HDF5, some lines into it."""
+    if isinstance(error, OSError) and error.errno is not None:
+        return error.errno == errno.ENOSPC
+    return isinstance(error, OSError | RuntimeError) and f"errno = {errno.ENOSPC}," in str(error)

@@ -46,8 +46,6 @@ HOLDERS = frozenset(
     ]
 )
 
-log = logging.getLogger(__name__)
-
 
 def read_state(path: str | Path) -> State:
     """Read a file of weights without running any code that it may hold.
