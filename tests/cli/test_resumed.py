@@ -129,8 +129,8 @@ def kill(method, folder):
         if self.done == 48:
             raise Killed
 
-    def die_streaming(path, fingerprint, component, *rest):
-        save(path, fingerprint, component, *rest)
+    def die_streaming(kept, component, *rest):
+        save(kept, component, *rest)
         if component == 2:
             raise Killed
 
