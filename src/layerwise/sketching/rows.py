@@ -44,7 +44,7 @@ class Rows(Protocol):
         ...
 
     def read(self, index: int) -> Tensor:
-        """Give a copy of all rows of a layer, in the type in which they are solved: [image, number]."""
+        """Return a copy of all rows of a layer, in the type in which they are solved: [image, number]."""
         ...
 
     def close(self) -> None:
@@ -69,7 +69,7 @@ class MemoryRows:
         self.done += count
 
     def read(self, index: int) -> Tensor:
-        """Give a copy of all rows of a layer, in the type in which they are solved: [image, number]."""
+        """Return a copy of all rows of a layer, in the type in which they are solved: [image, number]."""
         values = self._values[index]
         return values.to(SOLVED[values.dtype])
 
@@ -148,7 +148,7 @@ class FileRows:
             self._saved = time.monotonic()
 
     def read(self, index: int) -> Tensor:
-        """Give a copy of all rows of a layer, in the type in which they are solved: [image, number].
+        """Return a copy of all rows of a layer, in the type in which they are solved: [image, number].
 
         Raises
         ------

@@ -62,7 +62,7 @@ class Streamed:
     dtype : torch.dtype
         Of network and vectors.
     state : Path or None
-        File that holds the state from time to time; a fit that was interrupted goes on from it.
+        File that holds the state from time to time; a fit that was interrupted resumes from it.
     save_every : float
         Seconds between two saves.
     wide : bool
@@ -81,7 +81,7 @@ class Streamed:
     wide: bool = False
 
     def demand(self, n_images: int, n_splits: int, size: int) -> Demand:
-        """Say what a fit of images of some size (the side, in pixels) needs memory for."""
+        """Return what a fit of images of some size (the side, in pixels) needs memory for."""
         return Demand(n_images, n_splits, self.n_components, size, min(self.batch_size, n_images))
 
 
