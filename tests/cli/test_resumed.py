@@ -243,7 +243,7 @@ def test_the_same_network_goes_on(folder, method):
     before, _ = score(method, "first.state", "before.parquet")
     kill(method, folder)
     resumed, told = score(method, "kept.state", "resumed.parquet")
-    assert "going on from" in told
+    assert "resuming from" in told
     pd.testing.assert_frame_equal(resumed, before)
 
 

@@ -61,8 +61,12 @@ def test_what_a_step_computes_with_is_behind_it(step):
 
 
 REFUSE_ONLY = ("layerwise.passes.probe", "layerwise.layers.probing")
-TELL_ON_THEIR_OWN = ("layerwise.data.", "layerwise.analyses.", "layerwise.statistics.", "layerwise.layers.blocks")
-"""Code whose outcome results and states carry (hashes of pixels and scores, the layers), or that comes after."""
+TELL_ON_THEIR_OWN = (
+    *("layerwise.data.", "layerwise.analyses.", "layerwise.statistics.", "layerwise.layers.blocks"),
+    "layerwise.files.hdf5",
+)
+"""Code whose outcome results and states carry (hashes of pixels and scores, the layers), or that comes after; and how
+pixels are written."""
 
 
 @pytest.mark.parametrize("step", ["extract_activations", "stream_memorability", "sketch_memorability"])

@@ -16,8 +16,7 @@ checkpoint list_layers:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=8000,
-        runtime=30,
+        **resources_of("list_layers"),
     params:
         config=CONFIG,
         code=code_of("list_layers"),
@@ -41,9 +40,7 @@ rule check_accuracy:
         ENVIRONMENT
     threads: STUDY.compute.threads
     resources:
-        mem_mb=8000,
-        runtime=240,
-        gpu=STUDY.compute.gpus,
+        **resources_of("check_accuracy"),
     params:
         config=CONFIG,
         code=code_of("check_accuracy"),
@@ -72,9 +69,7 @@ rule extract_activations:
         ENVIRONMENT
     threads: STUDY.compute.threads
     resources:
-        mem_mb=6000 + STUDY.compute.memory // 10**6,
-        runtime=240,
-        gpu=STUDY.compute.gpus,
+        **resources_of("extract_activations"),
     params:
         config=CONFIG,
         code=code_of("extract_activations"),

@@ -16,22 +16,23 @@ from layerwise.files import (
     hash_object,
     hash_script,
     hash_source,
+    writable,
 )
 from layerwise.files.documents import read_yaml
 from layerwise.layers.blocks import blocks
 from layerwise.layers.manifest import read_manifest
 from layerwise.study import (
+    Plans,
+    RuleResources,
     fingerprint,
     geometry_of,
     given_weights,
     imagenet_fingerprint,
     layers_of,
     network_settings,
-    on_gpu,
     pca_geometry,
     preprocessing_of,
     present,
-    rating_blocks,
     read_preprocessing,
     regions,
     stimulus_files,
@@ -48,17 +49,20 @@ try:
         read_yaml(path)
     STUDY = validate_study(config)
     REGIONS = {region.name: region for region in regions(STUDY)}
+    RESULTS = f"{STUDY.storage.results}/{STUDY.study}"
+    CONFIG = f"{RESULTS}/config.yaml"  # written when a run starts; what each step needs of it is among its parameters
+    writable(CONFIG)  # Snakemake shows a traceback of results in what is no folder
 except (ValueError, OSError) as error:
     raise WorkflowError(str(error)) from None
 
-RESULTS = f"{STUDY.storage.results}/{STUDY.study}"
 LOGS = f"{RESULTS}/logs"
-CONFIG = f"{RESULTS}/config.yaml"  # written when a run starts; what each step needs of it is among its parameters
 ENVIRONMENT = "../../envs/layerwise.yaml"
 MODELS = {entry.name: entry for entry in STUDY.models}
 RATINGS = {entry.name: entry for entry in STUDY.ratings}
 RATED = [name for name, entry in RATINGS.items() if entry.rater_columns]
 WAYS = {name: way_of(STUDY, name) for name in RATINGS}
+PLANS = Plans(STUDY)
+RESOURCES = RuleResources(PLANS)
 STIMULI = STUDY.stimulus_sets()
 EXPORTED = {entry.name: entry for entry in STUDY.recordings if entry.brainscore}
 SHIPPED = {name: layers_of(entry) for name, entry in MODELS.items()}
@@ -170,6 +174,19 @@ def one_of(names):
 def code_of(step):
     """Hash of the modules that a step uses."""
     return hash_source(*CODE[step], f"layerwise.cli.steps:{step}")
+
+
+def resources_of(step):
+    """What each job of a rule asks for; more with each attempt."""
+
+    def ask(quantity):
+        def number(wildcards, attempt):
+            needs = RESOURCES.of(step, dict(wildcards.items()))
+            return needs.ask(quantity, attempt)
+
+        return number
+
+    return {quantity: ask(quantity) for quantity in RESOURCES.quantities}
 
 
 # --- own networks: their layers are known once a job has listed them ---------------------------------------------
@@ -476,7 +493,7 @@ def memorability_files(wildcards):
     return [
         f"{folder}/{ratings}/{block}.parquet"
         for ratings in RATINGS
-        for block in rating_blocks(STUDY, ratings, layers_in(wildcards))
+        for block in PLANS.blocks(wildcards.model, ratings, layers_in(wildcards))
     ]
 
 

@@ -16,6 +16,8 @@ rule plot_figure2:
         f"{LOGS}/plot_figure2.log",
     conda:
         ENVIRONMENT
+    resources:
+        **resources_of("plot_figure2"),
     params:
         code=code_of("plot_figure2"),
         outputs=shlex.join(f"--output={path}" for path in FIGURE2),

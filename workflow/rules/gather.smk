@@ -24,6 +24,8 @@ rule gather_model:
         f"{LOGS}/gather_model/{{model}}.log",
     conda:
         ENVIRONMENT
+    resources:
+        **resources_of("gather_model"),
     params:
         config=CONFIG,
         code=code_of("gather_model"),
@@ -45,6 +47,8 @@ rule gather_study:
         f"{LOGS}/gather_study.log",
     conda:
         ENVIRONMENT
+    resources:
+        **resources_of("gather_study"),
     params:
         config=CONFIG,
         code=code_of("gather_study"),
@@ -64,6 +68,8 @@ rule correlate_layers:
         f"{LOGS}/correlate_layers.log",
     conda:
         ENVIRONMENT
+    resources:
+        **resources_of("correlate_layers"),
     params:
         config=CONFIG,
         code=code_of("correlate_layers"),
@@ -82,6 +88,8 @@ rule summarise_models:
         f"{LOGS}/summarise_models.log",
     conda:
         ENVIRONMENT
+    resources:
+        **resources_of("summarise_models"),
     params:
         config=CONFIG,
         code=code_of("summarise_models"),

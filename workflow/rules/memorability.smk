@@ -16,8 +16,7 @@ rule estimate_consistency:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=2000,
-        runtime=30,
+        **resources_of("estimate_consistency"),
     params:
         config=CONFIG,
         code=code_of("estimate_consistency"),
@@ -45,8 +44,7 @@ rule score_memorability:
         ENVIRONMENT
     threads: STUDY.compute.threads
     resources:
-        mem_mb=8000,
-        runtime=240,
+        **resources_of("score_memorability"),
     params:
         config=CONFIG,
         code=code_of("score_memorability"),
@@ -81,9 +79,7 @@ rule stream_memorability:
         ENVIRONMENT
     threads: STUDY.compute.threads
     resources:
-        mem_mb=12000 + STUDY.compute.memory // 10**6,
-        runtime=1440,
-        gpu=STUDY.compute.gpus,
+        **resources_of("stream_memorability"),
     params:
         config=CONFIG,
         code=code_of("stream_memorability"),
@@ -120,10 +116,7 @@ rule sketch_memorability:
         ENVIRONMENT
     threads: STUDY.compute.threads
     resources:
-        mem_mb=12000 + STUDY.compute.memory // 10**6,
-        disk_mb=0 if on_gpu(STUDY) else STUDY.memorability.disk // 10**6,
-        runtime=1440,
-        gpu=min(1, STUDY.compute.gpus),
+        **resources_of("sketch_memorability"),
     params:
         config=CONFIG,
         code=code_of("sketch_memorability"),

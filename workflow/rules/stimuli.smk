@@ -15,8 +15,7 @@ rule pack_stimuli:
         ENVIRONMENT
     threads: STUDY.compute.threads
     resources:
-        mem_mb=4000,
-        runtime=240,
+        **resources_of("pack_stimuli"),
     params:
         config=CONFIG,
         code=code_of("pack_stimuli"),

@@ -1,4 +1,4 @@
-"""Reading what comes next while the present is computed."""
+"""Reading the next input while the current one is computed."""
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor

@@ -177,7 +177,7 @@ class _Fit:
 
     @property
     def nothing(self) -> np.ndarray:
-        """What a layer without a score gets: NaN [split, neuroid]."""
+        """The value of a layer without a score: NaN [split, neuroid]."""
         return np.full((len(self.splits), self.responses.shape[1]), np.nan)
 
     def score(self, layers: Sequence[LayerSpec]) -> Iterator[tuple[str, np.ndarray]]:
@@ -190,7 +190,7 @@ class _Fit:
             yield from ((name, r.get(name, self.nothing)) for name in found)
 
     def _groups(self, layers: Sequence[LayerSpec]) -> Iterator[list[LayerSpec]]:
-        """Put neighbours together whose Gram matrices a GPU takes at once; all other layers are taken one by one."""
+        """Group neighbouring layers whose Gram matrices a GPU holds at once; all other layers are scored one by one."""
         for kind, run in groupby(layers, lambda layer: kind_of(layer, len(self.store.stimuli))):
             same, size = list(run), self._at_once() if kind == "gram" else 1
             yield from (same[start : start + size] for start in range(0, len(same), size))
@@ -207,7 +207,7 @@ class _Fit:
         return {layer.name: self.store.read(layer.name, packed=True) for layer in group}
 
     def _score_finite(self, found: Mapping[str, Stored]) -> dict[str, np.ndarray]:
-        """Score layers together, or, where the device has no memory for that, half of them after the other."""
+        """Score layers together, or in two halves if the device runs out of memory."""
         try:
             return self._score_together(found)
         except torch.OutOfMemoryError:
@@ -221,12 +221,18 @@ class _Fit:
         return {name: r for half in halves for name, r in self._score_finite({n: found[n] for n in half}).items()}
 
     def _score_together(self, found: Mapping[str, Stored]) -> dict[str, np.ndarray]:
-        how = self.responses, self.splits, self.similarity.n_components, self.similarity.solver, self.similarity.device
+        settings = (
+            self.responses,
+            self.splits,
+            self.similarity.n_components,
+            self.similarity.solver,
+            self.similarity.device,
+        )
         [*stored] = found.values()
         if stored[0].kind == "activations" or self.similarity.pca:
-            scores = score_neuroids(self._features(stored[0])[self.rows], *how)[None]
+            scores = score_neuroids(self._features(stored[0])[self.rows], *settings)[None]
         else:
-            scores = score_gram(torch.stack([self._shown(self._gram(one.array)) for one in stored]), *how)
+            scores = score_gram(torch.stack([self._shown(self._gram(one.array)) for one in stored]), *settings)
         return dict(zip(found, scores, strict=True))
 
     def _features(self, stored: Stored) -> np.ndarray:
@@ -234,10 +240,10 @@ class _Fit:
         if not self.similarity.pca:
             return stored.array
         n_fitted = len(self.store.stimuli) - len(self.similarity.recordings.stimuli)
-        how = n_fitted, self.similarity.pca, self.similarity.device
+        settings = n_fitted, self.similarity.pca, self.similarity.device
         if stored.kind == "activations":
-            return reduce_units(stored.array, *how)
-        return reduce_gram(self._gram(stored.array), *how)
+            return reduce_units(stored.array, *settings)
+        return reduce_gram(self._gram(stored.array), *settings)
 
     def _gram(self, packed: np.ndarray) -> torch.Tensor:
         return unpack(packed, len(self.store.stimuli), self.similarity.device)

@@ -1,4 +1,4 @@
-"""Proof, network by network, that what ``models.tsv`` says is so."""
+"""Checks, network by network, of every fact in ``models.tsv``."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -72,7 +72,7 @@ def prove(row: RegistryRow, weights: Path | None = None, images: Labelled | None
         By `COLUMNS`: what was found; a cell that begins with ``FAILED`` contradicts the facts, or says why it
         could not be found.
     """
-    network = cache(lambda: build(row.name))  # within the checks: that it cannot be built is a finding, too
+    network = cache(lambda: build(row.name))  # within the checks: a network that cannot be built is a finding, too
     survey = cache(lambda: survey_layers(build_empty(row.name), _expected(row).size))
     checks: dict[str, Callable[[], str]] = {
         "parameters": lambda: _parameters(network(), row),
@@ -106,7 +106,7 @@ def list_skipped(survey: Survey) -> str:
 
 
 def describe(spec: ModelSpec) -> dict[str, Any]:
-    """Find out what can be known of a network that the registry does not hold, by building it without values.
+    """Describe a network that the registry does not hold, by building it without values.
 
     Returns
     -------
@@ -189,7 +189,7 @@ def _outcome(check: Callable[[], str]) -> str:
         return check()
     except ValueError as error:
         return f"{FAILED} {error}"
-    except Exception as error:  # of a library, which may raise anything: the other cells and networks go on
+    except Exception as error:  # of a library, which may raise anything: the other cells and networks are still checked
         return f"{FAILED} {type(error).__name__}: {error}"
 
 

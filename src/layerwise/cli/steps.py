@@ -188,6 +188,7 @@ def extract_activations(
     from layerwise.config import load_study
     from layerwise.models import build, resolve_preprocessing
     from layerwise.passes.probe import probe_network
+    from layerwise.study import Budget
 
     study = load_study(config)
     spec, compute = study.model_entry(model).spec(), study.compute
@@ -206,7 +207,7 @@ def extract_activations(
             output,
             memory=device_memory(devices, compute.memory, compute.gpu_memory),
             device=devices,
-            batch_size=compute.images_at_once(devices[0] != "cpu"),
+            batch_size=Budget.of(study, on_gpu=devices[0] != "cpu").batch_sizes[0],
             attributes=_origins(study, model, images.content_hash, "layerwise.activations.extract", BUILDING),
             progress=show_progress,
         )
@@ -338,22 +339,22 @@ def stream_memorability(
     from layerwise.models import build, resolve_preprocessing
     from layerwise.passes.probe import probe_network
     from layerwise.streaming import Streamed, stream_pls_on
-    from layerwise.study import demand_of, host_of, memory_of, on_gpu, require_room
+    from layerwise.study import Plans
 
     study = load_study(config)
     spec, layers = study.model_entry(model).spec(), layers_in(study, model, manifest)
     limit_threads(threads or study.compute.threads)
     devices = choose_devices(study.compute.device, study.compute.gpus)
-    require_planned(devices, on_gpu(study), study.compute)
-    group = in_block(layers, block)
-    require_room(study, ratings, layers, group, len(devices))
-    expected = resolve_preprocessing(spec)
+    expected, group = resolve_preprocessing(spec), in_block(layers, block)
+    plan = Plans(study).of(model, ratings, layers, expected.size)
+    require_planned(devices, plan.budget.on_gpu, study.compute)
+    plan.require_devices(block, len(devices))
     rated, images = rated_pixels(study, ratings, pixels, expected)
     how = Streamed(
         n_components=study.regression.components,
-        batch_size=demand_of(study, ratings, layers).batch_size,
-        memory=memory_of(study),
-        host=host_of(study),
+        batch_size=plan.batch_size,
+        memory=plan.budget.device,
+        host=plan.budget.host,
         tf32=study.memorability.convolutions == "tf32",
         state=state,
         save_every=60 * study.memorability.save_every,
@@ -394,24 +395,24 @@ def sketch_memorability(
     from layerwise.models import build, resolve_preprocessing
     from layerwise.passes.probe import probe_network
     from layerwise.sketching import Sketched, measured_error, sketch_pls
-    from layerwise.study import on_gpu, sketch_demand
+    from layerwise.study import Plans
 
     study = load_study(config)
     spec, layers, chosen = study.model_entry(model).spec(), layers_in(study, model, manifest), study.memorability
     limit_threads(threads or study.compute.threads)
     device = choose_device(study.compute.device)
-    require_planned([device], on_gpu(study), study.compute)
     expected = resolve_preprocessing(spec)
+    plan = Plans(study).of(model, ratings, layers, expected.size)
+    require_planned([device], plan.budget.on_gpu, study.compute)
     rated, images = rated_pixels(study, ratings, pixels, expected)
-    demand = sketch_demand(study, ratings, layers)
     how = Sketched(
         n_components=study.regression.components,
         dimensions=chosen.dimensions,
         seed=chosen.seed,
-        batch_size=demand.batch_size,
+        batch_size=plan.batch_size,
         device=device,
         tf32=chosen.convolutions == "tf32",
-        file=None if demand.in_memory else file,
+        file=None if plan.budget.on_gpu else file,
         save_every=60 * chosen.save_every,
     )
     attributes = {
@@ -441,12 +442,12 @@ def gather_model(
     from layerwise.config import load_study
     from layerwise.files.tables import read_table, write_table
     from layerwise.layers.blocks import blocks
-    from layerwise.study import kept_activations, rating_blocks, regions
+    from layerwise.study import Plans, kept_activations, regions
 
     study = load_study(config)
     layers = layers_in(study, model, manifest)
     names = [f"{block}.parquet" for block in blocks(len(layers), study.compute.layers_per_job)]
-    own = folder / "models" / model
+    own, plans = folder / "models" / model, Plans(study)
     wanted = [region.name for region in regions(study)]
     brain, behaviour = ["layer", "region", "split", "r"], ["layer", "measure", "split", "rho"]
     with counted_warnings():
@@ -457,7 +458,7 @@ def gather_model(
             [
                 read_table(own / "memorability" / entry.name / f"{block}.parquet", behaviour)
                 for entry in study.ratings
-                for block in rating_blocks(study, entry.name, layers)
+                for block in plans.blocks(model, entry.name, layers)
             ],
             [read_table(folder / "ceilings" / f"{region}.parquet", ["region", "half", "ceiling"]) for region in wanted],
             [

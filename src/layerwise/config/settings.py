@@ -97,8 +97,9 @@ class ComputeSettings(Section):
     memory: Bytes = Field(5 * 10**9, ge=10**8)
     """Memory for activations, whatever the number of layers: more memory, fewer forward passes. 5GB are enough to
     stream any layer of the 64 networks of table S1. Where a job fits many images on a GPU with little memory, vectors
-    of layers that are seldom used are kept here. Jobs ask the cluster for 6 to 12GB more, for the process itself. The
-    default is fixed, since jobs are planned before their memory is known."""
+    of layers that are seldom used are kept here. Jobs ask the cluster for what is planned, what the process takes
+    beside it (1 to 3GB), and a quarter more. The default is fixed, since jobs are planned before their memory is
+    known."""
     gpu_memory: Bytes = Field(75 * 10**9, ge=10**9)
     """The same on a GPU; it decides, with `memory`, how many layers share their passes. Set it to what your GPUs have
     (13GB of 16; 36GB of 40, 75GB of 80): fits of many images are planned with it before a GPU is seen."""

@@ -1,4 +1,4 @@
-"""Own recordings in files of their own kind, told by a short description.
+"""A user's own recordings, in files that a short description explains.
 
 The description is YAML; paths in it are relative to its folder::
 
@@ -20,11 +20,13 @@ an HDF5 file itself says of missing and scaled numbers is heeded. Arrays of MATL
 """
 
 import logging
+import struct
 import zipfile
 import zlib
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from tokenize import TokenError
 from typing import Annotated, Any, Literal
 
 import h5py
@@ -33,7 +35,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from layerwise.data.folders import find_files
+from layerwise.data.folders import find_files, is_there
 from layerwise.data.matching import check_order, match_rows
 from layerwise.data.matlab import in_written_order, names_in, read_matlab
 from layerwise.data.missing import decode, fill_of, is_code
@@ -43,14 +45,26 @@ from layerwise.data.recordings import leaves_folder
 from layerwise.data.tables import as_values, read_text_table
 from layerwise.files import reraise_memory, try_hdf5
 from layerwise.files.documents import read_yaml
+from layerwise.files.hdf5 import reraise_filter
 from layerwise.interfaces import Recordings, StimulusSet
 
 _MOST_TEXT = 10**8  # bytes of an array that may be ids
+# What NumPy, Python's zip archives and h5py raise of broken files; a NumPy header is divided by Python's own tokenizer.
+_BROKEN = (
+    *(OSError, EOFError, LookupError, ArithmeticError, TypeError, RuntimeError, SyntaxError, TokenError, struct.error),
+    *(zipfile.BadZipFile, zlib.error),
+)
 _log = logging.getLogger(__name__)
 
 Dimension = Literal["repetition", "stimulus", "presentation", "neuroid"]
 _HDF5 = (".h5", ".hdf5", ".nc", ".mat")
 ALLOWED = ({"stimulus", "neuroid"}, {"repetition", "stimulus", "neuroid"}, {"presentation", "neuroid"})
+
+
+def _number(given: Any) -> Any:
+    if isinstance(given, bool):
+        raise ValueError("true and false (as yes, no, on and off, which YAML reads so) are no numbers")
+    return given
 
 
 def _code(given: Any) -> Any:
@@ -74,7 +88,7 @@ class Description(BaseModel):
     missing: tuple[Annotated[int | float, BeforeValidator(_code)], ...] = ()
     units: str = ""
     source: str = ""
-    visual_degrees: float | None = Field(None, gt=0, le=360, allow_inf_nan=False)
+    visual_degrees: Annotated[float | None, BeforeValidator(_number)] = Field(None, gt=0, le=360, allow_inf_nan=False)
 
 
 @dataclass(frozen=True)
@@ -112,7 +126,13 @@ def read_described(path: str | Path) -> Described:
     """
     path = Path(path)
     description = _read_description(path)
-    folder = path.parent
+    try:
+        return _read_parts(description, path.parent)
+    except (ValueError, OSError) as error:  # a path or an array that it names may be what is wrong
+        raise ValueError(f"{path}: {error}") from error
+
+
+def _read_parts(description: Description, folder: Path) -> Described:
     stimuli = read_text_table(folder / description.stimuli, "table of stimuli", "stimulus")
     neuroids = read_text_table(folder / description.neuroids, "table of neuroids", "neuroid")
     names = _column(neuroids, "neuroid", folder / description.neuroids)
@@ -245,8 +265,9 @@ def _read_array(path: Path, name: str | None) -> _Read:
             return _Read(array, array, {})
         if path.suffix.lower() in _HDF5:
             return _read_hdf5(path, name)
-    except (OSError, EOFError, zipfile.BadZipFile, zlib.error, LookupError) as error:
+    except _BROKEN as error:
         reraise_memory(error, f"reading {path}")
+        reraise_filter(error, path)
         raise ValueError(f"{path} is truncated, or not what its ending says ({error}): copy it again") from error
     except ValueError as error:
         if "pickle" in str(error):  # numpy's own words advise to load it all the same
@@ -286,6 +307,8 @@ def _read_hdf5(path: Path, name: str | None) -> _Read:
 
 
 def _choose(name: str | None, known: list[str], path: Path) -> str:
+    if not known:
+        raise ValueError("there is no array of numbers in it")
     if name is None and len(known) == 1:
         return known[0]
     if name is None:
@@ -304,8 +327,8 @@ def _check_sizes(
     ):
         if size != rows:
             raise ValueError(
-                f"the responses are of {size} {what}, and {folder / file} has {rows} rows: they must be as many, in "
-                "the same order; check `dimensions`"
+                f"the responses in {folder / description.responses} are of {size} {what}, and {folder / file} has "
+                f"{rows} rows: they must be as many, in the same order; check `dimensions`"
             )
 
 
@@ -349,7 +372,7 @@ def _check_images(names: list[str], images: StimulusSet, path: Path) -> None:
     problems = [
         f"{stimulus}: {file} {'lies outside its folder' if leaves_folder(name) else 'is not there'}"
         for stimulus, name, file in zip(images.ids, names, images.paths, strict=True)
-        if leaves_folder(name) or not file.is_file()
+        if leaves_folder(name) or not is_there(file)
     ]
     if problems:
         raise ValueError(list_problems(problems, f"images of {path} cannot be used"))

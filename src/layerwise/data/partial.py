@@ -1,4 +1,4 @@
-"""Pixels on their way to a file: what a run decoded before it was stopped is kept, checked and resumed.
+"""Pixels on their way to a file: what a stopped run decoded is kept, checked and resumed.
 
 The pixels lie in an HDF5 file whose structure is complete, and has its checksum, before the first of them is written,
 so a process that is killed cannot leave a broken one. A journal beside it holds a line for each image: where it
@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from layerwise.files import DamagedError, Extent, Resumable, find_damage, hash_file, seal
+from layerwise.files.hdf5 import write_hdf5
 
 _TOGETHER = 64  # images between two times that buffers are written out
 
@@ -129,7 +130,7 @@ class PartialPixels:
 
     def settle(self) -> None:
         """Write out what is buffered."""
-        self._pixels.flush()  # before the lines that vouch for them
+        self._pixels.flush()  # before the lines that confirm them
         self._lines.flush()
 
     def _read(self) -> tuple[str, Callable[[], bool]]:
@@ -152,7 +153,7 @@ class PartialPixels:
         plan.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
         plan.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
         try:
-            with h5py.File(self.path, "w") as file:
+            with write_hdf5(self.path) as (file, _):
                 # Contiguous, so that readers need no HDF5 library: they read bytes at an offset.
                 space = h5py.h5s.create_simple(self.shape)
                 h5py.h5d.create(file.id, b"pixels", h5py.h5t.STD_U8LE, space, plan)

@@ -1,4 +1,4 @@
-"""Sentences about bad input that several readers need."""
+"""Messages about bad input that several readers share."""
 
 from collections.abc import Collection, Mapping, Sequence
 from difflib import get_close_matches

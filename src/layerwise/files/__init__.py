@@ -1,6 +1,7 @@
-"""How anything gets to disk whole, and how it is recognised again.
+"""Writing whole files, and hashes of their content.
 
-Tables (``layerwise.files.tables``) are imported on their own: they bring pandas, which planning does not need.
+Tables (``layerwise.files.tables``) and HDF5 (``layerwise.files.hdf5``) are imported on their own: they bring pandas and
+h5py, which planning does not need.
 """
 
 from layerwise.files.atomic import atomic_path, writable

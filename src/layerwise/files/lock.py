@@ -1,4 +1,4 @@
-"""One process at a time: others that would make the same file wait until it is there."""
+"""A lock on a file that is being made: other processes that would make it wait."""
 
 import errno
 import fcntl
@@ -38,7 +38,7 @@ def _take(path: Path) -> int:
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         try:
             _lock(handle, path)
-            # Whoever held it before has removed it by now: then others lock another file of that name.
+            # The process that held the lock removes its file: then others lock a new file of that name.
             if _is_at(handle, path):
                 return handle
         except BaseException:

@@ -1,4 +1,4 @@
-"""Hash of code that is a user's own: a module, the user's modules behind it, and the files that belong to them.
+"""Hash of a user's own code: a module, the user's modules that it imports, and the files that belong to them.
 
 Nothing is imported: modules are located and parsed, so that planning runs no code of others.
 """

@@ -1,4 +1,4 @@
-"""Images, what neuroids answered to them, and what people scored them."""
+"""Images, the responses of neuroids to them, and people's scores of them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

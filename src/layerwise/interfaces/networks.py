@@ -1,4 +1,4 @@
-"""What a study says of a network, and what is known of each of its layers."""
+"""A network of a study, and its layers."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

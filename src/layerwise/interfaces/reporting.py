@@ -1,4 +1,4 @@
-"""How a computation speaks to whoever started it."""
+"""Progress and warnings of a computation."""
 
 from collections.abc import Iterable, Iterator
 from typing import Protocol, TypeVar

@@ -1,4 +1,4 @@
-"""Running a network that anybody may have written."""
+"""Run a network that may be a user's own code."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ HOOKED = ("layers", "passes", "activations", "streaming", "sketching")  # rooms 
 
 
 def run_network(network: nn.Module, images: torch.Tensor) -> Any:
-    """Run a network; what its own code raises ends in a sentence that says where.
+    """Run a network; an error of its own code becomes one sentence that says where.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""From a name, or a network of a study, to a network that can be run."""
+"""Build the network of a name, or of a study, with its weights."""
 
 import logging
 from copy import deepcopy
@@ -159,7 +159,7 @@ def _rename(network: nn.Module, row: RegistryRow, state: State, path: Path) -> S
         return rename_from_timm(network, state, row.mirror, path)
     if row.mapping != "order":
         return state
-    # Order says nothing about meaning, so it is trusted for the one published file that was checked.
+    # Order does not prove meaning, so it is trusted only for the one published file that was checked.
     if not hash_file(path).startswith(row.sha256):
         raise ValueError(
             f"{path} does not name its tensors as {row.constructor!r} does, and is not the "

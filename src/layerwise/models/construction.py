@@ -1,4 +1,4 @@
-"""From a network of a study to the network without trained weights."""
+"""Build a network of a study without trained weights."""
 
 import logging
 

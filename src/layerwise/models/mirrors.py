@@ -40,5 +40,5 @@ def rename_from_timm(network: nn.Module, state: State, mirror: Mirror, source: s
     theirs, ours = timm_names(mirror.network), list(network.state_dict())
     lacking = [name for name in theirs if name not in state and not name.endswith(".num_batches_tracked")]
     if lacking or len(theirs) != len(ours) or not state.keys() <= set(theirs):
-        raise ValueError(f"{source} does not hold the weights of timm's {mirror.network}, of which it has the name")
+        raise ValueError(f"{source} has the name of the weights of timm's {mirror.network}, but does not hold them")
     return {our: state[their] for our, their in zip(ours, theirs, strict=True) if their in state}

@@ -26,7 +26,7 @@ REFUSED = "not offered: "  # before the reason, in place of a mirror
 
 @dataclass(frozen=True)
 class Mirror:
-    """Weights of another library for the same architecture, for the day the official host is gone.
+    """Weights of another library for the same architecture, used when the official host is gone.
 
     Where the file is another than the official one, nobody has verified that its values are the same.
 

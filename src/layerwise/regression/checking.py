@@ -1,4 +1,4 @@
-"""Checks of what a user gives, and its way onto the device in float64."""
+"""Check input arrays and bring them to the device in float64."""
 
 from collections.abc import Sequence
 from difflib import get_close_matches

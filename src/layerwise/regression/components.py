@@ -17,7 +17,7 @@ from layerwise.regression.training import Targets, Training
 
 NOTHING = 1e-13  # share of a sum of squares of the targets below which float64 leaves nothing but rounding
 EXPLAINED = 1e-10  # share of a sum of squares of the targets that no correlation shows
-REFRESH = 1e-6  # fall of the leading eigenvalue after which S is computed anew: its updates then lack digits
+REFRESH = 1e-6  # fall of the leading eigenvalue after which S is recomputed: its updates then lack digits
 
 
 class Side(Protocol):

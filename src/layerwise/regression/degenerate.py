@@ -1,4 +1,4 @@
-"""What is said of a fit that could not be all that was asked for."""
+"""Warning about fits with fewer components than were asked for."""
 
 import warnings
 

@@ -15,10 +15,10 @@ from torch import Tensor
 
 BLOCK, WIDE_BLOCK = 8, 32  # directions refined together; the second on a GPU
 LEAST, MOST = 3, 40  # products with the matrix between two tests of the residual
-GROWTH = 25.0  # largest logarithm of a filter's gain: with more, rounding would fill the block's lesser directions
+GROWTH = 25.0  # largest logarithm of a filter's gain: with more, rounding would fill the block's smaller directions
 ROUNDS = 20  # tests of the residual before a full decomposition takes over
 SQUARED = 512  # largest m that a GPU squares
-SQUARINGS = (9, 5, 5, 5, 5)  # before each test of the residual; 29 part eigenvalues that differ by 1e-7
+SQUARINGS = (9, 5, 5, 5, 5)  # before each test of the residual; 29 separate eigenvalues that differ by 1e-7
 TOLERANCE = 1e-12  # of the residual |S v - l v| / l
 UNSEEN = 1e6  # least gain of the first filter, which brings up a leading vector that the block has missed
 FLOOR = 1e-8  # least upper end of the damped interval, relative to the leading eigenvalue: no overflow
@@ -188,7 +188,7 @@ def _excess(values: Tensor, block: Tensor, images: Tensor) -> Tensor:
 
 
 def _bound(values: Tensor) -> Tensor:
-    """Return the upper end of the damped interval [batch], the least of the block's values that are no mere guesses."""
+    """Return the upper end of the damped interval [batch], the least of its values that are not mere guesses."""
     tiny = torch.finfo(values.dtype).tiny
     return torch.maximum(values[:, 0], FLOOR * values[:, -1]).clamp(min=tiny / FLOOR)
 

@@ -75,6 +75,6 @@ def _check(n_fitted: int, n_components: int) -> None:
     if n_fitted <= n_components:
         raise ValueError(
             f"{n_components} principal components were asked for, and there are {n_fitted} images to fit them on: more "
-            "images than components are needed (around their mean, as many images vary in one direction less); give "
+            "images than components are needed (around their mean, n images span only n - 1 directions); give "
             "more, or lower `components`"
         )

@@ -28,7 +28,7 @@ from layerwise.passes.runner import FAST, Runner
 from layerwise.regression.pls1.components import LayerVectors, mean_of
 from layerwise.regression.pls1.targets import Targets, check_targets
 from layerwise.streaming.fused import Check, Fusion, Relation, find_fusions
-from layerwise.streaming.groups import Demand, Room, describe, move_histories, on_device
+from layerwise.streaming.groups import Demand, Room, describe, keeps_pixels, move_histories
 from layerwise.streaming.hosted import HostHistories
 from layerwise.streaming.products import WIDE, Products, add_squares, choose_products
 from layerwise.streaming.state import read_state, restore, save_state
@@ -250,7 +250,7 @@ class _Fit:
         device, n_splits, n_images = torch.device(settings.device), len(rated.splits), len(rated.pixels)
         values = hash_values(network) if settings.state else ""
         hosted = move_histories(group, demand, settings.memory - demand.working(all_layers), settings.host)
-        resident = device.type == "cuda" and _fits(all_layers, group, hosted, demand, settings.memory)
+        resident = device.type == "cuda" and keeps_pixels(all_layers, group, hosted, demand, settings.memory)
         log.info("%s: %s", attributes["model"], describe(all_layers, group, demand, settings.memory, resident, hosted))
         self.settings, self.layers, self.model = settings, group, attributes["model"]
         self.images, self.preprocessing = Images(rated.pixels, device, resident), rated.preprocessing
@@ -427,10 +427,3 @@ def _probes(images: Tensor) -> Tensor:
     """Return the first of images, uint8 [image, height, width, 3], and one of noise: the first may be special."""
     noise = torch.randint(256, images[:1].shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     return torch.cat([images[:1], noise.to(images.device)])
-
-
-def _fits(
-    layers: Sequence[LayerSpec], group: Sequence[LayerSpec], hosted: Sequence[LayerSpec], demand: Demand, memory: int
-) -> bool:
-    """Return whether the pixels fit on the device beside what the fit needs."""
-    return on_device(group, hosted, demand) + demand.working(layers) + demand.pixels() <= memory
