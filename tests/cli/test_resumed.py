@@ -129,8 +129,8 @@ def kill(method, folder):
         if self.done == 48:
             raise Killed
 
-    def die_streaming(path, fingerprint, component, *rest):
-        save(path, fingerprint, component, *rest)
+    def die_streaming(kept, component, *rest):
+        save(kept, component, *rest)
         if component == 2:
             raise Killed
 
@@ -243,7 +243,7 @@ def test_the_same_network_goes_on(folder, method):
     before, _ = score(method, "first.state", "before.parquet")
     kill(method, folder)
     resumed, told = score(method, "kept.state", "resumed.parquet")
-    assert "going on from" in told
+    assert "resuming from" in told
     pd.testing.assert_frame_equal(resumed, before)
 
 

@@ -130,9 +130,7 @@ def whole(tmp_path):
 
 
 def of_rows(path):
-    rows = object.__new__(FileRows)
-    rows.path = path
-    rows._is_of("a fingerprint")
+    FileRows(path, "a fingerprint", [], 0, 0)
 
 
 @pytest.mark.parametrize("read", [ActivationStore, PixelCache, list_regions, of_rows])

@@ -7,12 +7,21 @@ import torch
 from damage import N_FLIPS, flipped
 from torch import nn
 
+from layerwise.files import Resumable
 from layerwise.passes.hashing import hash_values
 from layerwise.regression.pls1.components import LayerVectors
 from layerwise.streaming.hosted import HostHistories
-from layerwise.streaming.state import load_state, save_state
+from layerwise.streaming.state import read_state, restore, save_state
 
 UNITS, SPLITS, COMPONENTS, VALUE = 50_000, 2, 25, 4
+
+
+def kept(path):
+    return Resumable(path, "print", "starting from the first component")
+
+
+def load(path, vectors, predictions):
+    return restore(read_state(kept(path)), vectors, predictions)
 
 
 def fill(hosted, generator, device="cpu"):
@@ -36,13 +45,13 @@ def test_a_state_is_as_large_as_what_is_done_and_comes_back_wherever_histories_l
     path, component = tmp_path / "some.state", 3
     before, _owner = fill(saved, generator, device)
     predictions = torch.randn(2, 10, SPLITS, generator=generator, dtype=torch.float64).to(device)
-    save_state(path, "print", component, before, predictions, [1])
+    save_state(kept(path), component, before, predictions, [1])
     vectors = 3 + 3 * SPLITS  # shift, squares, what is left of them; means, residuals, directions
-    kept = 2 * UNITS * VALUE * (vectors + SPLITS * component)
-    assert kept < path.stat().st_size < 1.01 * kept
+    size = 2 * UNITS * VALUE * (vectors + SPLITS * component)
+    assert size < path.stat().st_size < 1.01 * size
     after, _other = fill(loaded, generator, device)
     found = torch.empty_like(predictions)
-    assert load_state(path, "print", after, found) == (component, [1])
+    assert load(path, after, found) == (component, [1])
     torch.testing.assert_close(found, predictions, rtol=0, atol=0)
     for one, other in zip(before, after, strict=True):
         for name in ("shift", "sums", "direction", "square", "scale", "first", "active"):
@@ -54,8 +63,8 @@ def test_a_state_is_as_large_as_what_is_done_and_comes_back_wherever_histories_l
 def test_a_state_may_have_any_name(rng, tmp_path):
     before, _owner = fill({}, torch.Generator().manual_seed(0))
     for name in ("kept", ".kept", "some.state", "a b"):
-        save_state(tmp_path / name, "print", 2, before, torch.zeros(2, 10, SPLITS), [])
-        assert load_state(tmp_path / name, "print", before, torch.zeros(2, 10, SPLITS)) == (2, [])
+        save_state(kept(tmp_path / name), 2, before, torch.zeros(2, 10, SPLITS), [])
+        assert load(tmp_path / name, before, torch.zeros(2, 10, SPLITS)) == (2, [])
 
 
 class Valued(nn.Module):
@@ -98,14 +107,14 @@ def test_no_flipped_bit_changes_a_state(rng, tmp_path, caplog):
     for values in (*layer.history.values, layer.shift, layer.sums, layer.direction, layer.square):
         values.copy_(torch.randn(values.shape, generator=generator))
     predictions, path = torch.randn(1, 10, SPLITS, generator=generator, dtype=torch.float64), tmp_path / "some.state"
-    save_state(path, "print", 3, [layer], predictions, [1])
+    save_state(kept(path), 3, [layer], predictions, [1])
 
     def read():
         after = LayerVectors.empty(300, SPLITS, COMPONENTS, torch.float32, "cpu", histories.of("second"))
         for values in after.history.values:
             values.zero_()
         found = torch.zeros_like(predictions)
-        done = load_state(path, "print", [after], found)
+        done = load(path, [after], found)
         vectors = (after.shift, after.sums, after.direction, after.square, after.scale, after.first, after.active)
         return done, [values.numpy().tobytes() for values in (*vectors, *after.history.before(3), found)]
 
@@ -127,7 +136,7 @@ def test_no_flipped_bit_changes_a_state(rng, tmp_path, caplog):
 def test_a_state_that_holds_something_else_is_not_gone_on_with(tmp_path, caplog, content):
     torch.save(content, tmp_path / "some.state")
     with caplog.at_level(logging.WARNING):
-        assert load_state(tmp_path / "some.state", "print", [], torch.zeros(1)) == (0, [])
+        assert load(tmp_path / "some.state", [], torch.zeros(1)) == (0, [])
     assert "some.state is damaged" in caplog.text
 
 
@@ -140,7 +149,7 @@ def test_a_state_that_cannot_be_saved_is_a_warning_and_the_last_one_stays(tmp_pa
     path = tmp_path / "some.state"
     path.write_bytes(b"the last one")
     monkeypatch.setattr(torch, "save", fail)
-    save_state(path, "print", 3, [], torch.zeros(1), [])
+    save_state(kept(path), 3, [], torch.zeros(1), [])
     assert "the state before component 4 could not be saved to" in caplog.text
     assert path.read_bytes() == b"the last one"
     assert list(tmp_path.iterdir()) == [path]
@@ -151,9 +160,10 @@ def test_a_state_for_which_there_is_no_room_is_a_warning(tmp_path):
 import resource, sys
 from pathlib import Path
 import torch
+from layerwise.files import Resumable
 from layerwise.streaming.state import save_state
 resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
-save_state(Path(sys.argv[1]), "print", 3, [], torch.zeros(100_000), [])
+save_state(Resumable(Path(sys.argv[1]), "print", ""), 3, [], torch.zeros(100_000), [])
 print("went on")
 """
     command = [sys.executable, "-c", program, tmp_path / "some.state"]

@@ -10,12 +10,12 @@ if TYPE_CHECKING:
 
 
 def packed_size(n_stimuli: int) -> int:
-    """Give the number of entries of an upper triangle with its diagonal."""
+    """Return the number of entries of an upper triangle with its diagonal."""
     return n_stimuli * (n_stimuli + 1) // 2
 
 
 def unpack(packed: NDArray[np.float64], n_stimuli: int, device: str = "cpu") -> "Tensor":
-    """Give the whole matrix back.
+    """Return the whole matrix.
 
     Parameters
     ----------

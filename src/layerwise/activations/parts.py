@@ -34,24 +34,24 @@ class Part:
 
 
 def kind_of(layer: LayerSpec, n_stimuli: int) -> Kind:
-    """Say what is kept of a layer: whichever is smaller of its activations and their Gram matrix."""
+    """Return what is kept of a layer: whichever is smaller of its activations and their Gram matrix."""
     return "activations" if layer.units <= n_stimuli else "gram"
 
 
 def stored_bytes(layers: Sequence[LayerSpec], n_stimuli: int) -> int:
-    """Give the bytes that layers take on disk."""
+    """Return the bytes that layers take on disk."""
     whole = sum(layer.units for layer in layers if kind_of(layer, n_stimuli) == "activations")
     grams = sum(kind_of(layer, n_stimuli) == "gram" for layer in layers)
     return VALUE * n_stimuli * whole + EXACT * packed_size(n_stimuli) * grams
 
 
 def pass_bytes(passes: Sequence[Sequence[Part]], n_stimuli: int) -> int:
-    """Give the bytes of the activations of the largest pass."""
+    """Return the bytes of the activations of the largest pass."""
     return VALUE * n_stimuli * max(sum(part.units for part in parts) for parts in passes)
 
 
 def largest_write(passes: Sequence[Sequence[Part]], n_stimuli: int) -> int:
-    """Give the bytes of the largest that is written at once: a Gram matrix, or some units of a layer."""
+    """Return the bytes of the largest that is written at once: a Gram matrix, or some units of a layer."""
     parts = [part for group in passes for part in group]
     grams = any(kind_of(part.layer, n_stimuli) == "gram" for part in parts)
     kept = (part.units for part in parts if kind_of(part.layer, n_stimuli) == "activations")
@@ -59,14 +59,14 @@ def largest_write(passes: Sequence[Sequence[Part]], n_stimuli: int) -> int:
 
 
 def reserved_bytes(layers: Sequence[LayerSpec], n_stimuli: int) -> int:
-    """Give the memory that is needed beside the buffers: to sum Gram matrices, one at a time, and to write."""
+    """Return the memory that is needed beside the buffers: to sum Gram matrices, one at a time, and to write."""
     if any(kind_of(layer, n_stimuli) == "gram" for layer in layers):
         return (GRAM_BYTES * n_stimuli + 16 * BLOCK) * n_stimuli  # no kept activations are larger
     return COPIES * VALUE * n_stimuli * max((layer.units for layer in layers), default=0)
 
 
 def least_bytes(layers: Sequence[LayerSpec], n_stimuli: int) -> int:
-    """Give the memory without which nothing is planned."""
+    """Return the memory without which nothing is planned."""
     wanted = min(LEAST_UNITS, sum(layer.units for layer in layers))
     return reserved_bytes(layers, n_stimuli) + VALUE * n_stimuli * wanted
 
@@ -181,7 +181,7 @@ def plan_extraction(
 
 
 def describe(passes: Sequence[Sequence[Part]], n_stimuli: int, budget: Budget) -> str:
-    """Say what a device will do: passes, bytes and why.
+    """Describe what a device will do: passes, bytes and why.
 
     Parameters
     ----------

@@ -150,14 +150,14 @@ class Reducer:
         self.writer.put(write, packed.nbytes)
 
     def _pick(self, gram: torch.Tensor) -> torch.Tensor:
-        """Give the triangle that is kept: picked on the device, half as much is brought from it."""
+        """Return the triangle that is kept: picked on the device, half as much is brought from it."""
         if self._upper is None:
             everything = torch.ones(self.n_stimuli, self.n_stimuli, dtype=torch.bool, device=self.device)
             self._upper = everything.triu_().flatten().nonzero()[:, 0]
         return gram.flatten()[self._upper]
 
     def _fetch(self, values: torch.Tensor) -> Callable[[], tuple[torch.Tensor, bool]]:
-        """Give what brings values to the host, and says whether all are finite, when their turn to be written comes."""
+        """Return what brings values to the host, and whether all are finite, when it is their turn to be written."""
         finite = values.isfinite().all()
         if self.device.type != "cuda":
             return lambda: (values, bool(finite))
@@ -175,7 +175,7 @@ class Reducer:
         return bring
 
     def _landing(self, values: torch.Tensor) -> torch.Tensor:
-        """Give pinned memory for values; the same each time, since to pin takes longer than to write."""
+        """Return pinned memory for values; the same each time, since to pin takes longer than to write."""
         if self._pinned is None:
             self._pinned = torch.empty(self.largest, dtype=torch.uint8, pin_memory=True)
         return self._pinned[: values.nbytes].view(values.dtype).view(values.shape)

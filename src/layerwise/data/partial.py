@@ -8,7 +8,7 @@ belongs, and the hashes of its file and of its pixels. Nothing is taken over tha
 import hashlib
 import os
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -18,7 +18,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from layerwise.files import Extent, check_seal, hash_file, reraise_memory, seal
+from layerwise.files import DamagedError, Extent, Resumable, find_damage, hash_file, seal
 from layerwise.files.hdf5 import write_hdf5
 
 _TOGETHER = 64  # images between two times that buffers are written out
@@ -58,7 +58,7 @@ class PartialPixels:
         self.path, self.journal = _hidden(target)
         self.digests: dict[int, Digest] = {}
         self._bytes = int(np.prod(shape[1:]))
-        if not self._is_of(key):
+        if not Resumable(self.path, key, "starting from the first image").take_up(self._read):
             self._begin(key)
         with h5py.File(self.path, "r", locking=False) as file:
             self._offset = int(file["pixels"].id.get_offset())
@@ -133,16 +133,18 @@ class PartialPixels:
         self._pixels.flush()  # before the lines that confirm them
         self._lines.flush()
 
-    def _is_of(self, key: str) -> bool:
-        try:
-            known = self.journal.read_text(encoding="ascii").partition("\n")[0] == key
-            check_seal(self.path, "it is begun anew")
-            with h5py.File(self.path, "r", locking=False) as file:
-                pixels = file["pixels"]
-                return known and pixels.shape == self.shape and pixels.id.get_offset() is not None
-        except (OSError, LookupError, ValueError, AttributeError) as error:
-            reraise_memory(error, f"reading {self.path}")
-            return False
+    def _read(self) -> tuple[str, Callable[[], bool]]:
+        damage = find_damage(self.path)
+        if damage:
+            raise DamagedError(damage)
+        return self.journal.read_text(encoding="ascii").partition("\n")[0], self._check
+
+    def _check(self) -> bool:
+        with h5py.File(self.path, "r", locking=False) as file:
+            pixels = file["pixels"]
+            if pixels.shape != self.shape or pixels.id.get_offset() is None:
+                raise DamagedError("is damaged (it has no place for these images)")
+        return True
 
     def _begin(self, key: str) -> None:
         self._remove()

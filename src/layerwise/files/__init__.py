@@ -12,16 +12,20 @@ from layerwise.files.hashing import checksum, hash_arrays, hash_file, hash_objec
 from layerwise.files.lock import locked
 from layerwise.files.memory import ran_out, reraise_memory
 from layerwise.files.own import own_code
-from layerwise.files.sealed import Extent, check_seal, is_sealed, seal
+from layerwise.files.resumable import DamagedError, Resumable
+from layerwise.files.sealed import Extent, check_seal, find_damage, is_sealed, seal
 from layerwise.files.zips import check_zip
 
 __all__ = [
     "Contents",
+    "DamagedError",
     "Extent",
+    "Resumable",
     "atomic_path",
     "check_seal",
     "check_zip",
     "checksum",
+    "find_damage",
     "hash_arrays",
     "hash_file",
     "hash_object",

@@ -58,15 +58,18 @@ def check_seal(path: str | Path, advice: str) -> None:
     ValueError
         It has no checksums, or they differ.
     """
+    damage = find_damage(path)
+    if damage:
+        raise ValueError(f"{path} {damage}; {advice}")
+
+
+def find_damage(path: str | Path) -> str:
+    """Return what is wrong with a file, by the checksums at its end, said after its name; empty if nothing is."""
     with Path(path).open("rb") as file:
         length, magic = _ending(file)
         if magic != _MAGIC:
-            raise ValueError(
-                f"{path} has no checksums at its end: it is cut, was written by an older layerwise, or is another "
-                f"file; {advice}"
-            )
-        if not _fits(file, length):
-            raise ValueError(f"{path} is damaged (its bytes do not fit their checksum): {advice}")
+            return "has no checksums at its end: it is cut, was written by an older layerwise, or is another file"
+        return "" if _fits(file, length) else "is damaged (its bytes do not fit their checksum)"
 
 
 def _ending(file: BinaryIO) -> tuple[int, bytes]:

@@ -18,7 +18,7 @@ LOST = (
 
 
 def warn_layers(layers: Sequence[str], model: str, problem: str, stacklevel: int) -> None:
-    """Say how many layers have a problem, and name five of them.
+    """Warn of layers that have a problem: how many, and the names of five.
 
     Parameters
     ----------

@@ -37,8 +37,8 @@ def share_layers(layers: Sequence[LayerSpec], n_devices: int) -> list[list[Layer
     total, before = sum(layer.units for layer in layers), 0
     shares: dict[int, list[LayerSpec]] = {}
     for layer in sorted(layers, key=lambda layer: layer.depth):
-        middle = before + layer.units / 2
-        shares.setdefault(int(n_devices * middle / total), []).append(layer)
+        centre = before + layer.units / 2
+        shares.setdefault(int(n_devices * centre / total), []).append(layer)
         before += layer.units
     return list(shares.values())
 

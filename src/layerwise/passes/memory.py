@@ -12,7 +12,7 @@ OPEN_LAYERS = 6  # outputs as large as the largest that a network holds at once:
 
 
 def working(layers: Sequence[LayerSpec], batch_size: int) -> int:
-    """Give the bytes that a forward pass through a network needs, whatever is kept of its layers."""
+    """Return the bytes that a forward pass through a network needs, whatever is kept of its layers."""
     largest = max(layer.units for layer in layers)
     return NETWORK + VALUE * batch_size * (OPEN_LAYERS * largest + INPUT)
 

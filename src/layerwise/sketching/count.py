@@ -75,7 +75,7 @@ class CountSketch:
             rows.copy_(self._sum(activations).sub_(shift).mul_(scale))
 
     def _sum(self, activations: Tensor) -> Tensor:
-        """Give the sketches [image, number]; a block at a time, which stays in a processor's cache."""
+        """Return the sketches [image, number]; a block at a time, which stays in a processor's cache."""
         K = self.dimensions
         parts = torch.split(activations, K, dim=1), torch.split(self.signs, K)
         total = activations.new_zeros(len(activations), K)

@@ -46,10 +46,10 @@ class Sketched:
     tf32 : bool
         Let a GPU's convolutions round their inputs to ten bits of mantissa.
     file : Path or None
-        HDF5 file that holds the rows until all layers are scored; a job that was interrupted goes on from it. None
+        HDF5 file that holds the rows until all layers are scored; a job that was interrupted resumes from it. None
         keeps them in the memory of the device.
     save_every : float
-        Seconds between two times at which the file can be gone on from.
+        Seconds between two times at which the file is brought up to date, to be resumed from.
     """
 
     n_components: int = 25
@@ -193,7 +193,7 @@ class _Collection:
 
 
 def _mark_tested(splits: Sequence[Split], n_images: int) -> NDArray[np.bool_]:
-    """Tell which images each split tests: [image, split]."""
+    """Return which images each split tests, [image, split]."""
     tested = np.zeros((n_images, len(splits)), dtype=bool)
     for index, split in enumerate(splits):
         tested[split.test, index] = True

@@ -11,7 +11,7 @@ SOLVING = 2  # times the bytes of a layer's rows: a copy in float64 of few units
 
 
 def row_bytes(layer: LayerSpec, dimensions: int) -> int:
-    """Give the bytes that are kept of a layer for an image: its few units in float32, or a sketch in float16."""
+    """Return the bytes that are kept of a layer for an image: its few units in float32, or a sketch in float16."""
     return VALUE * layer.units if layer.units <= dimensions else HALF * dimensions
 
 
@@ -37,14 +37,14 @@ class SketchDemand:
     in_memory: bool
 
     def of_layer(self, layer: LayerSpec) -> int:
-        """Give the bytes that a layer takes where its rows are kept."""
+        """Return the bytes that a layer takes where its rows are kept."""
         row = row_bytes(layer, self.dimensions)
         if not self.in_memory:
             return self.n_images * row
         return (self.n_images + self.batch_size) * row + layer.units  # the rows at hand, and signs
 
     def reserve(self, layers: Sequence[LayerSpec]) -> int:
-        """Give the bytes of memory that are needed beside the rows: for a forward pass, then for the regression.
+        """Return the bytes of memory that are needed beside the rows: for a forward pass, then for the regression.
 
         The network stays where it is meanwhile. Its workspaces are free again: vectors and scores take less than they.
         """
@@ -111,7 +111,7 @@ def fit_batch(layers: Sequence[LayerSpec], demand: SketchDemand, memory: int) ->
 
 
 def describe(group: Sequence[LayerSpec], demand: SketchDemand) -> str:
-    """Say what a job will do: the pass, and the bytes that it needs.
+    """Describe what a job will do: the pass, and the bytes that it needs.
 
     Parameters
     ----------

@@ -7,7 +7,7 @@ RECORD = Path(__file__).with_name("measured.json")
 
 
 def measured_error(dimensions: int) -> str:
-    """Say how much rho differed from the exact one, and where that was measured.
+    """Describe how much rho differed from the exact one, and where that was measured.
 
     Parameters
     ----------

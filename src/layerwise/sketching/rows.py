@@ -4,7 +4,7 @@ import logging
 import os
 import shutil
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from math import prod
 from pathlib import Path
 from typing import Any, Protocol
@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from layerwise.files import Extent, check_seal, checksum, reraise_memory, seal, writable
+from layerwise.files import DamagedError, Extent, Resumable, checksum, find_damage, seal, writable
 from layerwise.files.hdf5 import write_hdf5
 from layerwise.sketching.layer import LayerRows
 
@@ -26,7 +26,6 @@ KEPT = {kind: dtype for dtype, kind in TYPES.items()}
 # What rows become for the regression: rounding of a sketch hides that of float32 products, and kept units lose nothing.
 SOLVED: dict[torch.dtype, torch.dtype] = {torch.float32: torch.float64, torch.float16: torch.float32}
 READ_AT_ONCE = 1024  # rows read from the file in one piece
-_ANEW = "starting from the first image"
 
 
 class Rows(Protocol):
@@ -46,7 +45,7 @@ class Rows(Protocol):
         ...
 
     def read(self, index: int) -> Tensor:
-        """Give a copy of all rows of a layer, in the type in which they are solved: [image, number]."""
+        """Return a copy of all rows of a layer, in the type in which they are solved: [image, number]."""
         ...
 
     def close(self) -> None:
@@ -71,7 +70,7 @@ class MemoryRows:
         self.done += count
 
     def read(self, index: int) -> Tensor:
-        """Give a copy of all rows of a layer, in the type in which they are solved: [image, number]."""
+        """Return a copy of all rows of a layer, in the type in which they are solved: [image, number]."""
         values = self._values[index]
         return values.to(SOLVED[values.dtype])
 
@@ -87,12 +86,12 @@ class FileRows:
     the disk, and counted in `done` [2] afterwards: a process that is killed leaves a file that can be read, and whose
     count is true. Of each row there is a CRC-32 in `sums` [image], of shift and scale in `begun` [1], and of the count
     beside it, since both are to be written at once; all else has one checksum, behind the bytes of HDF5. What an
-    earlier process left is compared with them before it is gone on with, and a layer's rows when they are read.
+    earlier process left is compared with them before it is resumed, and a layer's rows when they are read.
 
     Parameters
     ----------
     path : path
-        The file. One of the same fingerprint is gone on with, and its shifts and scales are given to the layers.
+        The file. One of the same fingerprint is resumed, and its shifts and scales are given to the layers.
     fingerprint : str
         Of everything that the rows depend on.
     layers : sequence of LayerRows
@@ -115,13 +114,14 @@ class FileRows:
     ) -> None:
         self.path, self._save_every, self._saved = writable(path), save_every, time.monotonic()
         self._n_layers = len(layers)
-        if not self._is_of(fingerprint) or not self._is_whole():
+        self._kept = Resumable(self.path, fingerprint, "starting from the first image")
+        if not self._kept.take_up(self._read):
             self._create(fingerprint, layers, n_images)
         self._places = self._locate()
         self._file = self.path.open("r+b")
         self.done = int(self._load("done")[0])
         if self.done:
-            log.info("going on from image %d of %s", self.done + 1, path)
+            log.info("resuming from image %d of %s", self.done + 1, path)
             for index, layer in enumerate(layers):
                 layer.shift.copy_(torch.from_numpy(self._load(f"{index}/shift")))
                 layer.scale = float(self._load(f"{index}/scale")[0])
@@ -149,7 +149,7 @@ class FileRows:
             self._saved = time.monotonic()
 
     def read(self, index: int) -> Tensor:
-        """Give a copy of all rows of a layer, in the type in which they are solved: [image, number].
+        """Return a copy of all rows of a layer, in the type in which they are solved: [image, number].
 
         Raises
         ------
@@ -158,58 +158,46 @@ class FileRows:
         """
         _, dtype, (n_images, width) = self._places[f"{index}/rows"]
         values = torch.empty(n_images, width, dtype=SOLVED[KEPT[dtype.type]])
-        for start, part in self._checked(index, n_images, "delete it, and run the step again"):
-            values[start : start + len(part)] = torch.from_numpy(part)
+        try:
+            for start, part in self._checked(index, n_images):
+                values[start : start + len(part)] = torch.from_numpy(part)
+        except DamagedError as error:
+            raise ValueError(f"{self.path} {error}: delete it, and run the step again") from error
         return values
 
     def close(self) -> None:
         """Remove what was kept."""
         self._file.close()
-        self.path.unlink(missing_ok=True)
+        self._kept.remove()
 
-    def _is_of(self, fingerprint: str) -> bool:
-        if not self.path.is_file():
-            return False
-        try:
-            check_seal(self.path, _ANEW)
-            with h5py.File(self.path, "r", locking=False) as file:
-                same = file.attrs["fingerprint"] == fingerprint
-        except (OSError, LookupError, RuntimeError) as error:
-            reraise_memory(error, f"reading {self.path}")
-            log.warning("%s is damaged (%s): %s", self.path, error, _ANEW)
-            return False
-        except ValueError as error:
-            log.warning("%s", error)
-            return False
-        if not same:
-            log.warning("%s is of other data, code or settings: %s", self.path, _ANEW)
-        return bool(same)
+    def _read(self) -> tuple[str, Callable[[], bool]]:
+        damage = find_damage(self.path)
+        if damage:
+            raise DamagedError(damage)
+        with h5py.File(self.path, "r", locking=False) as file:
+            return str(file.attrs["fingerprint"]), self._check
 
-    def _is_whole(self) -> bool:
-        """Compare with their checksums what is to be gone on with."""
+    def _check(self) -> bool:
+        """Compare with their checksums what is to be resumed."""
         self._places = self._locate()
         done, n_images = int(self._load("done")[0]), self._places["0/rows"][2][0]
-        try:
-            if not np.array_equal(self._load("done"), _count(done)) or not 0 <= done <= n_images:
-                raise ValueError(f"{self.path} is damaged (its count does not fit its checksum): {_ANEW}")
-            for index in range(self._n_layers if done else 0):
-                begun = np.concatenate([self._load(f"{index}/shift"), self._load(f"{index}/scale")])
-                if self._load(f"{index}/begun")[0] != _sums([begun])[0]:
-                    raise ValueError(f"{self.path} is damaged (shift {index} does not fit its checksum): {_ANEW}")
-                for _ in self._checked(index, done, _ANEW):
-                    pass
-        except ValueError as error:
-            log.warning("%s", error)
-            return False
+        if not np.array_equal(self._load("done"), _count(done)) or not 0 <= done <= n_images:
+            raise DamagedError("is damaged (its count does not fit its checksum)")
+        for index in range(self._n_layers if done else 0):
+            begun = np.concatenate([self._load(f"{index}/shift"), self._load(f"{index}/scale")])
+            if self._load(f"{index}/begun")[0] != _sums([begun])[0]:
+                raise DamagedError(f"is damaged (shift {index} does not fit its checksum)")
+            for _ in self._checked(index, done):
+                pass
         return True
 
-    def _checked(self, index: int, count: int, advice: str) -> Iterator[tuple[int, NDArray[Any]]]:
+    def _checked(self, index: int, count: int) -> Iterator[tuple[int, NDArray[Any]]]:
         """Read the first `count` rows of a layer in pieces, each with its first row's number."""
         for start in range(0, count, READ_AT_ONCE):
             n_rows = min(READ_AT_ONCE, count - start)
             part = self._load(f"{index}/rows", start, n_rows)
             if not np.array_equal(_sums(part), self._load(f"{index}/sums", start, n_rows)):
-                raise ValueError(f"{self.path} is damaged (rows of layer {index} do not fit their checksums): {advice}")
+                raise DamagedError(f"is damaged (rows of layer {index} do not fit their checksums)")
             yield start, part
 
     def _locate(self) -> dict[str, "Place"]:

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from layerwise.files import hash_arrays, hash_object
+from layerwise.files import Resumable, hash_arrays, hash_object
 from layerwise.interfaces import LayerSpec, Progress, RatedImages, no_progress
 from layerwise.layers.blocks import in_block
 from layerwise.models.normalisation import normalise
@@ -31,7 +31,7 @@ from layerwise.streaming.fused import Check, Fusion, Relation, find_fusions
 from layerwise.streaming.groups import Demand, Room, describe, keeps_pixels, move_histories
 from layerwise.streaming.hosted import HostHistories
 from layerwise.streaming.products import WIDE, Products, add_squares, choose_products
-from layerwise.streaming.state import load_separate, load_state, save_state
+from layerwise.streaming.state import read_state, restore, save_state
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +62,7 @@ class Streamed:
     dtype : torch.dtype
         Of network and vectors.
     state : Path or None
-        File that holds the state from time to time; a fit that was interrupted goes on from it.
+        File that holds the state from time to time; a fit that was interrupted resumes from it.
     save_every : float
         Seconds between two saves.
     wide : bool
@@ -81,7 +81,7 @@ class Streamed:
     wide: bool = False
 
     def demand(self, n_images: int, n_splits: int, size: int) -> Demand:
-        """Say what a fit of images of some size (the side, in pixels) needs memory for."""
+        """Return what a fit of images of some size (the side, in pixels) needs memory for."""
         return Demand(n_images, n_splits, self.n_components, size, min(self.batch_size, n_images))
 
 
@@ -289,7 +289,7 @@ class _Fit:
         alone = [Fusion(index) for index in range(len(group))]
         fusions = alone if settings.wide else find_fusions(network, group, probes.to(settings.dtype))
         self._arrange(network, fusions)
-        self.fingerprint = hash_object(
+        fingerprint = hash_object(
             [
                 [dict(attributes), values],
                 [asdict(layer) for layer in group],
@@ -308,13 +308,15 @@ class _Fit:
                 [torch.__version__, self.runner.unit_orders],
             ]
         )
+        self.kept = settings.state and Resumable(settings.state, fingerprint, "starting from the first component")
 
     def run(self, progress: Progress) -> Generator[int, None, _Found]:
         """Fit all components, or those that are left."""
-        state = self.settings.state
-        if state:
-            self._part(load_separate(state, self.fingerprint))
-        done, self.broken = load_state(state, self.fingerprint, self.vectors, self.predictions) if state else (0, [])
+        state = read_state(self.kept) if self.kept else {}
+        self._part(state.get("separate", []))
+        done, self.broken = restore(state, self.vectors, self.predictions)
+        if done:
+            log.info("resuming from component %d of %s", done + 1, self.settings.state)
         n_images = len(self.images)
         n_passes = self.settings.n_components - done + (done == 0)
         steps = self._components(done)
@@ -330,9 +332,9 @@ class _Fit:
         saved = time.monotonic()
         self.runner.warm_up(self._project)
         for component in range(done, self.settings.n_components):
-            if self.settings.state and component > done and time.monotonic() - saved >= self.settings.save_every:
+            if self.kept and component > done and time.monotonic() - saved >= self.settings.save_every:
                 parts = self.vectors, self.predictions, self.broken, self.separate
-                save_state(self.settings.state, self.fingerprint, component, *parts)
+                save_state(self.kept, component, *parts)
                 saved = time.monotonic()
             for offsets, layer in zip(self.offsets, self.vectors, strict=True):
                 offsets.copy_(layer.find_direction(component))

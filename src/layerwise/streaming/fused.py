@@ -65,7 +65,7 @@ class Fusion:
         return self.members[1:]
 
     def expected(self, member: int) -> Expected:
-        """Say how a follower is made from the root."""
+        """Return how a follower is made from the root."""
         return self.affine, self.magnitude, self.cap if member == self.clamped else None
 
     def without(self, broken: Collection[int]) -> list["Fusion"]:
@@ -104,7 +104,7 @@ class Relation:
     cap: float = inf
 
     def values(self, activations: Tensor) -> Iterator[tuple[Tensor, Tensor | None]]:
-        """Give the shifted values of each layer as a tensor [image, unit] and what they are still to be scaled by."""
+        """Return the shifted values of each layer as a tensor [image, unit] and what they are still to be scaled by."""
         shifted = activations - self.shift
         yield shifted, None
         if self.scale is not None:
@@ -113,7 +113,7 @@ class Relation:
             yield self.clamp(activations).sub_(self.clamped_shift), None
 
     def clamp(self, activations: Tensor) -> Tensor:
-        """Give the values of the clamped layer, not shifted."""
+        """Return the values of the clamped layer, not shifted."""
         if self.scale is None or self.bias is None:
             return activations.clamp(0, self.cap)
         return torch.addcmul(self.bias, activations, self.scale).clamp_(0, self.cap)
@@ -233,7 +233,7 @@ class _Watch:
         self._at[output.data_ptr()] = index
 
     def _parent(self, index: int, inputs: Sequence[Any], output: Tensor) -> int | None:
-        """Give the layer whose output a layer was given, if it may give as many values; None for named arguments."""
+        """Return the layer whose output a layer was given, if it may give as many values; None for named arguments."""
         source = inputs[0] if inputs else None
         if not isinstance(source, Tensor) or source.shape != output.shape:
             return None
@@ -284,7 +284,7 @@ def _join(fusion: Fusion, index: int, link: _Link) -> Fusion | None:
 
 
 def _follows(given: Tensor, output: Tensor, expected: Expected) -> Tensor:
-    """Tell whether an output [image, channel, ...] is what its root gave, scaled and clamped: one truth value.
+    """Return whether an output [image, channel, ...] is what its root gave, scaled and clamped: one truth value.
 
     Values that are not finite follow from nothing.
     """

@@ -41,7 +41,7 @@ class Demand:
     value: int = VALUE
 
     def of_layer(self, layer: LayerSpec) -> int:
-        """Give the bytes that one layer keeps from pass to pass, wherever they lie."""
+        """Return the bytes that one layer keeps from pass to pass, wherever they lie."""
         vectors = 3 + 4 * self.n_splits  # shift, squares, what is left of them; mean, residual, direction, sum
         if layer.kind == SCALED:
             vectors += 2  # scale and bias
@@ -49,19 +49,19 @@ class Demand:
         return self.value * (vectors * layer.units + scores) + self.history(layer)
 
     def history(self, layer: LayerSpec) -> int:
-        """Give those of them that are earlier residuals: used once a component, so that they may lie on the host."""
+        """Return those of them that are earlier residuals: used once a component, so that they may lie on the host."""
         return self.value * self.n_splits * (self.n_components - 1) * layer.units
 
     def staging(self, layer: LayerSpec) -> int:
-        """Give the bytes of a device through which earlier residuals come from the host, a piece at a time."""
+        """Return the bytes of a device through which earlier residuals come from the host, a piece at a time."""
         return self.value * min(ROWS_AT_ONCE, self.n_components - 1) * layer.units
 
     def working(self, layers: Sequence[LayerSpec]) -> int:
-        """Give the bytes that a forward pass through a network needs beside what its layers keep."""
+        """Return the bytes that a forward pass through a network needs beside what its layers keep."""
         return working(layers, self.batch_size)
 
     def pixels(self) -> int:
-        """Give the bytes of all images as uint8."""
+        """Return the bytes of all images as uint8."""
         return 3 * self.size**2 * self.n_images
 
 
@@ -84,7 +84,7 @@ class Room:
     n_devices: int = 1
 
     def place(self, group: Sequence[LayerSpec], demand: Demand) -> list[tuple[list[LayerSpec], list[LayerSpec]]]:
-        """Give the share of each device, and those of its layers whose history lies on the host."""
+        """Return the share of each device, and those of its layers whose history lies on the host."""
         left, placed = self.host, []
         for share in share_layers(group, self.n_devices):
             hosted = move_histories(share, demand, self.device, left)
@@ -93,7 +93,7 @@ class Room:
         return placed
 
     def holds(self, group: Sequence[LayerSpec], demand: Demand) -> bool:
-        """Tell whether each device takes its share of a group, and the host what the devices cannot."""
+        """Return whether each device takes its share of a group, and the host what the devices cannot."""
         placed = self.place(group, demand)
         return all(on_device(share, hosted, demand) <= self.device for share, hosted in placed)
 
@@ -127,7 +127,7 @@ def move_histories(group: Sequence[LayerSpec], demand: Demand, room: int, host: 
 
 
 def on_device(group: Sequence[LayerSpec], hosted: Sequence[LayerSpec], demand: Demand) -> int:
-    """Give the bytes that layers keep on a device where the histories of some lie on the host."""
+    """Return the bytes that layers keep on a device where the histories of some lie on the host."""
     moved = sum(map(demand.history, hosted)) - max(map(demand.staging, hosted), default=0)
     return sum(map(demand.of_layer, group)) - moved
 
@@ -190,7 +190,7 @@ def plan_groups(
 
 
 def _least(layer: LayerSpec, demand: Demand, host: int) -> int:
-    """Give the bytes of a device that a layer needs at least, alone in its group."""
+    """Return the bytes of a device that a layer needs at least, alone in its group."""
     hosted = [layer] if demand.history(layer) <= host else []
     return min(on_device([layer], moved, demand) for moved in ([], hosted))
 
@@ -221,7 +221,7 @@ def describe(
     resident: bool,
     hosted: Sequence[LayerSpec] = (),
 ) -> str:
-    """Say what a job will do: passes, bytes and why.
+    """Describe what a job will do: passes, bytes and why.
 
     Parameters
     ----------

@@ -57,7 +57,7 @@ class HostHistory(History):
 
 
 class HostHistories:
-    """Gives layers of a fit their histories on the host; all share one piece of its memory.
+    """Provides layers of a fit with their histories on the host; all share one piece of its memory.
 
     Parameters
     ----------

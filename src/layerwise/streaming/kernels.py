@@ -184,14 +184,14 @@ def accumulate(activations: Tensor, relation: Relation, weights: Tensor, totals:
 
 
 def _of(relation: Relation) -> tuple[Tensor, Tensor, Tensor, Tensor, float]:
-    """Give a relation as arguments of a kernel: what is not there is not looked at, but must be a tensor."""
+    """Return a relation as arguments of a kernel: what is not there is not looked at, but must be a tensor."""
     given = [relation.shift if part is None else part for part in (relation.scale, relation.bias)]
     clamped_shift = relation.shift if relation.clamped_shift is None else relation.clamped_shift
     return relation.shift, given[0], given[1], clamped_shift, relation.cap
 
 
 def _in_order(tensors: Sequence[Tensor]) -> list[Tensor]:
-    """Give three tensors, of up to three layers: the clamped one's is always the last, the scaled one's the second."""
+    """Return three tensors, of up to three layers: the clamped one's is the last, the scaled one's the second."""
     return [tensors[min(index, len(tensors) - 1)] for index in range(3)]
 
 
@@ -201,6 +201,6 @@ def _kinds(relation: Relation) -> dict[str, bool]:
 
 
 def _precision(activations: Tensor) -> str:
-    """Give the arithmetic of products: GPUs before Ampere have no tensor cores for ten bits, and multiply float32."""
+    """Return the arithmetic of products: GPUs before Ampere have no tensor cores for ten bits, and multiply float32."""
     old = activations.is_cuda and torch.cuda.get_device_capability(activations.device) < (8, 0)
     return "ieee" if old else "tf32x3"

@@ -142,7 +142,7 @@ def _slices(activations: Tensor) -> list[slice]:
 
 
 def choose_products(device: torch.device, dtype: torch.dtype, n_splits: int) -> Products:
-    """Give the fastest products for a device: kernels of our own on a GPU, see benchmarks/streaming.md."""
+    """Return the fastest products for a device: kernels of our own on a GPU, see benchmarks/streaming.md."""
     if device.type == "cuda" and dtype == torch.float32:
         from layerwise.streaming import kernels
 

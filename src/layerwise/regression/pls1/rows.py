@@ -16,7 +16,7 @@ FIRST = 256  # images whose mean goes before the products: a rough mean keeps di
 
 
 def is_finite(values: Tensor) -> bool:
-    """Tell whether no value is NaN or infinite, of values that are too many to copy.
+    """Return whether no value is NaN or infinite, of values that are too many to copy.
 
     Parameters
     ----------
