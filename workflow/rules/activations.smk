@@ -4,13 +4,13 @@
 
 checkpoint list_layers:
     output:
-        manifest=f"{RESULTS}/models/{{model}}/manifest.tsv",
-        skipped=f"{RESULTS}/models/{{model}}/skipped.tsv",
-        preprocessing=f"{RESULTS}/models/{{model}}/preprocessing.json",
+        manifest=LAYOUT.manifest("{model}"),
+        skipped=LAYOUT.skipped("{model}"),
+        preprocessing=LAYOUT.preprocessing("{model}"),
     log:
-        f"{LOGS}/list_layers/{{model}}.log",
+        LAYOUT.log("list_layers", "{model}"),
     benchmark:
-        f"{LOGS}/list_layers/{{model}}.tsv"
+        LAYOUT.benchmark("list_layers", "{model}")
     wildcard_constraints:
         model=one_of(OWN_MODELS),
     conda:
@@ -19,7 +19,7 @@ checkpoint list_layers:
         mem_mb=8000,
         runtime=30,
     params:
-        config=CONFIG,
+        config=LAYOUT.config,
         code=code_of("list_layers"),
         settings=model_settings,
     shell:
@@ -32,11 +32,11 @@ rule check_accuracy:
     input:
         weights=weights_of,
     output:
-        f"{RESULTS}/models/{{model}}/accuracy.json",
+        LAYOUT.accuracy("{model}"),
     log:
-        f"{LOGS}/check_accuracy/{{model}}.log",
+        LAYOUT.log("check_accuracy", "{model}"),
     benchmark:
-        f"{LOGS}/check_accuracy/{{model}}.tsv"
+        LAYOUT.benchmark("check_accuracy", "{model}")
     conda:
         ENVIRONMENT
     threads: STUDY.compute.threads
@@ -45,7 +45,7 @@ rule check_accuracy:
         runtime=240,
         gpu=STUDY.compute.gpus,
     params:
-        config=CONFIG,
+        config=LAYOUT.config,
         code=code_of("check_accuracy"),
         settings=model_settings,
         weights=weights_content,
@@ -63,11 +63,11 @@ rule extract_activations:
         pca=pca_pixels_of,
         weights=weights_of,
     output:
-        keep_or_not(f"{RESULTS}/models/{{model}}/activations/{{stimuli}}.h5"),
+        keep_or_not(LAYOUT.activations("{model}", "{stimuli}")),
     log:
-        f"{LOGS}/extract_activations/{{model}}/{{stimuli}}.log",
+        LAYOUT.log("extract_activations", "{model}", "{stimuli}"),
     benchmark:
-        f"{LOGS}/extract_activations/{{model}}/{{stimuli}}.tsv"
+        LAYOUT.benchmark("extract_activations", "{model}", "{stimuli}")
     conda:
         ENVIRONMENT
     threads: STUDY.compute.threads
@@ -76,7 +76,7 @@ rule extract_activations:
         runtime=240,
         gpu=STUDY.compute.gpus,
     params:
-        config=CONFIG,
+        config=LAYOUT.config,
         code=code_of("extract_activations"),
         manifest=manifest_option,
         layers=layers_hash,

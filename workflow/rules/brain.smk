@@ -6,18 +6,18 @@ rule estimate_ceiling:
     input:
         recording=recording_of,
     output:
-        f"{RESULTS}/ceilings/{{region}}.parquet",
+        LAYOUT.ceiling("{region}"),
     log:
-        f"{LOGS}/estimate_ceiling/{{region}}.log",
+        LAYOUT.log("estimate_ceiling", "{region}"),
     benchmark:
-        f"{LOGS}/estimate_ceiling/{{region}}.tsv"
+        LAYOUT.benchmark("estimate_ceiling", "{region}")
     conda:
         ENVIRONMENT
     resources:
         mem_mb=4000,
         runtime=30,
     params:
-        config=CONFIG,
+        config=LAYOUT.config,
         code=code_of("estimate_ceiling"),
         recording=recording_content,
         settings=ceiling_settings,
@@ -32,11 +32,11 @@ rule score_brain:
         activations=region_activations,
         recording=recording_of,
     output:
-        f"{RESULTS}/models/{{model}}/brain/{{region}}/{{block}}.parquet",
+        LAYOUT.brain("{model}", "{region}", "{block}"),
     log:
-        f"{LOGS}/score_brain/{{model}}/{{region}}/{{block}}.log",
+        LAYOUT.log("score_brain", "{model}", "{region}", "{block}"),
     benchmark:
-        f"{LOGS}/score_brain/{{model}}/{{region}}/{{block}}.tsv"
+        LAYOUT.benchmark("score_brain", "{model}", "{region}", "{block}")
     conda:
         ENVIRONMENT
     threads: STUDY.compute.threads
@@ -45,7 +45,7 @@ rule score_brain:
         runtime=240,
         gpu=min(1, STUDY.compute.gpus),
     params:
-        config=CONFIG,
+        config=LAYOUT.config,
         code=code_of("score_brain"),
         recording=recording_content,
         manifest=manifest_option,

@@ -26,6 +26,7 @@ from layerwise.study import (
     given_weights,
     imagenet_fingerprint,
     layers_of,
+    layout_of,
     network_settings,
     on_gpu,
     pca_geometry,
@@ -51,9 +52,7 @@ try:
 except (ValueError, OSError) as error:
     raise WorkflowError(str(error)) from None
 
-RESULTS = f"{STUDY.storage.results}/{STUDY.study}"
-LOGS = f"{RESULTS}/logs"
-CONFIG = f"{RESULTS}/config.yaml"  # written when a run starts; what each step needs of it is among its parameters
+LAYOUT = layout_of(STUDY)  # its config is written when a run starts
 ENVIRONMENT = "../../envs/layerwise.yaml"
 MODELS = {entry.name: entry for entry in STUDY.models}
 RATINGS = {entry.name: entry for entry in STUDY.ratings}
@@ -64,7 +63,7 @@ EXPORTED = {entry.name: entry for entry in STUDY.recordings if entry.brainscore}
 SHIPPED = {name: layers_of(entry) for name, entry in MODELS.items()}
 OWN_MODELS = [name for name, layers in SHIPPED.items() if layers is None]
 CONTENTS = Contents(".snakemake/layerwise/contents.json")
-FIGURE2 = [f"{RESULTS}/figures/figure2.{ending}" for ending in ("pdf", "svg", "png")]
+FIGURE2 = LAYOUT.figure("figure2")
 
 # The modules behind each step: an edit in one of them makes the results of that step stale, and of no other.
 CODE = {
@@ -146,7 +145,7 @@ CODE = {
 def write_study():
     """Write the study as it was validated, every default filled in, beside its results."""
     try:
-        with atomic_path(CONFIG) as temporary:
+        with atomic_path(LAYOUT.config) as temporary:
             temporary.write_text(dump_study(STUDY), encoding="utf-8")
     except (OSError, ValueError) as error:
         raise WorkflowError(f"the study cannot be written: {error}") from None
@@ -292,7 +291,7 @@ def stimulus_settings(wildcards):
 def pixels_for(model, stimuli):
     """The cache of pixels that a network shares with all others of its geometry."""
     geometry = geometry_of(STUDY, stimuli, input_of(model))
-    return f"{RESULTS}/stimuli/{stimuli}/{geometry.key}.h5"
+    return LAYOUT.pixels(stimuli, geometry.key)
 
 
 def input_of(model):
@@ -311,7 +310,7 @@ def pixels_of(wildcards):
 def pca_pixels_of(wildcards):
     """The cache of pixels of the images on which principal components are fitted, where a recording is reduced."""
     geometry = pca_geometry(STUDY, wildcards.stimuli, input_of(wildcards.model))
-    return f"{RESULTS}/stimuli/{PCA_IMAGES}/{geometry.key}.h5" if geometry else []
+    return LAYOUT.pixels(PCA_IMAGES, geometry.key) if geometry else []
 
 
 def pca_option(wildcards):
@@ -346,7 +345,7 @@ def weights_content(wildcards):
 def gate_of(wildcards):
     """The proof of a network's accuracy, where the config asks for it and something is published."""
     gated = STUDY.accuracy_gate and MODELS[wildcards.model].published is not None
-    return f"{RESULTS}/models/{wildcards.model}/accuracy.json" if gated else []
+    return LAYOUT.accuracy(wildcards.model) if gated else []
 
 
 @cache
@@ -382,7 +381,7 @@ def recording_content(wildcards):
 
 def region_activations(wildcards):
     """A network's activations to the stimuli of a region's recording."""
-    return f"{RESULTS}/models/{wildcards.model}/activations/{REGIONS[wildcards.region].recording}.h5"
+    return LAYOUT.activations(wildcards.model, REGIONS[wildcards.region].recording)
 
 
 def region_settings(wildcards):
@@ -462,9 +461,8 @@ def rated_pixels(wildcards):
 
 def brain_files(wildcards):
     """All scores of a network against all regions."""
-    folder = f"{RESULTS}/models/{wildcards.model}/brain"
     return [
-        f"{folder}/{region}/{block}.parquet"
+        LAYOUT.brain(wildcards.model, region, block)
         for region in REGIONS
         for block in blocks_of(wildcards)
     ]
@@ -472,9 +470,8 @@ def brain_files(wildcards):
 
 def memorability_files(wildcards):
     """All scores of a network against all ratings."""
-    folder = f"{RESULTS}/models/{wildcards.model}/memorability"
     return [
-        f"{folder}/{ratings}/{block}.parquet"
+        LAYOUT.memorability(wildcards.model, ratings, block)
         for ratings in RATINGS
         for block in rating_blocks(STUDY, ratings, layers_in(wildcards))
     ]
@@ -482,10 +479,10 @@ def memorability_files(wildcards):
 
 def final_files():
     """What a plain `snakemake` makes: the tables, and figure 2 where there is something to correlate."""
-    tables = [f"{RESULTS}/layers.parquet", f"{RESULTS}/tables/models.parquet"]
+    tables = [LAYOUT.layers, LAYOUT.table("models")]
     if not (REGIONS and RATINGS):
         return tables
-    return [*tables, f"{RESULTS}/tables/correlations.parquet", *FIGURE2]
+    return [*tables, LAYOUT.table("correlations"), *FIGURE2]
 
 
 wildcard_constraints:

@@ -8,12 +8,12 @@ localrules:
 
 rule plot_figure2:
     input:
-        layers=f"{RESULTS}/layers.parquet",
-        correlations=f"{RESULTS}/tables/correlations.parquet",
+        layers=LAYOUT.layers,
+        correlations=LAYOUT.table("correlations"),
     output:
         FIGURE2,
     log:
-        f"{LOGS}/plot_figure2.log",
+        LAYOUT.log("plot_figure2"),
     conda:
         ENVIRONMENT
     params:

@@ -14,22 +14,20 @@ rule gather_model:
         manifest=manifest_of,
         brain=brain_files,
         memorability=memorability_files,
-        ceilings=expand(f"{RESULTS}/ceilings/{{region}}.parquet", region=REGIONS),
-        consistencies=expand(
-            f"{RESULTS}/consistency/{{ratings}}.parquet", ratings=RATED
-        ),
+        ceilings=expand(LAYOUT.ceiling("{region}"), region=REGIONS),
+        consistencies=expand(LAYOUT.consistency("{ratings}"), ratings=RATED),
     output:
-        f"{RESULTS}/models/{{model}}/layers.parquet",
+        LAYOUT.model_layers("{model}"),
     log:
-        f"{LOGS}/gather_model/{{model}}.log",
+        LAYOUT.log("gather_model", "{model}"),
     conda:
         ENVIRONMENT
     params:
-        config=CONFIG,
+        config=LAYOUT.config,
         code=code_of("gather_model"),
         manifest=manifest_option,
         layers=layers_hash,
-        folder=subpath(output[0], ancestor=3),
+        folder=LAYOUT.folder,
     shell:
         "layerwise gather-model --config {params.config:q} --model {wildcards.model:q}"
         " {params.manifest} --folder {params.folder:q} --output {output:q} > {log:q} 2>&1"
@@ -37,18 +35,18 @@ rule gather_model:
 
 rule gather_study:
     input:
-        layers=expand(f"{RESULTS}/models/{{model}}/layers.parquet", model=MODELS),
+        layers=expand(LAYOUT.model_layers("{model}"), model=MODELS),
     output:
-        table=f"{RESULTS}/layers.parquet",
-        csv=f"{RESULTS}/tables/layers.csv",
+        table=LAYOUT.layers,
+        csv=LAYOUT.table("layers", "csv"),
     log:
-        f"{LOGS}/gather_study.log",
+        LAYOUT.log("gather_study"),
     conda:
         ENVIRONMENT
     params:
-        config=CONFIG,
+        config=LAYOUT.config,
         code=code_of("gather_study"),
-        folder=subpath(output.table, parent=True),
+        folder=LAYOUT.folder,
     shell:
         "layerwise gather-study --config {params.config:q} --folder {params.folder:q}"
         " --output {output.table:q} --csv {output.csv:q} > {log:q} 2>&1"
@@ -56,16 +54,16 @@ rule gather_study:
 
 rule correlate_layers:
     input:
-        layers=f"{RESULTS}/layers.parquet",
+        layers=LAYOUT.layers,
     output:
-        table=f"{RESULTS}/tables/correlations.parquet",
-        csv=f"{RESULTS}/tables/correlations.csv",
+        table=LAYOUT.table("correlations"),
+        csv=LAYOUT.table("correlations", "csv"),
     log:
-        f"{LOGS}/correlate_layers.log",
+        LAYOUT.log("correlate_layers"),
     conda:
         ENVIRONMENT
     params:
-        config=CONFIG,
+        config=LAYOUT.config,
         code=code_of("correlate_layers"),
     shell:
         "layerwise correlate-layers --config {params.config:q} --layers {input.layers:q}"
@@ -74,16 +72,16 @@ rule correlate_layers:
 
 rule summarise_models:
     input:
-        layers=f"{RESULTS}/layers.parquet",
+        layers=LAYOUT.layers,
     output:
-        table=f"{RESULTS}/tables/models.parquet",
-        csv=f"{RESULTS}/tables/models.csv",
+        table=LAYOUT.table("models"),
+        csv=LAYOUT.table("models", "csv"),
     log:
-        f"{LOGS}/summarise_models.log",
+        LAYOUT.log("summarise_models"),
     conda:
         ENVIRONMENT
     params:
-        config=CONFIG,
+        config=LAYOUT.config,
         code=code_of("summarise_models"),
     shell:
         "layerwise summarise-models --config {params.config:q} --layers {input.layers:q}"

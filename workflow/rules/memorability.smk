@@ -6,11 +6,11 @@ rule estimate_consistency:
     input:
         scores=score_files,
     output:
-        f"{RESULTS}/consistency/{{ratings}}.parquet",
+        LAYOUT.consistency("{ratings}"),
     log:
-        f"{LOGS}/estimate_consistency/{{ratings}}.log",
+        LAYOUT.log("estimate_consistency", "{ratings}"),
     benchmark:
-        f"{LOGS}/estimate_consistency/{{ratings}}.tsv"
+        LAYOUT.benchmark("estimate_consistency", "{ratings}")
     wildcard_constraints:
         ratings=one_of(RATED),
     conda:
@@ -19,7 +19,7 @@ rule estimate_consistency:
         mem_mb=2000,
         runtime=30,
     params:
-        config=CONFIG,
+        config=LAYOUT.config,
         code=code_of("estimate_consistency"),
         scores=score_contents,
         settings=consistency_settings,
@@ -31,14 +31,14 @@ rule estimate_consistency:
 rule score_memorability:
     input:
         manifest=manifest_of,
-        activations=f"{RESULTS}/models/{{model}}/activations/{{ratings}}.h5",
+        activations=LAYOUT.activations("{model}", "{ratings}"),
         scores=score_files,
     output:
-        f"{RESULTS}/models/{{model}}/memorability/{{ratings}}/{{block}}.parquet",
+        LAYOUT.memorability("{model}", "{ratings}", "{block}"),
     log:
-        f"{LOGS}/score_memorability/{{model}}/{{ratings}}/{{block}}.log",
+        LAYOUT.log("score_memorability", "{model}", "{ratings}", "{block}"),
     benchmark:
-        f"{LOGS}/score_memorability/{{model}}/{{ratings}}/{{block}}.tsv"
+        LAYOUT.benchmark("score_memorability", "{model}", "{ratings}", "{block}")
     wildcard_constraints:
         ratings=rated_in_way("stored"),
     conda:
@@ -48,7 +48,7 @@ rule score_memorability:
         mem_mb=8000,
         runtime=240,
     params:
-        config=CONFIG,
+        config=LAYOUT.config,
         code=code_of("score_memorability"),
         scores=score_contents,
         manifest=manifest_option,
@@ -70,11 +70,11 @@ rule stream_memorability:
         weights=weights_of,
         scores=score_files,
     output:
-        f"{RESULTS}/models/{{model}}/memorability/{{ratings}}/{{block}}.parquet",
+        LAYOUT.memorability("{model}", "{ratings}", "{block}"),
     log:
-        f"{LOGS}/stream_memorability/{{model}}/{{ratings}}/{{block}}.log",
+        LAYOUT.log("stream_memorability", "{model}", "{ratings}", "{block}"),
     benchmark:
-        f"{LOGS}/stream_memorability/{{model}}/{{ratings}}/{{block}}.tsv"
+        LAYOUT.benchmark("stream_memorability", "{model}", "{ratings}", "{block}")
     wildcard_constraints:
         ratings=rated_in_way("streamed"),
     conda:
@@ -85,7 +85,7 @@ rule stream_memorability:
         runtime=1440,
         gpu=STUDY.compute.gpus,
     params:
-        config=CONFIG,
+        config=LAYOUT.config,
         code=code_of("stream_memorability"),
         scores=score_contents,
         manifest=manifest_option,
@@ -93,7 +93,9 @@ rule stream_memorability:
         network=model_settings,
         weights=weights_content,
         settings=streamed_settings,
-        state=f"{LOGS}/stream_memorability/{{model}}/{{ratings}}/{{block}}.state",
+        state=LAYOUT.scratch(
+            "stream_memorability", "{model}", "{ratings}", "{block}", ending="state"
+        ),
     shell:
         "layerwise stream-memorability --threads {threads} --config {params.config:q} --model {wildcards.model:q}"
         " --ratings {wildcards.ratings:q} --block {wildcards.block:q} {params.manifest} --pixels {input.pixels:q}"
@@ -109,11 +111,11 @@ rule sketch_memorability:
         weights=weights_of,
         scores=score_files,
     output:
-        f"{RESULTS}/models/{{model}}/memorability/{{ratings}}/{{block}}.parquet",
+        LAYOUT.memorability("{model}", "{ratings}", "{block}"),
     log:
-        f"{LOGS}/sketch_memorability/{{model}}/{{ratings}}/{{block}}.log",
+        LAYOUT.log("sketch_memorability", "{model}", "{ratings}", "{block}"),
     benchmark:
-        f"{LOGS}/sketch_memorability/{{model}}/{{ratings}}/{{block}}.tsv"
+        LAYOUT.benchmark("sketch_memorability", "{model}", "{ratings}", "{block}")
     wildcard_constraints:
         ratings=rated_in_way("sketched"),
     conda:
@@ -125,7 +127,7 @@ rule sketch_memorability:
         runtime=1440,
         gpu=min(1, STUDY.compute.gpus),
     params:
-        config=CONFIG,
+        config=LAYOUT.config,
         code=code_of("sketch_memorability"),
         scores=score_contents,
         manifest=manifest_option,
@@ -133,7 +135,9 @@ rule sketch_memorability:
         network=model_settings,
         weights=weights_content,
         settings=sketch_settings,
-        file=f"{LOGS}/sketch_memorability/{{model}}/{{ratings}}/{{block}}.h5",
+        file=LAYOUT.scratch(
+            "sketch_memorability", "{model}", "{ratings}", "{block}", ending="h5"
+        ),
     shell:
         "layerwise sketch-memorability --threads {threads} --config {params.config:q} --model {wildcards.model:q}"
         " --ratings {wildcards.ratings:q} --block {wildcards.block:q} {params.manifest} --pixels {input.pixels:q}"

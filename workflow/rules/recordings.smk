@@ -16,7 +16,7 @@ for path, entry in FILES.items():
         output:
             path,
         log:
-            f"{LOGS}/export_recordings/{entry.name}.log",
+            LAYOUT.log("export_recordings", entry.name),
         localrule: True
         conda:
             "../../envs/brainscore.yaml"

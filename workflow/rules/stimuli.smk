@@ -6,11 +6,11 @@ rule pack_stimuli:
     input:
         descriptions=description_files,
     output:
-        f"{RESULTS}/stimuli/{{stimuli}}/{{geometry}}.h5",
+        LAYOUT.pixels("{stimuli}", "{geometry}"),
     log:
-        f"{LOGS}/pack_stimuli/{{stimuli}}/{{geometry}}.log",
+        LAYOUT.log("pack_stimuli", "{stimuli}", "{geometry}"),
     benchmark:
-        f"{LOGS}/pack_stimuli/{{stimuli}}/{{geometry}}.tsv"
+        LAYOUT.benchmark("pack_stimuli", "{stimuli}", "{geometry}")
     conda:
         ENVIRONMENT
     threads: STUDY.compute.threads
@@ -18,7 +18,7 @@ rule pack_stimuli:
         mem_mb=4000,
         runtime=240,
     params:
-        config=CONFIG,
+        config=LAYOUT.config,
         code=code_of("pack_stimuli"),
         descriptions=description_contents,
         settings=stimulus_settings,

@@ -439,33 +439,33 @@ def gather_model(
     from layerwise.config import load_study
     from layerwise.files.tables import read_table, write_table
     from layerwise.layers.blocks import blocks
-    from layerwise.study import kept_activations, rating_blocks, regions
+    from layerwise.study import Layout, kept_activations, rating_blocks, regions
 
     study = load_study(config)
     layers = layers_in(study, model, manifest)
-    names = [f"{block}.parquet" for block in blocks(len(layers), study.compute.layers_per_job)]
-    own = folder / "models" / model
+    names = blocks(len(layers), study.compute.layers_per_job)
+    layout = Layout(str(folder))
     wanted = [region.name for region in regions(study)]
     brain, behaviour = ["layer", "region", "split", "r"], ["layer", "measure", "split", "rho"]
     with counted_warnings():
         table = gather(
             model,
             layers,
-            [read_table(own / "brain" / region / name, brain) for region in wanted for name in names],
+            [read_table(layout.brain(model, region, name), brain) for region in wanted for name in names],
             [
-                read_table(own / "memorability" / entry.name / f"{block}.parquet", behaviour)
+                read_table(layout.memorability(model, entry.name, block), behaviour)
                 for entry in study.ratings
                 for block in rating_blocks(study, entry.name, layers)
             ],
-            [read_table(folder / "ceilings" / f"{region}.parquet", ["region", "half", "ceiling"]) for region in wanted],
+            [read_table(layout.ceiling(region), ["region", "half", "ceiling"]) for region in wanted],
             [
-                read_table(folder / "consistency" / f"{entry.name}.parquet", ["measure", "half", "ceiling"])
+                read_table(layout.consistency(entry.name), ["measure", "half", "ceiling"])
                 for entry in study.ratings
                 if entry.rater_columns
             ],
             {
                 name: ActivationStore(path, model).attributes
-                for name, path in kept_activations(study, own / "activations").items()
+                for name, path in kept_activations(study, model, layout).items()
             },
         )
     write_table(table, output)
@@ -478,9 +478,10 @@ def gather_study(folder: Folder, output: Output, csv: Csv = None, config: Config
     from layerwise.analyses.gather import check_data, tell_versions
     from layerwise.config import load_study
     from layerwise.files.tables import read_table
+    from layerwise.study import Layout
 
     study = load_study(config)
-    paths = {entry.name: folder / "models" / entry.name / "layers.parquet" for entry in study.models}
+    paths = {entry.name: Layout(str(folder)).model_layers(entry.name) for entry in study.models}
     tables = {name: read_table(path, ["model", "layer"]) for name, path in paths.items()}
     check_data(tables)
     table = pd.concat(tables.values(), ignore_index=True)

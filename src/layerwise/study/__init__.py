@@ -6,6 +6,7 @@ Both the workflow's rules and the commands that they call read a study through t
 from layerwise.study.files import fingerprint, given_weights, imagenet_fingerprint, kept_activations, present
 from layerwise.study.forecasts import Forecast, forecast
 from layerwise.study.layers import layers_of, preprocessing_of, read_preprocessing, write_preprocessing
+from layerwise.study.layout import Layout, layout_of
 from layerwise.study.networks import network_settings
 from layerwise.study.ratings import (
     demand_of,
@@ -22,6 +23,7 @@ from layerwise.study.stimuli import geometry_of, pca_geometry, stimulus_files
 
 __all__ = [
     "Forecast",
+    "Layout",
     "Region",
     "demand_of",
     "find_region",
@@ -33,6 +35,7 @@ __all__ = [
     "imagenet_fingerprint",
     "kept_activations",
     "layers_of",
+    "layout_of",
     "memory_of",
     "network_settings",
     "on_gpu",
