@@ -13,8 +13,8 @@ import torch
 from PIL import Image
 from typer.testing import CliRunner
 
+from layerwise.analyses import proof
 from layerwise.cli import models as commands
-from layerwise.cli import proof
 from layerwise.cli.app import app
 from layerwise.files import hash_file
 from layerwise.interfaces import ModelSpec, no_progress

@@ -3,10 +3,10 @@
 import runpy
 from pathlib import Path
 
-import h5py
 import pandas as pd
 import pytest
 import yaml
+from damage import edited
 from typer.testing import CliRunner
 
 from layerwise.analyses.ceiling import estimate_ceiling
@@ -57,7 +57,7 @@ def test_betas_of_fmri_become_scores_of_layers(study):
         assert layers[region].max() > 0.3  # voxels read colours of an image, and so do layers of a random network
     first = read_recordings("results/own/fmri.nc", ["V4"], ["sub-01"])
     assert layers["V4_first_ceiling"].iloc[0] == median_ceilings([estimate_ceiling(first, "V4")])["V4"]
-    with h5py.File(own / "activations/both.h5", "a") as kept:
+    with edited(own / "activations/both.h5") as kept:
         kept.attrs["weights"] = "others"
     gathered = ("gather-model", "--model", "untrained", "--folder", str(study), "--output", str(own / "again.parquet"))
     refused = CliRunner().invoke(app, gathered)

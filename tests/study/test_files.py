@@ -8,13 +8,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from layerwise.cli.sources import stimulus_set
 from layerwise.config import validate_study
 from layerwise.data.recordings import write_recordings
 from layerwise.files import Contents, hash_file
 from layerwise.interfaces import Recordings, StimulusSet
 from layerwise.models import registry
 from layerwise.models.labelled import read_labelled
+from layerwise.steps.inputs import stimulus_set
 from layerwise.study import Layout, fingerprint, given_weights, imagenet_fingerprint, kept_activations
 
 ODD = ["a.jpg", "b.JFIF", "c.avif", "d", "below/e.png", "linked/f.webp", "g.h.png"]

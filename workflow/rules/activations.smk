@@ -20,8 +20,7 @@ checkpoint list_layers:
         runtime=30,
     params:
         config=LAYOUT.config,
-        code=code_of("list_layers"),
-        settings=model_settings,
+        made_from=made_from("list_layers"),
     shell:
         "layerwise list-layers --config {params.config:q} --model {wildcards.model:q}"
         " --manifest {output.manifest:q} --skipped {output.skipped:q} --preprocessing {output.preprocessing:q}"
@@ -46,10 +45,7 @@ rule check_accuracy:
         gpu=STUDY.compute.gpus,
     params:
         config=LAYOUT.config,
-        code=code_of("check_accuracy"),
-        settings=model_settings,
-        weights=weights_content,
-        imagenet=imagenet_settings,
+        made_from=made_from("check_accuracy"),
     shell:
         "layerwise check-accuracy --threads {threads} --config {params.config:q} --model {wildcards.model:q}"
         " --output {output:q} > {log:q} 2>&1"
@@ -63,7 +59,7 @@ rule extract_activations:
         pca=pca_pixels_of,
         weights=weights_of,
     output:
-        keep_or_not(LAYOUT.activations("{model}", "{stimuli}")),
+        KEPT(LAYOUT.activations("{model}", "{stimuli}")),
     log:
         LAYOUT.log("extract_activations", "{model}", "{stimuli}"),
     benchmark:
@@ -77,12 +73,9 @@ rule extract_activations:
         gpu=STUDY.compute.gpus,
     params:
         config=LAYOUT.config,
-        code=code_of("extract_activations"),
-        manifest=manifest_option,
-        layers=layers_hash,
-        pca=pca_option,
-        settings=model_settings,
-        weights=weights_content,
+        made_from=made_from("extract_activations"),
+        manifest=option("--manifest", manifest_of),
+        pca=option("--pca-pixels", pca_pixels_of),
     shell:
         "layerwise extract-activations --threads {threads} --config {params.config:q} --model {wildcards.model:q}"
         " {params.manifest} --pixels {input.pixels:q} {params.pca} --output {output:q} > {log:q} 2>&1"

@@ -4,7 +4,7 @@
 
 rule estimate_ceiling:
     input:
-        recording=recording_of,
+        recording=lambda wildcards: tables_of(REGIONS[wildcards.region].recording),
     output:
         LAYOUT.ceiling("{region}"),
     log:
@@ -18,9 +18,7 @@ rule estimate_ceiling:
         runtime=30,
     params:
         config=LAYOUT.config,
-        code=code_of("estimate_ceiling"),
-        recording=recording_content,
-        settings=ceiling_settings,
+        made_from=made_from("estimate_ceiling"),
     shell:
         "layerwise estimate-ceiling --config {params.config:q} --region {wildcards.region:q}"
         " --output {output:q} > {log:q} 2>&1"
@@ -29,8 +27,10 @@ rule estimate_ceiling:
 rule score_brain:
     input:
         manifest=manifest_of,
-        activations=region_activations,
-        recording=recording_of,
+        activations=lambda wildcards: LAYOUT.activations(
+            wildcards.model, REGIONS[wildcards.region].recording
+        ),
+        recording=lambda wildcards: tables_of(REGIONS[wildcards.region].recording),
     output:
         LAYOUT.brain("{model}", "{region}", "{block}"),
     log:
@@ -46,11 +46,8 @@ rule score_brain:
         gpu=min(1, STUDY.compute.gpus),
     params:
         config=LAYOUT.config,
-        code=code_of("score_brain"),
-        recording=recording_content,
-        manifest=manifest_option,
-        layers=layers_hash,
-        settings=region_settings,
+        made_from=made_from("score_brain"),
+        manifest=option("--manifest", manifest_of),
     shell:
         "layerwise score-brain --threads {threads} --config {params.config:q} --model {wildcards.model:q}"
         " --region {wildcards.region:q} --block {wildcards.block:q} {params.manifest}"

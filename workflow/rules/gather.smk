@@ -12,8 +12,8 @@ localrules:
 rule gather_model:
     input:
         manifest=manifest_of,
-        brain=brain_files,
-        memorability=memorability_files,
+        brain=scores_of(study.brain_scores),
+        memorability=scores_of(study.rating_scores),
         ceilings=expand(LAYOUT.ceiling("{region}"), region=REGIONS),
         consistencies=expand(LAYOUT.consistency("{ratings}"), ratings=RATED),
     output:
@@ -24,10 +24,9 @@ rule gather_model:
         ENVIRONMENT
     params:
         config=LAYOUT.config,
-        code=code_of("gather_model"),
-        manifest=manifest_option,
-        layers=layers_hash,
-        folder=LAYOUT.folder,
+        made_from=made_from("gather_model"),
+        manifest=option("--manifest", manifest_of),
+        folder=subpath(output[0], ancestor=3),
     shell:
         "layerwise gather-model --config {params.config:q} --model {wildcards.model:q}"
         " {params.manifest} --folder {params.folder:q} --output {output:q} > {log:q} 2>&1"
@@ -45,8 +44,8 @@ rule gather_study:
         ENVIRONMENT
     params:
         config=LAYOUT.config,
-        code=code_of("gather_study"),
-        folder=LAYOUT.folder,
+        made_from=made_from("gather_study"),
+        folder=subpath(output.table, parent=True),
     shell:
         "layerwise gather-study --config {params.config:q} --folder {params.folder:q}"
         " --output {output.table:q} --csv {output.csv:q} > {log:q} 2>&1"
@@ -64,7 +63,7 @@ rule correlate_layers:
         ENVIRONMENT
     params:
         config=LAYOUT.config,
-        code=code_of("correlate_layers"),
+        made_from=made_from("correlate_layers"),
     shell:
         "layerwise correlate-layers --config {params.config:q} --layers {input.layers:q}"
         " --output {output.table:q} --csv {output.csv:q} > {log:q} 2>&1"
@@ -82,7 +81,7 @@ rule summarise_models:
         ENVIRONMENT
     params:
         config=LAYOUT.config,
-        code=code_of("summarise_models"),
+        made_from=made_from("summarise_models"),
     shell:
         "layerwise summarise-models --config {params.config:q} --layers {input.layers:q}"
         " --output {output.table:q} --csv {output.csv:q} > {log:q} 2>&1"

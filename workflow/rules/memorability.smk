@@ -4,7 +4,7 @@
 
 rule estimate_consistency:
     input:
-        scores=score_files,
+        scores=lambda wildcards: tables_of(wildcards.ratings),
     output:
         LAYOUT.consistency("{ratings}"),
     log:
@@ -20,9 +20,7 @@ rule estimate_consistency:
         runtime=30,
     params:
         config=LAYOUT.config,
-        code=code_of("estimate_consistency"),
-        scores=score_contents,
-        settings=consistency_settings,
+        made_from=made_from("estimate_consistency"),
     shell:
         "layerwise estimate-consistency --config {params.config:q} --ratings {wildcards.ratings:q}"
         " --output {output:q} > {log:q} 2>&1"
@@ -32,7 +30,7 @@ rule score_memorability:
     input:
         manifest=manifest_of,
         activations=LAYOUT.activations("{model}", "{ratings}"),
-        scores=score_files,
+        scores=lambda wildcards: tables_of(wildcards.ratings),
     output:
         LAYOUT.memorability("{model}", "{ratings}", "{block}"),
     log:
@@ -49,11 +47,8 @@ rule score_memorability:
         runtime=240,
     params:
         config=LAYOUT.config,
-        code=code_of("score_memorability"),
-        scores=score_contents,
-        manifest=manifest_option,
-        layers=layers_hash,
-        settings=rating_settings,
+        made_from=made_from("score_memorability"),
+        manifest=option("--manifest", manifest_of),
     shell:
         "layerwise score-memorability --threads {threads} --config {params.config:q} --model {wildcards.model:q}"
         " --ratings {wildcards.ratings:q} --block {wildcards.block:q} {params.manifest}"
@@ -66,9 +61,9 @@ rule stream_memorability:
     input:
         gate=gate_of,
         manifest=manifest_of,
-        pixels=rated_pixels,
+        pixels=pixels_of,
         weights=weights_of,
-        scores=score_files,
+        scores=lambda wildcards: tables_of(wildcards.ratings),
     output:
         LAYOUT.memorability("{model}", "{ratings}", "{block}"),
     log:
@@ -86,13 +81,8 @@ rule stream_memorability:
         gpu=STUDY.compute.gpus,
     params:
         config=LAYOUT.config,
-        code=code_of("stream_memorability"),
-        scores=score_contents,
-        manifest=manifest_option,
-        layers=layers_hash,
-        network=model_settings,
-        weights=weights_content,
-        settings=streamed_settings,
+        made_from=made_from("stream_memorability"),
+        manifest=option("--manifest", manifest_of),
         state=LAYOUT.scratch(
             "stream_memorability", "{model}", "{ratings}", "{block}", ending="state"
         ),
@@ -107,9 +97,9 @@ rule sketch_memorability:
     input:
         gate=gate_of,
         manifest=manifest_of,
-        pixels=rated_pixels,
+        pixels=pixels_of,
         weights=weights_of,
-        scores=score_files,
+        scores=lambda wildcards: tables_of(wildcards.ratings),
     output:
         LAYOUT.memorability("{model}", "{ratings}", "{block}"),
     log:
@@ -123,18 +113,13 @@ rule sketch_memorability:
     threads: STUDY.compute.threads
     resources:
         mem_mb=12000 + STUDY.compute.memory // 10**6,
-        disk_mb=0 if on_gpu(STUDY) else STUDY.memorability.disk // 10**6,
+        disk_mb=0 if study.on_gpu(STUDY) else STUDY.memorability.disk // 10**6,
         runtime=1440,
         gpu=min(1, STUDY.compute.gpus),
     params:
         config=LAYOUT.config,
-        code=code_of("sketch_memorability"),
-        scores=score_contents,
-        manifest=manifest_option,
-        layers=layers_hash,
-        network=model_settings,
-        weights=weights_content,
-        settings=sketch_settings,
+        made_from=made_from("sketch_memorability"),
+        manifest=option("--manifest", manifest_of),
         file=LAYOUT.scratch(
             "sketch_memorability", "{model}", "{ratings}", "{block}", ending="h5"
         ),

@@ -4,7 +4,7 @@
 
 rule pack_stimuli:
     input:
-        descriptions=description_files,
+        descriptions=tables_of_images,
     output:
         LAYOUT.pixels("{stimuli}", "{geometry}"),
     log:
@@ -19,10 +19,7 @@ rule pack_stimuli:
         runtime=240,
     params:
         config=LAYOUT.config,
-        code=code_of("pack_stimuli"),
-        descriptions=description_contents,
-        settings=stimulus_settings,
-        images=image_fingerprint,
+        made_from=made_from("pack_stimuli"),
     shell:
         "layerwise pack-stimuli --threads {threads} --config {params.config:q} --stimuli {wildcards.stimuli:q}"
         " --geometry {wildcards.geometry:q} --output {output:q} > {log:q} 2>&1"

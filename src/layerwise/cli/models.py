@@ -79,7 +79,7 @@ def manifest(
     to: Annotated[Path, typer.Option("--to", help="Folder to write NAME.tsv into.")] = Path("manifests"),
 ) -> None:
     """List the layers of networks anew; the lists that ship with layerwise were made so."""
-    from layerwise.cli.proof import count_layers
+    from layerwise.analyses.proof import count_layers
     from layerwise.layers import write_manifest
 
     for row in _chosen(names, every):
@@ -102,8 +102,8 @@ def check(
     form: Format = "text",
 ) -> None:
     """Build networks and compare all that is known of them with what they do: a line a network, a column a fact."""
+    from layerwise.analyses.proof import COLUMNS, LEGEND, failed, prove
     from layerwise.cli.cost import Cost
-    from layerwise.cli.proof import COLUMNS, LEGEND, failed, prove
     from layerwise.models.labelled import read_labelled
 
     _check_form(form)
@@ -141,11 +141,11 @@ def accuracy(
     ] = None,
 ) -> None:
     """Measure top-1 and top-5 on ImageNet with the network's own preprocessing, and compare with what is published."""
-    from layerwise.cli.options import choose_device
+    from layerwise.analyses.proof import measure, require_published
     from layerwise.cli.progress import show_progress
-    from layerwise.cli.proof import measure, require_published
     from layerwise.models import registry, specify
     from layerwise.models.labelled import read_labelled
+    from layerwise.steps.devices import choose_device
 
     _check_folder(weights)
     spec = replace(specify(name), weights=file)
@@ -208,7 +208,7 @@ def _details(name: str) -> dict[str, Any]:
     try:
         row = registry.find(name)
     except ValueError:
-        from layerwise.cli.proof import describe
+        from layerwise.analyses.proof import describe
         from layerwise.models import specify
 
         return describe(specify(name))

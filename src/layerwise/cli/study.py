@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from layerwise.cli.options import Config, limit_threads
+from layerwise.cli.options import Config
 
 TEACHER = "tf_efficientnet_lite0"
 PLANTED = {
@@ -51,6 +51,7 @@ def simulate(
     from layerwise.data.simulate import simulate_study
     from layerwise.files import atomic_path
     from layerwise.models import build, resolve_preprocessing
+    from layerwise.steps.devices import limit_threads
 
     limit_threads(threads)
     spec = ModelEntry(name=TEACHER).spec()

@@ -19,13 +19,19 @@ from layerwise.study.ratings import (
     way_of,
 )
 from layerwise.study.regions import Region, find_region, regions
+from layerwise.study.results import brain_scores, final_results, pca_pixels_for, pixels_for, rating_scores
+from layerwise.study.staleness import Causes, code_of
 from layerwise.study.stimuli import geometry_of, pca_geometry, stimulus_files
 
 __all__ = [
+    "Causes",
     "Forecast",
     "Layout",
     "Region",
+    "brain_scores",
+    "code_of",
     "demand_of",
+    "final_results",
     "find_region",
     "fingerprint",
     "forecast",
@@ -40,9 +46,12 @@ __all__ = [
     "network_settings",
     "on_gpu",
     "pca_geometry",
+    "pca_pixels_for",
+    "pixels_for",
     "preprocessing_of",
     "present",
     "rating_blocks",
+    "rating_scores",
     "read_preprocessing",
     "regions",
     "require_room",
