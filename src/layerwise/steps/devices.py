@@ -57,7 +57,7 @@ def choose_devices(wanted: str, gpus: int) -> list[str]:
 
 
 def device_memory(devices: Sequence[str], memory: int, gpu_memory: int) -> int:
-    """Give the bytes a job may take: `memory` on a CPU; `gpu_memory` on GPUs, if their free memory is as much."""
+    """Return the bytes a job may take: `memory` on a CPU; `gpu_memory` on GPUs, if their free memory is as much."""
     if devices == ["cpu"]:
         warn_of_host(memory)
         return memory

@@ -20,7 +20,7 @@ from layerwise.study.stimuli import stimulus_files
 
 
 def present(paths: Iterable[Path]) -> list[str]:
-    """Give the files that exist.
+    """Return the files that exist.
 
     A file that is not there yet is left out rather than asked for, so that a study can be planned on a clone without
     data; the step that needs it says what is missing.
