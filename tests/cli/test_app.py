@@ -27,6 +27,7 @@ from torchvision import models
 
 from layerwise.analyses import proof
 from layerwise.cli import app, steps
+from layerwise.config import load_study
 from layerwise.config.settings import ComputeSettings
 from layerwise.data.recordings import write_recordings
 from layerwise.files.tables import write_table
@@ -34,6 +35,7 @@ from layerwise.interfaces import Recordings, StimulusSet
 from layerwise.layers import LayerTap, read_manifest
 from layerwise.models import build
 from layerwise.steps import devices
+from layerwise.study import Plans
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -48,6 +50,7 @@ def run(*arguments: str) -> Done:
     stderr = io.StringIO()
     with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stderr(stderr):
         patch.setattr(sys, "argv", ["layerwise", *arguments])
+        patch.setattr(os, "_exit", sys.exit)  # would end the tests
         patch.setattr(sys, "unraisablehook", sys.unraisablehook)  # put back afterwards
         try:
             app.main()
@@ -241,16 +244,64 @@ def test_what_nothing_is_published_of_needs_no_gate(folder):
     assert run("check-config").returncode == 0
 
 
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("resnet18.nothing", "timm has no weights 'nothing' of 'resnet18': it has resnet18.a1_in1k"),
+        ("resnet1888", "timm has no network 'resnet1888': did you mean resnet18"),
+    ],
+)
+def test_a_checked_config_names_networks_that_timm_has(folder, name, told):
+    configure(folder, models=[{"name": "it", "timm": name}])
+    fails(run("check-config"), re.escape(told), folder)
+    configure(folder, models=[{"name": "it", "timm": "resnet18.a1_in1k"}])
+    assert run("check-config").returncode == 0
+
+
 def test_a_plan_says_what_running_the_networks_takes(folder, capsys):
     assert run("plan").returncode == 0
-    rows = capsys.readouterr().out.splitlines()
-    assert [row.split()[:6] for row in rows[1:3]] == [
-        ["squeezenet", name, "32", "57", "stored", "1"] for name in ("movies", "figrim")
+    text = capsys.readouterr().out
+    rows = text.splitlines()
+    assert [row.split()[:7] for row in rows[1:3]] == [
+        ["squeezenet", name, "32", "57", "stored", "1", "1"] for name in ("movies", "figrim")
     ]
-    assert re.search(r"2 jobs with 2 forward passes, and 0\.0 GB on disk; .* compute.memory, 5 GB, allows", rows[3])
-    assert rows[4] == "tiny: a job lists its layers first"
+    assert re.search(r"2 jobs run a network, with 2 forward passes; .* compute.memory, 5 GB, allows", rows[3])
+    assert re.search(r"^score_brain: 1 jobs, [\d.]+ CPU-hours$", text, re.MULTILINE)
+    assert "benchmarks/cpu_rates.md" in text
+    assert rows[-1] == "tiny: a job lists its layers first"
     done = run("plan", "--model", "squeezenett")
     assert done.returncode and "no model 'squeezenett' in the study; there are: tiny, squeezenet" in done.stderr
+
+
+def test_a_plan_shows_what_fits_and_names_what_does_not(folder, capsys):
+    models, ratings = ["vgg19", "squeezenet1_1"], [{"name": "lamem", "images": "photos", "splits": "none"}]
+    configure(folder, models=models, ratings=ratings, recordings=[], compute={"memory": "2GB"})
+    done = run("plan")
+    text = capsys.readouterr().out
+    assert done.returncode == 1
+    assert "vgg19 over lamem: 2,000,000,000 bytes are too few" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert text.splitlines()[1].split()[:2] == ["squeezenet1_1", "lamem"]
+    assert "fitted again in float64" in text
+
+
+def test_a_streamed_step_does_what_was_planned(folder, monkeypatch):
+    configure(folder, memorability={"small": 10}, compute={"memory": "2GB", "batch_size": 3})
+    study = load_study(folder / "config.yaml")
+    pack(), list_layers()
+    layers, seen = read_manifest(folder / "layers.tsv"), []
+
+    def fit(devices, network, all_layers, group, *rest):
+        seen.append((group, rest[4]))
+        raise ValueError("enough")
+
+    monkeypatch.setattr("layerwise.steps.memorability.stream_pls_on", fit)
+    plan = Plans(study).of("tiny", "figrim", layers)
+    names = ("--model", "tiny", "--manifest", "layers.tsv", "--ratings", "figrim", "--pixels", "pixels.h5")
+    for block in plan.blocks:
+        fails(run("stream-memorability", *names, "--block", block, "--output", "rho.parquet"), "enough", folder)
+    assert [layer for group, _ in seen for layer in group] == layers
+    assert {(how.batch_size, how.memory, how.host) for _, how in seen} == {(plan.batch_size, 2 * 10**9, 0)}
 
 
 def test_fewer_stimuli_than_components(folder):
@@ -389,6 +440,24 @@ def test_memory_that_runs_out_is_told_by_every_command(folder, monkeypatch, erro
     monkeypatch.setattr("layerwise.steps.stimuli.pack_pixels", raising)
     done = pack()
     fails(done, rf"^error: memory ran out \({reason}\): run the command where more is free", folder, "pixels.h5")
+    assert done.returncode == 1 and done.stderr.count("\n") == 1
+
+
+LITTLE = """
+import resource
+from layerwise.cli import main
+
+held = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (held + 300_000_000,) * 2)
+main()
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="Linux alone keeps to limits of memory")
+def test_memory_that_runs_out_while_libraries_are_loaded_is_told(folder):
+    command = [sys.executable, "-c", LITTLE, "extract-activations", "--model", "tiny", "--pixels", "p", "--output", "o"]
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "OPENBLAS_NUM_THREADS": "1"})
+    fails(done, r"^error: memory ran out \(.*\): run the command where more is free", folder, "o")
     assert done.returncode == 1 and done.stderr.count("\n") == 1
 
 

@@ -378,7 +378,7 @@ def test_lamem_is_described(tmp_path, rng):
         (tmp_path / "images" / name).touch()
     status, text = check(tmp_path)  # LaMem's own folder
     assert status == 1
-    assert f"1 of 20 images are not in {tmp_path}/images" in text
+    assert f"1 of 20 images that {tmp_path}/splits names are not in {tmp_path}/images" in text
     assert names[0] in text
 
 

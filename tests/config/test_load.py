@@ -32,6 +32,23 @@ def test_a_study_survives_being_written_and_read():
     assert validate_study(yaml.safe_load(dump_study(paper))) == paper
 
 
+@pytest.mark.parametrize(
+    ("place", "changes"),
+    [
+        ("screen_degrees", {"screen_degrees": True}),
+        ("models[0].seed", {"models": [{"name": "alexnet", "weights": "random", "seed": True}]}),
+        ("models[0].preprocessing.mean", {"models": [{"name": "alexnet", "preprocessing": {"mean": [True, 1, 1]}}]}),
+        ("models[0].preprocessing.maximum", {"models": [{"name": "alexnet", "preprocessing": {"maximum": True}}]}),
+        ("recordings[0].visual_degrees", {"recordings": [{"name": "a", "file": "x.nc", "visual_degrees": True}]}),
+    ],
+)
+def test_true_is_no_number(place, changes):
+    """To Python it is 1: one degree of a screen, one of a mean."""
+    with pytest.raises(ValueError, match=re.escape(place) + ".*: true and false .*are no numbers"):
+        validate_study(study(**changes))
+    assert validate_study(study(accuracy_gate=True)).accuracy_gate
+
+
 def test_own_things_take_three_lines():
     text = """
 study: own

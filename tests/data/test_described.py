@@ -190,6 +190,7 @@ def test_mistakes_in_the_description_are_named(folder, responses):
         describe(folder, images=None, stimuli=None), r"2 problems(.|\n)*'stimuli' is needed(.|\n)*'images' is needed"
     )
     refuse(describe(folder, visual_degrees=-1), "visual_degrees: Input should be greater than 0")
+    refuse(describe(folder, visual_degrees=True), "visual_degrees: .*true and false .*are no numbers")
     refuse(describe(folder), r"there are 2 arrays \(arr_0, arr_1\): name one with `array`")
     refuse(describe(folder, array="arr_2"), "there is no array 'arr_2': did you mean 'arr_")
     refuse(describe(folder, array="arr_1"), r"have the shape \(7, 5\), and 3 dimensions are named")
@@ -448,3 +449,19 @@ def test_sessions_of_many_digits_or_with_zeros_in_front_stay_apart(folder, respo
     )
     assert done.exit_code == 0
     assert read_recordings(folder / "a.nc").columns["session"].tolist() == found.columns["session"].tolist()
+
+
+@pytest.mark.parametrize(
+    "changes", [{"stimuli": "no.csv"}, {"array": "no"}, {"dimensions": ["stimulus", "neuroid"]}, {"images": "no"}]
+)
+def test_what_a_description_gets_wrong_is_told_with_its_name(folder, responses, changes):
+    np.savez(folder / "responses.npz", one=responses)
+    path = describe(folder, **changes)
+    with pytest.raises(ValueError, match=f"^{path}: "):
+        read_described(path)
+
+
+def test_a_wrong_number_of_rows_is_told_with_both_files(folder, responses):
+    np.savez(folder / "responses.npz", one=responses[:, 1:])
+    with pytest.raises(ValueError, match=rf"the responses in {folder}/responses.npz are of 6 .*{folder}/stimuli.csv"):
+        read_described(describe(folder))

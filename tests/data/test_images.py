@@ -1,6 +1,7 @@
 """Images of every mode, and the geometries against torchvision, timm and arithmetic."""
 
 import math
+import re
 import struct
 import warnings
 import zlib
@@ -135,6 +136,18 @@ def test_16_bit_colours_lose_their_lower_bits_and_no_more(tmp_path, kind, n_chan
     (tmp_path / "a.png").write_bytes(png(16, kind, [struct.pack(f">{n_channels}H", *dark)], 1))
     with pytest.raises(ValueError, match=r"a\.png: its colours of 16 bits end below 256"):
         load_image(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize(("kind", "n_channels"), [(2, 3), (4, 2), (6, 4)])
+@pytest.mark.parametrize(("highest", "warned"), [(256, True), (4095, True), (4096, False)])
+def test_colours_of_12_bits_in_16_are_warned_of(tmp_path, kind, n_channels, highest, warned):
+    opaque = [65535] * (n_channels in (2, 4))
+    row = [highest] * (n_channels - len(opaque)) + opaque
+    (tmp_path / "a.png").write_bytes(png(16, kind, [struct.pack(f">{n_channels}H", *row)], 1))
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        assert load_image(tmp_path / "a.png").max() == highest >> 8
+    assert [bool(re.search("end below 4096", str(one.message))) for one in told] == [True] * warned
 
 
 def test_a_transparent_colour_of_16_bits_is_refused(tmp_path):

@@ -242,7 +242,12 @@ def test_rows_that_are_too_short_are_named(tmp_path, small):
 
 @pytest.mark.parametrize("n_folds", [0, 1, 5])
 def test_impossible_folds_are_refused(tmp_path, small, n_folds):
-    refuse(plain(tmp_path, *GOOD), small, f"4 images cannot make {n_folds} folds", n_folds=n_folds)
+    refuse(
+        plain(tmp_path, *GOOD),
+        small,
+        f"the 4 images of {tmp_path}/scores.csv cannot make {n_folds} folds",
+        n_folds=n_folds,
+    )
 
 
 def test_one_fold_and_empty_folds_are_refused(tmp_path, small):
@@ -348,7 +353,7 @@ def test_lamem_split_files_may_start_with_a_mark_and_images_lie_in_subfolders(la
 
 def test_lamem_missing_images_are_named(lamem):
     (lamem / "images" / "c.jpg").unlink()
-    with pytest.raises(ValueError, match=r"1 of 5 images are not in .*images(.|\n)*c\.jpg"):
+    with pytest.raises(ValueError, match=rf"1 of 5 images that {lamem}/splits names are not in .*images(.|\n)*c\.jpg"):
         read_lamem(lamem / "splits", lamem / "images")
     shutil.rmtree(lamem / "images")
     with pytest.raises(ValueError, match="5 of 5 images"):

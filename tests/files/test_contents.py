@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from damage import flip
 
 from layerwise.files import Contents, contents, hash_file
 
@@ -103,7 +104,7 @@ def test_a_file_that_is_written_while_it_is_read_is_not_kept(tmp_path, store, mo
 
 @pytest.mark.parametrize(
     "damage",
-    ["", "{", "[]", '{"version": 1}', '{"version": 1, "files": {"a": 3}}', '{"version": 1, "files": [1]}', "\0"],
+    ["", "{", "[]", '{"version": 2}', '{"version": 2, "files": {"a": 3}}', '{"version": 2, "files": [1]}', "\0"],
 )
 def test_a_damaged_store_is_rebuilt(tmp_path, store, damage, settled, caplog):
     path = write(tmp_path / "file", "a")
@@ -113,6 +114,15 @@ def test_a_damaged_store_is_rebuilt(tmp_path, store, damage, settled, caplog):
     assert Contents(store).of([path]) == expected
     assert "is damaged" in caplog.text
     assert json.loads(store.read_text()) == whole
+
+
+def test_no_flipped_bit_changes_a_hash(tmp_path, store, settled, rng):
+    path = write(tmp_path / "file", "a")
+    expected = Contents(store).of([path])
+    start = 8 * store.read_text().index(expected[0])
+    for bit in [*range(start, start + 8 * 16), *rng.integers(8 * store.stat().st_size, size=100).tolist()]:
+        flip(store, bit)
+        assert Contents(store).of([path]) == expected, bit
 
 
 def test_a_store_of_another_version_is_rebuilt(tmp_path, store, settled):

@@ -64,6 +64,22 @@ def test_a_process_that_breaks_down_is_told(path, monkeypatch, tmp_path):
         try_hdf5(path)
 
 
+@pytest.mark.parametrize(
+    ("program", "told"),
+    [
+        ("raise MemoryError", "MemoryError"),
+        ("import numpy; numpy.empty(2**50)", "Unable to allocate 8.00 PiB"),
+        ("raise ImportError('libhdf5.so: failed to map segment from shared object')", "failed to map segment"),
+        ("import os; os.kill(os.getpid(), 9)", "the process that tried it was killed"),
+    ],
+)
+def test_a_process_without_memory_does_not_call_the_file_damaged(path, monkeypatch, tmp_path, program, told):
+    (tmp_path / "trial.py").write_text(program)
+    monkeypatch.setattr(foreign, "_TRIAL", tmp_path / "trial.py")
+    with pytest.raises(MemoryError, match=rf"reading .*a\.h5: .*{told}"):
+        try_hdf5(path)
+
+
 @pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="needs Linux, to find the other process")
 @pytest.mark.parametrize("command", [["data", "check"], ["data", "import", "--output", "out.nc"]])
 def test_a_command_that_waits_for_such_a_file_honours_a_termination(path, tmp_path, command):

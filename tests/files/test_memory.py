@@ -5,24 +5,28 @@ import json
 import os
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 
 import h5py
 import pandas as pd
 import pyarrow as pa
 import pytest
+import scipy.io
 import torch
 
 from layerwise.activations.store import ActivationStore
+from layerwise.data.matlab import read_matlab
 from layerwise.data.partial import PartialPixels
 from layerwise.data.pixels import PixelCache
 from layerwise.data.recordings import list_regions
-from layerwise.files import ran_out, reraise_memory
-from layerwise.files.tables import read_table
+from layerwise.files import ran_out, reraise_memory, seal
+from layerwise.files.tables import read_table, write_table
 from layerwise.interfaces import ModelSpec
 from layerwise.layers import survey_layers
 from layerwise.models import build, downloads
 from layerwise.models.downloads import Address, download
+from layerwise.models.states import read_state
 from layerwise.sketching.rows import FileRows
 
 SCRIPT = Path(__file__).parents[1] / "fixtures" / "short_memory.py"
@@ -56,6 +60,8 @@ SAID = [
     RuntimeError("Can't decrement id ref count (can't allocate memory for path)"),
     ImportError("libtorch_cpu.so: failed to map segment from shared object"),
     pd.errors.ParserError("Error tokenizing data. C error: out of memory"),
+    SystemError("error return without exception set"),
+    SystemError("<built-in function compile> returned NULL without setting an exception"),
 ]
 OTHER = [
     ValueError("out of memory.csv is not a CSV"),  # quotes a user
@@ -119,6 +125,7 @@ def raising(error):
 def whole(tmp_path):
     path = tmp_path / "a.h5"
     h5py.File(path, "w").close()
+    seal(path, [])
     return path
 
 
@@ -145,7 +152,7 @@ def test_pixels_that_were_begun_are_kept(tmp_path, monkeypatch):
 
 
 def test_a_table_without_memory_is_not_damaged(tmp_path, monkeypatch):
-    pd.DataFrame({"x": [1]}).to_parquet(tmp_path / "a.parquet")
+    write_table(pd.DataFrame({"x": [1]}), tmp_path / "a.parquet")
     monkeypatch.setattr(pd, "read_parquet", raising(OSError(errno.ENOMEM, "Cannot allocate memory")))
     with pytest.raises(MemoryError, match=r"reading .*a\.parquet"):
         read_table(tmp_path / "a.parquet")
@@ -160,7 +167,7 @@ def test_a_network_without_memory_is_no_mistake_of_a_user(monkeypatch):
         build(ModelSpec("a", "timm", "resnet18"), "random")
     network = torch.nn.Flatten()
     monkeypatch.setattr(network, "forward", raising(SAID[6]))
-    with pytest.raises(MemoryError, match=r"running the network on .* images of 32 pixels"):
+    with pytest.raises(RuntimeError, match=r"^could not create a primitive$"):
         survey_layers(network, 32)
 
 
@@ -168,3 +175,19 @@ def test_a_download_without_memory_is_not_tried_elsewhere(tmp_path, monkeypatch)
     monkeypatch.setattr(downloads, "_fetch", raising(OSError(errno.ENOMEM, "Cannot allocate memory")))
     with pytest.raises(MemoryError, match=r"writing .*a\.pth"):
         download(Address("https://nowhere.invalid/a.pth", "a.pth", "0" * 64), tmp_path)
+
+
+def test_an_archive_without_memory_is_not_broken(tmp_path, monkeypatch):
+    torch.save({"weight": torch.zeros(3)}, tmp_path / "a.pth")
+    monkeypatch.setattr(
+        "zipfile.ZipFile.testzip", raising(zlib.error("Error -4 while decompressing: insufficient memory"))
+    )
+    with pytest.raises(MemoryError, match=r"reading .*a\.pth: Error -4"):
+        read_state(tmp_path / "a.pth")
+
+
+def test_a_file_of_matlab_without_memory_is_not_truncated(tmp_path, monkeypatch):
+    scipy.io.savemat(tmp_path / "a.mat", {"x": [1.0, 2.0]})
+    monkeypatch.setattr("scipy.io.loadmat", raising(SAID[10]))
+    with pytest.raises(MemoryError, match="Cannot allocate memory"):
+        read_matlab(tmp_path / "a.mat", "x")

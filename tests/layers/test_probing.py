@@ -33,13 +33,13 @@ class Before(nn.Module):
 
 
 class Counting(nn.Module):
-    def __init__(self):
+    def __init__(self, step=1e-2):
         super().__init__()
-        self.calls = 0
+        self.calls, self.step = 0, step
 
     def forward(self, x):
         self.calls += 1
-        return x * (1 + 1e-2 * self.calls)
+        return x * (1 + self.step * self.calls)
 
 
 class Remembering(nn.Module):
@@ -81,6 +81,8 @@ WRONG = {
         "differs from run to run",
     ),
     "a counter": (Counting, "differs from run to run"),
+    "a slow counter": (lambda: Counting(1e-3), "differs from run to run"),  # which doubles x within LaMem's batches
+    "faint noise": (lambda: lambda x: x + 1e-3 * torch.randn_like(x), "differs from run to run"),
     "what was seen before": (Remembering, "depends on the place"),
     "the same noise": (Seeded, "depends on the place"),
     "the place": (

@@ -299,6 +299,17 @@ def from_numpy():
     network.conv.bias.data.fill_(random.random())
     return network
 
+class Hidden(nn.Module):
+    # Its weights are no parameters.
+    def __init__(self):
+        super().__init__()
+        self.conv, self.plain = nn.ReLU(), torch.randn(8, 3, generator=torch.Generator().manual_seed(3))
+    def forward(self, x):
+        return self.conv(x.mean((2, 3)) @ self.plain.T)
+
+def hidden():
+    return Hidden()
+
 def of_its_own():
     network = Tied()
     network.conv.weight.data = torch.from_numpy(np.random.default_rng().standard_normal((8, 3, 3, 3))).float()
@@ -321,6 +332,12 @@ def test_a_control_that_is_not_drawn_is_refused(loading, name):
     with pytest.raises(ValueError, match=r"gives the same weights whatever the seed \((conv\.bias|norm\.running_mean)"):
         build(loading(name))
     assert isinstance(build(loading(name, "built")), nn.Module)
+
+
+def test_a_control_of_which_nothing_is_drawn_is_refused(loading):
+    with pytest.raises(ValueError, match=r"'loading_networks:hidden' gives a network .* nothing .* the seed"):
+        build(loading("hidden"))
+    assert isinstance(build(loading("hidden", "built")), nn.Module)
 
 
 @pytest.mark.parametrize("name", ["drawn", "by_design", "from_numpy"])

@@ -30,6 +30,7 @@ from layerwise.data.recordings import read_recordings, stimuli_of
 from layerwise.layers.tap import LayerTap
 from layerwise.models import build
 from layerwise.models.inputs import normalise
+from layerwise.study import Plans, RuleResources
 
 pytestmark = pytest.mark.workflow
 
@@ -72,6 +73,22 @@ def test_one_network_alone(study):
         "score_memorability": BLOCKS["untrained"],
         "gather_model": 1,
     }
+
+
+def test_jobs_ask_for_what_is_planned(study, monkeypatch):
+    monkeypatch.chdir(study.folder)
+    target = "results/small/models/untrained/layers.parquet"
+    printed = study.snakemake("--dry-run", target)
+    jobs = re.findall(r"^(?:local)?rule (\w+):\n((?: +.*\n)+)", printed, re.MULTILINE)
+    resources = RuleResources(Plans(load_study(study.folder / "config.yaml")))
+    assert {rule for rule, _ in jobs} >= {"pack_stimuli", "extract_activations", "score_brain", "gather_model"}
+    for rule, text in jobs:
+        names = dict(re.findall(r"(\w+)=([^,\s]+)", re.search(r"wildcards: (.*)", text)[1]))
+        asked = dict(re.findall(r"(\w+)=(\d+)", re.search(r"resources: (.*)", text)[1]))
+        needs = resources.of(rule, names)
+        assert int(asked["mem_mb"]) == needs.ask("mem_mb")
+        assert int(asked["disk_mb"]) == needs.ask("disk_mb")
+        assert int(asked["gpu"]) == 0
 
 
 def test_one_job_a_layer_and_region(study):
@@ -385,6 +402,14 @@ def test_a_study_that_cannot_be_written_is_told_in_a_sentence(study):
     (study.results / "config.yaml").mkdir(parents=True)
     with pytest.raises(RuntimeError, match=r"config\.yaml is a folder: name a file") as caught:
         study.snakemake("results/small/ceilings/V1.parquet")
+    assert "Traceback" not in str(caught.value)
+
+
+@pytest.mark.parametrize("results", ["/dev/null", "config.yaml", "config.yaml/deeper"])
+def test_results_that_would_lie_in_no_folder_are_told_in_a_sentence(study, results):
+    study.configure(storage={"results": results})
+    with pytest.raises(RuntimeError, match=f"{results}.*cannot be written: one of its folders is a file") as caught:
+        study.snakemake("--dry-run")
     assert "Traceback" not in str(caught.value)
 
 

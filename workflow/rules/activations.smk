@@ -16,8 +16,7 @@ checkpoint list_layers:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=8000,
-        runtime=30,
+        **resources_of("list_layers"),
     params:
         config=LAYOUT.config,
         made_from=made_from("list_layers"),
@@ -40,9 +39,7 @@ rule check_accuracy:
         ENVIRONMENT
     threads: STUDY.compute.threads
     resources:
-        mem_mb=8000,
-        runtime=240,
-        gpu=STUDY.compute.gpus,
+        **resources_of("check_accuracy"),
     params:
         config=LAYOUT.config,
         made_from=made_from("check_accuracy"),
@@ -55,8 +52,8 @@ rule extract_activations:
     input:
         gate=gate_of,
         manifest=manifest_of,
-        pixels=pixels_of,
-        pca=pca_pixels_of,
+        pixels=pixels_of(study.pixels_for),
+        pca=pixels_of(study.pca_pixels_for),
         weights=weights_of,
     output:
         KEPT(LAYOUT.activations("{model}", "{stimuli}")),
@@ -68,14 +65,12 @@ rule extract_activations:
         ENVIRONMENT
     threads: STUDY.compute.threads
     resources:
-        mem_mb=6000 + STUDY.compute.memory // 10**6,
-        runtime=240,
-        gpu=STUDY.compute.gpus,
+        **resources_of("extract_activations"),
     params:
         config=LAYOUT.config,
         made_from=made_from("extract_activations"),
         manifest=option("--manifest", manifest_of),
-        pca=option("--pca-pixels", pca_pixels_of),
+        pca=option("--pca-pixels", pixels_of(study.pca_pixels_for)),
     shell:
         "layerwise extract-activations --threads {threads} --config {params.config:q} --model {wildcards.model:q}"
         " {params.manifest} --pixels {input.pixels:q} {params.pca} --output {output:q} > {log:q} 2>&1"

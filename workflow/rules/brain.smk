@@ -14,8 +14,7 @@ rule estimate_ceiling:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=4000,
-        runtime=30,
+        **resources_of("estimate_ceiling"),
     params:
         config=LAYOUT.config,
         made_from=made_from("estimate_ceiling"),
@@ -41,9 +40,7 @@ rule score_brain:
         ENVIRONMENT
     threads: STUDY.compute.threads
     resources:
-        mem_mb=8000,
-        runtime=240,
-        gpu=min(1, STUDY.compute.gpus),
+        **resources_of("score_brain"),
     params:
         config=LAYOUT.config,
         made_from=made_from("score_brain"),

@@ -9,11 +9,11 @@ from snakemake.exceptions import WorkflowError
 
 from layerwise import study
 from layerwise.config import dump_study, validate_study
-from layerwise.files import Contents, atomic_path, hash_script
+from layerwise.files import Contents, atomic_path, hash_script, writable
 from layerwise.files.documents import read_yaml
 
-# Jobs find `layerwise` where this Snakemake's Python lies, also where the environment is not activated. It comes last,
-# so that a conda environment goes before it.
+# Jobs find `layerwise` beside this Snakemake's Python, also where the environment is not activated; last, so that a
+# conda environment goes before it.
 shell.prefix(f'PATH="$PATH:{Path(sys.executable).parent}"; ')
 
 try:
@@ -24,16 +24,18 @@ try:
     contents = Contents(".snakemake/layerwise/contents.json")
     CAUSES = study.Causes(STUDY, contents, lambda model: listed(model).manifest)
     REGIONS = CAUSES.regions
+    LAYOUT = study.layout_of(STUDY)
+    writable(LAYOUT.config)  # Snakemake tells of what is no folder in a traceback
 except (ValueError, OSError) as error:
     raise WorkflowError(str(error)) from None
 
-LAYOUT = study.layout_of(STUDY)  # its config is written when a run starts
 ENVIRONMENT = "../../envs/layerwise.yaml"
 MODELS = {entry.name: entry for entry in STUDY.models}
 OWN_MODELS = [name for name in MODELS if CAUSES.is_own(name)]
-RATINGS = {entry.name: entry for entry in STUDY.ratings}
+WAYS = {entry.name: study.way_of(STUDY, entry.name) for entry in STUDY.ratings}
 KEPT = temp if STUDY.storage.activations == "temporary" else str  # files of activations
-RATED = [name for name, entry in RATINGS.items() if entry.rater_columns]
+RESOURCES = study.RuleResources(study.Plans(STUDY))
+RATED = [entry.name for entry in STUDY.ratings if entry.rater_columns]
 
 
 def write_study():
@@ -50,6 +52,17 @@ def made_from(step):
     return lambda wildcards: CAUSES.of(step, dict(wildcards.items()))
 
 
+def resources_of(step):
+    """What each job of a rule asks for; more with each attempt."""
+
+    def ask(quantity):
+        return lambda wildcards, attempt: RESOURCES.of(
+            step, dict(wildcards.items())
+        ).ask(quantity, attempt)
+
+    return {quantity: ask(quantity) for quantity in RESOURCES.quantities}
+
+
 def option(name, find):
     """An option of a command, where there is a file for it."""
     return lambda wildcards: shlex.join(
@@ -60,11 +73,6 @@ def option(name, find):
 def one_of(names):
     """A wildcard that is one of these names, or nothing at all if there are none."""
     return "|".join(map(re.escape, sorted(names))) or "(?!)"
-
-
-def rated_in_way(way):
-    """A wildcard that is the name of ratings that are predicted in this way."""
-    return one_of(name for name in RATINGS if study.way_of(STUDY, name) == way)
 
 
 def given(files):
@@ -105,23 +113,18 @@ def manifest_of(wildcards):
     return listed(wildcards.model).manifest if wildcards.model in OWN_MODELS else []
 
 
-def seen_by(find, model, stimuli):
+def pixels_of(find):
     """The pixels that a network sees; what an own one expects is known once its layers are listed."""
-    expected = study.preprocessing_of(MODELS[model])
-    if expected is None:
-        expected = study.read_preprocessing(Path(listed(model).preprocessing))
-    return find(STUDY, LAYOUT, stimuli, expected) or []
 
+    def path(wildcards):
+        model = wildcards.model
+        expected = study.preprocessing_of(MODELS[model])
+        if expected is None:
+            expected = study.read_preprocessing(Path(listed(model).preprocessing))
+        stimuli = wildcards.get("stimuli") or wildcards.ratings
+        return find(STUDY, LAYOUT, stimuli, expected) or []
 
-def pixels_of(wildcards):
-    """The pixels of a stimulus set, or of ratings."""
-    stimuli = wildcards.get("stimuli") or wildcards.ratings
-    return seen_by(study.pixels_for, wildcards.model, stimuli)
-
-
-def pca_pixels_of(wildcards):
-    """Those of the images on which principal components are fitted, where a recording is reduced."""
-    return seen_by(study.pca_pixels_for, wildcards.model, wildcards.stimuli)
+    return path
 
 
 def gate_of(wildcards):
@@ -133,7 +136,7 @@ def gate_of(wildcards):
 def scores_of(find):
     """All scores of a network against regions, or against ratings."""
     return lambda wildcards: find(
-        STUDY, LAYOUT, wildcards.model, CAUSES.layers(wildcards.model)
+        RESOURCES.plans, LAYOUT, wildcards.model, CAUSES.layers(wildcards.model)
     )
 
 
@@ -141,6 +144,6 @@ wildcard_constraints:
     model=one_of(MODELS),
     region=one_of(REGIONS),
     stimuli=one_of(STUDY.stimulus_sets()),
-    ratings=one_of(RATINGS),
+    ratings=one_of(WAYS),
     geometry=r"(square|crop|squash|border)[a-z0-9.-]+",
     block=r"\d+(-\d+)?",

@@ -16,6 +16,8 @@ rule plot_figure2:
         LAYOUT.log("plot_figure2"),
     conda:
         ENVIRONMENT
+    resources:
+        **resources_of("plot_figure2"),
     params:
         made_from=made_from("plot_figure2"),
         outputs=shlex.join(f"--output={path}" for path in LAYOUT.figure("figure2")),

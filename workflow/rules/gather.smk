@@ -22,6 +22,8 @@ rule gather_model:
         LAYOUT.log("gather_model", "{model}"),
     conda:
         ENVIRONMENT
+    resources:
+        **resources_of("gather_model"),
     params:
         config=LAYOUT.config,
         made_from=made_from("gather_model"),
@@ -42,6 +44,8 @@ rule gather_study:
         LAYOUT.log("gather_study"),
     conda:
         ENVIRONMENT
+    resources:
+        **resources_of("gather_study"),
     params:
         config=LAYOUT.config,
         made_from=made_from("gather_study"),
@@ -61,6 +65,8 @@ rule correlate_layers:
         LAYOUT.log("correlate_layers"),
     conda:
         ENVIRONMENT
+    resources:
+        **resources_of("correlate_layers"),
     params:
         config=LAYOUT.config,
         made_from=made_from("correlate_layers"),
@@ -79,6 +85,8 @@ rule summarise_models:
         LAYOUT.log("summarise_models"),
     conda:
         ENVIRONMENT
+    resources:
+        **resources_of("summarise_models"),
     params:
         config=LAYOUT.config,
         made_from=made_from("summarise_models"),

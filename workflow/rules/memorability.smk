@@ -16,8 +16,7 @@ rule estimate_consistency:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=2000,
-        runtime=30,
+        **resources_of("estimate_consistency"),
     params:
         config=LAYOUT.config,
         made_from=made_from("estimate_consistency"),
@@ -38,13 +37,12 @@ rule score_memorability:
     benchmark:
         LAYOUT.benchmark("score_memorability", "{model}", "{ratings}", "{block}")
     wildcard_constraints:
-        ratings=rated_in_way("stored"),
+        ratings=one_of(name for name in WAYS if WAYS[name] == "stored"),
     conda:
         ENVIRONMENT
     threads: STUDY.compute.threads
     resources:
-        mem_mb=8000,
-        runtime=240,
+        **resources_of("score_memorability"),
     params:
         config=LAYOUT.config,
         made_from=made_from("score_memorability"),
@@ -61,7 +59,7 @@ rule stream_memorability:
     input:
         gate=gate_of,
         manifest=manifest_of,
-        pixels=pixels_of,
+        pixels=pixels_of(study.pixels_for),
         weights=weights_of,
         scores=lambda wildcards: tables_of(wildcards.ratings),
     output:
@@ -71,14 +69,12 @@ rule stream_memorability:
     benchmark:
         LAYOUT.benchmark("stream_memorability", "{model}", "{ratings}", "{block}")
     wildcard_constraints:
-        ratings=rated_in_way("streamed"),
+        ratings=one_of(name for name in WAYS if WAYS[name] == "streamed"),
     conda:
         ENVIRONMENT
     threads: STUDY.compute.threads
     resources:
-        mem_mb=12000 + STUDY.compute.memory // 10**6,
-        runtime=1440,
-        gpu=STUDY.compute.gpus,
+        **resources_of("stream_memorability"),
     params:
         config=LAYOUT.config,
         made_from=made_from("stream_memorability"),
@@ -97,7 +93,7 @@ rule sketch_memorability:
     input:
         gate=gate_of,
         manifest=manifest_of,
-        pixels=pixels_of,
+        pixels=pixels_of(study.pixels_for),
         weights=weights_of,
         scores=lambda wildcards: tables_of(wildcards.ratings),
     output:
@@ -107,15 +103,12 @@ rule sketch_memorability:
     benchmark:
         LAYOUT.benchmark("sketch_memorability", "{model}", "{ratings}", "{block}")
     wildcard_constraints:
-        ratings=rated_in_way("sketched"),
+        ratings=one_of(name for name in WAYS if WAYS[name] == "sketched"),
     conda:
         ENVIRONMENT
     threads: STUDY.compute.threads
     resources:
-        mem_mb=12000 + STUDY.compute.memory // 10**6,
-        disk_mb=0 if study.on_gpu(STUDY) else STUDY.memorability.disk // 10**6,
-        runtime=1440,
-        gpu=min(1, STUDY.compute.gpus),
+        **resources_of("sketch_memorability"),
     params:
         config=LAYOUT.config,
         made_from=made_from("sketch_memorability"),

@@ -20,6 +20,8 @@ for path, entry in FILES.items():
         localrule: True
         conda:
             "../../envs/brainscore.yaml"
+        resources:
+            **resources_of("export_recordings"),
         params:
             # With --software-deployment-method conda, `python` is that environment's.
             python=BRAINSCORE if BRAINSCORE.is_file() else "python",

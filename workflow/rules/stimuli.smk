@@ -15,8 +15,7 @@ rule pack_stimuli:
         ENVIRONMENT
     threads: STUDY.compute.threads
     resources:
-        mem_mb=4000,
-        runtime=240,
+        **resources_of("pack_stimuli"),
     params:
         config=LAYOUT.config,
         made_from=made_from("pack_stimuli"),

@@ -8,7 +8,7 @@ behind those of HDF5 (`layerwise.files.sealed`).
 
 import errno
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from layerwise.activations.packing import packed_size, unpack
 from layerwise.activations.planner import Kind, Part, kind_of, stored_bytes
-from layerwise.files import Extent, atomic_path, check_seal, checksum, reraise_memory, seal
+from layerwise.files import Extent, atomic_path, check_seal, checksum, reraise_memory, seal, write_hdf5
 from layerwise.interfaces import LayerSpec
 
 FORMAT = "layerwise activations"
@@ -152,9 +152,9 @@ class ActivationStore:
 class StoreWriter:
     """A file of activations while it is written; made by `write_store`."""
 
-    def __init__(self, file: h5py.File, n_stimuli: int) -> None:
+    def __init__(self, file: h5py.File, n_stimuli: int, check_disk: Callable[[], None]) -> None:
         self._layers = file.create_group("layers")
-        self._n_stimuli = n_stimuli
+        self._n_stimuli, self._check_disk = n_stimuli, check_disk
         self._checksums: dict[str, list[tuple[int, int, int]]] = {}  # of columns from, to
 
     def add(self, layer: LayerSpec) -> None:
@@ -173,12 +173,14 @@ class StoreWriter:
         values = values.astype(TYPES["activations"], copy=False)
         self._checksums[part.layer.name].append((part.start, part.stop, checksum(values)))
         self._layers[_key(part.layer.name)][:, part.start : part.stop] = values
+        self._check_disk()
 
     def put_gram(self, layer: LayerSpec, packed: NDArray[np.float64]) -> None:
         """Write the packed Gram matrix of a layer."""
         packed = packed.astype(TYPES["gram"], copy=False)
         self._checksums[layer.name] = [(0, len(packed), checksum(packed))]
         self._layers[_key(layer.name)][:] = packed
+        self._check_disk()
 
     def mark_nonfinite(self, layer: LayerSpec) -> None:
         """Note that a layer gave values that are not finite."""
@@ -220,29 +222,16 @@ def write_store(
         raise ValueError(f"activations cannot be told apart later without the attributes {', '.join(missing)}")
     with atomic_path(path) as temporary:
         _check_space(temporary.parent, layers, len(stimuli))
-        with _created(temporary) as file:
+        with write_hdf5(temporary) as (file, check_disk):
             file.attrs.update({"format": FORMAT, "version": VERSION, **attributes, "complete": False})
             file["stimuli"] = np.array(stimuli, dtype=object)
-            writer = StoreWriter(file, len(stimuli))
+            writer = StoreWriter(file, len(stimuli), check_disk)
             for layer in layers:
                 writer.add(layer)
             yield writer
             apart = writer.finish()
             file.attrs["complete"] = True
         seal(temporary, apart)
-
-
-@contextmanager
-def _created(path: Path) -> Iterator[h5py.File]:
-    file = h5py.File(path, "w")
-    try:
-        yield file
-    finally:
-        try:
-            file.close()
-        except RuntimeError as error:  # so says HDF5 if what it held back cannot be written
-            reraise_memory(error, f"writing {path}")
-            raise OSError(f"cannot write {path}, is the disk full? ({error})") from error
 
 
 class _UnusableError(ValueError):
@@ -263,7 +252,7 @@ def _check_format(attributes: Mapping[str, object], path: Path) -> None:
 
 
 def _check_space(folder: Path, layers: Sequence[LayerSpec], n_stimuli: int) -> None:
-    # HDF5 on a full disk can bring down the interpreter, so it is asked beforehand.
+    # Activations are computed for hours: that there is room for all of them is asked beforehand.
     needed = stored_bytes(layers, n_stimuli)
     free = shutil.disk_usage(folder).free
     if free < needed:

@@ -44,6 +44,8 @@ def main() -> None:
             raise
         known = isinstance(error, ValueError | OSError) or ran_out(error)
         print(f"error: {_sentence(error)}" if known else _internal(error), file=sys.stderr)
+        if ran_out(error):
+            _leave_at_once()
         sys.exit(1 if known else os.EX_SOFTWARE)
 
 
@@ -59,6 +61,13 @@ def _terminate(number: int, frame: FrameType | None) -> NoReturn:
     del frame
     signal.signal(number, signal.SIG_IGN)  # a second one must not stop the removal
     raise SystemExit(128 + number)
+
+
+def _leave_at_once() -> NoReturn:
+    """End with status 1, without what libraries do at the end: it crashes if memory ran out while they were loaded."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(1)
 
 
 def _raise_again(lost: "sys.UnraisableHookArgs") -> None:

@@ -2,14 +2,12 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from layerwise.cli.options import CONFIG, Config
-
-if TYPE_CHECKING:
-    from layerwise.study import Forecast
+from layerwise.cli.plan import plan
 
 
 def register(app: typer.Typer) -> None:
@@ -51,9 +49,13 @@ def _listed(name: str) -> str:
 def check_config(config: Config = CONFIG) -> None:
     """Validate a config and say what it holds."""
     from layerwise.config import load_study
+    from layerwise.models import resolve_preprocessing
     from layerwise.study import regions
 
     study = load_study(config)
+    for entry in study.models:
+        if entry.timm:  # loading a config does not ask timm, which takes seconds to import
+            resolve_preprocessing(entry.spec())
     typer.echo(
         f"{config} is valid: study {study.study!r}, {len(study.models)} networks, "
         f"{len(regions(study))} regions, {len(study.ratings)} sets of ratings"
@@ -61,46 +63,6 @@ def check_config(config: Config = CONFIG) -> None:
     ungated = [entry.name for entry in study.models if entry.published is None]
     if study.accuracy_gate and ungated:
         typer.echo(f"the accuracy gate lets pass, since nothing is published of them: {', '.join(ungated)}")
-
-
-def plan(
-    config: Config = CONFIG,
-    model: Annotated[list[str] | None, typer.Option("--model", help="Of these networks only.")] = None,
-) -> None:
-    """Say beforehand what running the networks will take: jobs, forward passes, memory and disk."""
-    from layerwise.config import load_study
-    from layerwise.study import forecast, memory_of, on_gpu
-
-    study = load_study(config)
-    entries = [study.model_entry(name) for name in model] if model else study.models
-    known: list[Forecast] = []
-    unknown: list[str] = []
-    for entry in entries:
-        found, lacking = forecast(study, entry)
-        known, unknown = known + found, unknown + lacking
-    for line in _table(known):
-        typer.echo(line)
-    setting = "compute.gpu_memory" if on_gpu(study) else "compute.memory"
-    disk = sum(one.disk for one in known if one.way == "stored") / 1e9
-    typer.echo(
-        f"{sum(one.jobs for one in known):,} jobs with {sum(one.passes for one in known):,} forward passes, and "
-        f"{disk:,.1f} GB on disk; layers share as many passes as {setting}, {memory_of(study) / 1e9:g} GB, allows"
-    )
-    for sentence in dict.fromkeys(unknown):
-        typer.echo(sentence)
-
-
-def _table(rows: "list[Forecast]") -> list[str]:
-    """Give lines whose columns are as wide as the longest names."""
-    model = max((len(one.model) for one in rows), default=0)
-    stimuli = max(len("images of"), *(len(one.stimuli) for one in rows)) if rows else 0
-    lines = [
-        f"{one.model:{model}}  {one.stimuli:{stimuli}} {one.n_images:8,} {one.n_layers:6} {one.way:8} {one.jobs:5} "
-        f"{one.passes:6} {one.memory / 1e9:6.2f} GB {one.disk / 1e9:6.2f} GB"
-        for one in rows
-    ]
-    head = f"{'images of':{stimuli}}   number layers {'way':8}  jobs passes    memory      disk"
-    return [f"{'network':{model}}  {head}", *lines]
 
 
 def schema() -> None:

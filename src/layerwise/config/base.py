@@ -1,9 +1,9 @@
 """What all sections of the config share."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationInfo, field_validator
 
 # A name becomes a folder and a wildcard of the workflow, so it may hold nothing that a path or a shell reads otherwise.
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
@@ -68,3 +68,12 @@ class Section(BaseModel):
     model_config = ConfigDict(
         extra="forbid", use_attribute_docstrings=True, frozen=True, validate_default=True, allow_inf_nan=False
     )
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _true_is_no_number(cls: type[Self], value: Any, place: ValidationInfo) -> Any:
+        """Refuse what Python would take for 1 or 0."""
+        kind = cls.model_fields[str(place.field_name)].annotation
+        if kind is not bool and any(isinstance(part, bool) for part in (value if isinstance(value, list) else [value])):
+            raise ValueError("true and false (as yes, no, on and off, which YAML reads so) are no numbers and no text")
+        return value

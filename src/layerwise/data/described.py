@@ -53,6 +53,12 @@ _HDF5 = (".h5", ".hdf5", ".nc", ".mat")
 ALLOWED = ({"stimulus", "neuroid"}, {"repetition", "stimulus", "neuroid"}, {"presentation", "neuroid"})
 
 
+def _number(given: Any) -> Any:
+    if isinstance(given, bool):
+        raise ValueError("true and false (as yes, no, on and off, which YAML reads so) are no numbers")
+    return given
+
+
 def _code(given: Any) -> Any:
     """Keep whole numbers whole; a word such as `no` is the number 0 to YAML, and would blank all zeros."""
     if isinstance(given, bool):
@@ -74,7 +80,7 @@ class Description(BaseModel):
     missing: tuple[Annotated[int | float, BeforeValidator(_code)], ...] = ()
     units: str = ""
     source: str = ""
-    visual_degrees: float | None = Field(None, gt=0, le=360, allow_inf_nan=False)
+    visual_degrees: Annotated[float | None, BeforeValidator(_number)] = Field(None, gt=0, le=360, allow_inf_nan=False)
 
 
 @dataclass(frozen=True)
@@ -112,7 +118,13 @@ def read_described(path: str | Path) -> Described:
     """
     path = Path(path)
     description = _read_description(path)
-    folder = path.parent
+    try:
+        return _read_parts(description, path.parent)
+    except ValueError as error:  # a path or an array that it names may be what is wrong
+        raise ValueError(f"{path}: {error}") from error
+
+
+def _read_parts(description: Description, folder: Path) -> Described:
     stimuli = read_text_table(folder / description.stimuli, "table of stimuli", "stimulus")
     neuroids = read_text_table(folder / description.neuroids, "table of neuroids", "neuroid")
     names = _column(neuroids, "neuroid", folder / description.neuroids)
@@ -286,6 +298,8 @@ def _read_hdf5(path: Path, name: str | None) -> _Read:
 
 
 def _choose(name: str | None, known: list[str], path: Path) -> str:
+    if not known:
+        raise ValueError("there is no array of numbers in it")
     if name is None and len(known) == 1:
         return known[0]
     if name is None:
@@ -304,8 +318,8 @@ def _check_sizes(
     ):
         if size != rows:
             raise ValueError(
-                f"the responses are of {size} {what}, and {folder / file} has {rows} rows: they must be as many, in "
-                "the same order; check `dimensions`"
+                f"the responses in {folder / description.responses} are of {size} {what}, and {folder / file} has "
+                f"{rows} rows: they must be as many, in the same order; check `dimensions`"
             )
 
 

@@ -176,19 +176,26 @@ def _check_levels(highest: int) -> None:
             "save it with 8 bits"
         )
     if 0 < highest < 2**12:
-        warnings.warn(
-            "images of 16 bits whose levels end below 4096, as those of 12 bits or fewer do, are read as nearly black; "
-            "if they should not be, multiply their levels, or save them with 8 bits",
-            DegenerateWarning,
-            stacklevel=2,
-        )
+        _warn_of_few_bits()
+
+
+def _warn_of_few_bits() -> None:
+    warnings.warn(
+        "images of 16 bits whose levels end below 4096, as those of 12 bits or fewer do, are read as nearly black; "
+        "if they should not be, multiply their levels, or save them with 8 bits",
+        DegenerateWarning,
+        stacklevel=2,
+    )
 
 
 def _check_16_bit_colour(image: Image.Image, transparent: object) -> None:
     if transparent is not None:
         raise _UnusableError("PIL does not tell which of its colours of 16 bits is transparent: save it with 8 bits")
-    if not np.asarray(image)[..., :3].any():  # PIL keeps the upper 8 bits, and makes RGBA of grey with alpha
+    highest = int(np.asarray(image)[..., :3].max())  # PIL keeps the upper 8 bits, and makes RGBA of grey with alpha
+    if highest == 0:
         raise _UnusableError("its colours of 16 bits end below 256, as those of 8 bits do: save it with 8 bits")
+    if highest < 2**12 >> 8:
+        _warn_of_few_bits()
 
 
 def _check(geometry: Geometry) -> None:

@@ -14,6 +14,8 @@ import scipy.io
 import scipy.sparse
 from numpy.typing import NDArray
 
+from layerwise.files import reraise_memory
+
 _NUMBERS = ("double", "single", "logical", *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)))
 
 
@@ -46,9 +48,8 @@ def read_matlab(path: Path, name: str) -> NDArray[np.generic]:
 def _damage_told() -> Iterator[None]:
     try:
         yield
-    except MemoryError:
-        raise
     except Exception as error:  # SciPy's reader raises nearly anything on broken files
+        reraise_memory(error, "reading a file of MATLAB")
         raise ValueError(f"it is truncated, or none of MATLAB's ({error}): copy it again") from error
 
 

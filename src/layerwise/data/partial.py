@@ -18,7 +18,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from layerwise.files import Extent, check_seal, hash_file, reraise_memory, seal
+from layerwise.files import Extent, check_seal, hash_file, reraise_memory, seal, write_hdf5
 
 _TOGETHER = 64  # images between two times that buffers are written out
 
@@ -150,7 +150,7 @@ class PartialPixels:
         plan.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
         plan.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
         try:
-            with h5py.File(self.path, "w") as file:
+            with write_hdf5(self.path) as (file, _):
                 # Contiguous, so that readers need no HDF5 library: they read bytes at an offset.
                 space = h5py.h5s.create_simple(self.shape)
                 h5py.h5d.create(file.id, b"pixels", h5py.h5t.STD_U8LE, space, plan)

@@ -19,7 +19,17 @@ from numpy.typing import NDArray
 from layerwise.data.images import load_square
 from layerwise.data.messages import check_format, list_problems
 from layerwise.data.partial import PartialPixels, remove_partial
-from layerwise.files import alone, check_seal, checksum, hash_file, hash_object, hash_source, reraise_memory, writable
+from layerwise.files import (
+    alone,
+    check_seal,
+    checksum,
+    hash_file,
+    hash_object,
+    hash_source,
+    reraise_memory,
+    writable,
+    write_hdf5,
+)
 from layerwise.interfaces import Geometry, Progress, StimulusSet, no_progress
 
 FORMAT = "layerwise pixels"
@@ -267,7 +277,7 @@ def _decode(path: Path, geometry: Geometry) -> _Decoded:
 
 
 def _check_space(folder: Path, needed: int) -> None:
-    # HDF5 on a full disk can bring down the interpreter, so it is asked beforehand.
+    # Images are decoded for hours: that there is room for all of them is asked beforehand.
     free = shutil.disk_usage(folder).free
     if free < needed:
         raise OSError(
@@ -292,7 +302,7 @@ def _key(ids: Sequence[str], geometry: Geometry) -> str:
 def _describe(partial: PartialPixels, ids: Sequence[str], geometry: Geometry) -> None:
     digests = [partial.digests[place] for place in range(len(ids))]
     partial.settle()
-    with h5py.File(partial.path, "r+") as file:
+    with write_hdf5(partial.path, "r+") as (file, _):
         for name in ("ids", "sha256", "checksums"):
             file.pop(name, None)  # of a run that was stopped right here
         file["ids"] = np.array(ids, dtype=object)

@@ -89,7 +89,9 @@ def read_ratings(
     found = find_files(folder, rows["image"])
     _check_rows(rows, found, images, folder, scores, unscored_images)
     rows = rows.sort_values("image")
-    splits = _draw_folds(len(rows), n_folds, seed) if fold_column is None else _given_folds(rows["fold"], scores)
+    splits = (
+        _draw_folds(len(rows), n_folds, seed, scores) if fold_column is None else _given_folds(rows["fold"], scores)
+    )
     ids = tuple(rows["image"])
     values = np.tile(rows["score"].to_numpy(dtype=np.float64), (len(splits), 1))
     return Ratings(ids, values, splits), StimulusSet(name or folder.name, ids, tuple(found[i] for i in ids))
@@ -173,7 +175,7 @@ def read_lamem(
     if problems:
         raise ValueError(list_problems(problems, f"problems in the split files of {splits}"))
     ids = tuple(sorted({image for parts in parsed for scored in parts.values() for image in scored}))
-    paths = _find_images(ids, Path(folder)) if check_images else [Path(folder) / image for image in ids]
+    paths = _find_images(ids, Path(folder), Path(splits)) if check_images else [Path(folder) / image for image in ids]
     scores, parts_of = _by_split(parsed, ids)
     return Ratings(ids, scores, parts_of), StimulusSet(name, ids, tuple(paths))
 
@@ -311,10 +313,11 @@ def _is_number(texts: pd.Series) -> pd.Series:
     return pd.Series(np.isfinite(pd.to_numeric(texts, errors="coerce")), index=texts.index)
 
 
-def _draw_folds(n_images: int, n_folds: int, seed: int) -> list[Split]:
+def _draw_folds(n_images: int, n_folds: int, seed: int, path: Path) -> list[Split]:
     if not 2 <= n_folds <= n_images:
         raise ValueError(
-            f"{n_images} images cannot make {n_folds} folds: there must be 2 folds or more, and an image for each"
+            f"the {n_images} images of {path} cannot make {n_folds} folds: there must be 2 folds or more, and an image "
+            "for each"
         )
     folds = KFold(n_folds, shuffle=True, random_state=seed).split(np.zeros(n_images))
     return [Split(train.astype(np.int64), test.astype(np.int64)) for train, test in folds]
@@ -377,11 +380,11 @@ def _overlaps(number: int, parts: Mapping[str, Mapping[str, float]]) -> list[str
     ]
 
 
-def _find_images(ids: Sequence[str], folder: Path) -> list[Path]:
+def _find_images(ids: Sequence[str], folder: Path, splits: Path) -> list[Path]:
     found = find_files(folder, ids)
     missing = [image for image in ids if image not in found]
     if missing:
-        raise ValueError(list_problems(missing, f"of {len(ids)} images are not in {folder}"))
+        raise ValueError(list_problems(missing, f"of {len(ids)} images that {splits} names are not in {folder}"))
     return [found[image] for image in ids]
 
 

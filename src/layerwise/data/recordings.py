@@ -198,6 +198,17 @@ def count_stimuli(path: str | Path) -> int:
     return len(set(_labels(path, "stimulus")))
 
 
+def count_neuroids(path: str | Path) -> int:
+    """Count the neuroids of a file, of all its regions; quick, for planning.
+
+    Raises
+    ------
+    ValueError
+        The file is missing, truncated, of another format or newer version, or has no coordinate ``neuroid``.
+    """
+    return len(_labels(path, "neuroid"))
+
+
 def list_named_images(path: str | Path) -> set[str]:
     """List the images that a file names, relative to their folder; quick, for planning.
 

@@ -8,6 +8,7 @@ from layerwise.files.atomic import atomic_path, writable
 from layerwise.files.contents import Contents
 from layerwise.files.foreign import try_hdf5
 from layerwise.files.hashing import checksum, hash_arrays, hash_file, hash_object
+from layerwise.files.hdf5 import write_hdf5
 from layerwise.files.memory import ran_out, reraise_memory
 from layerwise.files.own import own_code
 from layerwise.files.sealed import Extent, check_seal, is_sealed, seal
@@ -34,4 +35,5 @@ __all__ = [
     "seal",
     "try_hdf5",
     "writable",
+    "write_hdf5",
 ]

@@ -10,9 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from layerwise.files.atomic import atomic_path
-from layerwise.files.hashing import LENGTH, hash_file
+from layerwise.files.hashing import LENGTH, hash_file, hash_object
 
-VERSION = 1
+VERSION = 2  # 1 had no checksum
 SETTLED = 2 * 10**9  # ns: the coarsest clock of a file system; what is younger may change and keep its times
 SAVE_EVERY = 30.0  # seconds: what a killed run has read by then is not read again
 WORKERS = 16  # threads: a network file system answers slowly, and many at once
@@ -73,7 +73,8 @@ class Contents:
         files = {name: [*sign, content] for name, (sign, content) in self._kept.items()}
         try:
             with atomic_path(self._store) as temporary:
-                temporary.write_text(json.dumps({"version": VERSION, "files": files}))
+                content = {"version": VERSION, "sha256": hash_object(files), "files": files}
+                temporary.write_text(json.dumps(content))
         except (OSError, ValueError) as error:
             _log.warning("%s cannot be written (%s): the next run reads the input files again", self._store, error)
 
@@ -111,6 +112,8 @@ def _load(store: Path) -> dict[str, tuple[Sign, str]]:
         stored = json.loads(store.read_text())
         if stored["version"] != VERSION:
             return {}
+        if stored["sha256"] != hash_object(stored["files"]):
+            raise ValueError("its content does not fit its checksum")
         # Whatever is no sign equals none, and is read anew.
         return {
             name: ((size, changed, status, inode), str(content))

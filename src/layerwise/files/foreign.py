@@ -10,6 +10,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from layerwise.files.memory import says_memory
+
 SECONDS = 20  # of a processor, and one more for each megabyte; a slow disk does not count
 _TRIAL = Path(__file__).with_name("trial.py")
 
@@ -28,6 +30,8 @@ def try_hdf5(path: str | Path, names: Sequence[str] | None = None) -> None:
     ------
     ValueError
         HDF5 comes to no end with it, or breaks down; or parts of it lie in other files, which are not read.
+    MemoryError
+        The other process had too little memory, or was killed, as systems do that have no more.
     """
     wanted = [] if names is None else ["--", *names]
     limit = SECONDS + Path(path).stat().st_size // 10**6
@@ -35,9 +39,18 @@ def try_hdf5(path: str | Path, names: Sequence[str] | None = None) -> None:
     # If a signal ends this process, `run` ends the other one.
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     if done.returncode:
+        _check_memory(done, path)
         raise ValueError(f"{path} is damaged ({_ending(done)}): copy or export it again")
     if done.stdout:
         raise ValueError(f"{path} {done.stdout.strip()}: write all of it into one file")
+
+
+def _check_memory(done: "subprocess.CompletedProcess[str]", path: str | Path) -> None:
+    last = (done.stderr.strip().splitlines() or [""])[-1]
+    if done.returncode == -signal.SIGKILL:
+        raise MemoryError(f"reading {path}: the process that tried it was killed")
+    if says_memory(last):
+        raise MemoryError(f"reading {path}: {last}")
 
 
 def _ending(done: "subprocess.CompletedProcess[str]") -> str:

@@ -14,7 +14,8 @@ _WORDS = re.compile(
     r"|(can't|cannot|couldn't|failed to) allocate (\w+ )?(buffer|iterator)"
     r"|can't start new thread|failed to launch worker thread"  # each wants a stack
     r"|failed to map segment from shared object"  # a library that is loaded
-    r"|malloc of size \d+ failed",  # Arrow
+    r"|malloc of size \d+ failed"  # Arrow
+    r"|error return without exception set|without setting an exception",  # C code that could not make its exception
     re.IGNORECASE | re.MULTILINE,
 )
 # The text of other errors may quote what a user wrote.
@@ -51,6 +52,11 @@ def reraise_memory(error: BaseException, doing: str) -> None:
     """
     if ran_out(error):
         raise MemoryError(f"{doing}: {reason(error)}") from error
+
+
+def says_memory(text: str) -> bool:
+    """Tell whether the last line of a traceback, of another process, says that memory ran out."""
+    return "MemoryError" in text.partition(":")[0] or _WORDS.search(text) is not None
 
 
 def reason(error: BaseException) -> str:

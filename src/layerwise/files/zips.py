@@ -6,6 +6,8 @@ import zipfile
 import zlib
 from pathlib import Path
 
+from layerwise.files.memory import reraise_memory
+
 _BROKEN = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, OverflowError, RuntimeError, ValueError)
 
 
@@ -21,6 +23,7 @@ def check_zip(path: str | Path) -> None:
         with zipfile.ZipFile(path) as archive:
             wrong = archive.testzip()
     except _BROKEN as error:
+        reraise_memory(error, f"reading {path}")
         raise ValueError(f"its zip archive is broken: {error}") from error
     except OSError as error:
         if error.errno != errno.EINVAL:  # what comes of a wrong place in the file

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
 
+from layerwise.files import reraise_memory
 from layerwise.interfaces.failures import describe_failure
 from layerwise.models.states import name_some
 
@@ -31,7 +32,7 @@ def require_drawn(network: nn.Module, other: nn.Module, name: str) -> None:
     Raises
     ------
     ValueError
-        Weights do not follow the seed; the message names them.
+        Weights do not follow the seed, of which the message names some; or there are none that could.
     """
     values = dict(_learned(network))
     same = {key for key, value in _learned(other) if key in values and _is_fixed(values[key], value)}
@@ -42,6 +43,11 @@ def require_drawn(network: nn.Module, other: nn.Module, name: str) -> None:
             f"the factory {name!r} gives the same weights whatever the seed ({name_some(sorted(same))}): it loads "
             "them, or seeds itself, so that with `weights: random` the control would be no untrained network; let it "
             "take an option that leaves them untrained, and keep what is fixed by design in buffers or without gradient"
+        )
+    if all(key in values and _equal(values[key], value) for key, value in _learned(other)):
+        raise ValueError(
+            f"the factory {name!r} gives a network in which nothing follows the seed: with `weights: random` it would "
+            "be no untrained control; keep what is drawn in parameters, or leave `weights` out"
         )
     if same:
         log.warning("%s: the same whatever the seed, taken for fixed by design: %s", name, name_some(sorted(same)))
@@ -93,6 +99,7 @@ def fill_lazy(network: nn.Module, size: Callable[[], int]) -> None:
         with torch.no_grad():  # inference mode would leave weights that cannot be changed any more
             network.eval()(torch.zeros(2, 3, side, side))
     except Exception as error:
+        reraise_memory(error, f"running the network on 2 images of {side} pixels")
         raise ValueError(
             f"the network has lazy modules, and does not run on 2 images of {side} pixels: {describe_failure(error)}"
         ) from error

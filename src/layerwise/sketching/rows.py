@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from layerwise.files import Extent, check_seal, checksum, reraise_memory, seal, writable
+from layerwise.files import Extent, check_seal, checksum, reraise_memory, seal, writable, write_hdf5
 from layerwise.sketching.layer import LayerRows
 
 log = logging.getLogger(__name__)
@@ -222,7 +222,7 @@ class FileRows:
         types = [np.dtype(TYPES[layer.batch.dtype]) for layer in layers]
         needed = (prod(shape) * dtype.itemsize for shape, dtype in zip(shapes, types, strict=True))
         _check_space(self.path.parent, sum(needed))
-        with h5py.File(self.path, "w") as file:
+        with write_hdf5(self.path) as (file, _):
             file["done"] = _count(0)
             for index, (shape, dtype) in enumerate(zip(shapes, types, strict=True)):
                 file[f"{index}/shift"], file[f"{index}/scale"] = np.zeros(shape[1], np.float32), np.ones(1)

@@ -18,7 +18,7 @@ from layerwise.steps.devices import choose_device, choose_devices, limit_threads
 from layerwise.steps.inputs import layers_in, rated_images, rated_pixels
 from layerwise.steps.origins import origins_of
 from layerwise.streaming import Streamed, stream_pls_on
-from layerwise.study import demand_of, host_of, memory_of, on_gpu, require_room, sketch_demand
+from layerwise.study import Plans
 
 
 def estimate_consistency(study: Study, ratings: str, output: Path) -> None:
@@ -78,16 +78,16 @@ def stream_memorability(
     spec, layers = study.model_entry(model).spec(), layers_in(study, model, manifest)
     limit_threads(threads or study.compute.threads)
     devices = choose_devices(study.compute.device, study.compute.gpus)
-    require_planned(devices, on_gpu(study), study.compute)
-    group = in_block(layers, block)
-    require_room(study, ratings, layers, group, len(devices))
-    expected = resolve_preprocessing(spec)
+    expected, group = resolve_preprocessing(spec), in_block(layers, block)
+    plan = Plans(study).of(model, ratings, layers, expected.size)
+    require_planned(devices, plan.budget.on_gpu, study.compute)
+    plan.require_devices(block, len(devices))
     rated, images = rated_pixels(study, ratings, pixels, expected)
     how = Streamed(
         n_components=study.regression.components,
-        batch_size=demand_of(study, ratings, layers).batch_size,
-        memory=memory_of(study),
-        host=host_of(study),
+        batch_size=plan.batch_size,
+        memory=plan.budget.device,
+        host=plan.budget.host,
         tf32=study.memorability.convolutions == "tf32",
         state=state,
         save_every=60 * study.memorability.save_every,
@@ -118,18 +118,18 @@ def sketch_memorability(
     spec, layers, chosen = study.model_entry(model).spec(), layers_in(study, model, manifest), study.memorability
     limit_threads(threads or study.compute.threads)
     device = choose_device(study.compute.device)
-    require_planned([device], on_gpu(study), study.compute)
     expected = resolve_preprocessing(spec)
+    plan = Plans(study).of(model, ratings, layers, expected.size)
+    require_planned([device], plan.budget.on_gpu, study.compute)
     rated, images = rated_pixels(study, ratings, pixels, expected)
-    demand = sketch_demand(study, ratings, layers)
     how = Sketched(
         n_components=study.regression.components,
         dimensions=chosen.dimensions,
         seed=chosen.seed,
-        batch_size=demand.batch_size,
+        batch_size=plan.batch_size,
         device=device,
         tf32=chosen.convolutions == "tf32",
-        file=None if demand.in_memory else file,
+        file=None if plan.budget.on_gpu else file,
         save_every=60 * chosen.save_every,
     )
     attributes = {

@@ -12,7 +12,7 @@ from layerwise.files.tables import read_table, write_csv, write_table
 from layerwise.statistics import correlate_layers as correlate
 from layerwise.statistics import summarise_models as summarise
 from layerwise.steps.inputs import layers_in
-from layerwise.study import Layout, brain_scores, kept_activations, rating_scores, regions
+from layerwise.study import Layout, Plans, brain_scores, kept_activations, rating_scores, regions
 
 _BRAIN, _RATED = ["layer", "region", "split", "r"], ["layer", "measure", "split", "rho"]  # columns of tables
 _CEILING, _CONSISTENCY = ["region", "half", "ceiling"], ["measure", "half", "ceiling"]
@@ -20,12 +20,12 @@ _CEILING, _CONSISTENCY = ["region", "half", "ceiling"], ["measure", "half", "cei
 
 def gather_model(study: Study, model: str, folder: Path, output: Path, manifest: Path | None = None) -> None:
     """Gather the scores of one network, which lie in a folder of results: a row a layer."""
-    layers, layout = layers_in(study, model, manifest), Layout(str(folder))
+    layers, layout, plans = layers_in(study, model, manifest), Layout(str(folder)), Plans(study)
     table = gather(
         model,
         layers,
-        [read_table(path, _BRAIN) for path in brain_scores(study, layout, model, layers)],
-        [read_table(path, _RATED) for path in rating_scores(study, layout, model, layers)],
+        [read_table(path, _BRAIN) for path in brain_scores(plans, layout, model, layers)],
+        [read_table(path, _RATED) for path in rating_scores(plans, layout, model, layers)],
         [read_table(layout.ceiling(region.name), _CEILING) for region in regions(study)],
         [read_table(layout.consistency(entry.name), _CONSISTENCY) for entry in study.ratings if entry.rater_columns],
         {

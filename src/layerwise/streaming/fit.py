@@ -22,7 +22,7 @@ from layerwise.models.inputs import normalise
 from layerwise.streaming.families import Check, Family, Relation, find_families
 from layerwise.streaming.history import HostHistories
 from layerwise.streaming.passes import Passes
-from layerwise.streaming.planner import Demand, Room, explain, group_layers, move_histories, on_device
+from layerwise.streaming.planner import Demand, Room, explain, group_layers, keeps_pixels, move_histories
 from layerwise.streaming.problem import Problem, check_problem
 from layerwise.streaming.products import WIDE, Products, add_squares, choose_products
 from layerwise.streaming.source import Batches
@@ -251,7 +251,7 @@ class _Fit:
         device, n_splits = torch.device(how.device), len(splits)
         values = hash_values(network) if how.state else ""
         hosted = move_histories(group, demand, how.memory - demand.working(all_layers), how.host)
-        resident = device.type == "cuda" and _fits(all_layers, group, hosted, demand, how.memory)
+        resident = device.type == "cuda" and keeps_pixels(all_layers, group, hosted, demand, how.memory)
         log.info("%s: %s", attributes["model"], explain(all_layers, group, demand, how.memory, resident, hosted))
         self.how, self.layers, self.model = how, group, attributes["model"]
         batches = Batches(pixels, demand.batch_size, device, resident)
@@ -416,10 +416,3 @@ def _probes(images: Tensor) -> Tensor:
     """Give the first of images, uint8 [image, height, width, 3], and one of noise: the first may be special."""
     noise = torch.randint(256, images[:1].shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     return torch.cat([images[:1], noise.to(images.device)])
-
-
-def _fits(
-    layers: Sequence[LayerSpec], group: Sequence[LayerSpec], hosted: Sequence[LayerSpec], demand: Demand, memory: int
-) -> bool:
-    """Tell whether the pixels fit on the device beside what the fit needs."""
-    return on_device(group, hosted, demand) + demand.working(layers) + demand.pixels() <= memory

@@ -179,6 +179,13 @@ def on_device(group: Sequence[LayerSpec], hosted: Sequence[LayerSpec], demand: D
     return sum(map(demand.of_layer, group)) - moved
 
 
+def keeps_pixels(
+    layers: Sequence[LayerSpec], group: Sequence[LayerSpec], hosted: Sequence[LayerSpec], demand: Demand, memory: int
+) -> bool:
+    """Tell whether all pixels fit on a GPU beside what a group of a network's layers, and the network, need."""
+    return on_device(group, hosted, demand) + demand.working(layers) + demand.pixels() <= memory
+
+
 def plan_groups(
     layers: Sequence[LayerSpec], demand: Demand, memory: int, host: int = 0, n_devices: int = 1
 ) -> list[str]:

@@ -3,59 +3,48 @@
 Both the workflow's rules and the commands that they call read a study through this room, so they cannot disagree.
 """
 
+from layerwise.study.budget import Budget
 from layerwise.study.files import fingerprint, given_weights, imagenet_fingerprint, kept_activations, present
-from layerwise.study.forecasts import Forecast, forecast
 from layerwise.study.layers import layers_of, preprocessing_of, read_preprocessing, write_preprocessing
 from layerwise.study.layout import Layout, layout_of
 from layerwise.study.networks import network_settings
-from layerwise.study.ratings import (
-    demand_of,
-    host_of,
-    memory_of,
-    on_gpu,
-    rating_blocks,
-    require_room,
-    sketch_demand,
-    way_of,
-)
+from layerwise.study.plan import Job, Plan, Plans
+from layerwise.study.ratings import way_of
 from layerwise.study.regions import Region, find_region, regions
+from layerwise.study.resources import RuleResources
 from layerwise.study.results import brain_scores, final_results, pca_pixels_for, pixels_for, rating_scores
 from layerwise.study.staleness import Causes, code_of
 from layerwise.study.stimuli import geometry_of, pca_geometry, stimulus_files
 
 __all__ = [
+    "Budget",
     "Causes",
-    "Forecast",
+    "Job",
     "Layout",
+    "Plan",
+    "Plans",
     "Region",
+    "RuleResources",
     "brain_scores",
     "code_of",
-    "demand_of",
     "final_results",
     "find_region",
     "fingerprint",
-    "forecast",
     "geometry_of",
     "given_weights",
-    "host_of",
     "imagenet_fingerprint",
     "kept_activations",
     "layers_of",
     "layout_of",
-    "memory_of",
     "network_settings",
-    "on_gpu",
     "pca_geometry",
     "pca_pixels_for",
     "pixels_for",
     "preprocessing_of",
     "present",
-    "rating_blocks",
     "rating_scores",
     "read_preprocessing",
     "regions",
-    "require_room",
-    "sketch_demand",
     "stimulus_files",
     "way_of",
     "write_preprocessing",

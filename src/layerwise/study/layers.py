@@ -1,14 +1,17 @@
 """The layers of a study's networks, as far as they are known before any network is built."""
 
+from functools import cache
 from pathlib import Path
 
 from pydantic import TypeAdapter
 
+from layerwise.config import Study
 from layerwise.config.models import ModelEntry
 from layerwise.files import atomic_path
 from layerwise.interfaces import LayerSpec, Preprocessing
 from layerwise.layers.manifest import read_manifest, shipped_manifest
 from layerwise.models import registry
+from layerwise.study.layout import layout_of
 
 _ADAPTER = TypeAdapter(Preprocessing)
 
@@ -17,6 +20,18 @@ def layers_of(entry: ModelEntry) -> list[LayerSpec] | None:
     """Read the manifest that ships with layerwise; None for an own network, whose layers a job must list first."""
     path = shipped_manifest(entry.registered) if entry.registered else None
     return read_manifest(path) if path else None
+
+
+def listed_layers(study: Study, model: str) -> list[LayerSpec] | None:
+    """Read the layers of an own network that a job has listed; None where it has not yet."""
+    path = Path(layout_of(study).manifest(model))
+    return _read_manifest_once(path, path.stat().st_mtime_ns) if path.is_file() else None
+
+
+def listed_preprocessing(study: Study, model: str) -> Preprocessing | None:
+    """Read what an own network expects of its input, where a job has written it."""
+    path = Path(layout_of(study).preprocessing(model))
+    return read_preprocessing(path) if path.is_file() else None
 
 
 def preprocessing_of(entry: ModelEntry) -> Preprocessing | None:
@@ -36,3 +51,8 @@ def write_preprocessing(preprocessing: Preprocessing, path: Path) -> None:
 def read_preprocessing(path: Path) -> Preprocessing:
     """Read it back."""
     return _ADAPTER.validate_json(path.read_bytes())
+
+
+@cache
+def _read_manifest_once(path: Path, changed: int) -> list[LayerSpec]:
+    return read_manifest(path)

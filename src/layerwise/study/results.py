@@ -5,9 +5,8 @@ from collections.abc import Sequence
 from layerwise.config import Study
 from layerwise.config.study import PCA_IMAGES
 from layerwise.interfaces import LayerSpec, Preprocessing
-from layerwise.layers.blocks import blocks
 from layerwise.study.layout import Layout
-from layerwise.study.ratings import rating_blocks
+from layerwise.study.plan import Plans
 from layerwise.study.regions import regions
 from layerwise.study.stimuli import geometry_of, pca_geometry
 
@@ -23,18 +22,21 @@ def pca_pixels_for(study: Study, layout: Layout, stimuli: str, expected: Preproc
     return layout.pixels(PCA_IMAGES, geometry.key) if geometry else None
 
 
-def brain_scores(study: Study, layout: Layout, model: str, layers: Sequence[LayerSpec]) -> list[str]:
+def brain_scores(plans: Plans, layout: Layout, model: str, layers: Sequence[LayerSpec]) -> list[str]:
     """List the scores of a network against all regions."""
-    names = blocks(len(layers), study.compute.layers_per_job)
-    return [layout.brain(model, region.name, block) for region in regions(study) for block in names]
+    return [
+        layout.brain(model, region.name, block)
+        for region in regions(plans.study)
+        for block in plans.blocks(model, region.recording, layers)
+    ]
 
 
-def rating_scores(study: Study, layout: Layout, model: str, layers: Sequence[LayerSpec]) -> list[str]:
+def rating_scores(plans: Plans, layout: Layout, model: str, layers: Sequence[LayerSpec]) -> list[str]:
     """List the scores of a network against all ratings."""
     return [
         layout.memorability(model, entry.name, block)
-        for entry in study.ratings
-        for block in rating_blocks(study, entry.name, layers)
+        for entry in plans.study.ratings
+        for block in plans.blocks(model, entry.name, layers)
     ]
 
 

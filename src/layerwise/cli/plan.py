@@ -1,0 +1,88 @@
+"""`layerwise plan`: what a study will take, said before anything runs."""
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from layerwise.cli.options import CONFIG, Config
+
+if TYPE_CHECKING:
+    from layerwise.config import Study
+    from layerwise.study.forecast import Forecast, Row
+
+HEAD = ("network", "images of", "number", "layers", "method", "jobs", "passes", "GPU GB", "host GB", "disk GB", "hours")
+WORDS = (0, 1, 4)  # columns of text
+
+
+def plan(
+    config: Config = CONFIG,
+    model: Annotated[list[str] | None, typer.Option("--model", help="Of these networks only.")] = None,
+) -> None:
+    """Say beforehand what running the networks will take: jobs, forward passes, memory, disk and hours."""
+    from layerwise.config import load_study
+    from layerwise.study.forecast import forecast
+
+    study = load_study(config)
+    names = [study.model_entry(name).name for name in model] if model else [entry.name for entry in study.models]
+    found = forecast(study, names)
+    for line in (*_table(found.rows), *_sums(study, found), *found.unknown):
+        typer.echo(line)
+    if found.failed:
+        raise ValueError("\n".join([f"{len(found.failed)} of these cannot run as the config is:", *found.failed]))
+
+
+def _table(rows: "Sequence[Row]") -> list[str]:
+    """Return lines whose columns are as wide as their longest text."""
+    texts = [HEAD, *map(_cells, rows)]
+    widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
+    return ["  ".join(map(_place, line, widths, range(len(widths)))).rstrip() for line in texts]
+
+
+def _place(cell: str, width: int, column: int) -> str:
+    return cell.ljust(width) if column in WORDS else cell.rjust(width)
+
+
+def _cells(row: "Row") -> tuple[str, ...]:
+    plan = row.plan
+    named = plan.model, plan.stimuli, f"{plan.n_images:,}", f"{len(plan.layers):,}", plan.method
+    counted = f"{len(plan.running):,}", f"{plan.passes:,}"
+    sizes = f"{row.device / 1e9:.2f}", f"{row.memory / 1e3:.2f}", f"{row.disk / 1e9:.2f}"
+    return *named, *counted, *sizes, f"{plan.seconds / 3600:.2f}"
+
+
+def _sums(study: "Study", found: "Forecast") -> Iterator[str]:
+    from layerwise.study import Budget
+    from layerwise.study.rates import PACKING, rates_of
+
+    budget = Budget.of(study)
+    setting, rates = "compute.gpu_memory" if budget.on_gpu else "compute.memory", rates_of(budget.on_gpu)
+    yield (
+        f"{sum(len(row.plan.running) for row in found.rows):,} jobs run a network, with "
+        f"{sum(row.plan.passes for row in found.rows):,} forward passes; layers share as many as {setting}, "
+        f"{budget.device / 1e9:g} GB, allows"
+    )
+    removed = " (removed once a network is scored)" if study.storage.activations == "temporary" else ""
+    yield (
+        f"{(found.pixels + found.activations + found.scratch) / 1e9:,.1f} GB of disk: {found.pixels / 1e9:,.1f} GB of "
+        f"pixels, {found.activations / 1e9:,.1f} GB of activations{removed}, and {found.scratch / 1e9:,.1f} GB of the "
+        "sketches or saved state of the largest job until it ends, as often as jobs run at once"
+    )
+    for step, stage in found.stages.items():
+        hours = [f"{stage.gpu_hours:,.2f} GPU-hours"] if stage.gpu_hours else []
+        hours += [f"{stage.cpu_hours:,.2f} CPU-hours"] if stage.cpu_hours else []
+        yield f"{step}: {stage.jobs:,} jobs, {' and '.join(hours)}"
+    yield (
+        f"Hours are expected from what was measured of {rates.machine} ({rates.source}; pixels: {PACKING}); the start "
+        f"of a job is not among them. Jobs ask for {rates.slower:g} times as long, since other machines are slower."
+    )
+    yield from _notes(found)
+
+
+def _notes(found: "Forecast") -> Iterator[str]:
+    methods = {row.plan.method for row in found.rows}
+    if "streamed" in methods:
+        yield (
+            "Not planned: layers for which float32 is too coarse are fitted again in float64, with as many passes "
+            "more; which these are shows only as they are fitted."
+        )

@@ -1,0 +1,58 @@
+"""A disk that is full anywhere in the writing of an HDF5 file ends in an OSError, and HDF5 does not notice."""
+
+import subprocess
+import sys
+
+import h5py
+import numpy as np
+import pytest
+
+from layerwise.files import write_hdf5
+
+PROGRAM = """
+import resource, sys
+import numpy as np
+from layerwise.files import write_hdf5
+for limit in range(0, 200_000, 4_000):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
+    try:
+        with write_hdf5(sys.argv[1]) as (file, _):
+            for number in range(100):
+                file[f"group/{number}"] = np.arange(50.0)
+                file[f"group/{number}"].attrs["words"] = ["of any length"] * 5
+        print("written", limit)
+    except OSError as error:
+        assert error.filename == sys.argv[1] and error.errno, error
+        print("full", limit)
+"""
+
+
+def test_no_limit_of_a_file_brings_the_interpreter_down(tmp_path):
+    done = subprocess.run([sys.executable, "-c", PROGRAM, tmp_path / "x.h5"], capture_output=True, text=True)
+    assert done.returncode == 0, done
+    assert done.stderr == ""
+    size = (tmp_path / "x.h5").stat().st_size
+    assert done.stdout.splitlines() == [f"full {limit}" for limit in range(0, size, 4_000)] + [
+        f"written {limit}" for limit in range(size + -size % 4_000, 200_000, 4_000)
+    ]
+
+
+@pytest.mark.parametrize("mode", ["w", "r+"])
+def test_hdf5_itself_reads_what_was_written(tmp_path, rng, mode):
+    values, path = rng.normal(size=(40, 3)), tmp_path / "x.h5"
+    with h5py.File(path, "w") as file:
+        file["older"] = np.ones(3)
+    with write_hdf5(path, mode) as (file, check):
+        file["values"], file.attrs["name"] = values, "x"
+        offset = file["values"].id.get_offset()
+        check()
+    with h5py.File(path) as file:
+        assert np.array_equal(file["values"], values)
+        assert file.attrs["name"] == "x"
+        assert ("older" in file) == (mode == "r+")
+    assert np.array_equal(np.fromfile(path, count=120, offset=offset).reshape(40, 3), values)
+
+
+def test_an_error_within_is_raised_as_it_is(tmp_path):
+    with pytest.raises(ZeroDivisionError), write_hdf5(tmp_path / "x.h5"):
+        _ = 1 / 0
