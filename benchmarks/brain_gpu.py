@@ -15,12 +15,12 @@ import torch
 
 from layerwise.activations import ActivationStore, extract_activations
 from layerwise.activations.packing import unpack
-from layerwise.activations.precision import full_precision
 from layerwise.interfaces import Preprocessing
 from layerwise.layers.manifest import read_manifest, shipped_manifest
 from layerwise.models import build
-from layerwise.models.inputs import normalise
+from layerwise.models.normalisation import normalise
 from layerwise.models.registry import find, names
+from layerwise.passes.precision import full_precision
 from layerwise.regression import make_splits, score_gram
 
 N_STIMULI, N_NEUROIDS, MEMORY, BATCH, TOGETHER = 3200, 168, 65 * 10**9, 256, 32

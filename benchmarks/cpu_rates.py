@@ -17,12 +17,12 @@ from machine import processor
 
 from layerwise.activations import extract_activations
 from layerwise.activations.gram import add_gram
-from layerwise.activations.precision import full_precision
 from layerwise.interfaces import Preprocessing, Split
 from layerwise.layers.manifest import read_manifest, shipped_manifest
 from layerwise.models import build, specify
-from layerwise.models.inputs import normalise
+from layerwise.models.normalisation import normalise
 from layerwise.models.registry import find
+from layerwise.passes.precision import full_precision
 from layerwise.regression import score_gram
 from layerwise.sketching import Sketched, sketch_pls
 from layerwise.streaming import Streamed, stream_pls

@@ -41,9 +41,9 @@ def text(counts: dict[str, Counter[str]], seed: int, seconds: float) -> str:
         "",
         (
             f"`python benchmarks/faults.py --number {total} --seed {seed}` on {processor()}: {total:,} inputs in "
-            f"{seconds:.0f} s, {faults} faults. Faults are: {', '.join(FAULTS)}. Content is other where a person's file "
-            "was changed into one that is right as well; it is then compared with what a plain reader gives, for tables "
-            "and split files. A rare damage changes nothing that is read, such as a date in an archive."
+            f"{seconds:.0f} s, {faults} faults. Faults are: {', '.join(FAULTS)}. Content is other where a person's "
+            "file was changed into one that is right as well; for tables and split files it is then compared with what "
+            "a plain reader gives. A rare damage changes nothing that is read, such as a date in an archive."
         ),
         "",
         f"| kind | {' | '.join([*outcomes, 'faults'])} |",

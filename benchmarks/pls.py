@@ -70,7 +70,7 @@ PEERS = {
 
 
 def loop(fit, X: np.ndarray, Y: np.ndarray, splits: list[Split]) -> list[np.ndarray]:
-    return [fit(X[train], Y[train])(X[test]) for train, test in splits]
+    return [fit(X[split.train], Y[split.train])(X[split.test]) for split in splits]
 
 
 def measure(methods: dict[str, Callable[[], object]], repeats: dict[str, int]) -> dict[str, list[float]]:

@@ -103,7 +103,7 @@ def run_peer(X: np.ndarray, Y: np.ndarray, splits: list[Split]) -> dict[str, tup
     missing = [name for name in ("jax", "ikpls") if not find(name)]
     if missing:
         return f"not installed ({', '.join(missing)})"
-    train, test = (np.stack(part) for part in zip(*splits, strict=True))
+    train, test = (np.stack([getattr(split, part) for split in splits]) for part in ("train", "test"))
     with tempfile.TemporaryDirectory() as folder:
         task = Path(folder) / "task.npz"
         np.savez(task, X=X, Y=Y, train=train, test=test, components=N_COMPONENTS, platform=PLATFORM)

@@ -17,12 +17,12 @@ from machine import processor
 from photographs import Crops
 
 from layerwise.activations.gram import add_gram
-from layerwise.activations.precision import exact_products
 from layerwise.interfaces import LayerSpec
 from layerwise.layers.manifest import read_manifest, shipped_manifest
 from layerwise.layers.tap import LayerTap
 from layerwise.models import build, registry
-from layerwise.models.inputs import normalise
+from layerwise.models.normalisation import normalise
+from layerwise.passes.precision import exact_products
 from layerwise.regression import make_splits, score_gram
 
 NEUROIDS, BATCH, BLOCK, AT_ONCE = 60, 50, 65536, 1_500_000

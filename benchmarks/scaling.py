@@ -67,7 +67,7 @@ def solver_seconds(layers: int, n_stimuli: int, targets: int) -> float:
 
 
 def streamed_seconds(units: int) -> float:
-    from layerwise.streaming.families import Relation
+    from layerwise.streaming.fused import Relation
     from layerwise.streaming.kernels import accumulate, project
 
     x = torch.randn(256, units, device="cuda")
@@ -86,15 +86,16 @@ def streamed_seconds(units: int) -> float:
 def fit_seconds(images: int) -> float:
     from streaming import Blobs, Clock, draw_scores
 
+    from layerwise.interfaces import RatedImages
     from layerwise.layers.manifest import read_manifest, shipped_manifest
     from layerwise.models import build, registry
     from layerwise.streaming import Streamed, stream_pls
 
     layers, expected = read_manifest(shipped_manifest("alexnet")), registry.find("alexnet").preprocessing
     clock, how = Clock(images), Streamed(4, 512, "cuda", memory=70 * 10**9)
-    data = Blobs(images, expected.size), expected, *draw_scores(images)
+    rated = RatedImages(Blobs(images, expected.size), expected, *draw_scores(images))
     attributes = {"model": "alexnet", "weights": "random", "code": ""}
-    stream_pls(build("alexnet").cuda(), layers, layers, *data, how, attributes, clock)
+    stream_pls(build("alexnet").cuda(), layers, layers, rated, how, attributes, clock)
     return float(np.median(clock.seconds[2:]))
 
 

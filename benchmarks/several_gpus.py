@@ -16,6 +16,7 @@ from sketch_accuracy import timed
 from streaming import Blobs, draw_scores
 
 from layerwise.activations import ActivationStore, extract_activations
+from layerwise.interfaces import RatedImages
 from layerwise.layers.manifest import read_manifest, shipped_manifest
 from layerwise.models import build
 from layerwise.models.registry import find
@@ -51,10 +52,10 @@ def gram_difference(one: Path, other: Path) -> float:
 
 def fit(name: str, devices: list[str]) -> np.ndarray:
     expected, layers = find(name).preprocessing, read_manifest(shipped_manifest(name))
-    data = Blobs(N_IMAGES, expected.size), expected, *draw_scores(N_IMAGES)
+    rated = RatedImages(Blobs(N_IMAGES, expected.size), expected, *draw_scores(N_IMAGES))
     how = Streamed(N_COMPONENTS, BATCH, devices[0], MEMORY, tf32=True)
     attributes = {"model": name, "weights": "random", "code": "benchmark"}
-    return stream_pls_on(devices, build(name, weights="random", seed=0), layers, layers, *data, how, attributes)
+    return stream_pls_on(devices, build(name, weights="random", seed=0), layers, layers, rated, how, attributes)
 
 
 def measure(name: str, devices: list[str]) -> list[str]:

@@ -27,15 +27,16 @@ from scipy.stats import spearmanr
 from streaming import Blobs
 
 from layerwise.activations import ActivationStore, extract_activations
+from layerwise.interfaces import RatedImages
 from layerwise.layers.blocks import in_block
 from layerwise.layers.manifest import read_manifest, shipped_manifest
 from layerwise.models import build, registry
+from layerwise.passes.images import Images
+from layerwise.passes.runner import Runner
 from layerwise.regression import make_splits, predict_gram, predict_neuroids
 from layerwise.sketching import SketchDemand, Sketched, plan_sketches, sketch_pls
 from layerwise.sketching.measured import RECORD
 from layerwise.streaming import Demand, Streamed, plan_groups, stream_pls
-from layerwise.streaming.passes import Passes
-from layerwise.streaming.source import Batches
 
 READINGS = 8  # of the layer that the target is planted in
 TABLE = Path(__file__).with_name("sketch.md")
@@ -79,11 +80,11 @@ class Task:
         directions = torch.randn(layer.units, READINGS, generator=generator).to(device)
         batch, rows = torch.empty(self.batch, READINGS, device=device), []
         with torch.inference_mode():
-            passes = Passes(self.network, [layer], Batches(self.crops, self.batch, device, False), self.expected)
+            runner = Runner(self.network, [layer], Images(self.crops, device), self.expected, self.batch)
             look = lambda _index, output: torch.mm(output, directions, out=batch)  # noqa: E731
-            passes.survey(look)
-            passes.warm_up(look)
-            list(passes.run(look, lambda _start: None, lambda _start: rows.append(batch.cpu().double().numpy())))
+            runner.survey(look)
+            runner.warm_up(look)
+            list(runner.run(look, after=lambda _first: rows.append(batch.cpu().double().numpy())))
         readings = np.concatenate(rows)[: len(self.crops)]
         signal = np.tanh((readings - readings.mean(0)) / readings.std(0)).sum(1)
         return signal + signal.std() * np.random.default_rng(0).standard_normal(len(signal))
@@ -128,7 +129,7 @@ class Task:
 
     def _run(self, mode: str, groups: list[str], how: Streamed | Sketched, fit) -> np.ndarray:
         attributes = {"model": self.name, "weights": self.weights, "code": ""}
-        parts, rest = [], (self.crops, self.expected, self.scores, self.splits, how, attributes)
+        parts, rest = [], (RatedImages(self.crops, self.expected, self.scores, self.splits), how, attributes)
         for block in groups:
             started = time.perf_counter()
             predictions = fit(in_block(self.layers, block), *rest, told)

@@ -17,12 +17,13 @@ from brain_gpu import N_STIMULI, Clock
 from streaming import LAMEM, Blobs, draw_scores
 
 from layerwise.activations import extract_activations
+from layerwise.interfaces import RatedImages
 from layerwise.layers.blocks import in_block
 from layerwise.layers.manifest import read_manifest, shipped_manifest
 from layerwise.models import build
 from layerwise.models.registry import find
 from layerwise.streaming import Demand, Streamed, plan_groups, stream_pls
-from layerwise.streaming.planner import fit_batch
+from layerwise.streaming.groups import fit_batch
 
 CARD, BUDGET, HOST, N_IMAGES = 16 * 10**9, 13 * 10**9, 3 * 10**9, 1024
 NOTES = """\
@@ -70,7 +71,7 @@ def stream(name: str, layers: list, network: torch.nn.Module) -> str:
     images, (scores, splits) = Blobs(N_IMAGES, expected.size), draw_scores(N_IMAGES)
     attributes = {"model": name, **ATTRIBUTES}
     start = time.perf_counter()
-    stream_pls(network, layers, group, images, expected, scores, splits, how, attributes)
+    stream_pls(network, layers, group, RatedImages(images, expected, scores, splits), how, attributes)
     seconds = time.perf_counter() - start
     return f"{len(blocks)} | {len(group)} | {demand.batch_size} | {seconds:.0f} | {peak():.1f}"
 

@@ -15,15 +15,15 @@ from unittest.mock import patch
 import numpy as np
 import torch
 
-from layerwise.activations.precision import exact_products
-from layerwise.interfaces import Split
+from layerwise.interfaces import RatedImages, Split
 from layerwise.layers.manifest import read_manifest, shipped_manifest
 from layerwise.models import build, registry
+from layerwise.passes.images import Images
+from layerwise.passes.precision import exact_products
+from layerwise.passes.runner import Runner
 from layerwise.streaming import Streamed, stream_pls
 from layerwise.streaming import fit as fit_module
-from layerwise.streaming.passes import Passes
 from layerwise.streaming.products import PLAIN, choose_products
-from layerwise.streaming.source import Batches
 
 LAMEM = 58741
 
@@ -75,17 +75,17 @@ def draw_scores(n: int, train_size: float = 0.75, seed: int = 0) -> tuple[np.nda
     return rng.standard_normal((5, n)), [Split(np.sort(train), np.sort(test)) for train, test in parts]
 
 
-def plain_pass(network, layers, batches, preprocessing, tf32: bool) -> float:
+def plain_pass(network, layers, images, preprocessing, batch_size: int, tf32: bool) -> float:
     """Seconds of a forward pass whose last layer is looked at and left alone."""
     with torch.inference_mode(), exact_products(tf32):
-        passes = Passes(network, layers[-1:], batches, preprocessing)
-        passes.survey(lambda index, output: None)
+        runner = Runner(network, layers[-1:], images, preprocessing, batch_size)
+        runner.survey(lambda index, output: None)
         look = _ignore
-        passes.warm_up(look)
+        runner.warm_up(look)
         seconds = []
         for _ in range(3):
-            clock = Clock(len(batches.pixels))
-            list(clock(passes.run(look, lambda start: None, lambda start: None), ""))
+            clock = Clock(len(images))
+            list(clock(runner.run(look), ""))
             seconds += clock.seconds
     return min(seconds)
 
@@ -99,15 +99,16 @@ def measure(name: str, batch_size: int, n: int, components: int, tf32: bool = Tr
     images = Blobs(n, expected.size)
     network = build(name, weights="random").cuda().eval()
     torch.cuda.reset_peak_memory_stats()
-    batches = Batches(images, batch_size, torch.device("cuda"), resident=True)
-    plain = plain_pass(network, layers, batches, expected, tf32)
-    del batches
+    resident = Images(images, torch.device("cuda"), resident=True)
+    plain = plain_pass(network, layers, resident, expected, batch_size, tf32)
+    del resident
     scores, splits = draw_scores(n, 0.77, seed=1)
     how = Streamed(components, batch_size, "cuda", memory=78 * 10**9, tf32=tf32)
     clock = Clock(n)
     attributes = {"model": name, "weights": "random", "code": ""}
     with patch.object(fit_module, "choose_products", choose_products if kernels else lambda *_: PLAIN):
-        stream_pls(network, layers, layers, images, expected, scores, splits, how, attributes, clock)
+        rated = RatedImages(images, expected, scores, splits)
+        stream_pls(network, layers, layers, rated, how, attributes, clock)
     torch.cuda.synchronize()
     whole = time.perf_counter() - clock.times[0]
     one, scale = statistics.median(clock.seconds[2:]), LAMEM / n

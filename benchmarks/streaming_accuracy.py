@@ -14,13 +14,14 @@ import torch
 from photographs import Crops
 from scipy.stats import spearmanr
 
-from layerwise.activations.precision import exact_products
+from layerwise.interfaces import RatedImages
 from layerwise.layers.manifest import read_manifest, shipped_manifest
 from layerwise.models import build, registry
+from layerwise.passes.images import Images
+from layerwise.passes.precision import exact_products
+from layerwise.passes.runner import Runner
 from layerwise.regression import make_splits, predict_neuroids
 from layerwise.streaming import Streamed, stream_pls
-from layerwise.streaming.passes import Passes
-from layerwise.streaming.source import Batches
 
 NETWORK = "squeezenet1_1"
 BATCH = 100
@@ -30,11 +31,11 @@ def collect(network, layer, crops, preprocessing, device: str, tf32: bool) -> to
     """All activations of one layer [image, unit]."""
     batch, rows = torch.empty(BATCH, layer.units, device=device), []
     with torch.inference_mode(), exact_products(tf32):
-        passes = Passes(network, [layer], Batches(crops, BATCH, torch.device(device), False), preprocessing)
+        runner = Runner(network, [layer], Images(crops, torch.device(device)), preprocessing, BATCH)
         copy = lambda _index, output: batch.copy_(output)  # noqa: E731
-        passes.survey(copy)
-        passes.warm_up(copy)
-        list(passes.run(copy, lambda start: None, lambda start: rows.append(batch.clone())))
+        runner.survey(copy)
+        runner.warm_up(copy)
+        list(runner.run(copy, after=lambda _first: rows.append(batch.clone())))
     return torch.cat(rows)[: len(crops)]
 
 
@@ -58,7 +59,9 @@ def main() -> None:
     streamed = {}
     for tf32 in (True, False):
         how = Streamed(batch_size=BATCH, device=given.device, memory=70 * 10**9, tf32=tf32)
-        streamed[tf32] = stream_pls(network, layers, layers, crops, expected, scores, splits, how, attributes)
+        streamed[tf32] = stream_pls(
+            network, layers, layers, RatedImages(crops, expected, scores, splits), how, attributes
+        )
     machine = torch.cuda.get_device_name() if given.device == "cuda" else "CPU"
     lines = [
         "# Streamed PLS against dense float64 PLS on the same activations",

@@ -13,7 +13,7 @@ from sklearn.cross_decomposition import PLSRegression
 from torch import nn
 
 from layerwise.activations import ActivationStore, extract_activations
-from layerwise.activations.planner import Budget, least_bytes, reserved_bytes
+from layerwise.activations.parts import Budget, least_bytes, reserved_bytes
 from layerwise.activations.store import StoreWriter
 from layerwise.interfaces import DegenerateWarning, LayerSpec
 from layerwise.layers import list_layers

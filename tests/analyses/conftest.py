@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from layerwise.activations.planner import Part
+from layerwise.activations.parts import Part
 from layerwise.activations.store import ActivationStore, write_store
 from layerwise.interfaces import LayerSpec
 

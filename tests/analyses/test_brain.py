@@ -153,12 +153,12 @@ def test_stimuli_without_any_response_are_left_out(rng, store, activations, stim
 def test_whole_groups_are_held_out(rng, store, activations, stimuli):
     recordings = record(rng, stimuli, activations)
     movie = recordings.columns["movie"]
-    for train, test in SplitPlan("grouped", by="movie").make(recordings):
-        assert not set(movie[train]) & set(movie[test])
+    for split in SplitPlan("grouped", by="movie").make(recordings):
+        assert not set(movie[split.train]) & set(movie[split.test])
     folds = SplitPlan("kfold", by="movie", n_splits=5).make(recordings)
-    assert sorted(np.concatenate([test for _, test in folds])) == list(range(len(stimuli)))
-    for train, test in folds:
-        assert not set(movie[train]) & set(movie[test])
+    assert sorted(np.concatenate([split.test for split in folds])) == list(range(len(stimuli)))
+    for split in folds:
+        assert not set(movie[split.train]) & set(movie[split.test])
 
 
 def test_a_session_of_single_presentations_cannot_be_held_out(rng, store, activations, stimuli):

@@ -22,7 +22,7 @@ def test_rows_are_what_a_plain_loop_over_scikit_learn_gives(rng, store, activati
     table = BehaviouralAccuracy(ratings, "memorability", n_components=10).score(store, list(activations)[:2])
     assert list(table.columns) == ["model", "layer", "measure", "split", "rho"]
     for row in table.itertuples():
-        train, test = ratings.splits[row.split]
+        train, test = ratings.splits[row.split].train, ratings.splits[row.split].test
         values = next(values for layer, values in activations.items() if layer.name == row.layer)
         fit = PLSRegression(10, scale=False).fit(values[train], ratings.scores[row.split, train])
         expected = spearmanr(fit.predict(values[test]).ravel(), ratings.scores[row.split, test])[0]

@@ -231,7 +231,7 @@ def test_the_gate_measures_the_network_as_the_study_runs_it(folder, monkeypatch)
     done = run("check-accuracy", "--model", "backwards", "--output", "accuracy.json")
     fails(done, "32 images are too few to tell", folder, "accuracy.json")
     assert seen[0].channels == "BGR"
-    monkeypatch.setattr("layerwise.models.accuracy.ENOUGH", 1)
+    monkeypatch.setattr("layerwise.analyses.accuracy.ENOUGH", 1)
     done = run("check-accuracy", "--model", "backwards", "--output", "accuracy.json")
     fails(done, r"published is 58\.18 %", folder, "accuracy.json")
 

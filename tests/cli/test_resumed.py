@@ -181,10 +181,10 @@ def other_cornet(folder, method, monkeypatch):
 
 
 def changed_code(monkeypatch):
-    from layerwise.files import source
+    from layerwise.files import code
 
-    digest, changed = source._digest, {}
-    monkeypatch.setattr(source, "_digest", lambda name: changed.get(name) or digest(name))
+    digest, changed = code._digest, {}
+    monkeypatch.setattr(code, "_digest", lambda name: changed.get(name) or digest(name))
     return changed
 
 

@@ -10,7 +10,7 @@ import yaml
 from pydantic import BaseModel
 
 from layerwise.config import Study
-from layerwise.config.messages import _model_within
+from layerwise.config.errors import _model_within
 from layerwise.config.settings import (
     BrainSettings,
     ComputeSettings,

@@ -452,7 +452,14 @@ def test_sessions_of_many_digits_or_with_zeros_in_front_stay_apart(folder, respo
 
 
 @pytest.mark.parametrize(
-    "changes", [{"stimuli": "no.csv"}, {"array": "no"}, {"dimensions": ["stimulus", "neuroid"]}, {"images": "no"}]
+    "changes",
+    [
+        {"stimuli": "no.csv"},
+        {"array": "no"},
+        {"dimensions": ["stimulus", "neuroid"]},
+        {"images": "no"},
+        {"stimuli": "a" * 5000},
+    ],
 )
 def test_what_a_description_gets_wrong_is_told_with_its_name(folder, responses, changes):
     np.savez(folder / "responses.npz", one=responses)
@@ -464,4 +471,17 @@ def test_what_a_description_gets_wrong_is_told_with_its_name(folder, responses, 
 def test_a_wrong_number_of_rows_is_told_with_both_files(folder, responses):
     np.savez(folder / "responses.npz", one=responses[:, 1:])
     with pytest.raises(ValueError, match=rf"the responses in {folder}/responses.npz are of 6 .*{folder}/stimuli.csv"):
+        read_described(describe(folder))
+
+
+@pytest.mark.parametrize("place", [("header", b"{"), ("central", b"\x63"), ("flags", b"\x01")])
+def test_arrays_that_python_itself_stumbles_over_are_refused(folder, responses, place):
+    """A header that its tokenizer cannot divide; a member compressed by an unknown method, or encrypted."""
+    np.savez(folder / "responses.npz", one=responses)
+    content, (where, byte) = bytearray((folder / "responses.npz").read_bytes()), place
+    directory = content.rindex(b"PK\x01\x02")
+    start = {"header": content.index(b"'descr'") + 1, "central": directory + 10, "flags": directory + 8}[where]
+    content[start : start + (20 if where == "header" else 1)] = byte * (20 if where == "header" else 1)
+    (folder / "responses.npz").write_bytes(content)
+    with pytest.raises(ValueError, match=f"{folder}/responses.npz"):
         read_described(describe(folder))

@@ -55,3 +55,7 @@ def test_linked_files_and_folders_are_listed_once(tmp_path):
     assert list_images(folder) == expected
     assert [path.relative_to(folder).as_posix() for path in images_in(folder, "set").paths] == sorted(expected)
     assert set(find_files(folder, expected)) == expected
+
+
+def test_a_name_that_is_too_long_for_a_disk_is_no_file(tmp_path):
+    assert find_files(tmp_path, ["a" * 5000, f"{'b' * 300}/x.png"]) == {}

@@ -295,6 +295,7 @@ def test_lamem_scores_belong_to_split_and_image(lamem):
     np.testing.assert_array_equal(ratings.scores, [[0.5, 0.75, 1, 0.25, np.nan], [0.9, np.nan, 0.6, 0.4, 0.1]])
     assert [split.train.tolist() for split in ratings.splits] == [[0, 1], [2, 3]]
     assert [split.test.tolist() for split in ratings.splits] == [[3], [4]]
+    assert [split.validation.tolist() for split in ratings.splits] == [[2], [0]]
 
 
 @pytest.mark.parametrize(
@@ -314,6 +315,7 @@ def test_lamem_scores_belong_to_split_and_image(lamem):
         ("test_2", "", "test_2.txt: no image has a score"),
         ("test_2", "d.jpg 0.1\n", "split 2: 1 images are both in train and in test, such as d.jpg"),
         ("val_1", "b.jpg 0.1\n", "split 1: 1 images are both in train and in val, such as b.jpg"),
+        ("val_1", "d.jpg 0.1\n", "split 1: 1 images are both in val and in test, such as d.jpg"),
     ],
 )
 def test_lamem_problems_are_named(lamem, name, text, expected):
@@ -368,8 +370,11 @@ def test_lamem_official_splits(shared):
     assert not np.isnan(ratings.scores).any()
     assert len(stimuli.ids) == 58_741
     for number, (scores, split) in enumerate(zip(ratings.scores, ratings.splits, strict=True), 1):
-        assert (len(split.train), len(split.test)) == (45_000, 10_000)
-        for part, places in [("train", split.train), ("test", split.test)]:
+        assert (len(split.train), len(split.validation), len(split.test)) == (45_000, 3_741, 10_000)
+        assert all(np.all(np.diff(places) > 0) for places in (split.train, split.validation, split.test))
+        together = np.concatenate([split.train, split.validation, split.test])
+        np.testing.assert_array_equal(np.sort(together), np.arange(58_741))
+        for part, places in [("train", split.train), ("val", split.validation), ("test", split.test)]:
             lines = (line.split() for line in (folder / f"{part}_{number}.txt").read_text().splitlines())
             expected = {image: float(score) for image, score in lines}
             assert {stimuli.ids[place]: scores[place] for place in places} == expected

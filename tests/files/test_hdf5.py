@@ -6,13 +6,16 @@ import sys
 import h5py
 import numpy as np
 import pytest
+from damage import flip
 
-from layerwise.files import write_hdf5
+from layerwise.data.described import _read_array
+from layerwise.files.hdf5 import write_hdf5
 
 PROGRAM = """
 import resource, sys
 import numpy as np
-from layerwise.files import write_hdf5
+from layerwise.data.described import _read_array
+from layerwise.files.hdf5 import write_hdf5
 for limit in range(0, 200_000, 4_000):
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
     try:
@@ -56,3 +59,39 @@ def test_hdf5_itself_reads_what_was_written(tmp_path, rng, mode):
 def test_an_error_within_is_raised_as_it_is(tmp_path):
     with pytest.raises(ZeroDivisionError), write_hdf5(tmp_path / "x.h5"):
         _ = 1 / 0
+
+
+SHORT = """
+import resource, sys
+from pathlib import Path
+import h5py
+from layerwise.data.described import _read_array
+_read_array(Path(sys.argv[1]), None)
+found = set()
+held = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+for left in range(40, 400, 12):
+    resource.setrlimit(resource.RLIMIT_AS, (held + left * 10**6, resource.RLIM_INFINITY))
+    try:
+        _read_array(Path(sys.argv[1]), None)
+        found.add("read")
+    except MemoryError as error:
+        found.add("memory")
+print(*sorted(found))
+"""
+
+
+def test_memory_that_runs_out_in_a_filter_is_told_as_that(tmp_path):
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        file.create_dataset("x", data=np.full((3000, 3000), 0.5), chunks=(3000, 3000), compression="gzip")
+    done = subprocess.run([sys.executable, "-c", SHORT, tmp_path / "x.h5"], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "memory read\n"), done
+
+
+def test_a_damaged_chunk_is_no_lack_of_memory(tmp_path, rng):
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        file.create_dataset("x", data=rng.normal(size=(30, 30)), chunks=(30, 30), compression="gzip")
+        chunk = file["x"].id.get_chunk_info(0)
+    for bit in range(chunk.byte_offset * 8, (chunk.byte_offset + 2) * 8):
+        flip(tmp_path / "x.h5", bit)
+    with pytest.raises(ValueError, match=f"{tmp_path}/x.h5 is truncated, or not .*filter returned failure"):
+        _read_array(tmp_path / "x.h5", None)

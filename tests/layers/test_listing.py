@@ -14,7 +14,7 @@ from layerwise.layers import (
     shipped_manifest,
     survey_layers,
 )
-from layerwise.models import build, registry, sketch
+from layerwise.models import build, build_empty, registry
 
 
 class Shared(nn.Module):
@@ -70,13 +70,13 @@ def test_layers_of_the_study_are_as_many_as_were_counted(shared):
 
 
 def test_inception_v3_today_has_four_modules_more():
-    found = list_layers(sketch("inception_v3"), 299)
+    found = list_layers(build_empty("inception_v3"), 299)
     assert len(found) - registry.find("inception_v3").layers == 4
 
 
 def test_sketch_shows_the_layers_that_values_show():
     for name in ("resnext101_32x4d", "dpn68b", "cornet_s"):
-        assert list_layers(sketch(name), 224) == list_layers(build(name), 224)
+        assert list_layers(build_empty(name), 224) == list_layers(build(name), 224)
 
 
 def test_layers_can_be_left_out():

@@ -11,12 +11,12 @@ from layerwise.interfaces import ModelSpec
 from layerwise.layers import leave_out, list_layers, read_manifest, shipped_manifest
 from layerwise.models import (
     PenultimateTap,
+    build_empty,
     find_classifiers,
     geometry_for,
     normalise,
     registry,
     replace_head,
-    sketch,
 )
 from layerwise.models.adapters import ADAPTERS
 
@@ -25,7 +25,7 @@ PHOTOGRAPHS = 2
 
 @pytest.mark.parametrize("name", registry.names())
 def test_facts_of_a_network(name):
-    network, row = sketch(name), registry.find(name)
+    network, row = build_empty(name), registry.find(name)
     size = row.preprocessing.size
     assert not any(module.training for module in network.modules())
     assert {parameter.device.type for parameter in network.parameters()} == {"meta"}

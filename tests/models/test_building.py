@@ -1,14 +1,16 @@
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import save_file
 from sklearn.datasets import load_sample_image
 from torch import nn
 
 from layerwise.interfaces import ModelSpec
-from layerwise.models import build, normalise, registry, resolve_preprocessing
+from layerwise.models import build, build_empty, normalise, registry, resolve_preprocessing
 from layerwise.models.drawing import require_repeated
 from layerwise.models.weights import find_weights
 
@@ -511,3 +513,83 @@ def test_integers_are_no_weights(wrapped, tmp_path):
     torch.save(state, tmp_path / "a.pth")
     with pytest.raises(ValueError, match=r"0\.weight torch\.int8 instead of torch\.float32"):
         build(wrapped("plain", tmp_path / "a.pth"))
+
+
+def without_head(network, classifier):
+    """The weights of a network but those of its classifier."""
+    return {name: value for name, value in network.state_dict().items() if not name.startswith(f"{classifier}.")}
+
+
+@pytest.mark.parametrize("name", ["squeezenet1_1", "resnet18", "dpn68", "googlenet", "tf_efficientnet_lite0"])
+@pytest.mark.parametrize("units", [1, 7])
+def test_a_network_of_a_study_can_have_another_head(name, units):
+    row = registry.find(name)
+    spec = ModelSpec(name, row.library, row.constructor, "random", seed=3, head=units)
+    network, plain = build(spec), build(name, seed=3)
+    assert not network.training
+    with torch.inference_mode():
+        assert network(torch.zeros(2, 3, row.preprocessing.size, row.preprocessing.size)).shape == (2, units)
+    ours, theirs = without_head(network, row.classifier), without_head(plain, row.classifier)
+    assert ours.keys() == {name for name in theirs if not name.startswith("aux")}
+    assert all(torch.equal(value, theirs[name]) for name, value in ours.items())
+    again, other = build(spec), build(spec, seed=4)
+    assert torch.equal(parameters(network), parameters(again))
+    heads = [one.get_submodule(row.classifier).weight for one in (network, other)]
+    assert not torch.equal(*heads)
+    empty = build_empty(spec).state_dict()
+    assert {name: value.shape for name, value in empty.items()} == {
+        name: value.shape for name, value in network.state_dict().items()
+    }
+
+
+def test_a_head_is_put_on_official_weights_and_leaves_the_others_as_they_are():
+    spec = ModelSpec("net", "timm", "tf_efficientnet_lite0", head=2)
+    network, official = build(spec), build("tf_efficientnet_lite0", "imagenet")
+    assert network.classifier.out_features == 2
+    expected = without_head(official, "classifier")
+    assert all(torch.equal(value, expected[name]) for name, value in without_head(network, "classifier").items())
+
+
+@pytest.mark.parametrize("ending", ["pth", "safetensors"])
+def test_weights_of_a_fine_tuned_network_bring_their_head(tmp_path, ending):
+    spec = ModelSpec("net", "torchvision", "resnet18", "random", head=1)
+    tuned, path = build(spec, seed=8), tmp_path / f"fold.{ending}"
+    if ending == "pth":
+        torch.save(tuned.state_dict(), path)
+    else:
+        save_file(tuned.state_dict(), path)
+    assert torch.equal(parameters(build(spec, path)), parameters(tuned))
+    torch.save(build("resnet18", seed=8).state_dict(), tmp_path / "classes.pth")
+    drawn = build(spec, tmp_path / "classes.pth")
+    assert drawn.fc.out_features == 1 and not torch.equal(drawn.fc.weight, tuned.fc.weight)
+    expected = without_head(tuned, "fc")
+    assert all(torch.equal(value, expected[name]) for name, value in without_head(drawn, "fc").items())
+    with pytest.raises(ValueError, match=r"do not fit the network: of 122 tensors .*2 of another shape \(fc\.weight"):
+        build(spec, replace_fc(tmp_path, tuned))
+
+
+def replace_fc(folder, tuned):
+    """Save weights with a head that is neither the one asked for nor the classifier."""
+    state = tuned.state_dict() | {"fc.weight": torch.zeros(3, 512), "fc.bias": torch.zeros(3)}
+    torch.save(state, folder / "three.pth")
+    return folder / "three.pth"
+
+
+def test_the_head_of_a_factory_is_found_by_running_it_without_changing_it(tmp_path, monkeypatch):
+    (tmp_path / "headed_networks.py").write_text(
+        "from torch import nn\n"
+        "def make():\n"
+        "    return nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.AdaptiveAvgPool2d(1), nn.Flatten(),\n"
+        "        nn.Linear(4, 9))\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    spec = ModelSpec("own", "factory", "headed_networks:make", "random", preprocessing={"size": 32, "resize": 32})
+    network, plain = build(replace(spec, head=3)), build(spec)
+    assert network[4].out_features == 3
+    expected = without_head(plain, "4")
+    assert all(torch.equal(value, expected[name]) for name, value in without_head(network, "4").items())
+
+
+def test_a_head_without_units_is_refused():
+    with pytest.raises(ValueError, match="a head has 1 output or more, not 0"):
+        build(ModelSpec("net", "torchvision", "resnet18", "random", head=0))

@@ -100,5 +100,5 @@ def test_other_weights_under_the_name_of_a_mirror():
     network = build("se_resnet50")
     state = network.state_dict()
     state.pop("layer1.0.conv1.weight")
-    with pytest.raises(ValueError, match=r"does not hold the weights of timm's legacy_seresnet50\.in1k"):
+    with pytest.raises(ValueError, match=r"has the name of the weights of timm's legacy_seresnet50\.in1k"):
         rename_from_timm(network, state, row.mirror, "copy.pth")

@@ -13,12 +13,12 @@ from layerwise.layers import LayerTap, list_layers, read_manifest, survey_layers
 from layerwise.models import (
     PenultimateTap,
     build,
+    build_empty,
     find_classifiers,
     geometry_for,
     normalise,
     replace_head,
     resolve_preprocessing,
-    sketch,
 )
 from layerwise.models.adapters import ADAPTERS
 
@@ -52,7 +52,7 @@ def spec_of(name):
 def test_layers_and_manifest_of_a_family(name, tmp_path):
     spec = spec_of(name)
     size = resolve_preprocessing(spec).size
-    survey = survey_layers(sketch(spec), size)
+    survey = survey_layers(build_empty(spec), size)
     layer, shape = FAMILIES[name]
     found = {layer.name: layer for layer in survey.layers}
     if shape is not None:
@@ -70,7 +70,7 @@ def test_layers_and_manifest_of_a_family(name, tmp_path):
 @pytest.mark.parametrize("name", FAMILIES)
 def test_penultimate_and_head_of_a_family(name):
     spec = spec_of(name)
-    network, size = sketch(spec), resolve_preprocessing(spec).size
+    network, size = build_empty(spec), resolve_preprocessing(spec).size
     images = torch.zeros(2, 3, size, size, device="meta")
     classifiers = find_classifiers(network, spec, size)
     with PenultimateTap(network, classifiers) as tap, torch.inference_mode():
@@ -115,4 +115,4 @@ def test_outputs_that_are_tuples_are_reported():
 def test_network_without_a_classifier():
     spec = spec_of("eva02_tiny_patch14_224")
     with pytest.raises(ValueError, match="has no classifier"):
-        find_classifiers(sketch(spec), spec, 224)
+        find_classifiers(build_empty(spec), spec, 224)

@@ -7,11 +7,11 @@ from layerwise.interfaces import ModelSpec
 from layerwise.models import (
     PenultimateTap,
     build,
+    build_empty,
     find_classifiers,
     registry,
     replace_head,
     resolve_preprocessing,
-    sketch,
 )
 
 # Those that are unlike the others; `make test-models` does this for all 64.
@@ -159,7 +159,7 @@ def test_several_classifiers_are_one_linear_function_of_the_penultimate_represen
 def test_classifiers_that_are_not_simply_added_up_are_refused(name, stated):
     spec = ModelSpec("net", "timm", name, weights="random")
     with pytest.raises(ValueError, match=f"timm states {stated} as the classifier of '{name}', but .* no fixed sum"):
-        find_classifiers(sketch(spec), spec, 224)
+        find_classifiers(build_empty(spec), spec, 224)
 
 
 def test_what_is_no_classifier():

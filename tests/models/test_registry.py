@@ -189,7 +189,7 @@ def test_mirrors_are_where_timm_says_they_are():
         "layerwise.models.downloads",
         "layerwise.layers.manifest",
         "layerwise.layers.blocks",
-        "layerwise.activations.planner",
+        "layerwise.activations.parts",
         "layerwise.activations.store",
     ],
 )

@@ -18,10 +18,12 @@ def simulate(rng, n_stimuli, n_units, n_neuroids, noise=1.0):
 def converged(X, Y, splits, n_components):
     """scikit-learn's PLS with its iterations run to the end: predictions of each split."""
     models = [
-        PLSRegression(n_components, scale=False, tol=1e-14, max_iter=20000).fit(X[train], Y[train])
-        for train, _ in splits
+        PLSRegression(n_components, scale=False, tol=1e-14, max_iter=20000).fit(X[split.train], Y[split.train])
+        for split in splits
     ]
-    return [model.predict(X[test]).reshape(len(test), -1) for model, (_, test) in zip(models, splits, strict=True)]
+    return [
+        model.predict(X[split.test]).reshape(len(split.test), -1) for model, split in zip(models, splits, strict=True)
+    ]
 
 
 def nipals_free(X, Y, n_components):
@@ -43,7 +45,8 @@ def nipals_free(X, Y, n_components):
 def loop_predictions(X, Y, splits, n_components):
     """Fit and predict one split at a time with `nipals_free`."""
     found = []
-    for train, test in splits:
+    for split in splits:
+        train, test = split.train, split.test
         coefficients = nipals_free(X[train], Y[train], n_components)
         found.append((X[test] - X[train].mean(0)) @ coefficients + Y[train].mean(0))
     return found
@@ -53,8 +56,8 @@ def plain_r(predictions, Y, splits):
     """Correlate with numpy, one neuroid at a time."""
     return np.array(
         [
-            [np.corrcoef(p[:, j], Y[test][:, j])[0, 1] for j in range(Y.shape[1])]
-            for p, (_, test) in zip(predictions, splits, strict=True)
+            [np.corrcoef(p[:, j], Y[split.test][:, j])[0, 1] for j in range(Y.shape[1])]
+            for p, split in zip(predictions, splits, strict=True)
         ]
     )
 

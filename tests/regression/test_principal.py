@@ -42,9 +42,10 @@ def test_r_is_that_of_scikit_learn_from_activations_to_pca_to_pls(rng, n_units):
     responses = values[:N_STIMULI, :20] @ rng.standard_normal((20, 6)) + rng.standard_normal((N_STIMULI, 6))
     splits, expected = make_splits(N_STIMULI, n_splits=4), oracle(values, 40)
     found = score_neuroids(reduce_gram(gram(values), N_FITTED, 40), responses, splits, 10, solver="scikit-learn")
-    for r, (train, test) in zip(found, splits, strict=True):
-        fit = PLSRegression(10, scale=False).fit(expected[train], responses[train])
-        np.testing.assert_allclose(r, pearson(fit.predict(expected[test]), responses[test]), atol=1e-8)
+    for r, split in zip(found, splits, strict=True):
+        fit = PLSRegression(10, scale=False).fit(expected[split.train], responses[split.train])
+        predictions = fit.predict(expected[split.test])
+        np.testing.assert_allclose(r, pearson(predictions, responses[split.test]), atol=1e-8)
 
 
 def test_a_layer_with_no_more_units_than_components_is_not_reduced(rng):

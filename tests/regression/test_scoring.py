@@ -75,7 +75,7 @@ def test_targets_may_differ_between_splits(rng, units, neuroids):
     np.testing.assert_allclose(score_neuroids(X, targets, splits, 6), expected, rtol=0, atol=1e-9)
     np.testing.assert_allclose(score_gram(gram_of(X), targets, splits, 6), expected, rtol=0, atol=1e-8)
     outside = targets.copy()
-    partial = [Split(train[3:], test) for train, test in splits]
+    partial = [Split(split.train[3:], split.test) for split in splits]
     for y, split in zip(outside, splits, strict=True):
         y[split.train[:3]] = np.nan
     assert np.isfinite(score_neuroids(X, outside, partial, 6)).all()
@@ -84,8 +84,8 @@ def test_targets_may_differ_between_splits(rng, units, neuroids):
 def test_one_target_equals_scikit_learn(rng):
     X, Y = simulate(rng, 80, 60, 1)
     splits = random_splits(rng, 80)
-    models = [PLSRegression(10, scale=False).fit(X[train], Y[train, 0]) for train, _ in splits]
-    expected = [model.predict(X[test]).reshape(-1, 1) for model, (_, test) in zip(models, splits, strict=True)]
+    models = [PLSRegression(10, scale=False).fit(X[split.train], Y[split.train, 0]) for split in splits]
+    expected = [model.predict(X[split.test]).reshape(-1, 1) for model, split in zip(models, splits, strict=True)]
     for one, other in zip(predict_neuroids(X, Y, splits, 10), expected, strict=True):
         np.testing.assert_allclose(one, other, rtol=0, atol=1e-8)
 
@@ -94,7 +94,8 @@ def test_one_target_equals_scikit_learn(rng):
 def test_scikit_learn_mode_equals_scikit_learn(rng, units):
     X, Y = simulate(rng, 80, units, 9)
     splits = random_splits(rng, 80)
-    expected = [PLSRegression(10, scale=False).fit(X[a], Y[a]).predict(X[b]) for a, b in splits]
+    parts = [(split.train, split.test) for split in splits]
+    expected = [PLSRegression(10, scale=False).fit(X[a], Y[a]).predict(X[b]) for a, b in parts]
     found = score_neuroids(X, Y, splits, 10, solver="scikit-learn")
     np.testing.assert_allclose(found, plain_r(expected, Y, splits), rtol=0, atol=1e-12)
 
@@ -142,7 +143,7 @@ def test_order_of_stimuli_and_of_neuroids_and_units_of_responses_do_not_matter(s
     r = score_neuroids(X, Y, splits, 6)
     order, neuroids = rng.permutation(60), rng.permutation(7)
     place = np.argsort(order)
-    moved = [Split(place[train], place[test]) for train, test in splits]
+    moved = [Split(place[split.train], place[split.test]) for split in splits]
     np.testing.assert_allclose(score_neuroids(X[order], Y[order], moved, 6), r, rtol=0, atol=1e-7)
     np.testing.assert_allclose(score_neuroids(X, Y[:, neuroids], splits, 6), r[:, neuroids], rtol=0, atol=1e-7)
     np.testing.assert_allclose(score_neuroids(X, 7 * Y - 3, splits, 6), r, rtol=0, atol=1e-7)
@@ -157,9 +158,9 @@ def test_responses_to_test_stimuli_never_matter(rng, units, solver):
     X, Y = simulate(rng, 80, units, 5)
     splits = random_splits(rng, 80, n_splits=2)
     before = predict_neuroids(X, Y, splits, 8, solver=solver)
-    for index, (_, test) in enumerate(splits):
+    for index, split in enumerate(splits):
         changed = Y.copy()
-        changed[test] = 100 * rng.standard_normal((len(test), 5))
+        changed[split.test] = 100 * rng.standard_normal((len(split.test), 5))
         after = predict_neuroids(X, changed, splits, 8, solver=solver)
         np.testing.assert_allclose(after[index], before[index], rtol=0, atol=1e-8)
 
@@ -309,7 +310,7 @@ def test_splits_run_out_of_rank_one_by_one(rng, units):
     with pytest.warns(DegenerateWarning, match=r"in 3 of 3 splits PLS found fewer than 20 components \(at least 3\)"):
         predictions = predict_neuroids(X, Y, splits, 20)
     for index, prediction in enumerate(predictions):
-        train, test = splits[index]
+        train, test = splits[index].train, splits[index].test
         mean = X[train].mean(0)
         slopes = np.linalg.lstsq(X[train] - mean, Y[train] - Y[train].mean(0), rcond=1e-10)[0]
         np.testing.assert_allclose(prediction - Y[train].mean(0), (X[test] - mean) @ slopes, rtol=1e-6, atol=1e-6)
@@ -412,3 +413,14 @@ def test_a_gpu_that_squares_no_matrix_gives_the_same(rng, monkeypatch):
     splits = random_splits(rng, 160)
     expected = score_neuroids(X, Y, splits, 20)
     np.testing.assert_allclose(score_gram(gram_of(X), Y, splits, 20, device="cuda"), expected, rtol=0, atol=1e-8)
+
+
+@pytest.mark.parametrize("units", UNITS)
+def test_the_validation_part_of_a_split_is_not_looked_at(rng, units):
+    X, Y = simulate(rng, 80, units, 3)
+    (whole,) = random_splits(rng, 80, n_splits=1)
+    split = Split(whole.train[5:], whole.test, whole.train[:5])
+    expected = plain_r(loop_predictions(X, Y, [split], 6), Y, [split])
+    X[split.validation], Y[split.validation] = 1e3, np.nan
+    np.testing.assert_allclose(score_neuroids(X, Y, [split], 6), expected, rtol=0, atol=1e-7)
+    np.testing.assert_allclose(score_gram(gram_of(X), Y, [split], 6), expected, rtol=0, atol=1e-7)

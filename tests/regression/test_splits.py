@@ -9,7 +9,9 @@ from layerwise.regression import make_grouped_splits, make_kfold_splits, make_sp
 
 
 def check(splits, n_stimuli, whole=True):
-    for train, test in splits:
+    for split in splits:
+        train, test = split.train, split.test
+        assert not split.validation.size
         assert train.dtype == test.dtype == np.int64
         assert (np.diff(train) > 0).all() and (np.diff(test) > 0).all()
         assert not np.intersect1d(train, test).size
@@ -75,8 +77,8 @@ def test_no_group_is_ever_on_both_sides(labels):
         make_kfold_splits(len(groups), 3, groups=groups),
     ):
         check(splits, len(groups))
-        for train, test in splits:
-            assert not set(groups[train]) & set(groups[test])
+        for split in splits:
+            assert not set(groups[split.train]) & set(groups[split.test])
 
 
 @pytest.mark.parametrize("grouped", [False, True])

@@ -10,8 +10,8 @@ from damage import N_FLIPS, edited, flip, flipped
 
 from layerwise.interfaces import LayerSpec
 from layerwise.sketching import rows as module
+from layerwise.sketching.groups import SOLVING, row_bytes
 from layerwise.sketching.layer import LayerRows
-from layerwise.sketching.planner import SOLVING, row_bytes
 from layerwise.sketching.rows import FileRows, MemoryRows
 
 SPECS = [LayerSpec("few", "Linear", (30,), 30, 1), LayerSpec("many", "Linear", (500,), 500, 2)]

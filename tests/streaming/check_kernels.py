@@ -1,4 +1,4 @@
-"""Called by test_products: compare the kernels with float64 products of fresh numbers, for each kind of family."""
+"""Called by test_products: compare the kernels with float64 products of fresh numbers, for each kind of fusion."""
 
 import sys
 from itertools import product
@@ -6,7 +6,7 @@ from itertools import product
 import torch
 
 from layerwise.streaming import kernels, products
-from layerwise.streaming.families import Relation
+from layerwise.streaming.fused import Relation
 
 device = sys.argv[1]
 

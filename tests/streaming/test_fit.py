@@ -2,7 +2,6 @@
 
 import logging
 import pickle
-from contextlib import contextmanager
 from dataclasses import replace
 from decimal import Decimal
 from zipfile import ZipFile
@@ -13,13 +12,12 @@ import torch
 from scipy.stats import spearmanr
 from torch import nn
 
-from layerwise.interfaces import DegenerateWarning
+from layerwise.interfaces import DegenerateWarning, RatedImages
 from layerwise.layers import LayerTap, list_layers
-from layerwise.models.inputs import normalise
+from layerwise.models.normalisation import normalise
 from layerwise.regression import predict_neuroids
 from layerwise.streaming import Streamed, stream_pls
 from layerwise.streaming import fit as fit_module
-from layerwise.streaming.passes import _recording
 
 SIZE = 24  # of the images in conftest
 ATTRIBUTES = {"model": "mine", "weights": "a", "code": "b"}
@@ -65,7 +63,7 @@ def test_histories_on_the_host_change_nothing(
 ):
     images, scores, splits = study(n_splits=n_splits)
     how = Streamed(device=device, dtype=dtype, tf32=False)
-    data = network, layers, layers, images, preprocessing, scores, splits
+    data = network, layers, layers, RatedImages(images, preprocessing, scores, splits)
     with caplog.at_level(logging.INFO):
         expected = stream_pls(*data, how, ATTRIBUTES)
         assert "history" not in caplog.text
@@ -84,7 +82,7 @@ def test_histories_on_the_host_change_nothing(
 def test_equals_dense_pls(network, layers, study, preprocessing, device, n_splits, batch_size, dtype, tolerance):
     images, scores, splits = study(n_splits=n_splits)
     how = Streamed(batch_size=batch_size, device=device, dtype=dtype, tf32=False)
-    streamed = stream_pls(network, layers, layers, images, preprocessing, scores, splits, how, ATTRIBUTES)
+    streamed = stream_pls(network, layers, layers, RatedImages(images, preprocessing, scores, splits), how, ATTRIBUTES)
     expected = dense(network, layers, images, preprocessing, scores, splits)
     assert set(expected) == {layer.name for layer in layers} - {"dead"}
     assert streamed.shape == (len(layers), len(images), n_splits)
@@ -113,7 +111,7 @@ def test_a_sum_that_vanishes_on_the_first_image_is_seen(study, preprocessing, rn
     images.array[0] = 0
     layers = list_layers(network, SIZE)
     how = Streamed(dtype=torch.float64)
-    streamed = stream_pls(network, layers, layers, images, preprocessing, scores, splits, how, ATTRIBUTES)
+    streamed = stream_pls(network, layers, layers, RatedImages(images, preprocessing, scores, splits), how, ATTRIBUTES)
     expected = dense(network, layers, images, preprocessing, scores, splits)
     assert compare(streamed, layers, expected, splits) < 1e-5
 
@@ -164,7 +162,9 @@ def test_what_no_probe_shows_is_seen_in_the_other_images(study, preprocessing, d
     layers = list_layers(network, SIZE)
     how = Streamed(dtype=torch.float64, device=device, tf32=False)
     with caplog.at_level(logging.INFO):
-        streamed = stream_pls(network, layers, layers, images, preprocessing, scores, splits, how, ATTRIBUTES)
+        streamed = stream_pls(
+            network, layers, layers, RatedImages(images, preprocessing, scores, splits), how, ATTRIBUTES
+        )
     expected = dense(network, layers, images, preprocessing, scores, splits)
     assert compare(streamed, layers, expected, splits) < 1e-5
     assert "for some images only: " + ("norm, relu" if where == "conv" else "relu") in caplog.text
@@ -184,7 +184,9 @@ def test_values_that_one_image_alone_makes_infinite_are_no_relation(study, prepr
     layers = list_layers(network, SIZE)
     how = Streamed(dtype=torch.float64, device=device, tf32=False, n_components=5)
     with pytest.warns(DegenerateWarning, match="1 layers of mine gave NaN or infinite.*: conv"):
-        streamed = stream_pls(network, layers, layers, images, preprocessing, scores, splits, how, ATTRIBUTES)
+        streamed = stream_pls(
+            network, layers, layers, RatedImages(images, preprocessing, scores, splits), how, ATTRIBUTES
+        )
     assert np.isnan(streamed[0]).all() and np.isfinite(streamed[1:]).all()
 
 
@@ -208,12 +210,14 @@ def test_layers_that_run_for_some_images_only_are_refused(study, preprocessing):
     layers = list_layers(network, SIZE)
     how = Streamed(batch_size=1, n_components=3)
     with pytest.raises(ValueError, match="layer 'more' ran 1 times for some images and 2 times for the first"):
-        stream_pls(network, layers, layers, images, preprocessing, scores, splits, how, ATTRIBUTES)
+        stream_pls(network, layers, layers, RatedImages(images, preprocessing, scores, splits), how, ATTRIBUTES)
 
 
 def test_float32_keeps_the_order_of_predictions(network, layers, study, preprocessing):
     images, scores, splits = study(n=600)
-    streamed = stream_pls(network, layers, layers, images, preprocessing, scores, splits, Streamed(), ATTRIBUTES)
+    streamed = stream_pls(
+        network, layers, layers, RatedImages(images, preprocessing, scores, splits), Streamed(), ATTRIBUTES
+    )
     expected = dense(network, layers, images, preprocessing, scores, splits)
     for layer, predictions in zip(layers, streamed, strict=True):
         for index, split in enumerate(splits if layer.name in expected else ()):
@@ -226,7 +230,9 @@ def test_float32_keeps_the_order_of_predictions(network, layers, study, preproce
 
 def test_constant_layers_predict_the_training_mean(network, layers, study, preprocessing):
     images, scores, splits = study()
-    streamed = stream_pls(network, layers, layers, images, preprocessing, scores, splits, Streamed(), ATTRIBUTES)
+    streamed = stream_pls(
+        network, layers, layers, RatedImages(images, preprocessing, scores, splits), Streamed(), ATTRIBUTES
+    )
     dead = [layer.name for layer in layers].index("dead")
     for index, split in enumerate(splits):
         np.testing.assert_allclose(streamed[dead, :, index], scores[index, split.train].mean(), rtol=1e-12)
@@ -242,7 +248,7 @@ def test_a_clamp_that_cuts_nearly_all_values_equals_dense_pls(study, preprocessi
         network[0].bias += 6 - given.quantile(0.05)  # the lowest twentieth of the values stays below 6
     layers = list_layers(network, SIZE)
     how = Streamed(device=device, dtype=dtype, tf32=False)
-    streamed = stream_pls(network, layers, layers, images, preprocessing, scores, splits, how, ATTRIBUTES)
+    streamed = stream_pls(network, layers, layers, RatedImages(images, preprocessing, scores, splits), how, ATTRIBUTES)
     expected = dense(network, layers, images, preprocessing, scores, splits)
     assert len(expected) == 2
     assert compare(streamed, layers, expected, splits) < max(tolerance, 1e-5 if device == "cuda" else 0)
@@ -253,7 +259,7 @@ def test_a_clamp_that_cuts_all_values_predicts_the_training_mean(study, preproce
     network = nn.Sequential(nn.Conv2d(3, 8, 5, stride=2), nn.ReLU6()).eval()
     nn.init.constant_(network[0].bias, 3000.0)
     layers, how = list_layers(network, SIZE), Streamed(dtype=torch.float64)
-    streamed = stream_pls(network, layers, layers, images, preprocessing, scores, splits, how, ATTRIBUTES)
+    streamed = stream_pls(network, layers, layers, RatedImages(images, preprocessing, scores, splits), how, ATTRIBUTES)
     for index, split in enumerate(splits):
         np.testing.assert_allclose(streamed[1, :, index], scores[index, split.train].mean(), rtol=1e-12)
 
@@ -262,18 +268,19 @@ def test_a_clamp_that_cuts_all_values_predicts_the_training_mean(study, preproce
 def test_the_size_of_scores_does_not_matter(network, layers, study, preprocessing, size):
     """Correlations are the same in any unit of measurement, though float32 holds few of these sizes."""
     images, scores, splits = study()
-    arguments = network, layers, layers, images, preprocessing
-    expected = stream_pls(*arguments, scores, splits, Streamed(n_components=5), ATTRIBUTES)
-    found = stream_pls(*arguments, scores * size, splits, Streamed(n_components=5), ATTRIBUTES) / size
+    rated, settings = RatedImages(images, preprocessing, scores, splits), Streamed(n_components=5)
+    expected = stream_pls(network, layers, layers, rated, settings, ATTRIBUTES)
+    larger = replace(rated, scores=scores * size)
+    found = stream_pls(network, layers, layers, larger, settings, ATTRIBUTES) / size
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4 * expected.std())
 
 
 def test_a_group_gives_what_all_layers_give(network, layers, study, preprocessing):
     images, scores, splits = study()
     how = Streamed(dtype=torch.float64)
-    arguments = images, preprocessing, scores, splits, how, ATTRIBUTES
+    arguments = RatedImages(images, preprocessing, scores, splits), how, ATTRIBUTES
     everything = stream_pls(network, layers, layers, *arguments)
-    for start, stop in [(0, 2), (1, 3), (2, 4)]:  # wherever a family is cut
+    for start, stop in [(0, 2), (1, 3), (2, 4)]:  # wherever a fusion is cut
         part = stream_pls(network, layers, layers[start:stop], *arguments)
         np.testing.assert_allclose(part, everything[start:stop], atol=1e-8)
 
@@ -282,8 +289,8 @@ def test_layers_after_the_last_wanted_one_do_not_run(network, layers, study, pre
     images, scores, splits = study()
     runs = []
     network.last.register_forward_hook(lambda *_: runs.append(1))
-    stream_pls(network, layers, layers[:2], images, preprocessing, scores, splits, Streamed(), ATTRIBUTES)
-    assert len(runs) == 2  # of the first image, which shows families, and of the first batch, which counts runs
+    stream_pls(network, layers, layers[:2], RatedImages(images, preprocessing, scores, splits), Streamed(), ATTRIBUTES)
+    assert len(runs) == 2  # of the first image, which shows fusions, and of the first batch, which counts runs
 
 
 class Killed(BaseException):
@@ -292,17 +299,17 @@ class Killed(BaseException):
 
 def interrupt(monkeypatch, fit, component):
     """Kill a fit at a component, and run it again: its result, and the components that the second run began."""
-    aim, started = fit_module.LayerVectors.aim, []
+    find, started = fit_module.LayerVectors.find_direction, []
 
     def die(self, number):
         if number == component:
             raise Killed
-        return aim(self, number)
+        return find(self, number)
 
-    monkeypatch.setattr(fit_module.LayerVectors, "aim", die)
+    monkeypatch.setattr(fit_module.LayerVectors, "find_direction", die)
     with pytest.raises(Killed):
         fit()
-    again = fit_module.LayerVectors, "aim", lambda self, number: started.append(number) or aim(self, number)
+    again = fit_module.LayerVectors, "find_direction", lambda self, number: started.append(number) or find(self, number)
     monkeypatch.setattr(*again)
     return fit(), started
 
@@ -314,7 +321,7 @@ def test_an_interrupted_fit_goes_on_with_the_same_result(
     images, scores, splits = study()
     how = Streamed(device=device, state=tmp_path / "state.pt", save_every=0, n_components=8)
     how = with_room(how, layers, images, splits, "all") if where == "host" else how
-    arguments = network, layers, layers, images, preprocessing, scores, splits
+    arguments = network, layers, layers, RatedImages(images, preprocessing, scores, splits)
     whole = stream_pls(*arguments, replace(how, state=None), ATTRIBUTES)
     resumed, started = interrupt(monkeypatch, lambda: stream_pls(*arguments, how, ATTRIBUTES), 5)
     assert min(started) == 5
@@ -329,7 +336,7 @@ def test_a_fit_that_goes_on_knows_what_the_first_pass_found_broken(
     network = between("clamp", "conv", images, preprocessing)
     layers = list_layers(network, SIZE)
     how = Streamed(device=device, state=tmp_path / "state.pt", save_every=0, n_components=8, tf32=False)
-    arguments = network, layers, layers, images, preprocessing, scores, splits
+    arguments = network, layers, layers, RatedImages(images, preprocessing, scores, splits)
     whole = stream_pls(*arguments, replace(how, state=None), ATTRIBUTES)
     resumed, started = interrupt(monkeypatch, lambda: stream_pls(*arguments, how, ATTRIBUTES), 5)
     assert min(started) == 5
@@ -343,7 +350,7 @@ def test_a_state_of_something_else_is_not_continued(
 ):
     images, scores, splits = study()
     how = Streamed(state=tmp_path / "state.pt", save_every=0, n_components=3)
-    arguments = network, layers, layers, images, preprocessing, scores, splits
+    arguments = network, layers, layers, RatedImages(images, preprocessing, scores, splits)
     whole = stream_pls(*arguments, replace(how, state=None), ATTRIBUTES)
     attributes = {**ATTRIBUTES, "weights": "others"} if content == "other weights" else ATTRIBUTES
     if content in {"other weights", "another PyTorch"}:
@@ -368,7 +375,7 @@ def test_a_state_of_something_else_is_not_continued(
 def test_layers_with_nan_are_reported_and_others_fitted(network, layers, study, preprocessing):
     images, scores, splits = study()
     how = Streamed(n_components=4)
-    arguments = layers, layers, images, preprocessing, scores, splits, how, ATTRIBUTES
+    arguments = layers, layers, RatedImages(images, preprocessing, scores, splits), how, ATTRIBUTES
     before = stream_pls(network, *arguments)
     with torch.no_grad():
         network.head.weight[3] = torch.nan
@@ -399,28 +406,12 @@ def test_out_of_memory_halves_the_batch(network, layers, study, preprocessing, c
     hungry = Hungry().eval()
     wanted = list_layers(network, SIZE)
     wanted = [replace(layer, name=f"inner.{layer.name}") for layer in wanted]
-    arguments = images, preprocessing, scores, splits
+    arguments = RatedImages(images, preprocessing, scores, splits)
     with caplog.at_level(logging.WARNING):
-        halved = stream_pls(hungry, wanted, wanted, *arguments, Streamed(batch_size=32), ATTRIBUTES)
+        halved = stream_pls(hungry, wanted, wanted, arguments, Streamed(batch_size=32), ATTRIBUTES)
     assert "8 images a batch" in caplog.text
-    plain = stream_pls(network, layers, layers, *arguments, Streamed(batch_size=8), ATTRIBUTES)
+    plain = stream_pls(network, layers, layers, arguments, Streamed(batch_size=8), ATTRIBUTES)
     np.testing.assert_array_equal(halved, plain)
-
-
-def test_a_recording_that_memory_breaks_off_says_that_memory_ran_out(monkeypatch):
-    @contextmanager
-    def graph(_graph, stream, capture_error_mode):
-        try:
-            yield
-        finally:
-            raise RuntimeError("operation failed due to a previous error during capture")
-
-    monkeypatch.setattr(torch.cuda, "graph", graph)
-    monkeypatch.setattr(torch.cuda, "Stream", lambda: None)
-    with pytest.raises(torch.OutOfMemoryError, match="too much"), _recording(None):
-        raise torch.OutOfMemoryError("too much")
-    with pytest.raises(RuntimeError, match="previous error"), _recording(None):
-        raise ValueError("another mistake")
 
 
 def test_too_few_units_or_targets_do_not_blow_up(study, preprocessing, rng):
@@ -439,7 +430,9 @@ def test_too_few_units_or_targets_do_not_blow_up(study, preprocessing, rng):
     torch.manual_seed(int(rng.integers(2**31)))
     network = Narrow().eval()
     layers = list_layers(network, SIZE)
-    streamed = stream_pls(network, layers, layers, images, preprocessing, scores, splits, Streamed(), ATTRIBUTES)
+    streamed = stream_pls(
+        network, layers, layers, RatedImages(images, preprocessing, scores, splits), Streamed(), ATTRIBUTES
+    )
     expected = dense(network, layers, images, preprocessing, scores, splits)
     assert compare(streamed, layers, expected, splits) < 1e-3
 
@@ -458,18 +451,18 @@ def test_mistakes_are_named(network, layers, study, preprocessing, change, messa
     images, scores, splits = study(n=60)
     wanted, values = change(layers, scores)
     with pytest.raises(ValueError, match=message):
-        stream_pls(network, layers, wanted, images, preprocessing, values, splits, Streamed(), ATTRIBUTES)
+        stream_pls(network, layers, wanted, RatedImages(images, preprocessing, values, splits), Streamed(), ATTRIBUTES)
 
 
 def test_more_components_than_training_images(network, layers, study, preprocessing):
     images, scores, splits = study(n=30)
     with pytest.raises(ValueError, match="22 training images are too few for 25"):
-        stream_pls(network, layers, layers, images, preprocessing, scores, splits, Streamed(), ATTRIBUTES)
+        stream_pls(network, layers, layers, RatedImages(images, preprocessing, scores, splits), Streamed(), ATTRIBUTES)
 
 
 def test_images_without_padding_and_single_batches(network, layers, study, preprocessing):
     images, scores, splits = study(n=64)
-    arguments = layers, layers, images, preprocessing, scores, splits
+    arguments = layers, layers, RatedImages(images, preprocessing, scores, splits)
     one = stream_pls(network, *arguments, Streamed(batch_size=64, dtype=torch.float64), ATTRIBUTES)
     larger = stream_pls(network, *arguments, Streamed(batch_size=500, dtype=torch.float64), ATTRIBUTES)
     odd = stream_pls(network, *arguments, Streamed(batch_size=7, dtype=torch.float64), ATTRIBUTES)

@@ -10,9 +10,9 @@ from scipy.stats import spearmanr
 from sklearn.cross_decomposition import PLSRegression
 from torch import nn
 
-from layerwise.interfaces import DegenerateWarning
+from layerwise.interfaces import DegenerateWarning, RatedImages
 from layerwise.layers import LayerTap, list_layers
-from layerwise.models.inputs import normalise
+from layerwise.models.normalisation import normalise
 from layerwise.streaming import Streamed, stream_pls, stream_pls_on
 from layerwise.streaming import fit as fit_module
 
@@ -74,9 +74,9 @@ def test_many_units_that_outweigh_all_others(study, preprocessing, device, rng, 
     images, scores, splits = study(n=400, n_splits=n_splits)
     network, layers = loud(rng, count, factor)
     how = Streamed(device=device, batch_size=BATCH, tf32=False)
-    data = images, preprocessing, scores, splits
+    data = RatedImages(images, preprocessing, scores, splits)
     with caplog.at_level(logging.INFO):
-        (found,) = stream_pls(network, layers, layers, *data, how, ATTRIBUTES)
+        (found,) = stream_pls(network, layers, layers, data, how, ATTRIBUTES)
     assert again is None or (AGAIN in caplog.text) == again
     check(found, collect(network, images, preprocessing, device), scores, splits)
 
@@ -89,7 +89,7 @@ def test_no_number_of_units_of_any_size_gives_a_wrong_result(study, preprocessin
     images, scores, splits = study(n=400, n_splits=5)
     network, layers = loud(rng, int(rng.integers(1, UNITS)), 10 ** rng.uniform(1, 7.5))
     how = Streamed(device=device, batch_size=BATCH, tf32=False)
-    (found,) = stream_pls(network, layers, layers, images, preprocessing, scores, splits, how, ATTRIBUTES)
+    (found,) = stream_pls(network, layers, layers, RatedImages(images, preprocessing, scores, splits), how, ATTRIBUTES)
     if not np.isnan(found).all():
         check(found, collect(network, images, preprocessing, device), scores, splits)
 
@@ -100,7 +100,7 @@ def test_units_beyond_float64_are_nan_and_counted(study, preprocessing, device, 
     network, layers = loud(rng, count, 1e12)
     how = Streamed(device=device, batch_size=BATCH)
     with pytest.warns(DegenerateWarning, match="1 layers of mine vary so much more in some directions") as caught:
-        found = stream_pls(network, layers, layers, images, preprocessing, scores, splits, how, ATTRIBUTES)
+        found = stream_pls(network, layers, layers, RatedImages(images, preprocessing, scores, splits), how, ATTRIBUTES)
     assert len(caught) == 1
     assert np.isnan(found).all()
 
@@ -111,7 +111,7 @@ def test_where_float64_has_no_room_nothing_is_predicted(study, preprocessing, de
     how = Streamed(device=device, batch_size=BATCH)
     demand = how.demand(len(images), len(splits), SIZE)
     how = replace(how, memory=demand.working(layers) + 2 * demand.of_layer(layers[0]) - 1)
-    data = network, layers, layers, images, preprocessing, scores, splits
+    data = network, layers, layers, RatedImages(images, preprocessing, scores, splits)
     with caplog.at_level(logging.INFO), pytest.warns(DegenerateWarning, match="1 layers of mine vary"):
         assert np.isnan(stream_pls(*data, how, ATTRIBUTES)).all()
     assert "1 have no room for that" in caplog.text
@@ -142,9 +142,9 @@ def test_only_lost_layers_are_fitted_again_and_others_stay_bit_by_bit(two, study
     images, scores, splits = study(n=400)
     network, layers = two
     how = Streamed(device=device, batch_size=BATCH)
-    data = images, preprocessing, scores, splits
-    everything = stream_pls(network, layers, layers, *data, how, ATTRIBUTES)
-    alone = stream_pls(network, layers, layers[:1], *data, how, ATTRIBUTES)
+    data = RatedImages(images, preprocessing, scores, splits)
+    everything = stream_pls(network, layers, layers, data, how, ATTRIBUTES)
+    alone = stream_pls(network, layers, layers[:1], data, how, ATTRIBUTES)
     np.testing.assert_array_equal(everything[:1], alone)
     assert np.isfinite(everything).all()
 
@@ -153,9 +153,9 @@ def test_several_devices_fit_again_what_each_has_lost(two, study, preprocessing,
     images, scores, splits = study(n=400)
     network, layers = two
     how = Streamed(batch_size=BATCH, state=tmp_path / "some.state", save_every=0)
-    data = images, preprocessing, scores, splits
-    one = stream_pls(network, layers, layers, *data, replace(how, state=None), ATTRIBUTES)
-    several = stream_pls_on(["cpu", "cpu"], network, layers, layers[::-1], *data, how, ATTRIBUTES)
+    data = RatedImages(images, preprocessing, scores, splits)
+    one = stream_pls(network, layers, layers, data, replace(how, state=None), ATTRIBUTES)
+    several = stream_pls_on(["cpu", "cpu"], network, layers, layers[::-1], data, how, ATTRIBUTES)
     np.testing.assert_allclose(several[::-1], one, rtol=0, atol=2e-5 * one.std())
     assert list(tmp_path.iterdir()) == []
 
@@ -164,28 +164,28 @@ def test_a_job_killed_while_it_fits_again_goes_on(two, study, preprocessing, dev
     images, scores, splits = study(n=400)
     network, layers = two
     how = Streamed(device=device, batch_size=BATCH, state=tmp_path / "some.state", save_every=0)
-    data = network, layers, layers, images, preprocessing, scores, splits
+    data = network, layers, layers, RatedImages(images, preprocessing, scores, splits)
     whole = stream_pls(*data, replace(how, state=None), ATTRIBUTES)
 
     class Killed(BaseException):
         pass
 
-    aim, started = fit_module.LayerVectors.aim, []
+    find, started = fit_module.LayerVectors.find_direction, []
 
     def die(self, component):
         if component == 5 and self.total.dtype == torch.float64:
             raise Killed
-        return aim(self, component)
+        return find(self, component)
 
-    monkeypatch.setattr(fit_module.LayerVectors, "aim", die)
+    monkeypatch.setattr(fit_module.LayerVectors, "find_direction", die)
     with pytest.raises(Killed):
         stream_pls(*data, how, ATTRIBUTES)
 
     def note(self, component):
         started.append((self.total.dtype, component))
-        return aim(self, component)
+        return find(self, component)
 
-    monkeypatch.setattr(fit_module.LayerVectors, "aim", note)
+    monkeypatch.setattr(fit_module.LayerVectors, "find_direction", note)
     np.testing.assert_array_equal(stream_pls(*data, how, ATTRIBUTES), whole)
     assert min(component for dtype, component in started if dtype == torch.float64) == 5
     assert min(component for dtype, component in started if dtype == torch.float32) == 24
@@ -199,5 +199,5 @@ def test_numbers_whose_squares_vanish_are_guarded_too(study, preprocessing, rng,
         for part in network.units.parameters():
             part *= 1e-27
     how = Streamed(device=device, batch_size=BATCH, tf32=False)
-    (found,) = stream_pls(network, layers, layers, images, preprocessing, scores, splits, how, ATTRIBUTES)
+    (found,) = stream_pls(network, layers, layers, RatedImages(images, preprocessing, scores, splits), how, ATTRIBUTES)
     check(found, 2.0**80 * collect(network, images, preprocessing, device), scores, splits)

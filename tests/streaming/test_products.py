@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from layerwise.streaming import products
-from layerwise.streaming.families import Relation
+from layerwise.streaming.fused import Relation
 from layerwise.streaming.products import (
     PLAIN,
     accumulate,
@@ -60,7 +60,7 @@ def test_wide_products_are_those_of_float64(rng, monkeypatch, at_once):
 
 
 @pytest.mark.parametrize("at_once", [1, 90, 10**6])
-def test_squares_of_each_layer_of_a_family_are_summed(rng, monkeypatch, at_once):
+def test_squares_of_each_layer_of_a_fusion_are_summed(rng, monkeypatch, at_once):
     monkeypatch.setattr(products, "AT_ONCE", at_once)
     x, shift, scale, bias, clamped_shift = (
         torch.tensor(rng.standard_normal(shape)) for shape in ((9, 40), 40, 40, 40, 40)

@@ -7,9 +7,10 @@ import torch
 from damage import N_FLIPS, flipped
 from torch import nn
 
-from layerwise.streaming.history import HostHistories
-from layerwise.streaming.state import hash_values, load_state, save_state
-from layerwise.streaming.vectors import LayerVectors
+from layerwise.passes.hashing import hash_values
+from layerwise.regression.pls1.components import LayerVectors
+from layerwise.streaming.hosted import HostHistories
+from layerwise.streaming.state import load_state, save_state
 
 UNITS, SPLITS, COMPONENTS, VALUE = 50_000, 2, 25, 4
 

@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from layerwise.config import validate_study
-from layerwise.files import own_code, source
+from layerwise.files import code, own_code
 from layerwise.models import registry
 from layerwise.study import network_settings
 
@@ -35,9 +35,9 @@ def test_every_key_of_the_entry_counts():
 
 @pytest.mark.parametrize("module", ["cornet", "adapters.torchvision", "adapters.base", "states", "building"])
 def test_our_code_that_builds_networks_counts(monkeypatch, module):
-    before, digest = settings(name="alexnet"), source._digest
+    before, digest = settings(name="alexnet"), code._digest
     edited = f"layerwise.models.{module}"
-    monkeypatch.setattr(source, "_digest", lambda name: "edited" if name == edited else digest(name))
+    monkeypatch.setattr(code, "_digest", lambda name: "edited" if name == edited else digest(name))
     assert settings(name="alexnet") != before
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from layerwise.activations.planner import plan_extraction, reserved_bytes, stored_bytes
+from layerwise.activations.parts import plan_extraction, reserved_bytes, stored_bytes
 from layerwise.analyses import brain
 from layerwise.config import validate_study
 from layerwise.data import pixels

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from layerwise.files.source import is_module
+from layerwise.files.code import is_module
 from layerwise.study.staleness import STEPS, sources_of
 from layerwise.study.staleness.code import APART
 
 ROOT = Path(__file__).parents[2]
 BEHIND = {
     "list_layers": {"layers.listing", "layers.probing", "models.building"},
-    "check_accuracy": {"data.images", "models.accuracy", "models.building", "models.labelled", "analyses.proof"},
+    "check_accuracy": {"data.images", "analyses.accuracy", "models.building", "models.labelled", "analyses.proof"},
     "pack_stimuli": {"data.folders", "data.pixels", "data.ratings", "data.recordings", "steps.inputs:rated_images"},
     "extract_activations": {"activations.extract", "data.pixels", "models.building", "steps.inputs:with_pca_images"},
     "estimate_ceiling": {"analyses.ceiling", "analyses.reliability", "data.recordings"},

@@ -29,7 +29,7 @@ from layerwise.data.folders import images_in
 from layerwise.data.recordings import read_recordings, stimuli_of
 from layerwise.layers.tap import LayerTap
 from layerwise.models import build
-from layerwise.models.inputs import normalise
+from layerwise.models.normalisation import normalise
 from layerwise.study import Plans, RuleResources
 
 pytestmark = pytest.mark.workflow
@@ -332,7 +332,7 @@ def test_a_folder_of_results_with_a_space(study):
         ("figures/figure2.py", {"plot_figure2": 1}),
         ("statistics/correlation.py", {"score_memorability": 3, **GATHER, "gather_model": 2}),
         ("cli/models.py", {}),
-        ("config/messages.py", {}),
+        ("config/errors.py", {}),
     ],
 )
 def test_editing_the_code_of_one_step_reruns_what_depends_on_it(finished, tmp_path, module, expected):

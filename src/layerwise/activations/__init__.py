@@ -3,26 +3,28 @@
 Names are imported when first used: planning passes and reading a store do not need torch.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from layerwise.files.lazy import lazy_exports
 
 if TYPE_CHECKING:
     from layerwise.activations.extract import extract_activations
-    from layerwise.activations.planner import Part, plan_passes
+    from layerwise.activations.parts import Part, plan_passes
     from layerwise.activations.store import ActivationStore, Stored
 
 __all__ = ["ActivationStore", "Part", "Stored", "extract_activations", "plan_passes"]
 
-_HOMES = {
-    "ActivationStore": "store",
-    "Part": "planner",
-    "Stored": "store",
-    "extract_activations": "extract",
-    "plan_passes": "planner",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+__getattr__ = lazy_exports(
+    __name__,
+    {
+        "extract": ("extract_activations",),
+        "parts": (
+            "Part",
+            "plan_passes",
+        ),
+        "store": (
+            "ActivationStore",
+            "Stored",
+        ),
+    },
+)

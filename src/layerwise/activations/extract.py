@@ -1,29 +1,26 @@
 """Running a network over stimuli: one forward pass takes many layers, within a budget of memory."""
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing
-from copy import deepcopy
-from dataclasses import asdict, dataclass, field
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass
 from itertools import accumulate, pairwise
 from pathlib import Path
 
 import torch
 from torch import nn
 
-from layerwise.activations.ahead import ReadAhead
-from layerwise.activations.devices import run_together
-from layerwise.activations.planner import Part, explain, largest_write, plan_extraction, stored_bytes
-from layerwise.activations.precision import full_precision
+from layerwise.activations.parts import Part, describe, largest_write, plan_extraction, stored_bytes
 from layerwise.activations.reduce import Reducer, Writer
-from layerwise.activations.resident import load_all
 from layerwise.activations.store import write_store
-from layerwise.activations.warn import NONFINITE, warn_layers
 from layerwise.files import hash_object
 from layerwise.interfaces import LayerSpec, Pixels, Preprocessing, Progress, no_progress
-from layerwise.layers.running import run_network
-from layerwise.layers.tap import AllTaken, LayerTap
-from layerwise.models.inputs import normalise
+from layerwise.passes.degenerate import NONFINITE, warn_layers
+from layerwise.passes.devices import own_network, run_together
+from layerwise.passes.halving import BatchSize
+from layerwise.passes.images import Images
+from layerwise.passes.precision import full_precision
+from layerwise.passes.runner import PLAIN, Runner
 
 log = logging.getLogger(__name__)
 
@@ -93,37 +90,23 @@ def extract_activations(
         full_precision(),
         write_store(output, layers, pixels.ids, {**attributes, **hashes}) as store,
         Writer(budget.backlog) as writer,
-        ExitStack() as opened,
     ):
         model, shares = attributes["model"], []
         log.info("%s: %.2f GB on disk", model, stored_bytes(layers, len(pixels)) / 1e9)
         for passes, place in zip(plans, devices, strict=False):
-            log.info("%s on %s: %s", model, place, explain(passes, len(pixels), budget))
-            own = network if len(plans) == 1 else deepcopy(network)
-            source = _Resident(pixels, place) if budget.resident else opened.enter_context(ReadAhead(pixels, place))
-            runner = _Runner(own.to(place).eval(), source, preprocessing, place, batch_size)
+            log.info("%s on %s: %s", model, place, describe(passes, len(pixels), budget))
+            own = own_network(network, len(plans)).to(place).eval()
+            images = Images(pixels, place, resident=bool(budget.resident))
             reducer = Reducer(store, writer, len(pixels), place, largest_write(passes, len(pixels)))
-            shares.append(_Share(passes, runner, reducer))
-        # Closed before the file is: the threads of other devices end first.
-        steps = opened.enter_context(closing(run_together([share.take() for share in shares])))
+            shares.append(_Share(passes, own, images, preprocessing, BatchSize(batch_size), reducer))
+        works, places = [share.take() for share in shares], [str(place) for place in devices[: len(shares)]]
         total = sum(map(len, plans)) * len(pixels)
-        for _ in progress(steps, f"running {model}", total):
-            pass
+        # Closed before the file is: the threads of other devices end first.
+        with closing(run_together(works, places)) as steps:
+            for _ in progress(steps, f"running {model}", total):
+                pass
     nonfinite = [name for share in shares for name in share.reducer.nonfinite]
     warn_layers(nonfinite, model, NONFINITE, stacklevel=2)
-
-
-class _Resident:
-    """All pixels on a device."""
-
-    def __init__(self, pixels: Pixels, device: torch.device) -> None:
-        self._pixels = load_all(pixels, device)
-
-    def __len__(self) -> int:
-        return len(self._pixels)
-
-    def read(self, start: int, stop: int) -> torch.Tensor:
-        return self._pixels[start:stop]
 
 
 @dataclass
@@ -131,18 +114,21 @@ class _Share:
     """The layers that one device takes."""
 
     passes: Sequence[Sequence[Part]]
-    runner: "_Runner"
+    network: nn.Module
+    images: Images
+    preprocessing: Preprocessing
+    size: BatchSize
     reducer: Reducer
 
     def take(self) -> Iterator[int]:
-        """Run all passes, and yield the index of each stimulus that is done."""
-        n_stimuli = len(self.runner.pixels)
+        """Run all passes, and yield the number of each stimulus that is done."""
+        n_stimuli = len(self.images)
         # One allocation for all passes: the peak is known beforehand, and the memory of a GPU stays in one piece.
         width = max(sum(part.units for part in parts) for parts in self.passes)
-        pool = torch.empty(n_stimuli * width, dtype=torch.float32, device=self.runner.device)
+        pool = torch.empty(n_stimuli * width, dtype=torch.float32, device=self.images.device)
         for parts in self.passes:
             buffers = _divide(pool, parts, n_stimuli)
-            yield from self.runner.fill(parts, buffers)
+            yield from self.size.run(_Filling(self, parts, buffers).run)
             for part, buffer in zip(parts, buffers, strict=True):
                 self.reducer.take(part, buffer)
 
@@ -154,78 +140,27 @@ def _divide(pool: torch.Tensor, parts: Sequence[Part], n_stimuli: int) -> list[t
 
 
 @dataclass
-class _Runner:
-    """Feeds a network batch by batch and fills buffers [stimulus, unit] from its layers."""
+class _Filling:
+    """A pass that fills buffers [stimulus, unit] with the wanted units of layers."""
 
-    network: nn.Module
-    pixels: ReadAhead | _Resident
-    preprocessing: Preprocessing
-    device: torch.device
-    batch_size: int
+    share: _Share
+    parts: Sequence[Part]
+    buffers: Sequence[torch.Tensor]
+    done: int = 0  # stimuli
+    first: int = 0  # stimulus of the batch at hand
 
-    def fill(self, parts: Sequence[Part], buffers: Sequence[torch.Tensor]) -> Iterator[int]:
-        """Run all stimuli, and yield the index of each that is done."""
-        start, runs = 0, None
-        while start < len(self.pixels):
-            stop = min(start + self.batch_size, len(self.pixels))
-            filled = zip(parts, buffers, strict=True)
-            sink = _Sink({part.layer.name: (part, buffer[start:stop]) for part, buffer in filled}, runs)
-            if self._run(start, stop, sink):
-                runs = sink.runs  # the first batch runs through and counts; the others stop when all is taken
-                yield from range(start, stop)
-                start = stop
-            else:
-                self._halve()
+    def run(self, batch_size: int) -> Generator[int]:
+        """Run the stimuli that are not done, and yield the number of each that is."""
+        share, layers = self.share, [part.layer for part in self.parts]
+        runner = Runner(share.network, layers, share.images, share.preprocessing, batch_size, PLAIN, start=self.done)
+        for stimulus in runner.run(self._copy, before=self._begin):
+            self.done = stimulus + 1
+            yield stimulus
 
-    def _run(self, start: int, stop: int, sink: "_Sink") -> bool:
-        try:
-            images = self.pixels.read(start, stop)
-            with torch.inference_mode(), LayerTap(self.network, sink.rows, sink):
-                run_network(self.network, normalise(images, self.preprocessing))
-        except AllTaken:
-            pass
-        except torch.OutOfMemoryError:
-            if self.batch_size == 1:
-                raise
-            return False
-        sink.check()
-        return True
+    def _begin(self, first: int) -> None:
+        self.first = first
 
-    def _halve(self) -> None:
-        # Outside the except clause: there the traceback still holds the tensors of the batch.
-        torch.cuda.empty_cache()
-        self.batch_size //= 2
-        log.warning("the device is out of memory: going on with %d images a batch", self.batch_size)
-
-
-@dataclass
-class _Sink:
-    """Copies the wanted units of each layer into the rows of a batch.
-
-    `expected` is the number of runs of wanted layers in a whole pass, where it is known: then the pass ends with the
-    last of them.
-    """
-
-    rows: Mapping[str, tuple[Part, torch.Tensor]]
-    expected: int | None = None
-    runs: int = 0
-    shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
-
-    def __call__(self, name: str, output: torch.Tensor) -> None:
-        part, target = self.rows[name]
-        self.runs += 1
-        self.shapes[name] = tuple(output.shape)  # of the last run: only that must fit
-        if self.shapes[name] == (len(target), part.layer.units):
-            target.copy_(output[:, part.start : part.stop])
-        if self.runs == self.expected:
-            raise AllTaken
-
-    def check(self) -> None:
-        for name, (part, target) in self.rows.items():
-            expected, found = (len(target), part.layer.units), self.shapes.get(name)
-            if found != expected:
-                gave = "did not run" if found is None else f"gave {list(found)} values"
-                raise ValueError(
-                    f"the layer {name!r} {gave} for {len(target)} images, not {list(expected)}: the "
-                    "manifest is of another network or another input size; list the layers again"
-                )
+    def _copy(self, index: int, activations: torch.Tensor) -> None:
+        part = self.parts[index]
+        rows = self.buffers[index][self.first : self.first + len(activations)]
+        rows.copy_(activations[:, part.start : part.stop])

@@ -2,7 +2,7 @@
 
 import torch
 
-from layerwise.activations.planner import BLOCK
+from layerwise.activations.parts import BLOCK
 
 PARTS = 4  # of the rows of a product: 5/8 of a symmetric matrix is computed
 

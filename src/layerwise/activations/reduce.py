@@ -10,7 +10,7 @@ from typing import Self
 import torch
 
 from layerwise.activations.gram import add_gram
-from layerwise.activations.planner import Part, kind_of
+from layerwise.activations.parts import Part, kind_of
 from layerwise.activations.store import StoreWriter
 from layerwise.interfaces import LayerSpec
 

@@ -19,8 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from layerwise.activations.packing import packed_size, unpack
-from layerwise.activations.planner import Kind, Part, kind_of, stored_bytes
-from layerwise.files import Extent, atomic_path, check_seal, checksum, reraise_memory, seal, write_hdf5
+from layerwise.activations.parts import Kind, Part, kind_of, stored_bytes
+from layerwise.files import Extent, atomic_path, check_seal, checksum, reraise_memory, seal
+from layerwise.files.hdf5 import write_hdf5
 from layerwise.interfaces import LayerSpec
 
 FORMAT = "layerwise activations"

@@ -1,4 +1,4 @@
-"""Reading what comes next while the present is computed."""
+"""Reading the next input while the current one is computed."""
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -8,7 +8,7 @@ Result = TypeVar("Result")
 
 
 def read_ahead(calls: Iterable[Callable[[], Result]]) -> Iterator[Result]:
-    """Give the results of calls, in their order, each made while the one before it is in use.
+    """Yield the results of calls in their order; each call runs while the result before it is in use.
 
     Raises
     ------

@@ -12,7 +12,7 @@ import pandas as pd
 import torch
 
 from layerwise.activations.packing import unpack
-from layerwise.activations.planner import kind_of
+from layerwise.activations.parts import kind_of
 from layerwise.activations.store import ActivationStore, Stored
 from layerwise.analyses.ahead import read_ahead
 from layerwise.analyses.units import too_few_units
@@ -60,7 +60,8 @@ class SplitPlan:
         stimuli = np.arange(len(recordings.stimuli))
         order = stimuli if self.order is None else np.argsort(_property(recordings, self.order), kind="stable")
         column = None if self.by is None else _property(recordings, self.by)[order]
-        return [Split(np.sort(order[train]), np.sort(order[test])) for train, test in self._draw(len(order), column)]
+        drawn = self._draw(len(order), column)
+        return [Split(np.sort(order[split.train]), np.sort(order[split.test])) for split in drawn]
 
     def _draw(self, n_stimuli: int, column: np.ndarray | None) -> list[Split]:
         if self.method == "kfold":
@@ -176,11 +177,11 @@ class _Fit:
 
     @property
     def nothing(self) -> np.ndarray:
-        """What a layer without a score gets: NaN [split, neuroid]."""
+        """The value of a layer without a score: NaN [split, neuroid]."""
         return np.full((len(self.splits), self.responses.shape[1]), np.nan)
 
     def score(self, layers: Sequence[LayerSpec]) -> Iterator[tuple[str, np.ndarray]]:
-        """Give the name and r [split, neuroid] of each layer."""
+        """Return the name and r [split, neuroid] of each layer."""
         for found in read_ahead(partial(self._read, group) for group in self._groups(layers)):
             finite = {name: stored for name, stored in found.items() if not stored.nonfinite}
             if len(finite) < len(found):
@@ -189,7 +190,7 @@ class _Fit:
             yield from ((name, r.get(name, self.nothing)) for name in found)
 
     def _groups(self, layers: Sequence[LayerSpec]) -> Iterator[list[LayerSpec]]:
-        """Put neighbours together whose Gram matrices a GPU takes at once; all other layers are taken one by one."""
+        """Group neighbouring layers whose Gram matrices a GPU holds at once; all other layers are scored one by one."""
         for kind, run in groupby(layers, lambda layer: kind_of(layer, len(self.store.stimuli))):
             same, size = list(run), self._at_once() if kind == "gram" else 1
             yield from (same[start : start + size] for start in range(0, len(same), size))
@@ -206,7 +207,7 @@ class _Fit:
         return {layer.name: self.store.read(layer.name, packed=True) for layer in group}
 
     def _score_finite(self, found: Mapping[str, Stored]) -> dict[str, np.ndarray]:
-        """Score layers together, or, where the device has no memory for that, half of them after the other."""
+        """Score layers together, or in two halves if the device runs out of memory."""
         try:
             return self._score_together(found)
         except torch.OutOfMemoryError:
@@ -220,23 +221,29 @@ class _Fit:
         return {name: r for half in halves for name, r in self._score_finite({n: found[n] for n in half}).items()}
 
     def _score_together(self, found: Mapping[str, Stored]) -> dict[str, np.ndarray]:
-        how = self.responses, self.splits, self.similarity.n_components, self.similarity.solver, self.similarity.device
+        settings = (
+            self.responses,
+            self.splits,
+            self.similarity.n_components,
+            self.similarity.solver,
+            self.similarity.device,
+        )
         [*stored] = found.values()
         if stored[0].kind == "activations" or self.similarity.pca:
-            scores = score_neuroids(self._features(stored[0])[self.rows], *how)[None]
+            scores = score_neuroids(self._features(stored[0])[self.rows], *settings)[None]
         else:
-            scores = score_gram(torch.stack([self._shown(self._gram(one.array)) for one in stored]), *how)
+            scores = score_gram(torch.stack([self._shown(self._gram(one.array)) for one in stored]), *settings)
         return dict(zip(found, scores, strict=True))
 
     def _features(self, stored: Stored) -> np.ndarray:
-        """Give the activations of a layer, or their principal components: [stimulus, unit]."""
+        """Return the activations of a layer, or their principal components: [stimulus, unit]."""
         if not self.similarity.pca:
             return stored.array
         n_fitted = len(self.store.stimuli) - len(self.similarity.recordings.stimuli)
-        how = n_fitted, self.similarity.pca, self.similarity.device
+        settings = n_fitted, self.similarity.pca, self.similarity.device
         if stored.kind == "activations":
-            return reduce_units(stored.array, *how)
-        return reduce_gram(self._gram(stored.array), *how)
+            return reduce_units(stored.array, *settings)
+        return reduce_gram(self._gram(stored.array), *settings)
 
     def _gram(self, packed: np.ndarray) -> torch.Tensor:
         return unpack(packed, len(self.store.stimuli), self.similarity.device)

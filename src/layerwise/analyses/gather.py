@@ -141,7 +141,7 @@ def _origins(tables: Sequence[pd.DataFrame]) -> dict[str, dict[str, str]]:
     for table in tables:
         for name, hashes in table.attrs.get("data", {}).items():
             known = found.setdefault(name, {})
-            # Other versions of libraries are told, and are a reason to run again only if the config says so.
+            # Other versions of libraries are reported; they cause a rerun only if the config says so.
             versions = dict.fromkeys([*known.get(VERSIONS, "").split(APART), hashes.get(VERSIONS, "")])
             if any(versions):
                 known[VERSIONS] = APART.join(filter(None, versions))
@@ -156,7 +156,7 @@ def _origins(tables: Sequence[pd.DataFrame]) -> dict[str, dict[str, str]]:
 
 
 def check_data(networks: Mapping[str, pd.DataFrame]) -> None:
-    """Check that all networks were held against the same data.
+    """Check that all networks were compared with the same data.
 
     Parameters
     ----------
@@ -175,7 +175,7 @@ def check_data(networks: Mapping[str, pd.DataFrame]) -> None:
                 known, other = first.setdefault((name, key), (hashes[key], model))
                 if hashes[key] != known:
                     raise ValueError(
-                        f"{name}: {model} was held against other {key} than {other} (their hashes are {hashes[key]} "
+                        f"{name}: {model} was compared with other {key} than {other} (their hashes are {hashes[key]} "
                         f"and {known}): delete the scores of {name} of both, and run again"
                     )
 
@@ -188,10 +188,10 @@ def _check_network(model: str, origins: Mapping[str, Mapping[str, str]]) -> None
                 parts.setdefault(hashes[key], []).append(name)
         if len(parts) > 1:
             told = "; ".join(f"{', '.join(names)} with {value[:8]}" for value, names in parts.items())
-            what = "entry in the config or code" if key == "network" else key
+            what = "a different entry in the config or code" if key == "network" else f"different {key}"
             raise ValueError(
-                f"{model}: parts of its results were made with another {what} than the rest (by their hashes: {told}), "
-                f"and do not belong in one table: delete the folders activations, brain and memorability of {model}, "
+                f"{model}: parts of its results were made with {what} than the rest (by their hashes: {told}), and do "
+                f"not belong in one table: delete the folders activations, brain and memorability of {model}, "
                 "and run again"
             )
 
@@ -209,10 +209,10 @@ def _summarise(rows: pd.DataFrame, name: str, value: str) -> pd.DataFrame:
     summary = pd.DataFrame({name: grouped.mean(), f"{name}_error": error, f"{name}_splits": defined})
     few = defined < grouped.size() / 2
     if few.any():
-        # The mean over the few splits that happen to have a value would pass for one over all.
+        # A mean over the few splits that have a value would be taken for one over all splits.
         summary.loc[few, [name, f"{name}_error"]] = np.nan
         warnings.warn(
-            f"{name}: {few.sum()} of {len(few)} layers have a value in fewer than half of their splits, and get none",
+            f"{name}: {few.sum()} of {len(few)} layers have a value in fewer than half of their splits, and no score",
             DegenerateWarning,
             stacklevel=3,
         )

@@ -1,4 +1,4 @@
-"""Proof, network by network, that what ``models.tsv`` says is so."""
+"""Checks, network by network, of every fact in ``models.tsv``."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -11,20 +11,20 @@ import torch
 from PIL import Image
 from torch import nn
 
+from layerwise.analyses.accuracy import measure_accuracy
 from layerwise.data.images import apply_geometry, load_square
 from layerwise.interfaces import LayerSpec, ModelSpec, Preprocessing, Progress, no_progress
 from layerwise.layers import LayerTap, Survey, leave_out, read_manifest, shipped_manifest, survey_layers
 from layerwise.models import (
     PenultimateTap,
     build,
+    build_empty,
     find_classifiers,
     geometry_for,
     normalise,
     replace_head,
     resolve_preprocessing,
-    sketch,
 )
-from layerwise.models.accuracy import measure_accuracy
 from layerwise.models.adapters import ADAPTERS
 from layerwise.models.equivalence import prove_equivalence
 from layerwise.models.registry import REFUSED, RegistryRow
@@ -72,8 +72,8 @@ def prove(row: RegistryRow, weights: Path | None = None, images: Labelled | None
         By `COLUMNS`: what was found; a cell that begins with ``FAILED`` contradicts the facts, or says why it
         could not be found.
     """
-    network = cache(lambda: build(row.name))  # within the checks: that it cannot be built is a finding, too
-    survey = cache(lambda: survey_layers(sketch(row.name), _expected(row).size))
+    network = cache(lambda: build(row.name))  # within the checks: a network that cannot be built is a finding, too
+    survey = cache(lambda: survey_layers(build_empty(row.name), _expected(row).size))
     checks: dict[str, Callable[[], str]] = {
         "parameters": lambda: _parameters(network(), row),
         "layers": lambda: _layers(survey(), row),
@@ -97,7 +97,7 @@ def failed(cell: str) -> bool:
 
 def count_layers(row: RegistryRow) -> list[LayerSpec]:
     """List the layers of a network as the study counts them."""
-    return leave_out(survey_layers(sketch(row.name), _expected(row).size).layers, row.later_modules)
+    return leave_out(survey_layers(build_empty(row.name), _expected(row).size).layers, row.later_modules)
 
 
 def list_skipped(survey: Survey) -> str:
@@ -106,14 +106,14 @@ def list_skipped(survey: Survey) -> str:
 
 
 def describe(spec: ModelSpec) -> dict[str, Any]:
-    """Find out what can be known of a network that the registry does not hold, by building it without values.
+    """Describe a network that the registry does not hold, by building it without values.
 
     Returns
     -------
     dict
         The fields of ``models list``, then preprocessing, classifiers and skipped modules.
     """
-    network, expected = sketch(spec), resolve_preprocessing(spec)
+    network, expected = build_empty(spec), resolve_preprocessing(spec)
     survey = survey_layers(network, expected.size)
     try:
         classifiers = find_classifiers(network, spec, expected.size)
@@ -189,7 +189,7 @@ def _outcome(check: Callable[[], str]) -> str:
         return check()
     except ValueError as error:
         return f"{FAILED} {error}"
-    except Exception as error:  # of a library, which may raise anything: the other cells and networks go on
+    except Exception as error:  # of a library, which may raise anything: the other cells and networks are still checked
         return f"{FAILED} {type(error).__name__}: {error}"
 
 

@@ -1,4 +1,4 @@
-"""Holds the results of a simulated study against what was planted."""
+"""Compare the results of a simulated study with what was planted."""
 
 from collections.abc import Mapping
 
@@ -8,7 +8,7 @@ from layerwise.data.simulate import Planted
 
 
 def compare(layers: pd.DataFrame, truth: Mapping[str, Planted], teacher: str) -> pd.DataFrame:
-    """Put what each region recovered beside what was planted.
+    """Compare what each region recovered with what was planted.
 
     Parameters
     ----------

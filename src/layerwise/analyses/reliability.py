@@ -1,4 +1,4 @@
-"""Leaves out neuroids that answer the same image too differently from one repetition to the next."""
+"""Leave out neuroids whose responses to the same image differ too much between repetitions."""
 
 import warnings
 from dataclasses import replace

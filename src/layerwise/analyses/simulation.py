@@ -11,7 +11,7 @@ from torch import nn
 from layerwise.data.images import load_square
 from layerwise.interfaces import Preprocessing, StimulusSet
 from layerwise.layers.tap import LayerTap
-from layerwise.models.inputs import normalise
+from layerwise.models.normalisation import normalise
 from layerwise.models.preprocessing import geometry_for
 
 BATCH = 32
@@ -36,7 +36,7 @@ class Teacher:
     kinds: Mapping[str, Literal["square", "crop"]]
 
     def __call__(self, stimuli: StimulusSet, layers: Sequence[str]) -> dict[str, np.ndarray]:
-        """Give the activations of each layer, float32 [stimulus, unit]."""
+        """Return the activations of each layer, float32 [stimulus, unit]."""
         geometry = geometry_for(self.preprocessing, self.kinds[stimuli.name])
         found: dict[str, list[np.ndarray]] = {layer: [] for layer in layers}
         for start in range(0, len(stimuli.paths), BATCH):

@@ -7,7 +7,7 @@ from layerwise.interfaces import DegenerateWarning, LayerSpec
 
 
 def too_few_units(layers: Sequence[LayerSpec], n_components: int) -> frozenset[str]:
-    """Find the layers with fewer units than components: they have no score, and the others go on.
+    """Find the layers with fewer units than components: they have no score; the other layers are scored.
 
     Parameters
     ----------

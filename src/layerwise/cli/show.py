@@ -36,11 +36,11 @@ def _shipped(name: str) -> Path | None:
 def _listed(name: str) -> str:
     from layerwise.layers.listing import survey_layers
     from layerwise.layers.manifest import format_manifest
-    from layerwise.models import resolve_preprocessing, sketch, specify
+    from layerwise.models import build_empty, resolve_preprocessing, specify
 
     spec = specify(name)
     typer.echo(f"no list of layers ships for timm's {name!r}: it is built, without weights, to list them", err=True)
-    survey = survey_layers(sketch(spec), resolve_preprocessing(spec).size)
+    survey = survey_layers(build_empty(spec), resolve_preprocessing(spec).size)
     for module in survey.skipped:
         typer.echo(f"left out: {module.layer} ({module.kind}) {module.reason}", err=True)
     return format_manifest(survey.layers)

@@ -1,4 +1,4 @@
-"""The config of a study: pydantic models, one file for each section, and messages that guess what was meant."""
+"""The config of a study: pydantic models, one file for each section, and error messages that suggest what was meant."""
 
 from layerwise.config.load import dump_study, load_study, validate_study
 from layerwise.config.study import Study

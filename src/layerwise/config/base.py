@@ -10,7 +10,7 @@ NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 NAME_LENGTH = 80
 Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN, min_length=1, max_length=NAME_LENGTH)]
 
-MOST = 10_000  # of what is drawn or counted: more is a slip of the hand, and would never end
+MOST = 10_000  # of what is drawn or counted: more is a typing error, and would never end
 Seed = Annotated[int, Field(ge=0, lt=2**32)]  # what scikit-learn takes
 Degrees = Annotated[float, Field(gt=0, le=360)]
 

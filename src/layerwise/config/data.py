@@ -28,7 +28,7 @@ class SplitsEntry(Section):
     n_splits: int = Field(10, ge=2, le=MOST)
     """Number of splits, or of folds."""
     train_size: float = Field(0.9, gt=0, lt=1)
-    """Share of the stimuli (or groups) to train on; `kfold` has no use for it."""
+    """Share of the stimuli (or groups) to train on; `kfold` does not use it."""
     seed: Seed = 1
     """Seed of the splits."""
     order: str | None = None

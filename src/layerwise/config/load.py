@@ -6,7 +6,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from layerwise.config.messages import explain
+from layerwise.config.errors import describe_errors
 from layerwise.config.study import Study
 from layerwise.files.documents import read_yaml
 
@@ -40,7 +40,7 @@ def validate_study(content: Any, source: str = "the config") -> Study:
     try:
         return Study.model_validate(content)
     except ValidationError as error:
-        raise ValueError(explain(error, Study, source)) from error
+        raise ValueError(describe_errors(error, Study, source)) from error
 
 
 def dump_study(study: Study) -> str:

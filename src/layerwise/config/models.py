@@ -30,7 +30,7 @@ def _check_options(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def _check_plain(place: str, value: Any) -> None:
-    """Refuse what JSON and YAML cannot both hold: it would reach a job as something else than what was written."""
+    """Refuse what JSON and YAML cannot both hold: a job would read something other than what was written."""
     if isinstance(value, dict):
         for key, inner in value.items():
             if not isinstance(key, str):

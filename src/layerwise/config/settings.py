@@ -1,4 +1,4 @@
-"""The sections that set how things are computed and where they lie."""
+"""The sections that set how results are computed and where they are stored."""
 
 import re
 from pathlib import Path
@@ -37,14 +37,14 @@ class PcaSettings(Section):
     def _more_images(self) -> Self:
         if self.n_images is not None and self.n_images <= self.components:
             raise ValueError(
-                f"n_images ({self.n_images}) must exceed components ({self.components}): around their mean, as many "
-                "images vary in one direction less"
+                f"n_images ({self.n_images}) must exceed components ({self.components}): around their mean, n "
+                "images span only n - 1 directions"
             )
         return self
 
 
 class BrainSettings(Section):
-    """What is done to layers before they are held against the brain."""
+    """What is done to layers before they are compared with the brain."""
 
     pca: PcaSettings | None = None
     """Reduce each layer to principal components, as Brain-Score does when it selects layers; default: it is not."""
@@ -73,9 +73,9 @@ class MemorabilitySettings(Section):
     component. `sketch`: it runs once, and the units of a layer are summed, with random signs, into `dimensions`
     numbers to predict from; what this changes is in benchmarks/sketch.md, and in the metadata of each result."""
     dimensions: int = Field(4096, ge=64, le=2**20)
-    """Numbers in a sketch; layers with no more units are kept as they are. A layer's rho errs less with more."""
+    """Numbers in a sketch; layers with no more units are kept as they are. More numbers make rho more accurate."""
     seed: Seed = 0
-    """Of the signs and hashes of sketches."""
+    """Seed of the signs and hashes of sketches."""
     disk: Bytes = Field(100 * 10**9, ge=10**8)
     """Disk that the sketches of one job may take until its layers are scored: 58,741 images take 481MB a layer. More
     disk makes fewer jobs, and each is one more pass. On a GPU they stay in its memory."""
@@ -83,7 +83,7 @@ class MemorabilitySettings(Section):
     """Precision of the network's convolutions on a GPU. `tf32` takes half the time; rho differs by 1e-5 in the
     median layer and by less than 4e-4 in any (benchmarks/streaming_accuracy.md)."""
     save_every: int = Field(10, ge=1, le=MOST)
-    """Minutes between two saves of what a job has done, from which it goes on if it is killed."""
+    """Minutes between two saves of what a job has done, from which it resumes if it is killed."""
 
 
 GPU_BATCH, CPU_BATCH = 256, 32
@@ -96,9 +96,10 @@ class ComputeSettings(Section):
     """Layers that one job scores. 1 gives one job per (model, layer, region)."""
     memory: Bytes = Field(5 * 10**9, ge=10**8)
     """Memory for activations, whatever the number of layers: more memory, fewer forward passes. 5GB are enough to
-    stream any layer of the 64 networks of table S1. Where a job fits many images on a GPU whose memory is short, it
-    takes vectors of layers that are seldom used. Jobs ask the cluster for 6 to 12GB more, for the process itself. The
-    default is a fixed one, since jobs are planned before they are given anything."""
+    stream any layer of the 64 networks of table S1. Where a job fits many images on a GPU with little memory, vectors
+    of layers that are seldom used are kept here. Jobs ask the cluster for what is planned, what the process takes
+    beside it (1 to 3GB), and a quarter more. The default is fixed, since jobs are planned before their memory is
+    known."""
     gpu_memory: Bytes = Field(75 * 10**9, ge=10**9)
     """The same on a GPU; it decides, with `memory`, how many layers share their passes. Set it to what your GPUs have
     (13GB of 16; 36GB of 40, 75GB of 80): fits of many images are planned with it before a GPU is seen."""
@@ -114,10 +115,10 @@ class ComputeSettings(Section):
     are as large as all of them allow. Jobs that score layers against a region, or sketch, ask for one: they are many
     and short."""
     versions: Literal["record", "rerun"] = "record"
-    """What another version of torch, or of a network's library, does. `record`: each result carries the versions, and
-    gathering warns where results of different versions come together; it refuses untrained weights, and those that a
-    library fetches by itself, since another version may draw or choose others. `rerun`: what the network gave is stale,
-    and at once where this is set for results that were recorded."""
+    """What happens with another version of torch, or of a network's library. `record`: each result carries the
+    versions, and gathering warns where results of different versions come together; it refuses untrained weights, and
+    those that a library fetches by itself, since another version may draw or choose others. `rerun`: what the network
+    gave is stale, including results that were made with `record`."""
 
     def images_at_once(self, on_gpu: bool) -> int:
         """Images in a forward pass, where memory allows."""
@@ -137,8 +138,8 @@ class StorageSettings(Section):
     """What is kept, and where."""
 
     results: FilePath = Path("results")
-    """Results lie in a folder of the study's name below this."""
+    """Results are in a folder of the study's name below this."""
     weights: FilePath = Path("weights")
-    """Folder that is looked into first for weights, and that downloads go to."""
+    """Folder where weights are looked for first, and where downloads are kept."""
     activations: Literal["keep", "temporary"] = "keep"
     """`temporary`: a file of activations is removed once all its layers are scored."""

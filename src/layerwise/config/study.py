@@ -41,14 +41,14 @@ class Study(Section):
     ratings: list[RatingEntry] = Field(default_factory=list)
     """Behavioural scores of images."""
     brain: BrainSettings = BrainSettings()
-    """What is done to layers before they are held against the brain."""
+    """What is done to layers before they are compared with the brain."""
     screen_degrees: Degrees = 8
     """Visual angle that a network's input is taken to cover: stimuli of 4 degrees are placed on a grey canvas twice
     their size (Brain-Score's default is 8)."""
     accuracy_gate: bool = False
     """Whether a network must reach its published ImageNet accuracy before its layers are analysed, which shows wrong
     weights and wrong preprocessing. Only networks that layerwise knows, with their official weights, have a
-    published accuracy; `layerwise check-config` lists those that pass without."""
+    published accuracy; `layerwise check-config` lists those that are not checked."""
     imagenet: ImagenetSettings = ImagenetSettings()
     """Where ImageNet's validation images lie; only the gate needs them."""
     regression: RegressionSettings = RegressionSettings()

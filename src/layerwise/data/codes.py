@@ -1,4 +1,4 @@
-"""Numbers that stand for something missing, found by how they lie apart from all others."""
+"""Numbers that probably stand for missing values, since they are far from all others."""
 
 import numpy as np
 from numpy.typing import NDArray

@@ -1,4 +1,4 @@
-"""Own recordings in files of their own kind, told by a short description.
+"""A user's own recordings, in files that a short description explains.
 
 The description is YAML; paths in it are relative to its folder::
 
@@ -20,11 +20,13 @@ an HDF5 file itself says of missing and scaled numbers is heeded. Arrays of MATL
 """
 
 import logging
+import struct
 import zipfile
 import zlib
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from tokenize import TokenError
 from typing import Annotated, Any, Literal
 
 import h5py
@@ -33,19 +35,25 @@ import pandas as pd
 from numpy.typing import NDArray
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from layerwise.data.folders import find_files
+from layerwise.data.folders import find_files, is_there
 from layerwise.data.matching import check_order, match_rows
 from layerwise.data.matlab import in_written_order, names_in, read_matlab
-from layerwise.data.messages import did_you_mean, list_problems
 from layerwise.data.missing import decode, fill_of, is_code
 from layerwise.data.presentations import arrange, properties_of, property_of
+from layerwise.data.problems import did_you_mean, list_problems
 from layerwise.data.recordings import leaves_folder
 from layerwise.data.tables import as_values, read_text_table
 from layerwise.files import reraise_memory, try_hdf5
 from layerwise.files.documents import read_yaml
+from layerwise.files.hdf5 import reraise_filter
 from layerwise.interfaces import Recordings, StimulusSet
 
 _MOST_TEXT = 10**8  # bytes of an array that may be ids
+# What NumPy, Python's zip archives and h5py raise of broken files; a NumPy header is divided by Python's own tokenizer.
+_BROKEN = (
+    *(OSError, EOFError, LookupError, ArithmeticError, TypeError, RuntimeError, SyntaxError, TokenError, struct.error),
+    *(zipfile.BadZipFile, zlib.error),
+)
 _log = logging.getLogger(__name__)
 
 Dimension = Literal["repetition", "stimulus", "presentation", "neuroid"]
@@ -120,7 +128,7 @@ def read_described(path: str | Path) -> Described:
     description = _read_description(path)
     try:
         return _read_parts(description, path.parent)
-    except ValueError as error:  # a path or an array that it names may be what is wrong
+    except (ValueError, OSError) as error:  # a path or an array that it names may be what is wrong
         raise ValueError(f"{path}: {error}") from error
 
 
@@ -257,8 +265,9 @@ def _read_array(path: Path, name: str | None) -> _Read:
             return _Read(array, array, {})
         if path.suffix.lower() in _HDF5:
             return _read_hdf5(path, name)
-    except (OSError, EOFError, zipfile.BadZipFile, zlib.error, LookupError) as error:
+    except _BROKEN as error:
         reraise_memory(error, f"reading {path}")
+        reraise_filter(error, path)
         raise ValueError(f"{path} is truncated, or not what its ending says ({error}): copy it again") from error
     except ValueError as error:
         if "pickle" in str(error):  # numpy's own words advise to load it all the same
@@ -363,7 +372,7 @@ def _check_images(names: list[str], images: StimulusSet, path: Path) -> None:
     problems = [
         f"{stimulus}: {file} {'lies outside its folder' if leaves_folder(name) else 'is not there'}"
         for stimulus, name, file in zip(images.ids, names, images.paths, strict=True)
-        if leaves_folder(name) or not file.is_file()
+        if leaves_folder(name) or not is_there(file)
     ]
     if problems:
         raise ValueError(list_problems(problems, f"images of {path} cannot be used"))

@@ -93,13 +93,28 @@ def find_files(folder: str | Path, names: Iterable[str]) -> dict[str, Path]:
     return {name: path for name, path in found if path is not None}
 
 
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
+
+
+def is_there(path: Path) -> bool:
+    """Tell whether there is a file, of names that are too long for the disk as well."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
 _Entries = dict[str, list[tuple[str, bool]]]
 
 
 def _entries(folder: Path) -> _Entries:
     """The names in a folder, and whether each is a file, by what they are in NFC."""
     entries: _Entries = defaultdict(list)
-    if folder.is_dir():
+    if _is_folder(folder):
         with os.scandir(folder) as scanned:
             for entry in scanned:
                 is_file = Path(entry).is_file() if entry.is_symlink() else entry.is_file()  # the latter asks no disk
@@ -116,6 +131,6 @@ def _find(folder: Path, name: PurePosixPath, listed: Callable[[Path], _Entries])
         exact = [entry for entry in alike if entry[0] == part] or alike
         if len(exact) != 1:
             path = folder / name  # on a disk that folds case it may be there under other letters
-            return path if path.is_file() else None
+            return path if is_there(path) else None
         here, is_file = here / exact[0][0], exact[0][1]
     return here if is_file else None

@@ -1,4 +1,4 @@
-"""Tells what kind of data a path holds."""
+"""Find out what kind of data a path holds."""
 
 from pathlib import Path
 from typing import Literal

@@ -1,4 +1,4 @@
-"""Pixels on their way to a file: what a run decoded before it was stopped is kept, checked and gone on with.
+"""Pixels on their way to a file: what a stopped run decoded is kept, checked and resumed.
 
 The pixels lie in an HDF5 file whose structure is complete, and has its checksum, before the first of them is written,
 so a process that is killed cannot leave a broken one. A journal beside it holds a line for each image: where it
@@ -18,7 +18,8 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from layerwise.files import Extent, check_seal, hash_file, reraise_memory, seal, write_hdf5
+from layerwise.files import Extent, check_seal, hash_file, reraise_memory, seal
+from layerwise.files.hdf5 import write_hdf5
 
 _TOGETHER = 64  # images between two times that buffers are written out
 
@@ -129,7 +130,7 @@ class PartialPixels:
 
     def settle(self) -> None:
         """Write out what is buffered."""
-        self._pixels.flush()  # before the lines that vouch for them
+        self._pixels.flush()  # before the lines that confirm them
         self._lines.flush()
 
     def _is_of(self, key: str) -> bool:

@@ -17,19 +17,19 @@ import PIL
 from numpy.typing import NDArray
 
 from layerwise.data.images import load_square
-from layerwise.data.messages import check_format, list_problems
 from layerwise.data.partial import PartialPixels, remove_partial
+from layerwise.data.problems import check_format, list_problems
 from layerwise.files import (
-    alone,
     check_seal,
     checksum,
     hash_file,
     hash_object,
     hash_source,
+    locked,
     reraise_memory,
     writable,
-    write_hdf5,
 )
+from layerwise.files.hdf5 import write_hdf5
 from layerwise.interfaces import Geometry, Progress, StimulusSet, no_progress
 
 FORMAT = "layerwise pixels"
@@ -54,7 +54,7 @@ def pack_pixels(
         How each becomes a square.
     output : path
         HDF5 file to write, whole or not at all. A run that was stopped leaves what it decoded in hidden files beside
-        it, and the same call goes on from there. Of calls for the same file at the same time one decodes, and the
+        it, and the same call resumes there. Of calls for the same file at the same time one decodes, and the
         others wait for it. Nothing is done if the file is there and was made from the same images.
     progress : Progress
         Shows how far it has come.
@@ -72,7 +72,7 @@ def pack_pixels(
     """
     _check_ids(stimuli)
     output = writable(output)
-    with alone(output):
+    with locked(output):
         if _is_made(output, stimuli, geometry):
             remove_partial(output)
         else:

@@ -1,4 +1,4 @@
-"""Behavioural scores of images: a table of one's own, or LaMem with its official splits."""
+"""Behavioural scores of images: a user's table, or LaMem with its official splits."""
 
 import logging
 import warnings
@@ -15,7 +15,7 @@ from sklearn.model_selection import KFold
 
 from layerwise.data.folders import find_files, list_images
 from layerwise.data.listed import IMAGE_COLUMNS, PARTS, SPLIT_FILE, with_usual_name
-from layerwise.data.messages import did_you_mean, list_problems
+from layerwise.data.problems import did_you_mean, list_problems
 from layerwise.data.tables import read_text_table
 from layerwise.interfaces import DegenerateWarning, Ratings, Split, StimulusSet
 
@@ -140,7 +140,7 @@ def read_lamem(
 
     They are files train_1.txt, val_1.txt, test_1.txt and so on, with lines such as ``00051110.jpg 0.675``. An
     image has another score in each split, so scores are kept by split. PLS trains on `train` and is tested on
-    `test`; images of `val` have scores but are in neither part.
+    `test`; `val` becomes the split's validation part, which PLS leaves out.
 
     Parameters
     ----------
@@ -297,7 +297,7 @@ def _schema(
 
 
 def _same_file(names: pd.Series, found: Mapping[str, Path]) -> pd.Series:
-    """Give the file of each name, of which two may differ in how an accent is written."""
+    """Return the file of each name, of which two may differ in how an accent is written."""
     return pd.Series([str(found.get(name, name)) for name in names], index=names.index)
 
 
@@ -398,5 +398,5 @@ def _by_split(
         places = {part: np.array([rows[image] for image in scored], np.int64) for part, scored in parts.items()}
         for part, scored in parts.items():
             values[places[part]] = list(scored.values())
-        splits.append(Split(np.sort(places["train"]), np.sort(places["test"])))
+        splits.append(Split(*(np.sort(places[part]) for part in ("train", "test", "val"))))
     return scores, splits

@@ -21,10 +21,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from layerwise.data.folders import find_files
-from layerwise.data.messages import check_format, did_you_mean, list_problems
 from layerwise.data.missing import NEVER_WRITTEN, decode, fill_of
 from layerwise.data.presentations import arrange, properties_of, property_of
+from layerwise.data.problems import check_format, did_you_mean, list_problems
 from layerwise.files import atomic_path, check_seal, is_sealed, reraise_memory, seal, try_hdf5
+from layerwise.files.hdf5 import reraise_filter
 from layerwise.interfaces import DegenerateWarning, Recordings, StimulusSet
 
 if TYPE_CHECKING:  # planning reads attributes and regions, and is not to wait for xarray and pandas
@@ -346,6 +347,7 @@ def _damage_named(path: Path) -> Iterator[None]:
         yield
     except (OSError, RuntimeError, LookupError, UnicodeError) as error:
         reraise_memory(error, f"reading {path}")
+        reraise_filter(error, path)
         raise ValueError(f"{path} is truncated, or no netCDF4 file ({error}): copy or export it again") from error
 
 

@@ -1,4 +1,4 @@
-"""Looks behavioural scores over: a table of one's own, or LaMem's split files."""
+"""Check behavioural scores: a user's table, or LaMem's split files."""
 
 from collections.abc import Callable, Sequence
 from itertools import combinations
@@ -28,7 +28,7 @@ def report_ratings(
     score_column: str | None = None,
     rater_columns: Sequence[str] | None = None,
 ) -> Report:
-    """Look a table of scores over.
+    """Check a table of scores.
 
     Parameters
     ----------
@@ -109,7 +109,7 @@ def _mean_defined(values: NDArray[np.float64]) -> float:
 
 
 def report_lamem(splits: Path, images: Path | None = None) -> Report:
-    """Look LaMem's split files over.
+    """Check LaMem's split files.
 
     Parameters
     ----------
@@ -147,10 +147,9 @@ def report_lamem(splits: Path, images: Path | None = None) -> Report:
 def _members(ratings: Ratings) -> list[dict[str, NDArray[np.bool_]]]:
     found = []
     for scores, split in zip(ratings.scores, ratings.splits, strict=True):
-        train, test = np.zeros((2, len(scores)), dtype=bool)
-        train[split.train], test[split.test] = True, True
-        scored = np.isfinite(scores)
-        found.append({"train": train, "test": test, "val": scored & ~train & ~test, "all": scored})
+        parts = {"train": split.train, "val": split.validation, "test": split.test}
+        inside = {part: np.isin(np.arange(len(scores)), places) for part, places in parts.items()}
+        found.append({**inside, "all": np.isfinite(scores)})
     return found
 
 
@@ -158,11 +157,11 @@ def _over_splits(ratings: Ratings) -> list[tuple[str, object]]:
     scores = ratings.scores
     tests = [set(split.test.tolist()) for split in ratings.splits]
     shared = [len(one & two) for one, two in combinations(tests, 2)]
-    spread = np.nanmax(scores, axis=0) - np.nanmin(scores, axis=0)
+    ranges = np.nanmax(scores, axis=0) - np.nanmin(scores, axis=0)
     rows: list[tuple[str, object]] = [
         ("images", len(ratings.stimuli)),
         ("tested in at least one split", len(set().union(*tests))),
-        ("with another score in another split", int(np.sum(spread > 0))),
+        ("with another score in another split", int(np.sum(ranges > 0))),
     ]
     if shared:
         differences = [np.nanmean(np.abs(one - two)) for one, two in combinations(scores, 2)]

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from layerwise.data.codes import find_codes
 from layerwise.data.folders import ENDINGS
-from layerwise.data.messages import SHOWN
 from layerwise.data.presentations import is_empty
+from layerwise.data.problems import SHOWN
 from layerwise.data.recordings import read_attributes, read_recordings, read_visual_degrees, stimuli_of
 from layerwise.data.reports import Report, show, show_range
 from layerwise.interfaces import Recordings, StimulusSet
@@ -106,7 +106,7 @@ def _region(recordings: Recordings, region: str, consistency: Consistency) -> tu
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # neuroids without a ceiling are reported by name
         ceilings = consistency(responses[:, shown > 0])
-        middle = float(np.nanmean(np.nanmedian(ceilings, axis=1)))
+        median = float(np.nanmean(np.nanmedian(ceilings, axis=1)))
         of_neuroids = np.nanmean(ceilings, axis=0)
         quartiles = " to ".join(show(value) for value in np.nanquantile(of_neuroids, (0.25, 0.75)))
     trials = (~np.isnan(responses)).sum(axis=0)
@@ -119,8 +119,8 @@ def _region(recordings: Recordings, region: str, consistency: Consistency) -> tu
         show_range(trials[shown > 0]),
         f"{100 * np.isnan(responses[presented]).mean():.2g} %",
         float(np.nanmean(responses)),
-        f"{show(middle)} ({quartiles})" if np.isfinite(middle) else "undefined",
-        int(np.sum(of_neuroids < 0.5)) if np.isfinite(middle) else "-",
+        f"{show(median)} ({quartiles})" if np.isfinite(median) else "undefined",
+        int(np.sum(of_neuroids < 0.5)) if np.isfinite(median) else "-",
     )
 
 

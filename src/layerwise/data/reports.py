@@ -1,4 +1,4 @@
-"""What a file of data holds, as tables for people, and everything that is wrong with it."""
+"""What a data file contains, as tables for people, and everything that is wrong with it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -30,7 +30,7 @@ class Report:
     tables : list of Table
         What it holds.
     problems : list of str
-        What must be mended before it can be used.
+        What must be corrected before it can be used.
     notes : list of str
         What is allowed, and worth knowing.
     """

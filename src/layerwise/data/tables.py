@@ -1,4 +1,4 @@
-"""Reads the CSV tables that people write, as text, and says what is wrong with them."""
+"""Read CSV tables that people write, as text, and say what is wrong with them."""
 
 import math
 import re
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from layerwise.files import reraise_memory
 
-# Zeros in front are the sign of a label.
+# Leading zeros mark a label.
 _WHOLE = re.compile(r"[+-]?(?:0|[1-9][0-9]*)")
 _NUMBER = re.compile(r"[+-]?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 
@@ -65,7 +65,7 @@ def read_text_table(path: Path, what: str, row: str) -> pd.DataFrame:
 
 
 def as_values(texts: pd.Series) -> NDArray[np.generic]:
-    """Give a column as whole numbers or as numbers where these keep all that its texts say, else as text.
+    """Return a column as integers or numbers if these keep all information of its texts, else as text.
 
     Labels are often digits: `01` beside `1`, or 20 digits that no number of 64 bits holds, would become one.
     """

@@ -1,4 +1,4 @@
-"""The look that all figures share, and how they are saved."""
+"""The style that all figures share, and how they are saved."""
 
 from collections.abc import Sequence
 from io import BytesIO
@@ -24,7 +24,7 @@ def save_figure(figure: Figure, paths: Sequence[Path]) -> None:
         metadata = (
             {"CreationDate": None} if path.suffix == ".pdf" else {"Date": None} if path.suffix == ".svg" else None
         )
-        content = BytesIO()  # matplotlib hides what goes wrong with a file behind errors of its own
+        content = BytesIO()  # matplotlib hides errors of the file behind its own
         figure.savefig(content, format=path.suffix.removeprefix("."), bbox_inches="tight", metadata=metadata)
         with atomic_path(path) as temporary:
             temporary.write_bytes(content.getbuffer())

@@ -12,7 +12,7 @@ from secrets import token_hex
 
 @contextmanager
 def atomic_path(target: str | Path) -> Iterator[Path]:
-    """Give a temporary path beside `target`; rename it to `target` if the block ends well, else remove it.
+    """Yield a temporary path beside `target`; rename it to `target` if the block ends well, else remove it.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ def atomic_path(target: str | Path) -> Iterator[Path]:
 
 
 def writable(target: str | Path) -> Path:
-    """Return the path at which a file is written by renaming: that which links lead to.
+    """Return the path to which a file is renamed when it is complete: the end of any links.
 
     Raises
     ------

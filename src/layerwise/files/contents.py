@@ -15,8 +15,8 @@ from layerwise.files.hashing import LENGTH, hash_file, hash_object
 VERSION = 2  # 1 had no checksum
 SETTLED = 2 * 10**9  # ns: the coarsest clock of a file system; what is younger may change and keep its times
 SAVE_EVERY = 30.0  # seconds: what a killed run has read by then is not read again
-WORKERS = 16  # threads: a network file system answers slowly, and many at once
-LONG = 2 * 10**9  # bytes that take long enough to read for a person to wonder
+WORKERS = 16  # threads: a network file system is slow for one request, but serves many at once
+LONG = 2 * 10**9  # bytes that take so long to read that a user should be told
 
 Sign = tuple[int, int, int, int]  # size, times of change of content and of the file itself (ns), inode
 
@@ -104,7 +104,7 @@ def _is_settled(name: str, sign: Sign, started: int) -> bool:
 def _announce(signs: Iterable[Sign]) -> None:
     size = sum(sign[0] for sign in signs)
     if size > LONG:
-        _log.warning("reading %.1f GB of input files, to know them by their content: once", size / 1e9)
+        _log.warning("reading %.1f GB of input files to hash their content: once", size / 1e9)
 
 
 def _load(store: Path) -> dict[str, tuple[Sign, str]]:
@@ -114,7 +114,7 @@ def _load(store: Path) -> dict[str, tuple[Sign, str]]:
             return {}
         if stored["sha256"] != hash_object(stored["files"]):
             raise ValueError("its content does not fit its checksum")
-        # Whatever is no sign equals none, and is read anew.
+        # An invalid entry matches no file, so the file is read again.
         return {
             name: ((size, changed, status, inode), str(content))
             for name, (size, changed, status, inode, content) in stored["files"].items()

@@ -1,4 +1,4 @@
-"""YAML that people write: read strictly, so that nothing in it is lost, or taken for something else, without a word."""
+"""YAML that people write, read strictly: nothing in it is silently lost or misread."""
 
 from pathlib import Path
 from typing import Any

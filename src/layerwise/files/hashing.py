@@ -12,19 +12,19 @@ LENGTH = 16  # hexadecimal digits kept: 64 bits, far from a chance collision amo
 
 
 def hash_file(path: str | Path) -> str:
-    """Give the full SHA-256 of a file, as published checksums are given."""
+    """Return the full SHA-256 of a file, as published checksums are given."""
     with Path(path).open("rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
 def hash_object(value: Any) -> str:
-    """Give a short hash of a value that JSON can hold (or whose parts can be turned into text)."""
+    """Return a short hash of a value that JSON can hold (or whose parts can be turned into text)."""
     text = json.dumps(value, sort_keys=True, default=str, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:LENGTH]
 
 
 def hash_arrays(*arrays: np.ndarray) -> str:
-    """Give a short hash of the types, shapes and values of arrays."""
+    """Return a short hash of the types, shapes and values of arrays."""
     digest = hashlib.sha256()
     for array in arrays:
         digest.update(f"{array.dtype.str}{array.shape}".encode())

@@ -1,12 +1,14 @@
-"""HDF5 files that are written without HDF5 ever meeting a full disk, on which it may bring the interpreter down."""
+"""HDF5 where a disk is full, on which it may bring the interpreter down, or memory short, of which it says nothing."""
 
 import io
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from math import prod
 from pathlib import Path
 from typing import Literal
 
 import h5py
+import numpy as np
 
 
 @contextmanager
@@ -40,6 +42,41 @@ def write_hdf5(path: str | Path, mode: Literal["w", "r+"] = "w") -> Iterator[tup
             disk.check()  # the rest came of it
             raise
         disk.check()
+
+
+def reraise_filter(error: BaseException, path: str | Path) -> None:
+    """Raise a MemoryError in place of a failing filter of HDF5 where memory is too short for it; else do nothing.
+
+    HDF5 says no more of memory that runs out while it decompresses than that a filter failed, as of damage.
+
+    Parameters
+    ----------
+    error : BaseException
+        What was caught.
+    path : path
+        The file, closed.
+
+    Raises
+    ------
+    MemoryError
+        There is less than the largest dataset wants.
+    """
+    if "filter returned failure" not in str(error):
+        return
+    wanted: list[int] = []
+    with suppress(OSError, RuntimeError), h5py.File(path, "r", locking=False) as file:
+        file.visititems(lambda _, item: wanted.append(_bytes_wanted(item)))
+    try:
+        np.empty(max(wanted, default=0), np.uint8)
+    except MemoryError:
+        raise MemoryError(f"reading {path}: {max(wanted) / 1e6:,.0f} MB are not to be had") from error
+
+
+def _bytes_wanted(item: h5py.Group | h5py.Dataset) -> int:
+    """Bytes of values, and of a chunk, whose place is doubled as it is decompressed."""
+    if not isinstance(item, h5py.Dataset):
+        return 0
+    return int(item.nbytes + 3 * prod(item.chunks or (0,)) * item.dtype.itemsize)
 
 
 class _Disk(io.RawIOBase):

@@ -1,4 +1,4 @@
-"""Memory that ran out, recognised whichever library says so, so that no whole file is called damaged for it."""
+"""Recognise that memory ran out, whichever library says so, so that no intact file is called damaged."""
 
 import errno
 import re

@@ -1,4 +1,4 @@
-"""Hash of code that is a user's own: a module, the user's modules behind it, and the files that belong to them.
+"""Hash of a user's own code: a module, the user's modules that it imports, and the files that belong to them.
 
 Nothing is imported: modules are located and parsed, so that planning runs no code of others.
 """
@@ -15,8 +15,8 @@ from functools import cache, cached_property
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 
+from layerwise.files.code import PACKAGE, hash_source, is_module
 from layerwise.files.hashing import LENGTH, hash_file, hash_object
-from layerwise.files.source import PACKAGE, hash_source, is_module
 
 LIBRARIES = ("torch",)
 """Known by its version wherever it lies: a checkout in which it was built is too large to be read at each plan."""
@@ -62,7 +62,7 @@ def own_code(module: str, apart: Path | None = None, hash_files: HashFiles = has
     apart : Path, optional
         Folder whose files never count: that of the results, or they would make themselves stale.
     hash_files : callable
-        Gives the hash of each file's content; one that remembers them makes planning quick.
+        Returns the hash of each file's content; one that remembers them makes planning quick.
     """
     importlib.invalidate_caches()
     first = _locate(module)

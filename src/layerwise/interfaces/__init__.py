@@ -3,10 +3,10 @@
 Arrays are numpy arrays; a shape is written as ``[stimulus, neuroid]`` after the field's terms.
 """
 
-from layerwise.interfaces.data import Ratings, Recordings, Split, StimulusSet
+from layerwise.interfaces.data import RatedImages, Ratings, Recordings, Split, StimulusSet
 from layerwise.interfaces.images import Geometry, Pixels, Preprocessing
-from layerwise.interfaces.messages import DegenerateWarning, Progress, no_progress
 from layerwise.interfaces.networks import LayerSpec, ModelSpec
+from layerwise.interfaces.reporting import DegenerateWarning, Progress, no_progress
 
 __all__ = [
     "DegenerateWarning",
@@ -16,6 +16,7 @@ __all__ = [
     "Pixels",
     "Preprocessing",
     "Progress",
+    "RatedImages",
     "Ratings",
     "Recordings",
     "Split",

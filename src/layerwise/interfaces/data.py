@@ -1,19 +1,33 @@
-"""Images, what neuroids answered to them, and what people scored them."""
+"""Images, the responses of neuroids to them, and people's scores of them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from layerwise.interfaces.images import Pixels, Preprocessing
 
-class Split(NamedTuple):
-    """Indices of the training and of the test stimuli, each sorted, int64 [stimulus]."""
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Which stimuli a model is trained on, which it is tested on, and which decide when training stops.
+
+    No stimulus is in two parts. It is no tuple, so that code must say which part it means.
+
+    Parameters
+    ----------
+    train, test : int64 array [stimulus]
+        Indices of the stimuli, sorted.
+    validation : int64 array [stimulus]
+        Likewise, for early stopping: neither trained nor tested on. Empty where a split has no such part. PLS leaves
+        these stimuli out.
+    """
 
     train: NDArray[np.int64]
     test: NDArray[np.int64]
+    validation: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
 
 
 @dataclass(frozen=True)
@@ -78,11 +92,33 @@ class Ratings:
         Ids, sorted.
     scores : float64 array [split, stimulus]
         A score belongs to a (split, image): in LaMem the same image has another score in each split. NaN where
-        an image is in neither part of a split.
+        an image is in no part of a split.
     splits : sequence of Split
         As many as `scores` has rows.
     """
 
     stimuli: tuple[str, ...]
+    scores: NDArray[np.float64]
+    splits: Sequence[Split]
+
+
+@dataclass(frozen=True)
+class RatedImages:
+    """Decoded images and what is to be predicted of them.
+
+    Parameters
+    ----------
+    pixels : Pixels
+        Decoded images.
+    preprocessing : Preprocessing
+        What the network that is shown them expects.
+    scores : float64 array [split, image]
+        The target; NaN where an image is not used by a split.
+    splits : sequence of Split
+        Training and test images, as many as `scores` has rows.
+    """
+
+    pixels: Pixels
+    preprocessing: Preprocessing
     scores: NDArray[np.float64]
     splits: Sequence[Split]

@@ -1,4 +1,4 @@
-"""What somebody else's code raised, told in a sentence with the place in it."""
+"""Describe in one sentence what another author's code raised, and where."""
 
 import sysconfig
 from pathlib import Path

@@ -127,4 +127,4 @@ class Pixels(Protocol):
     def __len__(self) -> int: ...
 
     def read(self, start: int, stop: int) -> NDArray[np.uint8]:
-        """Give images, uint8 [image, height, width, 3]."""
+        """Return images, uint8 [image, height, width, 3]."""

@@ -1,4 +1,4 @@
-"""What a study says of a network, and what is known of each of its layers."""
+"""A network of a study, and its layers."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -29,6 +29,8 @@ class ModelSpec:
     preprocessing : Preprocessing or mapping or None
         What the network expects of its input: all of it, or some of its fields, the others being the library's own.
         None: the library's own.
+    head : int or None
+        Units of a new linear layer in place of the classifier, as for fine-tuning; None: the classifier as it is.
     """
 
     name: str
@@ -38,6 +40,7 @@ class ModelSpec:
     seed: int = 0
     options: dict[str, Any] = field(default_factory=dict)
     preprocessing: Preprocessing | Mapping[str, Any] | None = None
+    head: int | None = None
 
 
 @dataclass(frozen=True)

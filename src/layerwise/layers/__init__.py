@@ -3,8 +3,9 @@
 Names are imported when first used: the manifest and the names of blocks are needed where torch is not.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from layerwise.files.lazy import lazy_exports
 
 if TYPE_CHECKING:
     from layerwise.layers.blocks import in_block
@@ -27,23 +28,24 @@ __all__ = [
     "write_skipped",
 ]
 
-_HOMES = {
-    "MIN_UNITS": "listing",
-    "LayerTap": "tap",
-    "Skipped": "manifest",
-    "Survey": "listing",
-    "in_block": "blocks",
-    "leave_out": "listing",
-    "list_layers": "listing",
-    "read_manifest": "manifest",
-    "shipped_manifest": "manifest",
-    "survey_layers": "listing",
-    "write_manifest": "manifest",
-    "write_skipped": "manifest",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+__getattr__ = lazy_exports(
+    __name__,
+    {
+        "blocks": ("in_block",),
+        "listing": (
+            "MIN_UNITS",
+            "Survey",
+            "leave_out",
+            "list_layers",
+            "survey_layers",
+        ),
+        "manifest": (
+            "Skipped",
+            "read_manifest",
+            "shipped_manifest",
+            "write_manifest",
+            "write_skipped",
+        ),
+        "tap": ("LayerTap",),
+    },
+)

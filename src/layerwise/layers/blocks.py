@@ -33,7 +33,7 @@ def blocks(n_layers: int, layers_per_job: int) -> list[str]:
 
 
 def in_block(layers: Sequence[LayerSpec], block: str) -> list[LayerSpec]:
-    """Give the layers of a block, in order of depth.
+    """Return the layers of a block, in order of depth.
 
     Parameters
     ----------

@@ -16,7 +16,7 @@ from layerwise.layers.manifest import Skipped
 from layerwise.layers.running import run_network
 
 MIN_UNITS = 25  # as many as there are latent variables
-BATCHES = (2, 3)  # images: a module that has as many rows as one of them by chance has not as many as the other
+BATCHES = (2, 3)  # images: a module whose row count equals one of them by chance does not equal the other
 
 log = logging.getLogger(__name__)
 
@@ -137,7 +137,7 @@ def _listening(network: nn.Module, note: Callable[[str, nn.Module, Any], None]) 
     handles = [
         module.register_forward_hook(lambda module, _, output, name=name: note(name, module, output))
         for name, module in network.named_modules()
-        if name and next(module.children(), None) is None  # the whole network has no name to be asked for by
+        if name and next(module.children(), None) is None  # the whole network has no name
     ]
     try:
         yield

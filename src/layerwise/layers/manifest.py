@@ -42,7 +42,7 @@ def write_manifest(layers: Sequence[LayerSpec], path: str | Path) -> None:
 
 
 def format_manifest(layers: Iterable[LayerSpec]) -> str:
-    """Give the text of a manifest."""
+    """Return the text of a manifest."""
     listed = list(layers)
     table = _table(COLUMNS, (_cells(layer) for layer in listed))
     return table + _end(table, len(listed))
@@ -88,7 +88,7 @@ def read_manifest(path: str | Path) -> list[LayerSpec]:
 
 
 def shipped_manifest(name: str) -> Path | None:
-    """Give the manifest that comes with the package for a network of the registry; None if there is none."""
+    """Return the manifest that comes with the package for a network of the registry; None if there is none."""
     path = FOLDER / f"{name}.tsv"
     return path if path.is_file() else None
 

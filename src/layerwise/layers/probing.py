@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 
 def probes(images: Tensor) -> Tensor:
-    """Fill images up with noise, so that there are enough to probe a network with.
+    """Add images of noise until there are enough to probe a network.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Running a network that anybody may have written."""
+"""Run a network that may be a user's own code."""
 
 from typing import Any
 
@@ -10,11 +10,11 @@ from layerwise.interfaces.failures import describe_failure, raised_inside
 from layerwise.layers.tap import AllTaken
 
 _OF_SHAPES = (RuntimeError, AssertionError, ValueError)
-HOOKED = ("layers", "activations", "streaming", "sketching")  # rooms whose hooks run within a network
+HOOKED = ("layers", "passes", "activations", "streaming", "sketching")  # rooms whose hooks run within a network
 
 
 def run_network(network: nn.Module, images: torch.Tensor) -> Any:
-    """Run a network; what its own code raises ends in a sentence that says where.
+    """Run a network; an error of its own code becomes one sentence that says where.
 
     Parameters
     ----------

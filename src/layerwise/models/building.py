@@ -1,6 +1,7 @@
-"""From a name, or a network of a study, to a network that can be run."""
+"""Build the network of a name, or of a study, with its weights."""
 
 import logging
+from copy import deepcopy
 from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -10,8 +11,8 @@ from torch import nn
 
 from layerwise.files import hash_file
 from layerwise.interfaces import ModelSpec
-from layerwise.models.adapters import ADAPTERS, Adapter
-from layerwise.models.drawing import fill_lazy, require_drawn
+from layerwise.models.construction import adapter_of, construct
+from layerwise.models.heads import find_classifiers, replace_head
 from layerwise.models.mirrors import rename_from_timm
 from layerwise.models.preprocessing import resolve_preprocessing
 from layerwise.models.registry import RegistryRow, find, row_of
@@ -33,7 +34,8 @@ def build(
     Parameters
     ----------
     model : str or ModelSpec
-        A name of the registry or of timm, or a network of a study.
+        A name of the registry or of timm, or a network of a study. Where the latter asks for a head, that replaces the
+        classifier and is drawn under the seed, unless the file of weights is of a network with such a head already.
     weights : {"random", "imagenet"} or path, optional
         Untrained, the official ones, or a file (.pth, .pt, .safetensors). Default: what the study says, or
         "random" for a name.
@@ -51,20 +53,19 @@ def build(
     Raises
     ------
     ValueError
-        The name is unknown, the network cannot be built, or its weights cannot be had or do not fit.
+        The name is unknown, the network cannot be built, or its weights cannot be obtained or do not fit.
     """
     spec = _specify(model, weights, seed)
     folder = Path(weights_folder) if weights_folder is not None else None
     if spec.weights == "imagenet" and row_of(spec) is None and find_weights(spec, folder) is None:
-        return _adapter(spec).pretrained(spec, folder).eval()
+        network = adapter_of(spec).pretrained(spec, folder).eval()
+        return network if spec.head is None else _replace_head(network, spec, spec.head)
     path = None if spec.weights in UNTRAINED else fetch_weights(spec, folder)
-    network = _construct(spec)
-    if path is not None:
-        _load(network, spec, path)
-    return network.eval()
+    network = construct(spec).eval()
+    return _load(network, spec, path) if spec.head is None else _load_with_head(network, spec, path, spec.head)
 
 
-def sketch(model: str | ModelSpec) -> nn.Module:
+def build_empty(model: str | ModelSpec) -> nn.Module:
     """Build a network without values, on torch's meta device: shapes alone, so any size costs nothing.
 
     It runs, as far as shapes go, on a tensor of the meta device: enough to list layers or to count
@@ -84,7 +85,7 @@ def sketch(model: str | ModelSpec) -> nn.Module:
 
 
 def specify(name: str) -> ModelSpec:
-    """Give the network of a name: that of the registry, else that of timm, with official weights.
+    """Return the network of a name: that of the registry, else that of timm, with official weights.
 
     Raises
     ------
@@ -111,35 +112,32 @@ def _specify(model: str | ModelSpec, weights: str | Path | None, seed: int | Non
     return model if seed is None else replace(model, seed=seed)
 
 
-def _adapter(spec: ModelSpec) -> Adapter:
-    if spec.library not in ADAPTERS:
-        raise ValueError(f"no library {spec.library!r}: networks come from {', '.join(ADAPTERS)}")
-    return ADAPTERS[spec.library]
+def _load_with_head(network: nn.Module, spec: ModelSpec, path: Path | None, units: int) -> nn.Module:
+    if path is not None:
+        # A file of a network with such a head, as fine-tuning writes it, brings the head with it.
+        headed = _replace_head(deepcopy(network), spec, units)
+        state = find_state(headed, path)
+        if fits(headed, state):
+            load_state(headed, state, path)
+            return headed
+    return _replace_head(_load(network, spec, path), spec, units)
 
 
-def _construct(spec: ModelSpec) -> nn.Module:
-    network = _draw(spec, spec.seed)
-    if spec.library == "factory" and spec.weights == "random":
-        require_drawn(network, _draw(spec, spec.seed + 1), spec.constructor)
-    return network
+def _replace_head(network: nn.Module, spec: ModelSpec, units: int) -> nn.Module:
+    classifiers = find_classifiers(network, spec, resolve_preprocessing(spec).size)
+    with seeded(spec.seed):
+        return replace_head(network, classifiers, units)
 
 
-def _draw(spec: ModelSpec, seed: int) -> nn.Module:
-    with seeded(seed):
-        network = _adapter(spec).build(spec)
-        fill_lazy(network, lambda: resolve_preprocessing(spec).size)
-    if any(value.is_floating_point() and value.dtype != torch.float32 for value in network.parameters()):
-        log.info("%s is built in another precision, and runs in float32", spec.name)
-        network.float()
-    return network
-
-
-def _load(network: nn.Module, spec: ModelSpec, path: Path) -> None:
+def _load(network: nn.Module, spec: ModelSpec, path: Path | None) -> nn.Module:
+    if path is None:
+        return network
     state = find_state(network, path)
     row = row_of(spec)
     if row is not None and not fits(network, state):
-        state = _adapter(spec).adapt(spec.constructor, _rename(network, row, state, path))
+        state = adapter_of(spec).adapt(spec.constructor, _rename(network, row, state, path))
     load_state(network, state, path)
+    return network
 
 
 def _what_tells(row: RegistryRow) -> str:
@@ -161,7 +159,7 @@ def _rename(network: nn.Module, row: RegistryRow, state: State, path: Path) -> S
         return rename_from_timm(network, state, row.mirror, path)
     if row.mapping != "order":
         return state
-    # Order says nothing about meaning, so it is trusted for the one published file that was checked.
+    # Order does not prove meaning, so it is trusted only for the one published file that was checked.
     if not hash_file(path).startswith(row.sha256):
         raise ValueError(
             f"{path} does not name its tensors as {row.constructor!r} does, and is not the "

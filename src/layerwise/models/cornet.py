@@ -151,7 +151,7 @@ class RecurrentNet(nn.Module):
         self.decoder = _decoder(num_classes, named_output=False)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Give the scores [image, class] after the last step, for images [image, 3, height, width]."""
+        """Return the scores [image, class] after the last step, for images [image, 3, height, width]."""
         outputs = self._first_step(images)
         for _ in range(1, self.times):
             outputs = self._step(images, outputs)

@@ -1,4 +1,4 @@
-"""Downloading one file: whole, checked, once, however often it breaks off. Without torch."""
+"""Download one file: complete, checked, once, however often the transfer breaks off. Without torch."""
 
 import errno
 import logging
@@ -12,7 +12,7 @@ from layerwise.models.pages import refuse_page
 
 log = logging.getLogger(__name__)
 
-CHUNK = 2**16  # bytes; what has come of a chunk is lost when a download breaks off
+CHUNK = 2**16  # bytes; an incomplete chunk is lost when a download breaks off
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def download(address: Address, folder: Path) -> Path:
     Raises
     ------
     ValueError
-        The file cannot be had, the folder cannot be written, or what came is not what was published.
+        The file cannot be obtained, the folder cannot be written, or what came is not what was published.
     OSError
         The disk is full.
     """
@@ -57,7 +57,7 @@ def download(address: Address, folder: Path) -> Path:
                     _fetch(address, target)
             finally:
                 if not target.is_file():
-                    lock.unlink(missing_ok=True)  # while it is held: those who wait for it notice, and start over
+                    lock.unlink(missing_ok=True)  # while it is held: processes that wait for it notice, and start over
     except OSError as error:
         reraise_memory(error, f"writing {target}")
         if error.errno in (errno.ENOSPC, errno.EDQUOT):

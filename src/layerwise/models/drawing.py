@@ -1,4 +1,4 @@
-"""Weights that are drawn: whether they follow the seed, and those of lazy modules."""
+"""Checks that random weights follow the seed, and weights of lazy modules."""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -78,14 +78,14 @@ def require_repeated(network: nn.Module, again: nn.Module, name: str) -> None:
 
 
 def fill_lazy(network: nn.Module, size: Callable[[], int]) -> None:
-    """Give lazy modules their weights, by running two black images.
+    """Fill the weights of lazy modules by running two black images.
 
     Parameters
     ----------
     network : nn.Module
         Changed in place, and set to eval mode, if it has lazy modules.
     size : callable
-        Gives the side of the input, pixels.
+        Returns the side of the input, pixels.
 
     Raises
     ------

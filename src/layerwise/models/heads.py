@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from difflib import get_close_matches
 from types import TracebackType
 from typing import Any, Self, cast
@@ -10,7 +11,7 @@ import torch
 from torch import nn
 
 from layerwise.interfaces import ModelSpec
-from layerwise.models.building import build
+from layerwise.models.construction import construct
 from layerwise.models.registry import row_of
 
 SUM_TOLERANCE = 1e-4  # of the scores, in single precision
@@ -67,7 +68,7 @@ class PenultimateTap:
 
 
 def find_classifiers(network: nn.Module, spec: ModelSpec, input_size: int) -> tuple[str, ...]:
-    """Give the names of the modules that turn the penultimate representation into classes: one, in most networks.
+    """Return the names of the modules that turn the penultimate representation into classes: one, in most networks.
 
     The registry knows it, timm states it; of a factory's network it is the linear layer or 1x1 convolution that
     runs last, if it gives as many values as the network does. Where timm states several, or other modules give as
@@ -189,7 +190,7 @@ def _stated(network: nn.Module, spec: ModelSpec) -> tuple[str, ...]:
 
 
 def _prove_sum(names: Sequence[str], spec: ModelSpec, input_size: int) -> None:
-    network = build(spec, "random")
+    network = construct(replace(spec, weights="random")).eval()
     generator = torch.Generator().manual_seed(spec.seed)
     for name in names:  # which some networks start at zero, where every sum is right
         for parameter in network.get_submodule(name).parameters():

@@ -10,7 +10,7 @@ from layerwise.models.states import State
 
 
 def timm_names(network: str) -> list[str]:
-    """Give the names of the tensors of a timm network, in its order; no weights are made."""
+    """Return the names of the tensors of a timm network, in its order; no weights are made."""
     import timm
 
     with torch.device("meta"):
@@ -18,7 +18,7 @@ def timm_names(network: str) -> list[str]:
 
 
 def rename_from_timm(network: nn.Module, state: State, mirror: Mirror, source: str | Path) -> State:
-    """Give tensors that timm names the names that the network has at the same place.
+    """Rename tensors from timm's names to those that the network has at the same place.
 
     Parameters
     ----------
@@ -40,5 +40,5 @@ def rename_from_timm(network: nn.Module, state: State, mirror: Mirror, source: s
     theirs, ours = timm_names(mirror.network), list(network.state_dict())
     lacking = [name for name in theirs if name not in state and not name.endswith(".num_batches_tracked")]
     if lacking or len(theirs) != len(ours) or not state.keys() <= set(theirs):
-        raise ValueError(f"{source} does not hold the weights of timm's {mirror.network}, of which it has the name")
+        raise ValueError(f"{source} has the name of the weights of timm's {mirror.network}, but does not hold them")
     return {our: state[their] for our, their in zip(ours, theirs, strict=True) if their in state}

@@ -1,4 +1,4 @@
-"""Web pages that pass for files."""
+"""Web pages saved in place of files."""
 
 import re
 from pathlib import Path

@@ -68,7 +68,7 @@ def _with_option(stated: Preprocessing, spec: ModelSpec) -> Preprocessing:
 
 
 def geometry_for(preprocessing: Preprocessing, kind: Literal["square", "crop"], canvas: float = 1.0) -> Geometry:
-    """Give the part that decides pixels.
+    """Return the part that decides pixels.
 
     Parameters
     ----------

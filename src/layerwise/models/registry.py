@@ -26,7 +26,7 @@ REFUSED = "not offered: "  # before the reason, in place of a mirror
 
 @dataclass(frozen=True)
 class Mirror:
-    """Weights of another library for the same architecture, for the day the official host is gone.
+    """Weights of another library for the same architecture, used when the official host is gone.
 
     Where the file is another than the official one, nobody has verified that its values are the same.
 
@@ -139,12 +139,12 @@ class RegistryRow:
 
 
 def names() -> tuple[str, ...]:
-    """Give the names of all networks, in the table's order."""
+    """Return the names of all networks, in the table's order."""
     return tuple(row.name for row in _rows())
 
 
 def find(name: str) -> RegistryRow:
-    """Give the row of a network.
+    """Return the row of a network.
 
     Parameters
     ----------
@@ -172,7 +172,7 @@ def find(name: str) -> RegistryRow:
 
 
 def row_of(spec: ModelSpec) -> RegistryRow | None:
-    """Give the row that a network of a study was resolved from; None for one that the table does not hold."""
+    """Return the row that a network of a study was resolved from; None for one that the table does not hold."""
     matches = (row for row in _rows() if (row.library, row.constructor) == (spec.library, spec.constructor))
     return next(matches, None)
 

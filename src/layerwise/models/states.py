@@ -1,4 +1,4 @@
-"""Reading files of weights, and fitting them into a network: strictly, or not at all."""
+"""Read files of weights and load them into a network: all tensors must fit."""
 
 import logging
 import pickle
@@ -27,7 +27,7 @@ COUNTER = ".num_batches_tracked"
 USUAL = "state_dict"  # in a checkpoint
 WRAPPERS = ("module", "_orig_mod")  # parts of names
 AVERAGED = "n_averaged"  # beside the weights that PyTorch averages: how many it did
-# What training code calls the network that it holds; other beginnings of names may mean something.
+# What training code usually calls the network that it holds; other prefixes may carry meaning.
 HOLDERS = frozenset(
     [
         "model",
@@ -168,8 +168,8 @@ def load_state(network: nn.Module, state: State, source: str | Path) -> None:
     text = "; ".join(f"{len(found)} {what} ({name_some(found)})" for what, found in problems if found)
     if text:
         raise ValueError(f"the weights in {source} do not fit the network: of {len(expected)} tensors {text}")
-    # Every name and shape is today's, whatever version the file remembers or forgot: with the versions of the
-    # network, none of its modules converts what needs no conversion.
+    # Names and shapes were checked against the current network, so the versions in the file must not count: with
+    # those of the network, no module converts what needs no conversion.
     versioned = OrderedDict(state)
     versioned._metadata = expected._metadata  # type: ignore[attr-defined]
     network.load_state_dict(versioned)
@@ -197,7 +197,7 @@ def same_values(one: State, other: State) -> bool:
 
 
 def rename_in_order(network: nn.Module, state: State, source: str | Path) -> State:
-    """Give tensors the names that the network has at the same place in its order.
+    """Rename tensors to the names that the network has at the same place in its order.
 
     For files that hold the same tensors under the names of another implementation.
 

@@ -1,4 +1,4 @@
-"""Where trained weights are found, and how they are recognised again. Without torch."""
+"""Where trained weights are found, and how they are identified. Without torch."""
 
 import logging
 from dataclasses import dataclass
@@ -114,7 +114,7 @@ def fetch_weights(spec: ModelSpec, folder: str | Path | None = None) -> Path:
     Raises
     ------
     ValueError
-        They are not here and cannot be had, or what came is not what was published; the message says what was
+        They are not here and cannot be obtained, or what came is not what was published; the message says what was
         tried and where to put the file.
     """
     found = find_weights(spec, folder)
@@ -228,7 +228,7 @@ def _fetch_first(row: RegistryRow, addresses: list[Address], folder: Path) -> Pa
     tried = "\n  ".join(dict.fromkeys(failures))
     wanted = "\n  ".join(f"{address.url} as {address.file} ({_checksum(address.sha256)})" for address in addresses)
     raise ValueError(
-        f"the weights of {row.name!r} could not be had. Tried:\n  {tried}\n"
+        f"the weights of {row.name!r} could not be obtained. Tried:\n  {tried}\n"
         f"Fetch one of these elsewhere and put it into {folder}:\n  {wanted}"
     )
 

@@ -17,7 +17,7 @@ from layerwise.regression.training import Targets, Training
 
 NOTHING = 1e-13  # share of a sum of squares of the targets below which float64 leaves nothing but rounding
 EXPLAINED = 1e-10  # share of a sum of squares of the targets that no correlation shows
-REFRESH = 1e-6  # fall of the leading eigenvalue after which S is computed anew: its updates then lack digits
+REFRESH = 1e-6  # fall of the leading eigenvalue after which S is recomputed: its updates then lack digits
 
 
 class Side(Protocol):
@@ -45,19 +45,19 @@ class Side(Protocol):
         """Return the eigenvalue of S [..., split] that may be rounding alone, for sums of squares of the targets."""
 
     def weigh(self, directions: Tensor) -> Tensor:
-        """Give B c [..., split, feature] for c [..., split, m]."""
+        """Return B c [..., split, feature] for c [..., split, m]."""
 
     def weigh_back(self, loadings: Tensor) -> Tensor:
-        """Give B'l [..., split, m] for l [..., split, feature]."""
+        """Return B'l [..., split, m] for l [..., split, feature]."""
 
     def turn(self, slopes: Tensor) -> Tensor:
         """Bring slopes [..., split, target] into the coordinates of c: [..., split, m]."""
 
     def load(self, scores: Tensor) -> Tensor:
-        """Give the loadings [..., split, feature] of scores [..., split, stimulus]."""
+        """Return the loadings [..., split, feature] of scores [..., split, stimulus]."""
 
     def deflator(self, scores: Tensor, loadings: Tensor) -> Tensor:
-        """Give d of the deflation B - d q', of the two arguments the one that it is: [..., split, feature]."""
+        """Return d of the deflation B - d q', of the two arguments the one that it is: [..., split, feature]."""
 
     def inner_products(self, deflators: Tensor, slopes: Tensor) -> Tensor:
         """Compute S [..., split, m, m] anew after components with d [..., split, component, feature] and q [..., m]."""
@@ -116,7 +116,7 @@ class _Residual:
         self.block: Tensor | None = None
 
     def leading(self, deflators: Tensor, slopes: Tensor) -> tuple[Tensor, Tensor]:
-        """Give c [..., split, m] and its eigenvalue [..., split]."""
+        """Return c [..., split, m] and its eigenvalue [..., split]."""
         vectors, values = self._decompose()
         if self.reference is None:
             self.reference = values
@@ -227,7 +227,7 @@ def _symmetric(S: Tensor) -> Tensor:
 
 
 def _balance(first: Tensor, second: Tensor) -> Tensor:
-    """Give what brings a vector of the first length to the geometric mean of both; 1 if one is zero."""
+    """Return the factor that brings a vector of the first length to the geometric mean of both; 1 if one is zero."""
     defined = (first > 0) & (second > 0)
     return torch.where(defined, second / torch.where(defined, first, 1), 1).sqrt()
 

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from sklearn.model_selection import ShuffleSplit
 
 from layerwise.interfaces import DegenerateWarning
-from layerwise.regression.inputs import Array, to_numpy
+from layerwise.regression.checking import Array, to_numpy
 
 
 def internal_consistency(responses: Array, n_halves: int = 10, seed: int = 1) -> NDArray[np.float64]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from layerwise.regression.inputs import shift
+from layerwise.regression.checking import shift
 from layerwise.regression.training import Targets, Training, cross_products
 
 SLICE_BYTES = 2**27  # of float64 activations held at once while a Gram matrix is summed, or a layer rotated
@@ -35,7 +35,7 @@ class Dual:
     precision: float
 
     def spread(self) -> Tensor:
-        """Give the sum of squares of the centred training activations [..., split]; 0 if constant."""
+        """Return the sum of squares of the centred training activations [..., split]; 0 if constant."""
         mask = self.training.mask
         raw = self.features.diagonal(dim1=-2, dim2=-1) @ mask.T
         spread = raw - ((mask @ self.features) * mask).sum(-1) / self.training.counts[:, 0]
@@ -51,11 +51,11 @@ class Dual:
         return self.rounding() * unexplained
 
     def weigh(self, directions: Tensor) -> Tensor:
-        """Give B c [..., split, feature] for c [..., split, m]."""
+        """Return B c [..., split, feature] for c [..., split, m]."""
         return self.training.centre(self.targets.combine(directions))
 
     def weigh_back(self, loadings: Tensor) -> Tensor:
-        """Give B'l [..., split, m] for l [..., split, feature]."""
+        """Return B'l [..., split, m] for l [..., split, feature]."""
         return self.targets.project(loadings)
 
     def turn(self, slopes: Tensor) -> Tensor:
@@ -63,16 +63,16 @@ class Dual:
         return slopes
 
     def load(self, scores: Tensor) -> Tensor:
-        """Give the loadings [..., split, feature] of scores [..., split, stimulus]."""
+        """Return the loadings [..., split, feature] of scores [..., split, stimulus]."""
         return self.training.centre(scores @ self.features)
 
     def deflator(self, scores: Tensor, loadings: Tensor) -> Tensor:
-        """Give d [..., split, feature] of the deflation B - d q'."""
+        """Return d [..., split, feature] of the deflation B - d q'."""
         del loadings
         return scores
 
     def inner_products(self, deflators: Tensor, slopes: Tensor) -> Tensor:
-        """Give S [..., split, m, m] after components with d [..., split, component, feature] and q [..., m]."""
+        """Return S [..., split, m, m] after components with d [..., split, component, feature] and q [..., m]."""
         n_splits = len(self.training.mask)
         if not deflators.shape[-2]:
             products = cross_products(self.features, self.targets, self.training)

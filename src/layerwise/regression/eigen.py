@@ -15,10 +15,10 @@ from torch import Tensor
 
 BLOCK, WIDE_BLOCK = 8, 32  # directions refined together; the second on a GPU
 LEAST, MOST = 3, 40  # products with the matrix between two tests of the residual
-GROWTH = 25.0  # largest logarithm of a filter's gain: with more, rounding would fill the block's lesser directions
+GROWTH = 25.0  # largest logarithm of a filter's gain: with more, rounding would fill the block's smaller directions
 ROUNDS = 20  # tests of the residual before a full decomposition takes over
 SQUARED = 512  # largest m that a GPU squares
-SQUARINGS = (9, 5, 5, 5, 5)  # before each test of the residual; 29 part eigenvalues that differ by 1e-7
+SQUARINGS = (9, 5, 5, 5, 5)  # before each test of the residual; 29 separate eigenvalues that differ by 1e-7
 TOLERANCE = 1e-12  # of the residual |S v - l v| / l
 UNSEEN = 1e6  # least gain of the first filter, which brings up a leading vector that the block has missed
 FLOOR = 1e-8  # least upper end of the damped interval, relative to the leading eigenvalue: no overflow
@@ -69,7 +69,7 @@ def leading_eigenvectors(S: Tensor, start: Tensor | None = None) -> tuple[Tensor
 
 
 def by_squaring(S: Tensor) -> tuple[Tensor, Tensor]:
-    """Give leading vectors [batch, m] and values [batch]; only matrices that have not converged are squared on."""
+    """Return leading vectors [batch, m] and values [batch]; only matrices that have not converged are squared on."""
     vectors, values = torch.zeros_like(S[..., 0]), torch.zeros_like(S[:, 0, 0])
     left, power = torch.arange(len(S), device=S.device), S
     for squarings in SQUARINGS:
@@ -95,7 +95,7 @@ def _normalise(S: Tensor) -> Tensor:
 
 
 def _read_off(S: Tensor, power: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Give the vectors that are left in a power of S, their values, and the excess of the residual."""
+    """Return the vectors that are left in a power of S, their values, and the excess of the residual."""
     largest = power.diagonal(dim1=1, dim2=2).argmax(1)
     column = power[torch.arange(len(S), device=S.device), :, largest]
     length = torch.linalg.vector_norm(column, dim=1, keepdim=True)
@@ -135,7 +135,7 @@ def _renew(start: Tensor) -> Tensor:
 
 
 def _orthonormal(block: Tensor) -> Tensor:
-    """Give an orthonormal basis [batch, m, block] of what the columns of each block span."""
+    """Return an orthonormal basis [batch, m, block] of what the columns of each block span."""
     if block.is_cuda:  # where decompositions of tall matrices are done one by one
         return shifted_cholesky_qr(block)
     basis: Tensor = torch.linalg.qr(block).Q
@@ -173,14 +173,14 @@ def shifted_cholesky_qr(block: Tensor) -> Tensor:
 
 
 def _rayleigh_ritz(S: Tensor, block: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Give eigenvalues [batch, block] (ascending) and vectors as a block allows, and S @ vectors."""
+    """Return eigenvalues [batch, block] (ascending) and vectors as a block allows, and S @ vectors."""
     images = S @ block
     values, turn = torch.linalg.eigh(block.mT @ images)
     return values, block @ turn, images @ turn
 
 
 def _excess(values: Tensor, block: Tensor, images: Tensor) -> Tensor:
-    """Give the residual |S v - l v| of the leading vectors over what is tolerated: [batch]."""
+    """Return the residual |S v - l v| of the leading vectors over what is tolerated: [batch]."""
     residual = images[..., -1] - values[:, -1:] * block[..., -1]
     tolerated = (TOLERANCE * values[:, -1]).clamp(min=torch.finfo(values.dtype).tiny)
     excess: Tensor = torch.linalg.vector_norm(residual, dim=-1) / tolerated
@@ -188,13 +188,13 @@ def _excess(values: Tensor, block: Tensor, images: Tensor) -> Tensor:
 
 
 def _bound(values: Tensor) -> Tensor:
-    """Give the upper end of the damped interval [batch], the least of the block's values that are no mere guesses."""
+    """Return the upper end of the damped interval [batch], the least of its values that are not mere guesses."""
     tiny = torch.finfo(values.dtype).tiny
     return torch.maximum(values[:, 0], FLOOR * values[:, -1]).clamp(min=tiny / FLOOR)
 
 
 def _degree(values: Tensor, bound: Tensor, excess: Tensor) -> int:
-    """Give the number of products after which the slowest of the residuals should be small enough."""
+    """Return the number of products after which the slowest of the residuals should be small enough."""
     # A Chebyshev polynomial grows by exp(arccosh(x)) a degree at x > 1, in units where the damped interval
     # ends at 1.
     rate = torch.acosh((2 * values[:, -1] / bound - 1).clamp(min=1 + 1e-6))

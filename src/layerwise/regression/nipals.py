@@ -7,8 +7,8 @@ the median r; to repeat a published score the same iterates are needed, rounding
 import torch
 from torch import Tensor
 
+from layerwise.regression.checking import unit_scale
 from layerwise.regression.components import EXPLAINED
-from layerwise.regression.inputs import unit_scale
 
 TOLERANCE = 1e-6  # of the squared change of the weights
 ITERATIONS = 500
@@ -73,7 +73,7 @@ def _fit(X: Tensor, Y: Tensor, n_components: int, precision: float) -> tuple[Ten
 
 
 def _power_iteration(X: Tensor, Y: Tensor) -> Tensor:
-    """Give the weights [unit] of one component: zeros if no target varies."""
+    """Return the weights [unit] of one component: zeros if no target varies."""
     varies = (Y.abs() > EPSILON).any(0)
     weight = X.new_zeros(X.shape[1])
     if not bool(varies.any()):

@@ -9,9 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from layerwise.interfaces import Split
-from layerwise.regression.components import extract
-from layerwise.regression.dual import compress
-from layerwise.regression.inputs import (
+from layerwise.regression.checking import (
     BROKEN_TARGETS,
     Array,
     as_matrix,
@@ -21,7 +19,9 @@ from layerwise.regression.inputs import (
     shift,
     unit_scale,
 )
-from layerwise.regression.messages import warn_fewer
+from layerwise.regression.components import extract
+from layerwise.regression.degenerate import warn_fewer
+from layerwise.regression.dual import compress
 from layerwise.regression.nipals import fit_nipals
 from layerwise.regression.primal import Primal
 from layerwise.regression.training import Targets, Training

@@ -45,7 +45,7 @@ class Primal:
         return cls(features, targets, training, products, basis)
 
     def spread(self) -> Tensor:
-        """Give the sum of squares of the centred training activations [split]; 0 if constant."""
+        """Return the sum of squares of the centred training activations [split]; 0 if constant."""
         raw = self._squares()
         spread = raw - self.training.counts[:, 0] * self.training.mean(self.features).square().sum(-1)
         return torch.where(spread > CONSTANT * raw, spread, 0)
@@ -64,11 +64,11 @@ class Primal:
         return squares
 
     def weigh(self, directions: Tensor) -> Tensor:
-        """Give B c [split, feature] for c [split, m]."""
+        """Return B c [split, feature] for c [split, m]."""
         return torch.bmm(self.products, directions[..., None])[..., 0]
 
     def weigh_back(self, loadings: Tensor) -> Tensor:
-        """Give B'l [split, m] for l [split, feature]."""
+        """Return B'l [split, m] for l [split, feature]."""
         return torch.bmm(loadings[:, None], self.products)[:, 0]
 
     def turn(self, slopes: Tensor) -> Tensor:
@@ -76,16 +76,16 @@ class Primal:
         return slopes if self.basis is None else torch.bmm(slopes[:, None], self.basis)[:, 0]
 
     def load(self, scores: Tensor) -> Tensor:
-        """Give the loadings [split, feature] of scores [split, stimulus]."""
+        """Return the loadings [split, feature] of scores [split, stimulus]."""
         return scores @ self.features
 
     def deflator(self, scores: Tensor, loadings: Tensor) -> Tensor:
-        """Give d [split, feature] of the deflation B - d q'."""
+        """Return d [split, feature] of the deflation B - d q'."""
         del scores
         return loadings
 
     def inner_products(self, deflators: Tensor, slopes: Tensor) -> Tensor:
-        """Give S [split, m, m] after components with d [split, component, feature] and q [..., m]."""
+        """Return S [split, m, m] after components with d [split, component, feature] and q [..., m]."""
         left = self.products
         if deflators.shape[1]:
             left = torch.baddbmm(left, deflators.mT, slopes, alpha=-1)

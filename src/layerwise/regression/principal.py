@@ -5,8 +5,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from layerwise.regression.checking import Array, as_matrix, find_device
 from layerwise.regression.dual import gram_matrix
-from layerwise.regression.inputs import Array, as_matrix, find_device
 
 
 def reduce_units(
@@ -26,7 +26,7 @@ def reduce_units(
 def reduce_gram(
     gram: Array, n_fitted: int, n_components: int, device: str | torch.device = "cpu"
 ) -> NDArray[np.float64]:
-    """Give the scores of stimuli on principal components that are fitted on other images.
+    """Return the scores of stimuli on principal components that are fitted on other images.
 
     With A the fitted images' activations less their mean, and A A' = U L U', the components are the columns of
     A' U L^(-1/2), so that a stimulus b has the scores b A' U L^(-1/2): the Gram matrix of both holds all of it.
@@ -75,6 +75,6 @@ def _check(n_fitted: int, n_components: int) -> None:
     if n_fitted <= n_components:
         raise ValueError(
             f"{n_components} principal components were asked for, and there are {n_fitted} images to fit them on: more "
-            "images than components are needed (around their mean, as many images vary in one direction less); give "
+            "images than components are needed (around their mean, n images span only n - 1 directions); give "
             "more, or lower `components`"
         )

@@ -10,9 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from layerwise.interfaces import DegenerateWarning, Split
-from layerwise.regression.dual import ROUNDING, Dual, compress, rotate
-from layerwise.regression.heldout import predict_held_out
-from layerwise.regression.inputs import (
+from layerwise.regression.checking import (
     Array,
     as_matrix,
     check_same_stimuli,
@@ -24,7 +22,9 @@ from layerwise.regression.inputs import (
     to_numpy,
     unit_scale,
 )
-from layerwise.regression.messages import warn_fewer
+from layerwise.regression.degenerate import warn_fewer
+from layerwise.regression.dual import ROUNDING, Dual, compress, rotate
+from layerwise.regression.heldout import predict_held_out
 from layerwise.regression.nipals import fit_nipals
 from layerwise.regression.primal import Primal
 from layerwise.regression.training import Targets, Training
@@ -170,7 +170,7 @@ def pearson(predictions: Array, targets: Array) -> NDArray[np.float64]:
 
 
 def _correlate(x: Tensor, y: Tensor) -> Tensor:
-    """Give r [..., neuroid] of predictions [..., stimulus, neuroid] and targets [stimulus, neuroid]."""
+    """Return r [..., neuroid] of predictions [..., stimulus, neuroid] and targets [stimulus, neuroid]."""
     (x, one), (y, other) = _unit_length(x), _unit_length(y)
     return (x * y).sum(-2).clip(-1, 1).masked_fill(one | other, torch.nan)
 
@@ -264,7 +264,7 @@ def _predict_gram(
 
 
 def _factor(gram: Tensor) -> Tensor:
-    """Give F with F F' = gram: the activations, rotated, which the iterations of PLS cannot tell from them."""
+    """Return F with F F' = gram: the activations, rotated, which the iterations of PLS cannot tell from them."""
     values, vectors = torch.linalg.eigh(gram)
     factor: Tensor = vectors * values.clamp(min=0).sqrt()[..., None, :]
     return factor
@@ -315,11 +315,11 @@ def _predict_nipals(
 ) -> _Outcome:
     predictions, counts = [], []
     place = prepared.targets.values.device
-    for index, (train, test) in enumerate(splits):
-        X, offset = shift(matrix[torch.as_tensor(train)], place)
-        Y, mean = shift(prepared.targets.of_split(index)[torch.as_tensor(train, device=place)], place)
+    for index, split in enumerate(splits):
+        X, offset = shift(matrix[torch.as_tensor(split.train)], place)
+        Y, mean = shift(prepared.targets.of_split(index)[torch.as_tensor(split.train, device=place)], place)
         coefficients, found = fit_nipals(X, Y, n_components, precision)
-        held_out = matrix[torch.as_tensor(test)].to(place, torch.float64)
+        held_out = matrix[torch.as_tensor(split.test)].to(place, torch.float64)
         predictions.append((held_out - offset) @ coefficients + mean)
         counts.append(found)
     return _outcome(predictions, torch.tensor(counts, device=place), prepared, n_components)
@@ -351,11 +351,11 @@ def _arrays(outcome: _Outcome) -> list[NDArray[np.float64]]:
 def _score(outcome: _Outcome, responses: NDArray[np.float64], splits: Sequence[Split]) -> NDArray[np.float64]:
     constant: NDArray[np.bool_] = np.zeros(outcome.missing.shape, dtype=bool)
     scores = []
-    for index, (train, test) in enumerate(splits):
+    for index, split in enumerate(splits):
         values = responses if responses.ndim == 2 else responses[index]
-        constant[index] = _constant(values[train]) | _constant(values[test])
+        constant[index] = _constant(values[split.train]) | _constant(values[split.test])
         predictions = outcome.predictions[index]
-        r = _correlate(predictions, torch.as_tensor(values[test], device=predictions.device))
+        r = _correlate(predictions, torch.as_tensor(values[split.test], device=predictions.device))
         scores.append(r.masked_fill(~outcome.fitted[..., index, None], torch.nan))
     _warn_missing(outcome)
     _warn_unfitted(outcome)

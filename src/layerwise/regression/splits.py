@@ -52,7 +52,7 @@ def make_splits(strata: int | ArrayLike, n_splits: int = 10, train_size: float =
         return splits
     message = f"{len(alone)} of {len(names)} strata have a single stimulus: it is always trained on, never tested"
     warnings.warn(message, DegenerateWarning, stacklevel=2)
-    return [Split(np.sort(np.append(divisible[train], alone)), divisible[test]) for train, test in splits]
+    return [Split(np.sort(np.append(divisible[split.train], alone)), divisible[split.test]) for split in splits]
 
 
 def make_grouped_splits(groups: ArrayLike, n_splits: int = 10, train_size: float = 0.9, seed: int = 1) -> list[Split]:

@@ -74,7 +74,7 @@ class Targets:
         return self.values.ndim == 2
 
     def of_split(self, index: int) -> Tensor:
-        """Give one split's targets [stimulus, target]."""
+        """Return one split's targets [stimulus, target]."""
         return self.values if self.shared else self.values[index]
 
     def mean(self, training: Training) -> Tensor:
@@ -129,6 +129,6 @@ def cross_products(features: Tensor, targets: Targets, training: Training) -> li
 
 
 def _multiply(features: Tensor, values: Tensor) -> Tensor:
-    """Give features' values [..., feature, target] for values [stimulus, target] that all layers share."""
+    """Return features' values [..., feature, target] for values [stimulus, target] that all layers share."""
     # Expanded, or else matmul would copy the features to fold their first dimensions into one.
     return features.mT @ values.expand(*features.shape[:-2], *values.shape)

@@ -1,7 +1,7 @@
 """PLS from the sketches of many layers: one forward pass, whatever the number of components and splits."""
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -10,18 +10,19 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from layerwise.activations.precision import exact_products, full_precision
-from layerwise.activations.warn import CONSTANT, LOST, NONFINITE, warn_layers
 from layerwise.files import hash_object
-from layerwise.interfaces import LayerSpec, Pixels, Preprocessing, Progress, Split, no_progress
+from layerwise.interfaces import LayerSpec, Progress, RatedImages, Split, no_progress
+from layerwise.passes.degenerate import CONSTANT, LOST, NONFINITE, warn_layers
+from layerwise.passes.halving import BatchSize
+from layerwise.passes.hashing import hash_values
+from layerwise.passes.images import Images
+from layerwise.passes.precision import exact_products, full_precision
+from layerwise.passes.runner import FAST, Runner
+from layerwise.regression.pls1.rows import predict_rows
+from layerwise.regression.pls1.targets import Targets, check_targets
+from layerwise.sketching.groups import SketchDemand, describe
 from layerwise.sketching.layer import LayerRows
-from layerwise.sketching.planner import SketchDemand, explain
-from layerwise.sketching.regress import predict_rows
 from layerwise.sketching.rows import FileRows, MemoryRows, Rows
-from layerwise.streaming.passes import Passes
-from layerwise.streaming.problem import Problem, check_problem
-from layerwise.streaming.source import Batches
-from layerwise.streaming.state import hash_values
 
 log = logging.getLogger(__name__)
 
@@ -64,11 +65,8 @@ class Sketched:
 def sketch_pls(
     network: nn.Module,
     group: Sequence[LayerSpec],
-    pixels: Pixels,
-    preprocessing: Preprocessing,
-    scores: NDArray[np.float64],
-    splits: Sequence[Split],
-    how: Sketched,
+    rated: RatedImages,
+    settings: Sketched,
     attributes: Mapping[str, str],
     progress: Progress = no_progress,
 ) -> NDArray[np.float64]:
@@ -80,15 +78,9 @@ def sketch_pls(
         Moved to the device, and set to eval mode.
     group : sequence of LayerSpec
         Layers to take in one pass.
-    pixels : Pixels
-        Decoded images.
-    preprocessing : Preprocessing
-        What the network expects.
-    scores : float64 array [split, image]
-        The target; NaN where an image is not used by a split.
-    splits : sequence of Split
-        Training and test images.
-    how : Sketched
+    rated : RatedImages
+        All images, and the target.
+    settings : Sketched
         Settings.
     attributes : mapping of str to str
         "model", and hashes of all that decides what the network and the sketches compute: a file of others is not gone
@@ -115,23 +107,23 @@ def sketch_pls(
         Layers gave NaN or infinite values, or values 256 times as large as those of the first images; rounding spoilt
         the fit of layers, in float64 too; layers are constant.
     """
-    scores = np.asarray(scores, dtype=np.float64)
-    check_problem(len(group), len(pixels), scores, splits, how.batch_size, how.n_components)
-    problem = Problem.of(scores, splits, len(pixels), torch.device(how.device))
-    network.to(how.device).eval()
-    layers = [LayerRows.of(layer, how.dimensions, how.seed, torch.device(how.device)) for layer in group]
-    demand = SketchDemand(len(pixels), how.dimensions, how.batch_size, how.file is None)
-    log.info("%s: %s", attributes["model"], explain(group, demand))
-    rows = _rows(network, layers, group, pixels, preprocessing, how, attributes)
-    collection = _Collection(network, group, layers, rows, pixels, preprocessing, how)
-    with torch.inference_mode(), exact_products(how.tf32):
+    scores, splits, n_images = np.asarray(rated.scores, dtype=np.float64), rated.splits, len(rated.pixels)
+    check_targets(len(group), n_images, scores, splits, settings.batch_size, settings.n_components)
+    targets = Targets.of(scores, splits, n_images, torch.device(settings.device))
+    network.to(settings.device).eval()
+    layers = [LayerRows.of(layer, settings.dimensions, settings.seed, torch.device(settings.device)) for layer in group]
+    demand = SketchDemand(n_images, settings.dimensions, settings.batch_size, settings.file is None)
+    log.info("%s: %s", attributes["model"], describe(group, demand))
+    rows = _rows(network, layers, group, rated, settings, attributes)
+    collection = _Collection(network, group, layers, rows, rated, settings)
+    with torch.inference_mode(), exact_products(settings.tf32):
         steps = collection.steps()
-        for _ in progress(steps, f"sketching {len(group)} layers of {attributes['model']}", len(pixels) - rows.done):
+        for _ in progress(steps, f"sketching {len(group)} layers of {attributes['model']}", n_images - rows.done):
             pass
     torch.cuda.empty_cache()  # of the passes, for the regression
-    tested = _mark_tested(splits, len(pixels))
+    tested = _mark_tested(splits, n_images)
     with torch.inference_mode(), full_precision():
-        predictions = _predict(rows, group, problem, tested, how, attributes["model"], progress)
+        predictions = _predict(rows, group, targets, tested, settings, attributes["model"], progress)
     rows.close()
     return predictions
 
@@ -140,23 +132,22 @@ def _rows(
     network: nn.Module,
     layers: Sequence[LayerRows],
     group: Sequence[LayerSpec],
-    pixels: Pixels,
-    preprocessing: Preprocessing,
-    how: Sketched,
+    rated: RatedImages,
+    settings: Sketched,
     attributes: Mapping[str, str],
 ) -> Rows:
-    if how.file is None:
-        return MemoryRows(layers, len(pixels))
+    if settings.file is None:
+        return MemoryRows(layers, len(rated.pixels))
     fingerprint = hash_object(
         [
             [dict(attributes), hash_values(network)],
             [asdict(layer) for layer in group],
-            pixels.content_hash,
-            asdict(preprocessing),
-            [how.dimensions, how.seed, how.device, how.tf32],
+            rated.pixels.content_hash,
+            asdict(rated.preprocessing),
+            [settings.dimensions, settings.seed, settings.device, settings.tf32],
         ]
     )
-    return FileRows(how.file, fingerprint, layers, len(pixels), how.save_every)
+    return FileRows(settings.file, fingerprint, layers, len(rated.pixels), settings.save_every)
 
 
 @dataclass
@@ -167,40 +158,29 @@ class _Collection:
     group: Sequence[LayerSpec]
     layers: Sequence[LayerRows]
     rows: Rows
-    pixels: Pixels
-    preprocessing: Preprocessing
-    how: Sketched
+    rated: RatedImages
+    settings: Sketched
 
-    def steps(self) -> Iterator[int]:
-        """Yield an index for each image that is done."""
-        batch_size = min(self.how.batch_size, len(self.pixels))
-        while self.rows.done < len(self.pixels):
-            try:
-                yield from self._run(batch_size)
-                continue
-            except torch.OutOfMemoryError:
-                if batch_size == 1:
-                    raise
-            # Outside the except clause: there the traceback still holds the tensors of the batch.
-            torch.cuda.empty_cache()
-            batch_size //= 2
-            log.warning("the device is out of memory: going on with %d images a batch", batch_size)
+    def steps(self) -> Generator[int]:
+        """Yield the number of each image that is done."""
+        return BatchSize(min(self.settings.batch_size, len(self.rated.pixels))).run(self._run)
 
-    def _run(self, batch_size: int) -> Iterator[int]:
-        rest = _Rest(self.pixels, self.rows.done)
-        passes = Passes(
-            self.network,
-            self.group,
-            Batches(rest, batch_size, torch.device(self.how.device), resident=False),
-            self.preprocessing,
-        )
+    def _run(self, batch_size: int) -> Generator[int]:
+        """Run the images whose rows are not there yet."""
+        if self.rows.done == len(self.rated.pixels):
+            return
+        images, start = Images(self.rated.pixels, torch.device(self.settings.device)), self.rows.done
+        data = self.group, images, self.rated.preprocessing, batch_size
+        runner = Runner(self.network, *data, FAST, start=start)
         for layer in self.layers:
             layer.make_room(batch_size)
-        passes.survey(self._take if self.rows.done else self._calibrate)
-        if not self.rows.done:
+        runner.survey(self._take if start else self._calibrate)
+        if not start:
             self.rows.begin(self.layers)
-        passes.warm_up(self._take)
-        yield from passes.run(self._take, _nothing, lambda start: self._keep(min(batch_size, len(rest) - start)))
+        runner.warm_up(self._take)
+        yield from runner.run(
+            self._take, after=lambda first: self._keep(min(batch_size, len(self.rated.pixels) - first))
+        )
 
     def _calibrate(self, index: int, activations: Tensor) -> None:
         self.layers[index].calibrate(activations)
@@ -210,32 +190,6 @@ class _Collection:
 
     def _keep(self, count: int) -> None:
         self.rows.append(self.layers, count)
-
-
-def _nothing(_start: int) -> None:
-    pass
-
-
-@dataclass(frozen=True)
-class _Rest:
-    """The pixels from some image on."""
-
-    pixels: Pixels
-    start: int
-
-    @property
-    def ids(self) -> tuple[str, ...]:
-        return self.pixels.ids[self.start :]
-
-    @property
-    def content_hash(self) -> str:
-        return self.pixels.content_hash
-
-    def __len__(self) -> int:
-        return len(self.pixels) - self.start
-
-    def read(self, start: int, stop: int) -> NDArray[np.uint8]:
-        return self.pixels.read(self.start + start, self.start + stop)
 
 
 def _mark_tested(splits: Sequence[Split], n_images: int) -> NDArray[np.bool_]:
@@ -249,9 +203,9 @@ def _mark_tested(splits: Sequence[Split], n_images: int) -> NDArray[np.bool_]:
 def _predict(
     rows: Rows,
     group: Sequence[LayerSpec],
-    problem: Problem,
+    targets: Targets,
     tested: NDArray[np.bool_],
-    how: Sketched,
+    settings: Sketched,
     model: str,
     progress: Progress,
 ) -> NDArray[np.float64]:
@@ -259,14 +213,14 @@ def _predict(
     named: dict[str, list[str]] = {NONFINITE: [], LOST: [], CONSTANT: []}
     for index in progress(range(len(group)), f"predicting from {len(group)} layers of {model}", len(group)):
         # Not kept in a variable: it would still be there while the next layer's are read.
-        found, lost = predict_rows(rows.read(index).to(how.device), problem, how.n_components)
+        found, lost = predict_rows(rows.read(index).to(settings.device), targets, settings.n_components)
         if lost:  # float32 of a sketch; few units are solved in float64 at once
             log.info("%s: float32 is too coarse for %s, which is solved in float64", model, group[index].name)
-            found, lost = predict_rows(rows.read(index).to(how.device).double(), problem, how.n_components)
+            found, lost = predict_rows(rows.read(index).to(settings.device).double(), targets, settings.n_components)
         layer = group[index]
         if bool(found.isnan().any()):
             named[LOST if lost else NONFINITE].append(layer.name)
-        elif layer.units >= how.n_components:
+        elif layer.units >= settings.n_components:
             if bool((found == found[0]).all(0).any()):
                 named[CONSTANT].append(layer.name)
             np.copyto(predictions[index], found.cpu().numpy(), where=tested)

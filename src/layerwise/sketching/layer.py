@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from layerwise.interfaces import LayerSpec
+from layerwise.regression.pls1.components import mean_of
 from layerwise.sketching.count import CountSketch
-from layerwise.streaming.vectors import middle
 
 # The largest number of the first images is brought between 2^7 and 2^8: float16 then has room for 256 times as much,
 # and keeps all its digits down to 2^-22 of it.
@@ -58,7 +58,7 @@ class LayerRows:
             return
         raw = torch.zeros(self.batch.shape, device=self.batch.device)
         self.sketch.reduce(activations, torch.zeros_like(self.shift), 1.0, raw)
-        self.shift.copy_(middle(raw))
+        self.shift.copy_(mean_of(raw))
         largest = float((raw - self.shift).abs().max())
         usable = 0 < largest < math.inf
         self.scale = 2.0 ** (EXPONENT - math.frexp(largest)[1]) if usable else 1.0

@@ -15,7 +15,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from layerwise.files import Extent, check_seal, checksum, reraise_memory, seal, writable, write_hdf5
+from layerwise.files import Extent, check_seal, checksum, reraise_memory, seal, writable
+from layerwise.files.hdf5 import write_hdf5
 from layerwise.sketching.layer import LayerRows
 
 log = logging.getLogger(__name__)

@@ -3,13 +3,14 @@
 from pathlib import Path
 
 from layerwise.activations import extract_activations as extract
-from layerwise.activations.probe import probe_network
 from layerwise.config import Study
 from layerwise.interfaces import Progress, no_progress
 from layerwise.models import build, resolve_preprocessing
+from layerwise.passes.probe import probe_network
 from layerwise.steps.devices import choose_devices, device_memory, limit_threads, named_memory
 from layerwise.steps.inputs import layers_in, pixels_for, with_pca_images
 from layerwise.steps.origins import origins_of
+from layerwise.study import Budget
 
 
 def extract_activations(
@@ -38,7 +39,7 @@ def extract_activations(
             output,
             memory=device_memory(devices, compute.memory, compute.gpu_memory),
             device=devices,
-            batch_size=compute.images_at_once(devices[0] != "cpu"),
+            batch_size=Budget.of(study, on_gpu=devices[0] != "cpu").batch_sizes[0],
             attributes=origins_of("extract_activations", study, model, images.content_hash),
             progress=progress,
         )

@@ -3,16 +3,16 @@
 from pathlib import Path
 
 from layerwise.activations import ActivationStore
-from layerwise.activations.probe import probe_network
 from layerwise.analyses.ceiling import estimate_consistency as estimate
 from layerwise.analyses.memorability import BehaviouralAccuracy
 from layerwise.analyses.streamed import score_predictions
 from layerwise.config import Study
 from layerwise.data.ratings import read_raters
 from layerwise.files.tables import write_table
-from layerwise.interfaces import Progress, no_progress
+from layerwise.interfaces import Progress, RatedImages, no_progress
 from layerwise.layers.blocks import in_block
 from layerwise.models import build, resolve_preprocessing
+from layerwise.passes.probe import probe_network
 from layerwise.sketching import Sketched, measured_error, sketch_pls
 from layerwise.steps.devices import choose_device, choose_devices, limit_threads, named_memory, require_planned
 from layerwise.steps.inputs import layers_in, rated_images, rated_pixels
@@ -96,8 +96,8 @@ def stream_memorability(
     with named_memory(study.compute):
         network = build(spec, weights_folder=study.storage.weights)
         probe_network(network, layers, images, expected, devices[0])
-        data = images, expected, rated.scores, rated.splits
-        predictions = stream_pls_on(devices, network, layers, group, *data, how, attributes, progress)
+        given = RatedImages(images, expected, rated.scores, rated.splits)
+        predictions = stream_pls_on(devices, network, layers, group, given, how, attributes, progress)
         measure, components = study.rating(ratings).measure, study.regression.components
         write_table(score_predictions(predictions, group, rated, measure, components, attributes), output)
 
@@ -141,8 +141,8 @@ def sketch_memorability(
     with named_memory(study.compute):
         network, group = build(spec, weights_folder=study.storage.weights), in_block(layers, block)
         probe_network(network, layers, images, expected, device)
-        data = images, expected, rated.scores, rated.splits
-        predictions = sketch_pls(network, group, *data, how, attributes, progress)
+        given = RatedImages(images, expected, rated.scores, rated.splits)
+        predictions = sketch_pls(network, group, given, how, attributes, progress)
         measure, components = study.rating(ratings).measure, study.regression.components
         table = score_predictions(predictions, group, rated, measure, components, attributes)
         table.attrs["sketch_error"] = {measure: measured_error(chosen.dimensions)}

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from torch import nn
 
+from layerwise.analyses.accuracy import ENOUGH
 from layerwise.analyses.proof import measure, require_published
 from layerwise.config import Study
 from layerwise.files import atomic_path
@@ -15,7 +16,6 @@ from layerwise.layers import leave_out, survey_layers
 from layerwise.layers.manifest import write_manifest, write_skipped
 from layerwise.layers.probing import noise, require_own_outputs, require_same_outputs
 from layerwise.models import build, normalise, resolve_preprocessing
-from layerwise.models.accuracy import ENOUGH
 from layerwise.models.drawing import require_repeated
 from layerwise.models.labelled import read_labelled
 from layerwise.models.registry import row_of

@@ -3,7 +3,7 @@
 import gc
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -13,25 +13,30 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from layerwise.activations.precision import exact_products
-from layerwise.activations.warn import LOST, NONFINITE, warn_layers
 from layerwise.files import hash_arrays, hash_object
-from layerwise.interfaces import LayerSpec, Pixels, Preprocessing, Progress, Split, no_progress
+from layerwise.interfaces import LayerSpec, Progress, RatedImages, no_progress
 from layerwise.layers.blocks import in_block
-from layerwise.models.inputs import normalise
-from layerwise.streaming.families import Check, Family, Relation, find_families
-from layerwise.streaming.history import HostHistories
-from layerwise.streaming.passes import Passes
-from layerwise.streaming.planner import Demand, Room, explain, group_layers, keeps_pixels, move_histories
-from layerwise.streaming.problem import Problem, check_problem
+from layerwise.models.normalisation import normalise
+from layerwise.passes.degenerate import LOST, NONFINITE, warn_layers
+from layerwise.passes.devices import finish
+from layerwise.passes.halving import BatchSize
+from layerwise.passes.hashing import hash_values
+from layerwise.passes.images import Images, padded_length
+from layerwise.passes.memory import group_layers
+from layerwise.passes.precision import exact_products
+from layerwise.passes.runner import FAST, Runner
+from layerwise.regression.pls1.components import LayerVectors, mean_of
+from layerwise.regression.pls1.targets import Targets, check_targets
+from layerwise.streaming.fused import Check, Fusion, Relation, find_fusions
+from layerwise.streaming.groups import Demand, Room, describe, keeps_pixels, move_histories
+from layerwise.streaming.hosted import HostHistories
 from layerwise.streaming.products import WIDE, Products, add_squares, choose_products
-from layerwise.streaming.source import Batches
-from layerwise.streaming.state import hash_values, load_separate, load_state, save_state
-from layerwise.streaming.vectors import LayerVectors, middle
+from layerwise.streaming.state import load_separate, load_state, save_state
 
 log = logging.getLogger(__name__)
 
-LARGEST = 3  # layers of a family
+LARGEST = 3  # layers of a fusion
+AGAIN = "starting again"
 DOUBLE = torch.float64.itemsize
 
 
@@ -84,11 +89,8 @@ def stream_pls(
     network: nn.Module,
     all_layers: Sequence[LayerSpec],
     group: Sequence[LayerSpec],
-    pixels: Pixels,
-    preprocessing: Preprocessing,
-    scores: NDArray[np.float64],
-    splits: Sequence[Split],
-    how: Streamed,
+    rated: RatedImages,
+    settings: Streamed,
     attributes: Mapping[str, str],
     progress: Progress = no_progress,
 ) -> NDArray[np.float64]:
@@ -102,15 +104,9 @@ def stream_pls(
         Of the network, for the estimate of memory.
     group : sequence of LayerSpec
         Layers to fit in the same passes.
-    pixels : Pixels
-        Decoded images.
-    preprocessing : Preprocessing
-        What the network expects.
-    scores : float64 array [split, image]
-        The target; NaN where an image is not used by a split.
-    splits : sequence of Split
-        Training and test images.
-    how : Streamed
+    rated : RatedImages
+        All images, and the target.
+    settings : Streamed
         Settings.
     attributes : mapping of str to str
         "model", and hashes of all that decides what the network and the fit compute: a state of others is not
@@ -143,19 +139,33 @@ def stream_pls(
     ----------
     Phatak & de Hoog 2002, doi:10.1002/cem.728: PLS with one target is the method of conjugate gradients.
     """
-    scores = np.asarray(scores, dtype=np.float64)
-    check_problem(len(group), len(pixels), scores, splits, how.batch_size, how.n_components)
-    demand = how.demand(len(pixels), len(splits), preprocessing.size)
-    network.to(how.device, how.dtype).eval()
+    return finish(stream_layers(network, all_layers, group, rated, settings, attributes, progress))
 
-    def attempt(layers: Sequence[LayerSpec], settings: Streamed, needed: Demand) -> _Found:
-        data = pixels, preprocessing, scores, splits
-        with torch.inference_mode(), exact_products(how.tf32):
-            return _Fit(network, all_layers, layers, *data, settings, needed, attributes).run(progress)
 
-    found, demand = _with_room(attempt, group, how, demand)
-    if found.lost and how.dtype == torch.float32:
-        _fit_again(attempt, all_layers, group, how, demand, found, attributes["model"])
+def stream_layers(
+    network: nn.Module,
+    all_layers: Sequence[LayerSpec],
+    group: Sequence[LayerSpec],
+    rated: RatedImages,
+    settings: Streamed,
+    attributes: Mapping[str, str],
+    progress: Progress = no_progress,
+) -> Generator[int, None, NDArray[np.float64]]:
+    """Do as `stream_pls`, step by step: yield the number of each image that is done, and return the predictions."""
+    rated = replace(rated, scores=np.asarray(rated.scores, dtype=np.float64))
+    check_targets(len(group), len(rated.pixels), rated.scores, rated.splits, settings.batch_size, settings.n_components)
+    demand = settings.demand(len(rated.pixels), len(rated.splits), rated.preprocessing.size)
+    network.to(settings.device, settings.dtype).eval()
+
+    def attempt(layers: Sequence[LayerSpec], settings: Streamed, needed: Demand) -> Generator[int, None, _Found]:
+        with torch.inference_mode(), exact_products(settings.tf32):
+            return (yield from _Fit(network, all_layers, layers, rated, settings, needed, attributes).run(progress))
+
+    size = BatchSize(demand.batch_size)
+    # All passes need the same batches, so that a fit whose batches are halved starts again.
+    found = yield from size.run(lambda images: attempt(group, settings, replace(demand, batch_size=images)), AGAIN)
+    if found.lost and settings.dtype == torch.float32:
+        yield from _fit_again(attempt, all_layers, group, settings, demand, size, found, attributes["model"])
     for indices, problem in ((found.broken, NONFINITE), (found.lost, LOST)):
         warn_layers([group[index].name for index in indices], attributes["model"], problem, stacklevel=2)
     return found.predictions
@@ -178,58 +188,50 @@ class _Found:
     lost: list[int] = field(default_factory=list)
 
 
-_Attempt = Callable[[Sequence[LayerSpec], Streamed, Demand], _Found]
-
-
-def _with_room(attempt: _Attempt, layers: Sequence[LayerSpec], how: Streamed, demand: Demand) -> tuple[_Found, Demand]:
-    """Fit layers, in smaller batches where the device is out of memory; give the demand of that too."""
-    while True:
-        try:
-            return attempt(layers, how, demand), demand
-        except torch.OutOfMemoryError:
-            if demand.batch_size == 1:
-                raise
-        # Outside the except clause: there the traceback still holds the tensors of the fit, and afterwards hooks and
-        # graphs that refer to each other. All passes need the same batches, so that it starts again.
-        gc.collect()
-        torch.cuda.empty_cache()
-        demand = replace(demand, batch_size=demand.batch_size // 2)
-        log.warning("the device is out of memory: starting again with %d images a batch", demand.batch_size)
+_Attempt = Callable[[Sequence[LayerSpec], Streamed, Demand], Generator[int, None, _Found]]
 
 
 def _fit_again(
     attempt: _Attempt,
     all_layers: Sequence[LayerSpec],
     group: Sequence[LayerSpec],
-    how: Streamed,
+    settings: Streamed,
     demand: Demand,
+    size: BatchSize,
     found: _Found,
     model: str,
-) -> None:
+) -> Iterator[int]:
     """Fit the lost layers with products in float64, in as few groups as the memory allows, and note what that gives.
 
     A layer whose vectors do not fit in float64 stays lost.
     """
     gc.collect()  # hooks and graphs of the fit before refer to each other
-    demand, room = replace(demand, value=DOUBLE), Room(how.memory - demand.working(all_layers), how.host)
+    demand = replace(demand, value=DOUBLE, batch_size=size.images)
+    room = Room(settings.memory - demand.working(all_layers), settings.host)
     places = {group[index].name: index for index in found.lost}
     lost = sorted((group[index] for index in found.lost), key=lambda layer: layer.depth)
     fitting = [layer for layer in lost if room.holds([layer], demand)]
     log.info(
         "%s: units of %d layers differ so much in size that float32 is too coarse: %d of them are fitted again with "
         "products in float64, in %d forward passes a group, and %d have no room for that",
-        model, len(lost), len(fitting), how.n_components + 1, len(lost) - len(fitting),
+        model, len(lost), len(fitting), settings.n_components + 1, len(lost) - len(fitting),
     )  # fmt: skip
     for block in group_layers(fitting, partial(room.holds, demand=demand)):
         part = in_block(fitting, block)
-        state = how.state and how.state.with_stem(f"{how.state.stem}-{block}-again")
-        again, _ = _with_room(attempt, part, replace(how, wide=True, state=state), demand)
+        state = settings.state and settings.state.with_stem(f"{settings.state.stem}-{block}-again")
+        again = yield from _attempt_wide(attempt, part, replace(settings, wide=True, state=state), demand, size)
         for layer, values in zip(part, again.predictions, strict=True):
             found.predictions[places[layer.name]] = values
         kept = {layer.name for index, layer in enumerate(part) if index not in again.lost + again.broken}
         found.lost = [index for index in found.lost if group[index].name not in kept]
         if state:
             state.unlink(missing_ok=True)
+
+
+def _attempt_wide(
+    attempt: _Attempt, layers: Sequence[LayerSpec], settings: Streamed, demand: Demand, size: BatchSize
+) -> Generator[int, None, _Found]:
+    return (yield from size.run(lambda images: attempt(layers, settings, replace(demand, batch_size=images)), AGAIN))
 
 
 class _Fit:
@@ -240,36 +242,38 @@ class _Fit:
         network: nn.Module,
         all_layers: Sequence[LayerSpec],
         group: Sequence[LayerSpec],
-        pixels: Pixels,
-        preprocessing: Preprocessing,
-        scores: NDArray[np.float64],
-        splits: Sequence[Split],
-        how: Streamed,
+        rated: RatedImages,
+        settings: Streamed,
         demand: Demand,
         attributes: Mapping[str, str],
     ) -> None:
-        device, n_splits = torch.device(how.device), len(splits)
-        values = hash_values(network) if how.state else ""
-        hosted = move_histories(group, demand, how.memory - demand.working(all_layers), how.host)
-        resident = device.type == "cuda" and keeps_pixels(all_layers, group, hosted, demand, how.memory)
-        log.info("%s: %s", attributes["model"], explain(all_layers, group, demand, how.memory, resident, hosted))
-        self.how, self.layers, self.model = how, group, attributes["model"]
-        batches = Batches(pixels, demand.batch_size, device, resident)
-        probes = normalise(_probes(batches.first()).to(device), preprocessing)
-        self.separate: list[int] = []  # layers that were proposed for a family, but gave something else for some image
-        self.relations: dict[int, Relation] = {}  # of each family, made with the shifts
-        self.problem = Problem.of(scores, splits, batches.n_padded, device)
-        dtype = torch.float64 if how.wide else how.dtype
-        self.products: Products = WIDE if how.wide else choose_products(device, dtype, n_splits)
+        device, n_splits, n_images = torch.device(settings.device), len(rated.splits), len(rated.pixels)
+        values = hash_values(network) if settings.state else ""
+        hosted = move_histories(group, demand, settings.memory - demand.working(all_layers), settings.host)
+        resident = device.type == "cuda" and keeps_pixels(all_layers, group, hosted, demand, settings.memory)
+        log.info("%s: %s", attributes["model"], describe(all_layers, group, demand, settings.memory, resident, hosted))
+        self.settings, self.layers, self.model = settings, group, attributes["model"]
+        self.images, self.preprocessing = Images(rated.pixels, device, resident), rated.preprocessing
+        self.batch_size = demand.batch_size
+        n_padded = padded_length(n_images, demand.batch_size)
+        probes = normalise(_probes(self.images.first(1)).to(device), self.preprocessing)
+        self.separate: list[int] = []  # layers that were proposed for a fusion, but gave something else for some image
+        self.relations: dict[int, Relation] = {}  # of each fusion, made with the shifts
+        self.targets = Targets.of(rated.scores, rated.splits, n_padded, device)
+        dtype = torch.float64 if settings.wide else settings.dtype
+        self.products: Products = WIDE if settings.wide else choose_products(device, dtype, n_splits)
         units = {layer.name: layer.units for layer in hosted}
-        self.histories = HostHistories(n_splits, how.n_components, dtype, device, units)
+        sizes = n_splits, settings.n_components
+        self.histories = HostHistories(*sizes, dtype, device, units)
         self.vectors = [
-            LayerVectors.empty(layer.units, n_splits, how.n_components, dtype, device, self.histories.of(layer.name))
+            LayerVectors.empty(
+                layer.units, n_splits, settings.n_components, dtype, device, self.histories.of(layer.name)
+            )
             for layer in group
         ]
         for layer in self.vectors:
-            layer.rounding = max(layer.rounding, torch.finfo(how.dtype).eps)
-        shape = (len(group), batches.n_padded, n_splits)
+            layer.rounding = max(layer.rounding, torch.finfo(settings.dtype).eps)
+        shape = (len(group), n_padded, n_splits)
         self.predictions = torch.zeros(shape, dtype=torch.float64, device=device)
         self.scores = torch.zeros(shape, dtype=dtype, device=device)
         # Of the batch at hand; at fixed addresses, as CUDA graphs want them.
@@ -282,34 +286,40 @@ class _Fit:
         self.shares = torch.zeros(demand.batch_size, dtype=dtype, device=device)
         self.broken: list[int] = []
         # A layer that is fitted again is read itself: what follows from another is not rounded as the network rounds.
-        alone = [Family(index) for index in range(len(group))]
-        families = alone if how.wide else find_families(network, group, probes.to(how.dtype))
-        self._arrange(network, families, batches, preprocessing)
+        alone = [Fusion(index) for index in range(len(group))]
+        fusions = alone if settings.wide else find_fusions(network, group, probes.to(settings.dtype))
+        self._arrange(network, fusions)
         self.fingerprint = hash_object(
             [
                 [dict(attributes), values],
                 [asdict(layer) for layer in group],
-                pixels.content_hash,
-                asdict(preprocessing),
-                hash_arrays(scores, *(part for split in splits for part in split)),
-                [how.n_components, demand.batch_size, device.type, how.tf32, str(how.dtype), how.wide],
+                rated.pixels.content_hash,
+                asdict(rated.preprocessing),
+                hash_arrays(rated.scores, *(part for split in rated.splits for part in (split.train, split.test))),
+                [
+                    settings.n_components,
+                    demand.batch_size,
+                    device.type,
+                    settings.tf32,
+                    str(settings.dtype),
+                    settings.wide,
+                ],
                 # Units lie as PyTorch's operations left them, which may change from version to version.
-                [torch.__version__, self.passes.unit_orders],
+                [torch.__version__, self.runner.unit_orders],
             ]
         )
 
-    def run(self, progress: Progress) -> _Found:
+    def run(self, progress: Progress) -> Generator[int, None, _Found]:
         """Fit all components, or those that are left."""
-        state = self.how.state
+        state = self.settings.state
         if state:
             self._part(load_separate(state, self.fingerprint))
         done, self.broken = load_state(state, self.fingerprint, self.vectors, self.predictions) if state else (0, [])
-        n_images = len(self.passes.batches.pixels)
-        n_passes = self.how.n_components - done + (done == 0)
+        n_images = len(self.images)
+        n_passes = self.settings.n_components - done + (done == 0)
         steps = self._components(done)
-        for _ in progress(steps, f"fitting {len(self.layers)} layers of {self.model}", n_passes * n_images):
-            pass
-        predictions = self.problem.unscaled(self.predictions[:, :n_images]).cpu().numpy()
+        yield from progress(steps, f"fitting {len(self.layers)} layers of {self.model}", n_passes * n_images)
+        predictions = self.targets.unscaled(self.predictions[:, :n_images]).cpu().numpy()
         lost = [index for index, layer in enumerate(self.vectors) if layer.is_lost and index not in self.broken]
         predictions[self.broken + lost] = np.nan
         return _Found(predictions, self.broken, lost)
@@ -318,30 +328,30 @@ class _Fit:
         if not done:
             yield from self._sum_up()
         saved = time.monotonic()
-        self.passes.warm_up(self._project)
-        for component in range(done, self.how.n_components):
-            if self.how.state and component > done and time.monotonic() - saved >= self.how.save_every:
+        self.runner.warm_up(self._project)
+        for component in range(done, self.settings.n_components):
+            if self.settings.state and component > done and time.monotonic() - saved >= self.settings.save_every:
                 parts = self.vectors, self.predictions, self.broken, self.separate
-                save_state(self.how.state, self.fingerprint, component, *parts)
+                save_state(self.settings.state, self.fingerprint, component, *parts)
                 saved = time.monotonic()
             for offsets, layer in zip(self.offsets, self.vectors, strict=True):
-                offsets.copy_(layer.aim(component))
-            yield from self.passes.run(self._project, self._set_mask, self._keep_scores)
+                offsets.copy_(layer.find_direction(component))
+            yield from self.runner.run(self._project, self._set_mask, self._keep_scores)
             for layer, scores, predictions in zip(self.vectors, self.scores, self.predictions, strict=True):
-                layer.explain(component, scores, predictions, self.problem)
+                layer.deflate(component, scores, predictions, self.targets)
 
     def _sum_up(self) -> Iterator[int]:
         yield from self._check_and_add()
-        self.broken = [index for index, layer in enumerate(self.vectors) if not layer.start(self.problem)]
+        self.broken = [index for index, layer in enumerate(self.vectors) if not layer.start(self.targets)]
 
     def _check_and_add(self) -> Iterator[int]:
         """Sum up, and once more where a layer turns out not to follow from another for all images."""
-        check = Check(self.families, self.passes.batches.device)
-        self.passes.warm_up(self._add, check.note)
+        check = Check(self.fusions, self.images.device)
+        self.runner.warm_up(self._add, check.note)
         for layer in self.vectors:
             layer.sums.zero_()
             layer.power.zero_()
-        yield from self.passes.run(self._add, self._set_weights, lambda _start: None, check.note)
+        yield from self.runner.run(self._add, self._set_weights, check=check.note)
         broken = check.broken()
         if broken:
             named = ", ".join(self.layers[index].name for index in broken)
@@ -350,45 +360,44 @@ class _Fit:
             for _ in self._check_and_add():
                 pass
 
-    def _arrange(
-        self, network: nn.Module, families: Sequence[Family], batches: Batches, preprocessing: Preprocessing
-    ) -> None:
-        self.families = families
-        roots = [self.layers[family.root] for family in families]
-        followers = [self.layers[member] for family in families for member in family.followers]
-        self.passes = Passes(network, roots, batches, preprocessing, self.how.dtype, followers)
-        self.passes.survey(self._find_shift)
+    def _arrange(self, network: nn.Module, fusions: Sequence[Fusion]) -> None:
+        self.fusions = fusions
+        roots = [self.layers[fusion.root] for fusion in fusions]
+        followers = [self.layers[member] for fusion in fusions for member in fusion.followers]
+        data = self.images, self.preprocessing, self.batch_size
+        self.runner = Runner(network, roots, *data, FAST, self.settings.dtype, followers)
+        self.runner.survey(self._find_shift)
 
     def _part(self, broken: Sequence[int]) -> None:
         """Read layers by themselves."""
         if broken:
             self.separate += broken
-            families = [part for family in self.families for part in family.without(broken)]
-            self._arrange(self.passes.network, families, self.passes.batches, self.passes.preprocessing)
+            fusions = [part for fusion in self.fusions for part in fusion.without(broken)]
+            self._arrange(self.runner.network, fusions)
 
-    # --- what the output of a family's root is used for -----------------------------------------------------------
+    # --- what the output of a fusion's root is used for -----------------------------------------------------------
 
     def _find_shift(self, index: int, activations: Tensor) -> None:
-        family = self.families[index]
-        members = [self.vectors[member] for member in family.members]
-        shift = members[0].shift.copy_(middle(activations))
-        relation = Relation(shift, cap=family.cap)
-        if family.affine is not None:
-            scale, bias = (self.passes.spread(index, part) for part in family.affine)
+        fusion = self.fusions[index]
+        members = [self.vectors[member] for member in fusion.members]
+        shift = members[0].shift.copy_(mean_of(activations))
+        relation = Relation(shift, cap=fusion.cap)
+        if fusion.affine is not None:
+            scale, bias = (self.runner.repeat_per_channel(index, part) for part in fusion.affine)
             torch.addcmul(bias, shift, scale, out=members[1].shift)
             relation = replace(relation, scale=scale, bias=bias)
-        if family.clamped is not None:
-            relation = replace(relation, clamped_shift=members[-1].shift.copy_(middle(relation.clamp(activations))))
+        if fusion.clamped is not None:
+            relation = replace(relation, clamped_shift=members[-1].shift.copy_(mean_of(relation.clamp(activations))))
         self.relations[index] = relation
 
     def _add(self, index: int, activations: Tensor) -> None:
-        members = [self.vectors[member] for member in self.families[index].members]
+        members = [self.vectors[member] for member in self.fusions[index].members]
         sums, squares = [layer.sums for layer in members], [layer.power for layer in members]
         self.products.accumulate(activations, self.relations[index], self.weights.expand(LARGEST, -1, -1), sums)
         add_squares(activations, self.relations[index], self.shares, squares)
 
     def _project(self, index: int, activations: Tensor) -> None:
-        relation, members = self.relations[index], self.families[index].members
+        relation, members = self.relations[index], self.fusions[index].members
         directions = [self.vectors[member].direction for member in members]
         offsets, scores = ([part[member] for member in members] for part in (self.offsets, self.batch_scores))
         self.products.project(activations, relation, directions, offsets, self.mask, scores, self.training_scores)
@@ -402,17 +411,17 @@ class _Fit:
 
     def _set_weights(self, start: int) -> None:
         rows = self._rows(start)
-        self.weights.copy_(torch.cat([self.problem.mask[rows], self.problem.targets[rows]], dim=1))
-        self.shares.copy_(self.problem.mask[rows].mean(1))
+        self.weights.copy_(torch.cat([self.targets.mask[rows], self.targets.values[rows]], dim=1))
+        self.shares.copy_(self.targets.mask[rows].mean(1))
 
     def _set_mask(self, start: int) -> None:
-        self.mask.copy_(self.problem.mask[self._rows(start)])
+        self.mask.copy_(self.targets.mask[self._rows(start)])
 
     def _keep_scores(self, start: int) -> None:
         self.scores[:, self._rows(start)] = self.batch_scores
 
 
 def _probes(images: Tensor) -> Tensor:
-    """Give the first of images, uint8 [image, height, width, 3], and one of noise: the first may be special."""
+    """Return the first of images, uint8 [image, height, width, 3], and one of noise: the first may be special."""
     noise = torch.randint(256, images[:1].shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     return torch.cat([images[:1], noise.to(images.device)])

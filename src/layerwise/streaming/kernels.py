@@ -1,4 +1,4 @@
-"""The two products of a pass as kernels for five splits: each reads a family's activations once.
+"""The two products of a pass as kernels for five splits: each reads a fusion's activations once.
 
 Products go through the tensor cores, where the units of many images meet a direction at once: float32 numbers are
 split into two of ten bits, and the three products that matter are summed, which errs by a few units of float32. Shifts
@@ -16,7 +16,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from layerwise.streaming.families import Relation
+from layerwise.streaming.fused import Relation
 
 SPLITS = 5
 PARTS = 256  # at most so many partial sums of a projection

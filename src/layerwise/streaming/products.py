@@ -1,4 +1,4 @@
-"""The two products of a pass with the activations of a family of layers, in PyTorch's own operations."""
+"""The two products of a pass with the activations of a fusion of layers, in PyTorch's own operations."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from layerwise.streaming.families import Relation
+from layerwise.streaming.fused import Relation
 
 AT_ONCE = 2**22  # values of which a temporary copy is made
 
@@ -44,7 +44,7 @@ def project(
     Parameters
     ----------
     activations : Tensor [image, unit]
-        Of the family's root, for a batch.
+        Of the fusion's root, for a batch.
     relation : Relation
         Makes those of each layer from them.
     directions : Tensor [split, unit] for each layer
@@ -70,7 +70,7 @@ def accumulate(activations: Tensor, relation: Relation, weights: Tensor, totals:
     Parameters
     ----------
     activations : Tensor [image, unit]
-        Of the family's root, for a batch.
+        Of the fusion's root, for a batch.
     relation : Relation
         Makes those of each layer from them.
     weights : Tensor [layer, image, row]
@@ -97,7 +97,7 @@ def project_wide(
     scores: Sequence[Tensor],
     training_scores: Tensor,
 ) -> None:
-    """Do as `project` in float64 with activations of float32, for families of one layer."""
+    """Do as `project` in float64 with activations of float32, for fusions of one layer."""
     scores[0].copy_(-offsets[0].expand_as(scores[0]))
     for units in _slices(activations):
         scores[0].addmm_(activations[:, units].double().sub_(relation.shift[units]), directions[0][:, units].T)
@@ -105,7 +105,7 @@ def project_wide(
 
 
 def accumulate_wide(activations: Tensor, relation: Relation, weights: Tensor, totals: Sequence[Tensor]) -> None:
-    """Do as `accumulate` in float64 with activations of float32, for families of one layer."""
+    """Do as `accumulate` in float64 with activations of float32, for fusions of one layer."""
     for units in _slices(activations):
         totals[0][:, units].addmm_(weights[0].T, activations[:, units].double().sub_(relation.shift[units]))
 
@@ -119,7 +119,7 @@ def add_squares(activations: Tensor, relation: Relation, weights: Tensor, totals
     Parameters
     ----------
     activations : Tensor [image, unit]
-        Of the family's root, for a batch.
+        Of the fusion's root, for a batch.
     relation : Relation
         Makes those of each layer from them.
     weights : Tensor [image]

@@ -1,6 +1,5 @@
 """The state of a streamed fit on disk, so that a job that was killed goes on from there."""
 
-import hashlib
 import logging
 from collections.abc import Sequence
 from dataclasses import fields
@@ -9,24 +8,14 @@ from pickle import UnpicklingError
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from layerwise.files import atomic_path, check_zip, reraise_memory
-from layerwise.streaming.vectors import LayerVectors
+from layerwise.regression.pls1.components import LayerVectors
 
 log = logging.getLogger(__name__)
 
 _SAVED = [field.name for field in fields(LayerVectors) if field.name not in {"total", "history", "rounding"}]
-
-
-def hash_values(network: nn.Module) -> str:
-    """Hash the parameters and buffers of a network as they are, wherever they came from."""
-    digest = hashlib.sha256()
-    for name, tensor in sorted([*network.named_parameters(), *network.named_buffers()]):
-        values = tensor.detach().cpu().contiguous().reshape(-1)
-        digest.update(f"{name} {values.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(values.view(torch.uint8).numpy().data)
-    return digest.hexdigest()
 
 
 def save_state(

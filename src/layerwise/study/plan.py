@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal, TypeVar
 
-from layerwise.activations.planner import (
+from layerwise.activations.parts import (
     kind_of,
     largest_write,
     pass_bytes,
@@ -21,27 +21,25 @@ from layerwise.config import Study
 from layerwise.config.study import PCA_IMAGES
 from layerwise.interfaces import LayerSpec, Preprocessing
 from layerwise.layers.blocks import blocks, in_block, name_block
-from layerwise.sketching import planner as sketches
-from layerwise.sketching.planner import SketchDemand, plan_sketches
-from layerwise.streaming.planner import (
-    NETWORK,
+from layerwise.passes.memory import NETWORK, working
+from layerwise.sketching import groups as sketches
+from layerwise.sketching.groups import SketchDemand, plan_sketches
+from layerwise.streaming.groups import (
     Demand,
     Room,
     fit_batch,
     keeps_pixels,
     on_device,
     plan_groups,
-    working,
 )
 from layerwise.study.budget import Budget
 from layerwise.study.counts import Count, count_set, count_splits
 from layerwise.study.layers import layers_of, listed_layers, listed_preprocessing, preprocessing_of
 from layerwise.study.rates import SOLVER, Rates, rates_of
-from layerwise.study.ratings import way_of
+from layerwise.study.ratings import Method, way_of
 from layerwise.study.regions import regions
 
 AnyDemand = TypeVar("AnyDemand", Demand, SketchDemand)
-Method = Literal["stored", "streamed", "sketched"]
 Step = Literal["extract_activations", "score_brain", "score_memorability", "stream_memorability", "sketch_memorability"]
 
 DOUBLE = 8  # bytes of a float64

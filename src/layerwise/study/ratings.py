@@ -5,10 +5,10 @@ from typing import Literal
 from layerwise.config import Study
 from layerwise.study.counts import count_images
 
-Way = Literal["stored", "streamed", "sketched"]
+Method = Literal["stored", "streamed", "sketched"]
 
 
-def way_of(study: Study, ratings: str) -> Way:
+def way_of(study: Study, ratings: str) -> Method:
     """Tell how ratings are predicted: from stored activations, or, of too many images for that, as the config says.
 
     Ratings whose tables are not there yet are taken to be small, and LaMem's to be LaMem's: a study can be planned on

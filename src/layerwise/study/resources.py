@@ -10,9 +10,9 @@ from math import ceil
 from typing import Literal, get_args
 
 from layerwise.interfaces import Geometry
-from layerwise.streaming.planner import NETWORK, working
+from layerwise.passes.memory import NETWORK, working
 from layerwise.study.counts import count_set
-from layerwise.study.plan import SIZE, Job, Plan, Plans
+from layerwise.study.plan import Job, Plan, Plans
 from layerwise.study.rates import CPU, GPU, LEEWAY, PACKED, PACKED_SIZE, START, Rates
 from layerwise.study.regions import find_region
 
@@ -182,7 +182,7 @@ class RuleResources:
         return Needs(threads * (PHOTOGRAPH + WAITING * 3 * size**2), seconds, pixel_bytes(n_images, size))
 
 
-def pixel_bytes(n_images: int, size: int = SIZE) -> int:
+def pixel_bytes(n_images: int, size: int) -> int:
     """Return the bytes of decoded images on disk."""
     return 3 * size**2 * n_images
 

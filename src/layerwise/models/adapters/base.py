@@ -1,4 +1,4 @@
-"""What a library must offer."""
+"""What an adapter of a library provides."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,17 +16,17 @@ from layerwise.interfaces import ModelSpec
 from layerwise.interfaces.failures import describe_failure
 from layerwise.models.states import State
 
-UNFORESEEN = (LookupError, AssertionError, AttributeError, ArithmeticError)  # adapters tell the rest
+UNFORESEEN = (LookupError, AssertionError, AttributeError, ArithmeticError)  # adapters explain the others
 Transform = Callable[[Image], torch.Tensor]  # a photograph to [channel, height, width]
 
 
 def no_transform(constructor: str) -> Transform:
-    """Say that nothing is stated."""
+    """Refuse: no preparation is stated."""
     raise ValueError(f"nobody states how a photograph is prepared for {constructor!r}")
 
 
 def usual_transform(resize: int, size: int, interpolation: str) -> Transform:
-    """Give the preparation of ImageNet's usual training code: resize, centre crop, usual mean and spread."""
+    """Return the preparation of ImageNet's usual training code: resize, centre crop, usual mean and spread."""
     from torchvision import transforms
 
     filters = {mode.value: mode for mode in transforms.InterpolationMode}
@@ -62,7 +62,7 @@ class Adapter:
         Makes of official weights what fits the network called so, as the library does when it loads them:
         old names, left-over parts, a class too many.
     transform : callable
-        Gives the library's own preparation of a photograph for the network called so, to compare ours with.
+        Returns the library's own preparation of a photograph for the network called so, to compare ours with.
         Raises ValueError where the library has none.
     documented : bool
         No code of the library makes `transform`: it is written out here as the library's documentation has it.
@@ -100,7 +100,7 @@ def call_constructor(constructor: Callable[..., Any], spec: ModelSpec, **options
 
 
 def bare(network: Any) -> Any:
-    """Take a network out of what spreads it over GPUs, averages or compiles it: it computes the same alone."""
+    """Unwrap a network from modules that distribute, average or compile it: alone it computes the same."""
     while True:
         if isinstance(network, nn.DataParallel | DistributedDataParallel | AveragedModel):
             network = network.module

@@ -2,7 +2,7 @@
 
 from functools import cache
 
-from layerwise.files.source import find_sources, hash_source
+from layerwise.files.code import find_sources, hash_source
 from layerwise.study.staleness.declared import STEPS
 
 APART = {

@@ -1,0 +1,48 @@
+"""CUDA graphs: what a GPU does for a batch, recorded once and replayed."""
+
+import gc
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from threading import Lock
+
+import torch
+
+_RECORDING = Lock()
+
+
+def warm_up(step: Callable[[], None]) -> None:
+    """Run a step once aside, as PyTorch wants it before the step is recorded."""
+    aside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+    aside.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(aside):
+        step()
+    torch.cuda.current_stream().wait_stream(aside)
+
+
+def record(step: Callable[[], None]) -> Callable[[], None]:
+    """Record a step; return what replays it."""
+    graph = torch.cuda.CUDAGraph()
+    with recording(graph):
+        step()
+    return graph.replay
+
+
+@contextmanager
+def recording(graph: torch.cuda.CUDAGraph) -> Iterator[None]:
+    """Record a graph; if memory runs out meanwhile, say so and not that the recording was broken off."""
+    # An old graph that is collected meanwhile would break the recording off; so threads record one after another.
+    with _RECORDING:
+        gc.collect()
+        gc.disable()
+        try:
+            # thread_local: another thread, which drives another GPU, may allocate meanwhile. The stream that PyTorch
+            # would take is one for all threads, on the GPU that recorded first.
+            stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+            with torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
+                yield
+        except RuntimeError as error:
+            if isinstance(error.__context__, torch.OutOfMemoryError):
+                raise error.__context__ from None
+            raise
+        finally:
+            gc.enable()
