@@ -36,7 +36,7 @@ include: "workflow/rules/figures.smk"
 rule all:
     default_target: True
     input:
-        final_files(),
+        study.final_results(STUDY, LAYOUT),
 
 
 # Jobs read the study as it was validated, every default filled in. It is no input of theirs, since any edit would make

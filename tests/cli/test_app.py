@@ -26,7 +26,7 @@ from PIL import Image
 from torchvision import models
 
 from layerwise.analyses import proof
-from layerwise.cli import app, options, steps
+from layerwise.cli import app, steps
 from layerwise.config import load_study
 from layerwise.config.settings import ComputeSettings
 from layerwise.data.recordings import write_recordings
@@ -34,6 +34,7 @@ from layerwise.files.tables import write_table
 from layerwise.interfaces import Recordings, StimulusSet
 from layerwise.layers import LayerTap, read_manifest
 from layerwise.models import build
+from layerwise.steps import devices
 from layerwise.study import Plans
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -294,7 +295,7 @@ def test_a_streamed_step_does_what_was_planned(folder, monkeypatch):
         seen.append((group, rest[4]))
         raise ValueError("enough")
 
-    monkeypatch.setattr("layerwise.streaming.stream_pls_on", fit)
+    monkeypatch.setattr("layerwise.steps.memorability.stream_pls_on", fit)
     plan = Plans(study).of("tiny", "figrim", layers)
     names = ("--model", "tiny", "--manifest", "layers.tsv", "--ratings", "figrim", "--pixels", "pixels.h5")
     for block in plan.blocks:
@@ -416,7 +417,7 @@ def test_what_nobody_foresaw_is_told_in_a_sentence_too(folder, monkeypatch, erro
     def raising(*_, **__):
         raise error
 
-    monkeypatch.setattr("layerwise.data.pixels.pack_pixels", raising)
+    monkeypatch.setattr("layerwise.steps.stimuli.pack_pixels", raising)
     monkeypatch.delenv("LAYERWISE_DEBUG", raising=False)
     done = pack()
     assert done.returncode == 70
@@ -462,7 +463,7 @@ def test_memory_that_runs_out_is_told_by_every_command(folder, monkeypatch, erro
     def raising(*_, **__):
         raise error
 
-    monkeypatch.setattr("layerwise.data.pixels.pack_pixels", raising)
+    monkeypatch.setattr("layerwise.steps.stimuli.pack_pixels", raising)
     done = pack()
     fails(done, rf"^error: memory ran out \({reason}\): run the command where more is free", folder, "pixels.h5")
     assert done.returncode == 1 and done.stderr.count("\n") == 1
@@ -522,24 +523,22 @@ def test_a_job_with_less_memory_than_its_budget_is_told_beforehand(folder, monke
     configure(folder, memorability={"method": "sketch", "small": 10})
     pack(), list_layers()
     for given, short in ((7 * 10**9, False), (6 * 10**9, True)):
-        monkeypatch.setattr(options, "given_memory", lambda given=given: (given, "SLURM gave the job"))
+        monkeypatch.setattr(devices, "given_memory", lambda given=given: (given, "SLURM gave the job"))
         for done in (extract(), sketch(), sketch(command="stream-memorability")):
             assert done.returncode == 0
             told = "compute.memory is 5.0 GB, and SLURM gave the job 6.0 GB, of which" in done.stderr
             assert told == short
 
 
-def test_a_gpu_with_less_memory_than_was_planned_with_is_told_beforehand(monkeypatch, capsys):
+def test_a_gpu_with_less_memory_than_was_planned_with_is_told_beforehand(monkeypatch, caplog):
     compute = ComputeSettings(gpus=2, gpu_memory="13GB", memory="100MB")
     free = {"cuda:0": 14 * 10**9, "cuda:1": 14 * 10**9}
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (free[device], 80 * 10**9))
-    options.require_planned(list(free), True, compute)
-    assert capsys.readouterr().err == ""
+    devices.require_planned(list(free), True, compute)
+    assert caplog.text == ""
     free["cuda:1"] = 12 * 10**9
-    options.require_planned(list(free), True, compute)
-    assert (
-        "is 13.0 GB, by which the layers of this job were planned, and the GPU has 12.0 GB" in capsys.readouterr().err
-    )
+    devices.require_planned(list(free), True, compute)
+    assert "is 13.0 GB, by which the layers of this job were planned, and the GPU has 12.0 GB" in caplog.text
 
 
 @pytest.mark.parametrize(("capability", "fits"), [((8, 9), True), ((8, 6), True), ((12, 1), True), ((7, 0), False)])
@@ -549,10 +548,10 @@ def test_a_gpu_takes_kernels_of_its_major_version_that_are_no_newer(monkeypatch,
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "a GPU")
     monkeypatch.setattr(torch.cuda, "get_arch_list", lambda: ["sm_75", "sm_80", "sm_86", "sm_90", "sm_120"])
     if fits:
-        assert options.choose_device("auto") == "cuda"
+        assert devices.choose_device("auto") == "cuda"
     else:
         with pytest.raises(ValueError, match="has no kernels for a GPU"):
-            options.choose_device("auto")
+            devices.choose_device("auto")
 
 
 def test_sketches_of_other_images_are_refused(folder):

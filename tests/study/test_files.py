@@ -8,14 +8,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from layerwise.cli.sources import stimulus_set
 from layerwise.config import validate_study
 from layerwise.data.recordings import write_recordings
 from layerwise.files import Contents, hash_file
 from layerwise.interfaces import Recordings, StimulusSet
 from layerwise.models import registry
 from layerwise.models.labelled import read_labelled
-from layerwise.study import fingerprint, given_weights, imagenet_fingerprint, kept_activations
+from layerwise.steps.inputs import stimulus_set
+from layerwise.study import Layout, fingerprint, given_weights, imagenet_fingerprint, kept_activations
 
 ODD = ["a.jpg", "b.JFIF", "c.avif", "d", "below/e.png", "linked/f.webp", "g.h.png"]
 
@@ -225,11 +225,16 @@ def test_activations_that_are_kept_are_those_that_scores_came_from(tmp_path):
     scored = {"images": "none", "scores": str(tmp_path / "x.csv")}
     ratings = [{"name": name, "measure": name, **scored} for name in ("one", "two")]
     content = {"study": "s", "models": ["alexnet"], "recordings": recordings, "ratings": ratings}
-    for name in ("macaque", "one"):
-        (tmp_path / f"{name}.h5").touch()
+    layout = Layout(str(tmp_path))
+    paths = {name: Path(layout.activations("alexnet", name)) for name in ("macaque", "one")}
+    for path in paths.values():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
     study = validate_study(content)
-    of_brain = dict.fromkeys(("V1", "IT"), tmp_path / "macaque.h5")
-    assert kept_activations(study, tmp_path) == of_brain | {"one": tmp_path / "one.h5"}
+    of_brain = dict.fromkeys(("V1", "IT"), paths["macaque"])
+    assert kept_activations(study, "alexnet", layout) == of_brain | {"one": paths["one"]}
     streamed = validate_study(content | {"memorability": {"small": 1}})
-    assert kept_activations(streamed, tmp_path) == of_brain
-    assert kept_activations(validate_study(content | {"storage": {"activations": "temporary"}}), tmp_path) == {}
+    assert kept_activations(streamed, "alexnet", layout) == of_brain
+    assert (
+        kept_activations(validate_study(content | {"storage": {"activations": "temporary"}}), "alexnet", layout) == {}
+    )

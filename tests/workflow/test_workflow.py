@@ -56,6 +56,10 @@ def temporary_files(study):
     return [path for path in study.results.rglob(".*") if path.is_file() and path.name != ".snakemake_timestamp"]
 
 
+def left_in_scratch(study):
+    return [path for path in (study.results / "scratch").rglob("*") if path.is_file()]
+
+
 def test_a_second_run_does_nothing(finished):
     assert "Nothing to be done" in finished.snakemake()
 
@@ -101,7 +105,7 @@ def test_ratings_of_many_images_are_streamed_and_give_the_same_and_raters_their_
     study.snakemake(target)
     streamed, stored = (pd.read_parquet(one.folder / target).set_index("layer") for one in (study, finished))
     assert not list((study.results / "models/tiny/activations").glob("rated*"))
-    assert not list(study.results.rglob("*.state"))
+    assert left_in_scratch(study) == []
     assert (streamed["memorability"] - stored["memorability"]).abs().max() < 0.02
     raters = pd.read_csv(study.folder / "data/scores.csv")
     rho = raters["anna"].corr(raters["ben"], method="spearman")
@@ -123,7 +127,8 @@ def test_ratings_of_many_images_are_sketched_in_one_pass(study, finished):
     scores = pd.read_parquet(study.results / "models/tiny/memorability/rated/001-008.parquet")
     assert scores.attrs["data"]["memorability"]["method"] == "sketch"
     logs = study.results / "logs/sketch_memorability/tiny/rated"
-    assert {path.suffix for path in logs.iterdir()} == {".log", ".tsv"}  # the file of sketches is gone
+    assert {path.suffix for path in logs.iterdir()} == {".log", ".tsv"}
+    assert left_in_scratch(study) == []
     told = (logs / "001-008.log").read_text()
     assert "8 layers in one forward pass over 40 images: 5 of them sketched to 512 numbers, 3 kept" in told
 

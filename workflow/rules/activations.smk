@@ -4,13 +4,13 @@
 
 checkpoint list_layers:
     output:
-        manifest=f"{RESULTS}/models/{{model}}/manifest.tsv",
-        skipped=f"{RESULTS}/models/{{model}}/skipped.tsv",
-        preprocessing=f"{RESULTS}/models/{{model}}/preprocessing.json",
+        manifest=LAYOUT.manifest("{model}"),
+        skipped=LAYOUT.skipped("{model}"),
+        preprocessing=LAYOUT.preprocessing("{model}"),
     log:
-        f"{LOGS}/list_layers/{{model}}.log",
+        LAYOUT.log("list_layers", "{model}"),
     benchmark:
-        f"{LOGS}/list_layers/{{model}}.tsv"
+        LAYOUT.benchmark("list_layers", "{model}")
     wildcard_constraints:
         model=one_of(OWN_MODELS),
     conda:
@@ -18,9 +18,8 @@ checkpoint list_layers:
     resources:
         **resources_of("list_layers"),
     params:
-        config=CONFIG,
-        code=code_of("list_layers"),
-        settings=model_settings,
+        config=LAYOUT.config,
+        made_from=made_from("list_layers"),
     shell:
         "layerwise list-layers --config {params.config:q} --model {wildcards.model:q}"
         " --manifest {output.manifest:q} --skipped {output.skipped:q} --preprocessing {output.preprocessing:q}"
@@ -31,22 +30,19 @@ rule check_accuracy:
     input:
         weights=weights_of,
     output:
-        f"{RESULTS}/models/{{model}}/accuracy.json",
+        LAYOUT.accuracy("{model}"),
     log:
-        f"{LOGS}/check_accuracy/{{model}}.log",
+        LAYOUT.log("check_accuracy", "{model}"),
     benchmark:
-        f"{LOGS}/check_accuracy/{{model}}.tsv"
+        LAYOUT.benchmark("check_accuracy", "{model}")
     conda:
         ENVIRONMENT
     threads: STUDY.compute.threads
     resources:
         **resources_of("check_accuracy"),
     params:
-        config=CONFIG,
-        code=code_of("check_accuracy"),
-        settings=model_settings,
-        weights=weights_content,
-        imagenet=imagenet_settings,
+        config=LAYOUT.config,
+        made_from=made_from("check_accuracy"),
     shell:
         "layerwise check-accuracy --threads {threads} --config {params.config:q} --model {wildcards.model:q}"
         " --output {output:q} > {log:q} 2>&1"
@@ -56,28 +52,25 @@ rule extract_activations:
     input:
         gate=gate_of,
         manifest=manifest_of,
-        pixels=pixels_of,
-        pca=pca_pixels_of,
+        pixels=pixels_of(study.pixels_for),
+        pca=pixels_of(study.pca_pixels_for),
         weights=weights_of,
     output:
-        keep_or_not(f"{RESULTS}/models/{{model}}/activations/{{stimuli}}.h5"),
+        KEPT(LAYOUT.activations("{model}", "{stimuli}")),
     log:
-        f"{LOGS}/extract_activations/{{model}}/{{stimuli}}.log",
+        LAYOUT.log("extract_activations", "{model}", "{stimuli}"),
     benchmark:
-        f"{LOGS}/extract_activations/{{model}}/{{stimuli}}.tsv"
+        LAYOUT.benchmark("extract_activations", "{model}", "{stimuli}")
     conda:
         ENVIRONMENT
     threads: STUDY.compute.threads
     resources:
         **resources_of("extract_activations"),
     params:
-        config=CONFIG,
-        code=code_of("extract_activations"),
-        manifest=manifest_option,
-        layers=layers_hash,
-        pca=pca_option,
-        settings=model_settings,
-        weights=weights_content,
+        config=LAYOUT.config,
+        made_from=made_from("extract_activations"),
+        manifest=option("--manifest", manifest_of),
+        pca=option("--pca-pixels", pixels_of(study.pca_pixels_for)),
     shell:
         "layerwise extract-activations --threads {threads} --config {params.config:q} --model {wildcards.model:q}"
         " {params.manifest} --pixels {input.pixels:q} {params.pca} --output {output:q} > {log:q} 2>&1"

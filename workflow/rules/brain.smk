@@ -4,22 +4,20 @@
 
 rule estimate_ceiling:
     input:
-        recording=recording_of,
+        recording=lambda wildcards: tables_of(REGIONS[wildcards.region].recording),
     output:
-        f"{RESULTS}/ceilings/{{region}}.parquet",
+        LAYOUT.ceiling("{region}"),
     log:
-        f"{LOGS}/estimate_ceiling/{{region}}.log",
+        LAYOUT.log("estimate_ceiling", "{region}"),
     benchmark:
-        f"{LOGS}/estimate_ceiling/{{region}}.tsv"
+        LAYOUT.benchmark("estimate_ceiling", "{region}")
     conda:
         ENVIRONMENT
     resources:
         **resources_of("estimate_ceiling"),
     params:
-        config=CONFIG,
-        code=code_of("estimate_ceiling"),
-        recording=recording_content,
-        settings=ceiling_settings,
+        config=LAYOUT.config,
+        made_from=made_from("estimate_ceiling"),
     shell:
         "layerwise estimate-ceiling --config {params.config:q} --region {wildcards.region:q}"
         " --output {output:q} > {log:q} 2>&1"
@@ -28,26 +26,25 @@ rule estimate_ceiling:
 rule score_brain:
     input:
         manifest=manifest_of,
-        activations=region_activations,
-        recording=recording_of,
+        activations=lambda wildcards: LAYOUT.activations(
+            wildcards.model, REGIONS[wildcards.region].recording
+        ),
+        recording=lambda wildcards: tables_of(REGIONS[wildcards.region].recording),
     output:
-        f"{RESULTS}/models/{{model}}/brain/{{region}}/{{block}}.parquet",
+        LAYOUT.brain("{model}", "{region}", "{block}"),
     log:
-        f"{LOGS}/score_brain/{{model}}/{{region}}/{{block}}.log",
+        LAYOUT.log("score_brain", "{model}", "{region}", "{block}"),
     benchmark:
-        f"{LOGS}/score_brain/{{model}}/{{region}}/{{block}}.tsv"
+        LAYOUT.benchmark("score_brain", "{model}", "{region}", "{block}")
     conda:
         ENVIRONMENT
     threads: STUDY.compute.threads
     resources:
         **resources_of("score_brain"),
     params:
-        config=CONFIG,
-        code=code_of("score_brain"),
-        recording=recording_content,
-        manifest=manifest_option,
-        layers=layers_hash,
-        settings=region_settings,
+        config=LAYOUT.config,
+        made_from=made_from("score_brain"),
+        manifest=option("--manifest", manifest_of),
     shell:
         "layerwise score-brain --threads {threads} --config {params.config:q} --model {wildcards.model:q}"
         " --region {wildcards.region:q} --block {wildcards.block:q} {params.manifest}"

@@ -8,19 +8,19 @@ localrules:
 
 rule plot_figure2:
     input:
-        layers=f"{RESULTS}/layers.parquet",
-        correlations=f"{RESULTS}/tables/correlations.parquet",
+        layers=LAYOUT.layers,
+        correlations=LAYOUT.table("correlations"),
     output:
-        FIGURE2,
+        LAYOUT.figure("figure2"),
     log:
-        f"{LOGS}/plot_figure2.log",
+        LAYOUT.log("plot_figure2"),
     conda:
         ENVIRONMENT
     resources:
         **resources_of("plot_figure2"),
     params:
-        code=code_of("plot_figure2"),
-        outputs=shlex.join(f"--output={path}" for path in FIGURE2),
+        made_from=made_from("plot_figure2"),
+        outputs=shlex.join(f"--output={path}" for path in LAYOUT.figure("figure2")),
         measure=next((entry.measure for entry in STUDY.ratings), ""),
     shell:
         "layerwise plot-figure2 --layers {input.layers:q} --correlations {input.correlations:q}"

@@ -12,25 +12,22 @@ localrules:
 rule gather_model:
     input:
         manifest=manifest_of,
-        brain=brain_files,
-        memorability=memorability_files,
-        ceilings=expand(f"{RESULTS}/ceilings/{{region}}.parquet", region=REGIONS),
-        consistencies=expand(
-            f"{RESULTS}/consistency/{{ratings}}.parquet", ratings=RATED
-        ),
+        brain=scores_of(study.brain_scores),
+        memorability=scores_of(study.rating_scores),
+        ceilings=expand(LAYOUT.ceiling("{region}"), region=REGIONS),
+        consistencies=expand(LAYOUT.consistency("{ratings}"), ratings=RATED),
     output:
-        f"{RESULTS}/models/{{model}}/layers.parquet",
+        LAYOUT.model_layers("{model}"),
     log:
-        f"{LOGS}/gather_model/{{model}}.log",
+        LAYOUT.log("gather_model", "{model}"),
     conda:
         ENVIRONMENT
     resources:
         **resources_of("gather_model"),
     params:
-        config=CONFIG,
-        code=code_of("gather_model"),
-        manifest=manifest_option,
-        layers=layers_hash,
+        config=LAYOUT.config,
+        made_from=made_from("gather_model"),
+        manifest=option("--manifest", manifest_of),
         folder=subpath(output[0], ancestor=3),
     shell:
         "layerwise gather-model --config {params.config:q} --model {wildcards.model:q}"
@@ -39,19 +36,19 @@ rule gather_model:
 
 rule gather_study:
     input:
-        layers=expand(f"{RESULTS}/models/{{model}}/layers.parquet", model=MODELS),
+        layers=expand(LAYOUT.model_layers("{model}"), model=MODELS),
     output:
-        table=f"{RESULTS}/layers.parquet",
-        csv=f"{RESULTS}/tables/layers.csv",
+        table=LAYOUT.layers,
+        csv=LAYOUT.table("layers", "csv"),
     log:
-        f"{LOGS}/gather_study.log",
+        LAYOUT.log("gather_study"),
     conda:
         ENVIRONMENT
     resources:
         **resources_of("gather_study"),
     params:
-        config=CONFIG,
-        code=code_of("gather_study"),
+        config=LAYOUT.config,
+        made_from=made_from("gather_study"),
         folder=subpath(output.table, parent=True),
     shell:
         "layerwise gather-study --config {params.config:q} --folder {params.folder:q}"
@@ -60,19 +57,19 @@ rule gather_study:
 
 rule correlate_layers:
     input:
-        layers=f"{RESULTS}/layers.parquet",
+        layers=LAYOUT.layers,
     output:
-        table=f"{RESULTS}/tables/correlations.parquet",
-        csv=f"{RESULTS}/tables/correlations.csv",
+        table=LAYOUT.table("correlations"),
+        csv=LAYOUT.table("correlations", "csv"),
     log:
-        f"{LOGS}/correlate_layers.log",
+        LAYOUT.log("correlate_layers"),
     conda:
         ENVIRONMENT
     resources:
         **resources_of("correlate_layers"),
     params:
-        config=CONFIG,
-        code=code_of("correlate_layers"),
+        config=LAYOUT.config,
+        made_from=made_from("correlate_layers"),
     shell:
         "layerwise correlate-layers --config {params.config:q} --layers {input.layers:q}"
         " --output {output.table:q} --csv {output.csv:q} > {log:q} 2>&1"
@@ -80,19 +77,19 @@ rule correlate_layers:
 
 rule summarise_models:
     input:
-        layers=f"{RESULTS}/layers.parquet",
+        layers=LAYOUT.layers,
     output:
-        table=f"{RESULTS}/tables/models.parquet",
-        csv=f"{RESULTS}/tables/models.csv",
+        table=LAYOUT.table("models"),
+        csv=LAYOUT.table("models", "csv"),
     log:
-        f"{LOGS}/summarise_models.log",
+        LAYOUT.log("summarise_models"),
     conda:
         ENVIRONMENT
     resources:
         **resources_of("summarise_models"),
     params:
-        config=CONFIG,
-        code=code_of("summarise_models"),
+        config=LAYOUT.config,
+        made_from=made_from("summarise_models"),
     shell:
         "layerwise summarise-models --config {params.config:q} --layers {input.layers:q}"
         " --output {output.table:q} --csv {output.csv:q} > {log:q} 2>&1"

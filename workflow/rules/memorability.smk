@@ -4,13 +4,13 @@
 
 rule estimate_consistency:
     input:
-        scores=score_files,
+        scores=lambda wildcards: tables_of(wildcards.ratings),
     output:
-        f"{RESULTS}/consistency/{{ratings}}.parquet",
+        LAYOUT.consistency("{ratings}"),
     log:
-        f"{LOGS}/estimate_consistency/{{ratings}}.log",
+        LAYOUT.log("estimate_consistency", "{ratings}"),
     benchmark:
-        f"{LOGS}/estimate_consistency/{{ratings}}.tsv"
+        LAYOUT.benchmark("estimate_consistency", "{ratings}")
     wildcard_constraints:
         ratings=one_of(RATED),
     conda:
@@ -18,10 +18,8 @@ rule estimate_consistency:
     resources:
         **resources_of("estimate_consistency"),
     params:
-        config=CONFIG,
-        code=code_of("estimate_consistency"),
-        scores=score_contents,
-        settings=consistency_settings,
+        config=LAYOUT.config,
+        made_from=made_from("estimate_consistency"),
     shell:
         "layerwise estimate-consistency --config {params.config:q} --ratings {wildcards.ratings:q}"
         " --output {output:q} > {log:q} 2>&1"
@@ -30,28 +28,25 @@ rule estimate_consistency:
 rule score_memorability:
     input:
         manifest=manifest_of,
-        activations=f"{RESULTS}/models/{{model}}/activations/{{ratings}}.h5",
-        scores=score_files,
+        activations=LAYOUT.activations("{model}", "{ratings}"),
+        scores=lambda wildcards: tables_of(wildcards.ratings),
     output:
-        f"{RESULTS}/models/{{model}}/memorability/{{ratings}}/{{block}}.parquet",
+        LAYOUT.memorability("{model}", "{ratings}", "{block}"),
     log:
-        f"{LOGS}/score_memorability/{{model}}/{{ratings}}/{{block}}.log",
+        LAYOUT.log("score_memorability", "{model}", "{ratings}", "{block}"),
     benchmark:
-        f"{LOGS}/score_memorability/{{model}}/{{ratings}}/{{block}}.tsv"
+        LAYOUT.benchmark("score_memorability", "{model}", "{ratings}", "{block}")
     wildcard_constraints:
-        ratings=rated_in_way("stored"),
+        ratings=one_of(name for name in WAYS if WAYS[name] == "stored"),
     conda:
         ENVIRONMENT
     threads: STUDY.compute.threads
     resources:
         **resources_of("score_memorability"),
     params:
-        config=CONFIG,
-        code=code_of("score_memorability"),
-        scores=score_contents,
-        manifest=manifest_option,
-        layers=layers_hash,
-        settings=rating_settings,
+        config=LAYOUT.config,
+        made_from=made_from("score_memorability"),
+        manifest=option("--manifest", manifest_of),
     shell:
         "layerwise score-memorability --threads {threads} --config {params.config:q} --model {wildcards.model:q}"
         " --ratings {wildcards.ratings:q} --block {wildcards.block:q} {params.manifest}"
@@ -64,32 +59,29 @@ rule stream_memorability:
     input:
         gate=gate_of,
         manifest=manifest_of,
-        pixels=rated_pixels,
+        pixels=pixels_of(study.pixels_for),
         weights=weights_of,
-        scores=score_files,
+        scores=lambda wildcards: tables_of(wildcards.ratings),
     output:
-        f"{RESULTS}/models/{{model}}/memorability/{{ratings}}/{{block}}.parquet",
+        LAYOUT.memorability("{model}", "{ratings}", "{block}"),
     log:
-        f"{LOGS}/stream_memorability/{{model}}/{{ratings}}/{{block}}.log",
+        LAYOUT.log("stream_memorability", "{model}", "{ratings}", "{block}"),
     benchmark:
-        f"{LOGS}/stream_memorability/{{model}}/{{ratings}}/{{block}}.tsv"
+        LAYOUT.benchmark("stream_memorability", "{model}", "{ratings}", "{block}")
     wildcard_constraints:
-        ratings=rated_in_way("streamed"),
+        ratings=one_of(name for name in WAYS if WAYS[name] == "streamed"),
     conda:
         ENVIRONMENT
     threads: STUDY.compute.threads
     resources:
         **resources_of("stream_memorability"),
     params:
-        config=CONFIG,
-        code=code_of("stream_memorability"),
-        scores=score_contents,
-        manifest=manifest_option,
-        layers=layers_hash,
-        network=model_settings,
-        weights=weights_content,
-        settings=streamed_settings,
-        state=f"{LOGS}/stream_memorability/{{model}}/{{ratings}}/{{block}}.state",
+        config=LAYOUT.config,
+        made_from=made_from("stream_memorability"),
+        manifest=option("--manifest", manifest_of),
+        state=LAYOUT.scratch(
+            "stream_memorability", "{model}", "{ratings}", "{block}", ending="state"
+        ),
     shell:
         "layerwise stream-memorability --threads {threads} --config {params.config:q} --model {wildcards.model:q}"
         " --ratings {wildcards.ratings:q} --block {wildcards.block:q} {params.manifest} --pixels {input.pixels:q}"
@@ -101,32 +93,29 @@ rule sketch_memorability:
     input:
         gate=gate_of,
         manifest=manifest_of,
-        pixels=rated_pixels,
+        pixels=pixels_of(study.pixels_for),
         weights=weights_of,
-        scores=score_files,
+        scores=lambda wildcards: tables_of(wildcards.ratings),
     output:
-        f"{RESULTS}/models/{{model}}/memorability/{{ratings}}/{{block}}.parquet",
+        LAYOUT.memorability("{model}", "{ratings}", "{block}"),
     log:
-        f"{LOGS}/sketch_memorability/{{model}}/{{ratings}}/{{block}}.log",
+        LAYOUT.log("sketch_memorability", "{model}", "{ratings}", "{block}"),
     benchmark:
-        f"{LOGS}/sketch_memorability/{{model}}/{{ratings}}/{{block}}.tsv"
+        LAYOUT.benchmark("sketch_memorability", "{model}", "{ratings}", "{block}")
     wildcard_constraints:
-        ratings=rated_in_way("sketched"),
+        ratings=one_of(name for name in WAYS if WAYS[name] == "sketched"),
     conda:
         ENVIRONMENT
     threads: STUDY.compute.threads
     resources:
         **resources_of("sketch_memorability"),
     params:
-        config=CONFIG,
-        code=code_of("sketch_memorability"),
-        scores=score_contents,
-        manifest=manifest_option,
-        layers=layers_hash,
-        network=model_settings,
-        weights=weights_content,
-        settings=sketch_settings,
-        file=f"{LOGS}/sketch_memorability/{{model}}/{{ratings}}/{{block}}.h5",
+        config=LAYOUT.config,
+        made_from=made_from("sketch_memorability"),
+        manifest=option("--manifest", manifest_of),
+        file=LAYOUT.scratch(
+            "sketch_memorability", "{model}", "{ratings}", "{block}", ending="h5"
+        ),
     shell:
         "layerwise sketch-memorability --threads {threads} --config {params.config:q} --model {wildcards.model:q}"
         " --ratings {wildcards.ratings:q} --block {wildcards.block:q} {params.manifest} --pixels {input.pixels:q}"

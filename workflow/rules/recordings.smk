@@ -4,7 +4,7 @@
 
 EXPORT = f"{workflow.basedir}/workflow/scripts/export_brainscore.py"
 BRAINSCORE = Path(workflow.basedir, ".venv-brainscore", "bin", "python")
-FILES = {str(entry.file): entry for entry in EXPORTED.values()}
+FILES = {str(entry.file): entry for entry in STUDY.recordings if entry.brainscore}
 
 
 # One rule a file, since each lies where the config says. They run here, as compute nodes may have no network.
@@ -16,7 +16,7 @@ for path, entry in FILES.items():
         output:
             path,
         log:
-            f"{LOGS}/export_recordings/{entry.name}.log",
+            LAYOUT.log("export_recordings", entry.name),
         localrule: True
         conda:
             "../../envs/brainscore.yaml"

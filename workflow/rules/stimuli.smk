@@ -4,24 +4,21 @@
 
 rule pack_stimuli:
     input:
-        descriptions=description_files,
+        descriptions=tables_of_images,
     output:
-        f"{RESULTS}/stimuli/{{stimuli}}/{{geometry}}.h5",
+        LAYOUT.pixels("{stimuli}", "{geometry}"),
     log:
-        f"{LOGS}/pack_stimuli/{{stimuli}}/{{geometry}}.log",
+        LAYOUT.log("pack_stimuli", "{stimuli}", "{geometry}"),
     benchmark:
-        f"{LOGS}/pack_stimuli/{{stimuli}}/{{geometry}}.tsv"
+        LAYOUT.benchmark("pack_stimuli", "{stimuli}", "{geometry}")
     conda:
         ENVIRONMENT
     threads: STUDY.compute.threads
     resources:
         **resources_of("pack_stimuli"),
     params:
-        config=CONFIG,
-        code=code_of("pack_stimuli"),
-        descriptions=description_contents,
-        settings=stimulus_settings,
-        images=image_fingerprint,
+        config=LAYOUT.config,
+        made_from=made_from("pack_stimuli"),
     shell:
         "layerwise pack-stimuli --threads {threads} --config {params.config:q} --stimuli {wildcards.stimuli:q}"
         " --geometry {wildcards.geometry:q} --output {output:q} > {log:q} 2>&1"

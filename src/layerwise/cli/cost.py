@@ -20,6 +20,6 @@ class Cost:
 
 
 def _peak_memory() -> int:
-    """Give the most bytes that this process, or any that it started and waited for, had in memory at once."""
+    """Return the most bytes that this process, or any that it started and waited for, had in memory at once."""
     whose = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
     return max(resource.getrusage(who).ru_maxrss for who in whose) * _BYTES

@@ -142,10 +142,10 @@ def accuracy(
 ) -> None:
     """Measure top-1 and top-5 on ImageNet with the network's own preprocessing, and compare with what is published."""
     from layerwise.analyses.proof import measure, require_published
-    from layerwise.cli.options import choose_device
     from layerwise.cli.progress import show_progress
     from layerwise.models import registry, specify
     from layerwise.models.labelled import read_labelled
+    from layerwise.steps.devices import choose_device
 
     _check_folder(weights)
     spec = replace(specify(name), weights=file)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from layerwise.cli.options import Config, limit_threads
+from layerwise.cli.options import Config
 
 TEACHER = "tf_efficientnet_lite0"
 PLANTED = {
@@ -51,6 +51,7 @@ def simulate(
     from layerwise.data.simulate import simulate_study
     from layerwise.files import atomic_path
     from layerwise.models import build, resolve_preprocessing
+    from layerwise.steps.devices import limit_threads
 
     limit_threads(threads)
     spec = ModelEntry(name=TEACHER).spec()
@@ -85,11 +86,12 @@ def show_recovery(
     from layerwise.config import load_study
     from layerwise.data.simulate import read_truth
     from layerwise.files.tables import read_table
+    from layerwise.study import layout_of
 
     study = load_study(config)
-    folder = study.storage.results / study.study
+    layout = layout_of(study)
     planted = read_truth(truth)
-    rows = compare(read_table(folder / "layers.parquet", ["model", "layer", "depth", *planted]), planted, TEACHER)
+    rows = compare(read_table(layout.layers, ["model", "layer", "depth", *planted]), planted, TEACHER)
     table = Table(title="Planted in the trained network, and recovered by the pipeline")
     for name in rows.columns:
         table.add_column(name.replace("_", " "), no_wrap="layer" in name)
@@ -97,5 +99,6 @@ def show_recovery(
         table.add_row(*(f"{value:.2f}" if isinstance(value, float) else str(value) for value in row))
     console = Console(width=160)
     console.print(table)
-    console.print(read_table(folder / "tables" / "correlations.parquet").round(3).to_string(index=False))
-    console.print(f"\nfigure 2: {folder}/figures/figure2.pdf (.svg, .png)\ntables:   {folder}/tables/*.csv")
+    console.print(read_table(layout.table("correlations")).round(3).to_string(index=False))
+    figures, tables = ", ".join(layout.figure("figure2")), layout.table("*", "csv")
+    console.print(f"\nfigure 2: {figures}\ntables:   {tables}")

@@ -6,20 +6,28 @@ Both the workflow's rules and the commands that they call read a study through t
 from layerwise.study.budget import Budget
 from layerwise.study.files import fingerprint, given_weights, imagenet_fingerprint, kept_activations, present
 from layerwise.study.layers import layers_of, preprocessing_of, read_preprocessing, write_preprocessing
+from layerwise.study.layout import Layout, layout_of
 from layerwise.study.networks import network_settings
 from layerwise.study.plan import Job, Plan, Plans
 from layerwise.study.ratings import way_of
 from layerwise.study.regions import Region, find_region, regions
 from layerwise.study.resources import RuleResources
+from layerwise.study.results import brain_scores, final_results, pca_pixels_for, pixels_for, rating_scores
+from layerwise.study.staleness import Causes, code_of
 from layerwise.study.stimuli import geometry_of, pca_geometry, stimulus_files
 
 __all__ = [
     "Budget",
+    "Causes",
     "Job",
+    "Layout",
     "Plan",
     "Plans",
     "Region",
     "RuleResources",
+    "brain_scores",
+    "code_of",
+    "final_results",
     "find_region",
     "fingerprint",
     "geometry_of",
@@ -27,10 +35,14 @@ __all__ = [
     "imagenet_fingerprint",
     "kept_activations",
     "layers_of",
+    "layout_of",
     "network_settings",
     "pca_geometry",
+    "pca_pixels_for",
+    "pixels_for",
     "preprocessing_of",
     "present",
+    "rating_scores",
     "read_preprocessing",
     "regions",
     "stimulus_files",

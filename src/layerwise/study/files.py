@@ -13,13 +13,14 @@ from layerwise.files import Contents, hash_object
 from layerwise.models.labelled import read_labelled
 from layerwise.models.registry import row_of
 from layerwise.models.weights import find_weights
+from layerwise.study.layout import Layout
 from layerwise.study.ratings import way_of
 from layerwise.study.regions import regions
 from layerwise.study.stimuli import stimulus_files
 
 
 def present(paths: Iterable[Path]) -> list[str]:
-    """Give the files that exist.
+    """Return the files that exist.
 
     A file that is not there yet is left out rather than asked for, so that a study can be planned on a clone without
     data; the step that needs it says what is missing.
@@ -56,7 +57,7 @@ def fingerprint(study: Study, stimuli: str, contents: Contents) -> str:
         return _hash_all(folder, set(files_below(folder)), contents, may_lack=True)
 
 
-def kept_activations(study: Study, folder: Path) -> dict[str, Path]:
+def kept_activations(study: Study, model: str, layout: Layout) -> dict[str, Path]:
     """Find the files of a network's activations from which regions and measures were predicted; those that are kept.
 
     Temporary ones may be removed at any moment.
@@ -65,7 +66,7 @@ def kept_activations(study: Study, folder: Path) -> dict[str, Path]:
         return {}
     stored = {entry.measure: entry.name for entry in study.ratings if way_of(study, entry.name) == "stored"}
     sets = {region.name: region.recording for region in regions(study)} | stored
-    paths = {name: folder / f"{stimuli}.h5" for name, stimuli in sets.items()}
+    paths = {name: Path(layout.activations(model, stimuli)) for name, stimuli in sets.items()}
     return {name: path for name, path in paths.items() if path.is_file()}
 
 

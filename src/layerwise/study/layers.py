@@ -11,6 +11,7 @@ from layerwise.files import atomic_path
 from layerwise.interfaces import LayerSpec, Preprocessing
 from layerwise.layers.manifest import read_manifest, shipped_manifest
 from layerwise.models import registry
+from layerwise.study.layout import layout_of
 
 _ADAPTER = TypeAdapter(Preprocessing)
 
@@ -23,13 +24,13 @@ def layers_of(entry: ModelEntry) -> list[LayerSpec] | None:
 
 def listed_layers(study: Study, model: str) -> list[LayerSpec] | None:
     """Read the layers of an own network that a job has listed; None where it has not yet."""
-    path = _own(study, model, "manifest.tsv")
+    path = Path(layout_of(study).manifest(model))
     return _read_manifest_once(path, path.stat().st_mtime_ns) if path.is_file() else None
 
 
 def listed_preprocessing(study: Study, model: str) -> Preprocessing | None:
     """Read what an own network expects of its input, where a job has written it."""
-    path = _own(study, model, "preprocessing.json")
+    path = Path(layout_of(study).preprocessing(model))
     return read_preprocessing(path) if path.is_file() else None
 
 
@@ -50,10 +51,6 @@ def write_preprocessing(preprocessing: Preprocessing, path: Path) -> None:
 def read_preprocessing(path: Path) -> Preprocessing:
     """Read it back."""
     return _ADAPTER.validate_json(path.read_bytes())
-
-
-def _own(study: Study, model: str, name: str) -> Path:
-    return study.storage.results / study.study / "models" / model / name
 
 
 @cache

@@ -12,7 +12,7 @@ from layerwise.models.preprocessing import geometry_for
 
 
 def stimulus_files(study: Study, stimuli: str) -> tuple[list[Path], Path | None]:
-    """Give the tables that describe a stimulus set, and the folder of its images (None: the recording names it)."""
+    """Return the tables that describe a stimulus set, and the folder of its images (None: the recording names it)."""
     for recording in study.recordings:
         if recording.name == stimuli:
             return [recording.file], recording.images or _own_folder(recording.file)

@@ -3,9 +3,9 @@
 import pandas as pd
 import pytest
 
-from layerwise.cli.sources import rated_images
 from layerwise.config import validate_study
 from layerwise.interfaces import DegenerateWarning
+from layerwise.steps.inputs import rated_images
 
 
 @pytest.mark.parametrize(("folds", "undefined"), [(12, 12), (6, 6), (5, 3), (4, 0)])

@@ -10,7 +10,7 @@ OWN_GROUPS = Path("/proc/self/cgroup")  # lines such as 0::/user.slice, or of th
 
 
 def given_memory() -> tuple[int, str]:
-    """Give the bytes of memory that this process may take, and what sets the limit."""
+    """Return the bytes of memory that this process may take, and what sets the limit."""
     return min(_limits())
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from layerwise.cli import given
+from layerwise.steps import limits as job
 
 GB = 10**9
 
@@ -10,20 +10,20 @@ GB = 10**9
 @pytest.fixture
 def machine(tmp_path, monkeypatch):
     """Sets the machine's memory, the cluster's, and limits of control groups {file: text}; returns a function."""
-    monkeypatch.setattr(given, "CGROUPS", tmp_path / "groups")
-    monkeypatch.setattr(given, "OWN_GROUPS", tmp_path / "own")
-    monkeypatch.delenv(given.SLURM, raising=False)
+    monkeypatch.setattr(job, "CGROUPS", tmp_path / "groups")
+    monkeypatch.setattr(job, "OWN_GROUPS", tmp_path / "own")
+    monkeypatch.delenv(job.SLURM, raising=False)
 
     def set_up(memory=64 * GB, slurm=None, own="0::/\n", limits=()):
-        monkeypatch.setattr(given.os, "sysconf", {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": memory // 4096}.__getitem__)
+        monkeypatch.setattr(job.os, "sysconf", {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": memory // 4096}.__getitem__)
         if slurm is not None:
-            monkeypatch.setenv(given.SLURM, slurm)
+            monkeypatch.setenv(job.SLURM, slurm)
         (tmp_path / "own").write_text(own)
         for name, text in dict(limits).items():
             path = tmp_path / "groups" / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
-        return given.given_memory()
+        return job.given_memory()
 
     return set_up
 
@@ -59,5 +59,5 @@ def test_the_tightest_limit_counts(machine, set_up, expected):
 
 
 def test_this_machine_has_memory(monkeypatch):
-    monkeypatch.delenv(given.SLURM, raising=False)
-    assert given.given_memory()[0] > 10**8
+    monkeypatch.delenv(job.SLURM, raising=False)
+    assert job.given_memory()[0] > 10**8

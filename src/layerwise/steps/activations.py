@@ -1,0 +1,45 @@
+"""The step that runs a network and keeps what its layers give."""
+
+from pathlib import Path
+
+from layerwise.activations import extract_activations as extract
+from layerwise.config import Study
+from layerwise.interfaces import Progress, no_progress
+from layerwise.models import build, resolve_preprocessing
+from layerwise.passes.probe import probe_network
+from layerwise.steps.devices import choose_devices, device_memory, limit_threads, named_memory
+from layerwise.steps.inputs import layers_in, pixels_for, with_pca_images
+from layerwise.steps.origins import origins_of
+from layerwise.study import Budget
+
+
+def extract_activations(
+    study: Study,
+    model: str,
+    pixels: Path,
+    output: Path,
+    pca_pixels: Path | None = None,
+    manifest: Path | None = None,
+    threads: int | None = None,
+    progress: Progress = no_progress,
+) -> None:
+    """Run a network over a stimulus set and keep what regression needs of every layer."""
+    spec, compute = study.model_entry(model).spec(), study.compute
+    limit_threads(threads or compute.threads)
+    expected, devices = resolve_preprocessing(spec), choose_devices(compute.device, compute.gpus)
+    images = with_pca_images(pixels_for(pixels, expected), pca_pixels, study, expected)
+    with named_memory(compute):
+        network, layers = build(spec, weights_folder=study.storage.weights), layers_in(study, model, manifest)
+        probe_network(network, layers, images, expected, devices[0])
+        extract(
+            network,
+            layers,
+            images,
+            expected,
+            output,
+            memory=device_memory(devices, compute.memory, compute.gpu_memory),
+            device=devices,
+            batch_size=Budget.of(study, on_gpu=devices[0] != "cpu").batch_sizes[0],
+            attributes=origins_of("extract_activations", study, model, images.content_hash),
+            progress=progress,
+        )

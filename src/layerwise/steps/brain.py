@@ -1,0 +1,49 @@
+"""Steps that hold layers against the brain."""
+
+from pathlib import Path
+
+from layerwise.activations import ActivationStore
+from layerwise.analyses.brain import BrainSimilarity, SplitPlan
+from layerwise.analyses.ceiling import estimate_ceiling as estimate
+from layerwise.config import Study
+from layerwise.files.tables import write_table
+from layerwise.interfaces import Progress, no_progress
+from layerwise.layers.blocks import in_block
+from layerwise.steps.devices import choose_device, device_memory, limit_threads, named_memory
+from layerwise.steps.inputs import layers_in, region_recordings
+from layerwise.study import find_region
+
+
+def estimate_ceiling(study: Study, region: str, output: Path) -> None:
+    """Estimate how consistent a region's neuroids are over repetitions."""
+    write_table(estimate(region_recordings(study, region), region, study.regression.halves), output)
+
+
+def score_brain(
+    study: Study,
+    model: str,
+    region: str,
+    block: str,
+    activations: Path,
+    output: Path,
+    manifest: Path | None = None,
+    threads: int | None = None,
+    progress: Progress = no_progress,
+) -> None:
+    """Score a block of layers against one region: Pearson r of each neuroid in each split."""
+    compute = study.compute
+    limit_threads(threads or compute.threads)
+    device = choose_device(compute.device)
+    similarity = BrainSimilarity(
+        region_recordings(study, region),
+        region,
+        SplitPlan(**study.recording(find_region(study, region).recording).splits.model_dump()),
+        study.regression.components,
+        study.regression.solver,
+        device,
+        device_memory([device], compute.memory, compute.gpu_memory),
+        study.brain.pca.components if study.brain.pca else None,
+    )
+    with named_memory(compute):
+        layers = in_block(layers_in(study, model, manifest), block)
+        write_table(similarity.score(ActivationStore(activations, model), layers, progress), output)

@@ -1,0 +1,130 @@
+"""Where a step computes, with how many threads and how much memory; none of it changes what a step gives."""
+
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+
+from layerwise.config.settings import ComputeSettings
+from layerwise.files.memory import MemoryRanOutError, ran_out, reason
+from layerwise.steps.limits import given_memory
+
+PROCESS = 2 * 10**9  # bytes that Python, its libraries and a network take themselves
+LEFT_TO_NETWORK = 0.15  # share of a GPU's free memory: parameters, a batch's activations, libraries
+
+log = logging.getLogger(__name__)
+
+
+def choose_device(wanted: str) -> str:
+    """Resolve "auto", and refuse a GPU that is not there.
+
+    Raises
+    ------
+    ValueError
+        "cuda" is wanted, but torch sees no GPU, or has no kernels for it.
+    """
+    available = torch.cuda.is_available()
+    if wanted == "cuda" and not available:
+        raise ValueError("compute.device is cuda, but torch sees no GPU: ask for one (compute.gpus), or set it to auto")
+    if wanted == "cpu" or not available:
+        return "cpu"
+    major, minor = torch.cuda.get_device_capability()
+    # Kernels also run on later GPUs of the same major version: sm_89 takes those for sm_86.
+    if not any(f"sm_{major}{least}" in torch.cuda.get_arch_list() for least in range(minor + 1)):
+        raise ValueError(
+            f"this build of torch ({torch.__version__}) has no kernels for {torch.cuda.get_device_name()} "
+            f"(sm_{major}{minor}): install an older torch that has, or set compute.device to cpu"
+        )
+    return "cuda"
+
+
+def choose_devices(wanted: str, gpus: int) -> list[str]:
+    """Resolve "auto" for a job that can use several GPUs: as many as it asked for and sees.
+
+    Raises
+    ------
+    ValueError
+        As in `choose_device`.
+    """
+    device = choose_device(wanted)
+    if device == "cpu" or gpus < 2:
+        return [device]
+    seen = torch.cuda.device_count()
+    if seen < gpus:
+        log.warning("%d GPUs were asked for (compute.gpus), %d are here: going on with %d", gpus, seen, seen)
+    return [f"cuda:{index}" for index in range(min(gpus, seen))]
+
+
+def device_memory(devices: Sequence[str], memory: int, gpu_memory: int) -> int:
+    """Return the bytes a job may take: `memory` on a CPU; `gpu_memory` on GPUs, if their free memory is as much."""
+    if devices == ["cpu"]:
+        warn_of_host(memory)
+        return memory
+    free = min(torch.cuda.mem_get_info(device)[0] for device in devices)
+    usable = int(free * (1 - LEFT_TO_NETWORK))
+    if usable < gpu_memory:
+        log.warning(
+            f"compute.gpu_memory is {gpu_memory / 1e9:.0f}GB, the GPU has {free / 1e9:.0f} GB free: taking "
+            f"{usable / 1e9:.1f} GB, the rest is for the network"
+        )
+    return min(usable, gpu_memory)
+
+
+def warn_of_host(memory: int) -> None:
+    """Say so if the budget `compute.memory` is more than the job was given, before it is found out halfway."""
+    given, source = given_memory()
+    if given < memory + PROCESS:
+        log.warning(
+            f"compute.memory is {memory / 1e9:.1f} GB, and {source} {given / 1e9:.1f} GB, of which the process itself "
+            f"takes about {PROCESS / 1e9:.0f}: memory may run out; ask for more, or set compute.memory lower"
+        )
+
+
+def require_planned(devices: Sequence[str], planned_on_gpu: bool, compute: ComputeSettings) -> None:
+    """Refuse to fit on a CPU what was planned for the memory of a GPU; say so if that of a GPU or the host is short.
+
+    Raises
+    ------
+    ValueError
+        A GPU was planned with, and torch sees none.
+    """
+    if planned_on_gpu and devices[0] == "cpu":
+        raise ValueError(
+            "this job was planned for a GPU and its memory (compute.gpus, compute.gpu_memory), but torch sees none: "
+            "run it where there is one, or set compute.gpus to 0, so that it is planned with compute.memory"
+        )
+    warn_of_host(compute.memory)
+    free = min((torch.cuda.mem_get_info(device)[0] for device in devices if device != "cpu"), default=None)
+    if free is not None and free < compute.gpu_memory:
+        log.warning(
+            f"compute.gpu_memory is {compute.gpu_memory / 1e9:.1f} GB, by which the layers of this job were planned, "
+            f"and the GPU has {free / 1e9:.1f} GB free: memory may run out; set it lower"
+        )
+
+
+def limit_threads(threads: int) -> None:
+    """Keep a job within the cores it was given."""
+    torch.set_num_threads(threads)
+
+
+@contextmanager
+def named_memory(compute: ComputeSettings) -> Iterator[None]:
+    """Tell memory that ran out, beyond what smaller batches could mend, in a sentence that names the budgets.
+
+    Raises
+    ------
+    MemoryRanOutError
+        A device, or the machine, ran out of memory.
+    """
+    try:
+        yield
+    except Exception as error:  # each library has its own
+        if not ran_out(error):
+            raise
+        raise MemoryRanOutError(
+            f"memory ran out ({reason(error)}). The budget of layers was compute.memory "
+            f"({compute.memory / 1e9:.1f} GB), or compute.gpu_memory ({compute.gpu_memory / 1e9:.1f} GB) on a GPU, "
+            f"and compute.batch_size, the images of a batch, is {compute.batch_size or 'not set'}: set these lower, or "
+            "run the job where nothing else takes the memory"
+        ) from error

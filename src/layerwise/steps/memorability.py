@@ -1,0 +1,149 @@
+"""Steps that hold layers against scores of images."""
+
+from pathlib import Path
+
+from layerwise.activations import ActivationStore
+from layerwise.analyses.ceiling import estimate_consistency as estimate
+from layerwise.analyses.memorability import BehaviouralAccuracy
+from layerwise.analyses.streamed import score_predictions
+from layerwise.config import Study
+from layerwise.data.ratings import read_raters
+from layerwise.files.tables import write_table
+from layerwise.interfaces import Progress, RatedImages, no_progress
+from layerwise.layers.blocks import in_block
+from layerwise.models import build, resolve_preprocessing
+from layerwise.passes.probe import probe_network
+from layerwise.sketching import Sketched, measured_error, sketch_pls
+from layerwise.steps.devices import choose_device, choose_devices, limit_threads, named_memory, require_planned
+from layerwise.steps.inputs import layers_in, rated_images, rated_pixels
+from layerwise.steps.origins import origins_of
+from layerwise.streaming import Streamed, stream_pls_on
+from layerwise.study import Plans
+
+
+def estimate_consistency(study: Study, ratings: str, output: Path) -> None:
+    """Estimate how consistent behavioural scores are over raters.
+
+    Raises
+    ------
+    ValueError
+        The config names no columns of raters.
+    """
+    entry = study.rating(ratings)
+    if entry.scores is None or entry.rater_columns is None:
+        raise ValueError(
+            f"the ratings {ratings!r} name no columns of raters (`rater_columns`): they have no consistency"
+        )
+    write_table(estimate(read_raters(entry.scores, entry.rater_columns), entry.measure), output)
+
+
+def score_memorability(
+    study: Study,
+    model: str,
+    ratings: str,
+    block: str,
+    activations: Path,
+    output: Path,
+    manifest: Path | None = None,
+    threads: int | None = None,
+    progress: Progress = no_progress,
+) -> None:
+    """Score a block of layers against behavioural scores: Spearman's rho in each split."""
+    limit_threads(threads or study.compute.threads)
+    accuracy = BehaviouralAccuracy(
+        rated_images(study, ratings)[0],
+        study.rating(ratings).measure,
+        study.regression.components,
+        study.regression.solver,
+        choose_device(study.compute.device),
+    )
+    with named_memory(study.compute):
+        layers = in_block(layers_in(study, model, manifest), block)
+        write_table(accuracy.score(ActivationStore(activations, model), layers, progress), output)
+
+
+def stream_memorability(
+    study: Study,
+    model: str,
+    ratings: str,
+    block: str,
+    pixels: Path,
+    output: Path,
+    state: Path | None = None,
+    manifest: Path | None = None,
+    threads: int | None = None,
+    progress: Progress = no_progress,
+) -> None:
+    """Fit a group of layers to behavioural scores of many images while the network runs: no activations are stored."""
+    spec, layers = study.model_entry(model).spec(), layers_in(study, model, manifest)
+    limit_threads(threads or study.compute.threads)
+    devices = choose_devices(study.compute.device, study.compute.gpus)
+    expected, group = resolve_preprocessing(spec), in_block(layers, block)
+    plan = Plans(study).of(model, ratings, layers, expected.size)
+    require_planned(devices, plan.budget.on_gpu, study.compute)
+    plan.require_devices(block, len(devices))
+    rated, images = rated_pixels(study, ratings, pixels, expected)
+    how = Streamed(
+        n_components=study.regression.components,
+        batch_size=plan.batch_size,
+        memory=plan.budget.device,
+        host=plan.budget.host,
+        tf32=study.memorability.convolutions == "tf32",
+        state=state,
+        save_every=60 * study.memorability.save_every,
+    )
+    attributes = origins_of("stream_memorability", study, model, images.content_hash)
+    with named_memory(study.compute):
+        network = build(spec, weights_folder=study.storage.weights)
+        probe_network(network, layers, images, expected, devices[0])
+        given = RatedImages(images, expected, rated.scores, rated.splits)
+        predictions = stream_pls_on(devices, network, layers, group, given, how, attributes, progress)
+        measure, components = study.rating(ratings).measure, study.regression.components
+        write_table(score_predictions(predictions, group, rated, measure, components, attributes), output)
+
+
+def sketch_memorability(
+    study: Study,
+    model: str,
+    ratings: str,
+    block: str,
+    pixels: Path,
+    output: Path,
+    file: Path | None = None,
+    manifest: Path | None = None,
+    threads: int | None = None,
+    progress: Progress = no_progress,
+) -> None:
+    """Fit a group of layers to behavioural scores of many images from sketches, which take one forward pass."""
+    spec, layers, chosen = study.model_entry(model).spec(), layers_in(study, model, manifest), study.memorability
+    limit_threads(threads or study.compute.threads)
+    device = choose_device(study.compute.device)
+    expected = resolve_preprocessing(spec)
+    plan = Plans(study).of(model, ratings, layers, expected.size)
+    require_planned([device], plan.budget.on_gpu, study.compute)
+    rated, images = rated_pixels(study, ratings, pixels, expected)
+    how = Sketched(
+        n_components=study.regression.components,
+        dimensions=chosen.dimensions,
+        seed=chosen.seed,
+        batch_size=plan.batch_size,
+        device=device,
+        tf32=chosen.convolutions == "tf32",
+        file=None if plan.budget.on_gpu else file,
+        save_every=60 * chosen.save_every,
+    )
+    attributes = {
+        **origins_of("sketch_memorability", study, model, images.content_hash),
+        "method": "sketch",
+        "dimensions": str(chosen.dimensions),
+        "seed": str(chosen.seed),
+    }
+    with named_memory(study.compute):
+        network, group = build(spec, weights_folder=study.storage.weights), in_block(layers, block)
+        probe_network(network, layers, images, expected, device)
+        given = RatedImages(images, expected, rated.scores, rated.splits)
+        predictions = sketch_pls(network, group, given, how, attributes, progress)
+        measure, components = study.rating(ratings).measure, study.regression.components
+        table = score_predictions(predictions, group, rated, measure, components, attributes)
+        table.attrs["sketch_error"] = {measure: measured_error(chosen.dimensions)}
+        write_table(table, output)

@@ -1,0 +1,92 @@
+"""Steps that look at networks alone: the layers of own ones, and the accuracy of known ones."""
+
+import json
+import logging
+from dataclasses import replace
+from pathlib import Path
+
+from torch import nn
+
+from layerwise.analyses.accuracy import ENOUGH
+from layerwise.analyses.proof import measure, require_published
+from layerwise.config import Study
+from layerwise.files import atomic_path
+from layerwise.interfaces import LayerSpec, ModelSpec, Preprocessing, Progress, no_progress
+from layerwise.layers import leave_out, survey_layers
+from layerwise.layers.manifest import write_manifest, write_skipped
+from layerwise.layers.probing import noise, require_own_outputs, require_same_outputs
+from layerwise.models import build, normalise, resolve_preprocessing
+from layerwise.models.drawing import require_repeated
+from layerwise.models.labelled import read_labelled
+from layerwise.models.registry import row_of
+from layerwise.models.weights import UNTRAINED
+from layerwise.steps.devices import choose_device, limit_threads, named_memory
+from layerwise.study import write_preprocessing
+
+log = logging.getLogger(__name__)
+
+
+def list_layers(study: Study, model: str, manifest: Path, preprocessing: Path, skipped: Path | None = None) -> None:
+    """Write the layers of a network, what it expects of its input, and which modules are no layers.
+
+    Raises
+    ------
+    ValueError
+        What the network computes is not one value for each unit and image.
+    """
+    spec = study.model_entry(model).spec()
+    expected, row = resolve_preprocessing(spec), row_of(spec)
+    network = build(_untrained(spec))
+    survey = survey_layers(network, expected.size)
+    _require_one_value(network, spec, survey.layers, expected)
+    later = set(row.later_modules if row else ()) & {layer.name for layer in survey.layers}
+    layers = leave_out(survey.layers, later)
+    log.info("%d layers; %d modules that run are left out", len(layers), len(survey.skipped) + len(later))
+    if skipped is not None:
+        write_skipped(survey.skipped, skipped)
+    write_manifest(layers, manifest)
+    write_preprocessing(expected, preprocessing)
+
+
+def check_accuracy(
+    study: Study, model: str, output: Path, threads: int | None = None, progress: Progress = no_progress
+) -> None:
+    """Write the ImageNet accuracy of a network, and refuse one that is not the published accuracy.
+
+    Raises
+    ------
+    ValueError
+        None is published, the measured one is another, or there are too few images to tell.
+    """
+    entry, compute = study.model_entry(model), study.compute
+    if entry.published is None:
+        raise ValueError(f"no accuracy is published of {model!r} with weights {entry.spec().weights}: it needs no gate")
+    limit_threads(threads or compute.threads)
+    device = choose_device(compute.device)
+    images = read_labelled(study.imagenet.images, study.imagenet.labels)
+    batch_size, weights = compute.images_at_once(device != "cpu"), study.storage.weights
+    with named_memory(compute):
+        result = measure(entry.spec(), entry.published, images, weights, batch_size, device, progress)
+    require_published(result, model)
+    if not result["passed"]:
+        raise ValueError(
+            f"{result['n_images']} images are too few to tell an accuracy: the gate needs {ENOUGH} or more"
+        )
+    with atomic_path(output) as temporary:
+        temporary.write_text(json.dumps(result) + "\n", encoding="utf-8")
+
+
+def _untrained(spec: ModelSpec) -> ModelSpec:
+    return replace(spec, weights="random" if spec.weights == "random" else "built")
+
+
+def _require_one_value(network: nn.Module, spec: ModelSpec, layers: list[LayerSpec], expected: Preprocessing) -> None:
+    """Refuse a network already here, though with weights that may not be the trained ones: no job waits for those."""
+    images = normalise(noise(expected.size), expected)
+    require_own_outputs(network, layers, images)
+    if spec.library == "factory":
+        again = build(_untrained(spec))
+        if spec.weights in UNTRAINED:
+            require_repeated(network, again, spec.constructor)
+        again.load_state_dict(network.state_dict())
+        require_same_outputs(network, again, layers, images)

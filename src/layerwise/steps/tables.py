@@ -1,0 +1,68 @@
+"""Steps that gather scores into tables, and what is said of all layers."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from layerwise.activations import ActivationStore
+from layerwise.analyses.gather import check_data, tell_versions
+from layerwise.analyses.gather import gather_model as gather
+from layerwise.config import Study
+from layerwise.files.tables import read_table, write_csv, write_table
+from layerwise.statistics import correlate_layers as correlate
+from layerwise.statistics import summarise_models as summarise
+from layerwise.steps.inputs import layers_in
+from layerwise.study import Layout, Plans, brain_scores, kept_activations, rating_scores, regions
+
+_BRAIN, _RATED = ["layer", "region", "split", "r"], ["layer", "measure", "split", "rho"]  # columns of tables
+_CEILING, _CONSISTENCY = ["region", "half", "ceiling"], ["measure", "half", "ceiling"]
+
+
+def gather_model(study: Study, model: str, folder: Path, output: Path, manifest: Path | None = None) -> None:
+    """Gather the scores of one network, which lie in a folder of results: a row a layer."""
+    layers, layout, plans = layers_in(study, model, manifest), Layout(str(folder)), Plans(study)
+    table = gather(
+        model,
+        layers,
+        [read_table(path, _BRAIN) for path in brain_scores(plans, layout, model, layers)],
+        [read_table(path, _RATED) for path in rating_scores(plans, layout, model, layers)],
+        [read_table(layout.ceiling(region.name), _CEILING) for region in regions(study)],
+        [read_table(layout.consistency(entry.name), _CONSISTENCY) for entry in study.ratings if entry.rater_columns],
+        {
+            name: ActivationStore(path, model).attributes
+            for name, path in kept_activations(study, model, layout).items()
+        },
+    )
+    write_table(table, output)
+
+
+def gather_study(study: Study, folder: Path, output: Path, csv: Path | None = None) -> None:
+    """Gather the networks of a study, whose tables lie in a folder of results, into one table: a row a layer."""
+    layout = Layout(str(folder))
+    tables = {entry.name: read_table(layout.model_layers(entry.name), ["model", "layer"]) for entry in study.models}
+    check_data(tables)
+    table = pd.concat(tables.values(), ignore_index=True)
+    table.attrs = {"data": {name: one.attrs.get("data", {}) for name, one in tables.items()}}
+    tell_versions(tables)
+    errors = {name: one.attrs["sketch_error"] for name, one in tables.items() if "sketch_error" in one.attrs}
+    if errors:
+        table.attrs["sketch_error"] = errors
+    _write(table, output, csv)
+
+
+def correlate_layers(study: Study, layers: Path, output: Path, csv: Path | None = None) -> None:
+    """Correlate brain similarity with each measure over all layers, for each region."""
+    names, measures = [region.name for region in regions(study)], [rating.measure for rating in study.ratings]
+    _write(correlate(read_table(layers, [*names, *measures]), names, measures), output, csv)
+
+
+def summarise_models(study: Study, layers: Path, output: Path, csv: Path | None = None) -> None:
+    """Find the best layer of each network for each region and measure."""
+    columns = [region.name for region in regions(study)] + [rating.measure for rating in study.ratings]
+    _write(summarise(read_table(layers, ["model", "layer", "depth", *columns]), columns), output, csv)
+
+
+def _write(table: pd.DataFrame, output: Path, csv: Path | None) -> None:
+    write_table(table, output)
+    if csv:
+        write_csv(table, csv)
