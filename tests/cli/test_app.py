@@ -291,8 +291,8 @@ def test_a_streamed_step_does_what_was_planned(folder, monkeypatch):
     pack(), list_layers()
     layers, seen = read_manifest(folder / "layers.tsv"), []
 
-    def fit(devices, network, all_layers, group, *rest):
-        seen.append((group, rest[1]))
+    def fit(devices, network, all_layers, group, rated, how, *rest):
+        seen.append((group, how))
         raise ValueError("enough")
 
     monkeypatch.setattr("layerwise.steps.memorability.stream_pls_on", fit)
