@@ -203,7 +203,7 @@ class Trainer:
         step = prepare_step(self.network, self._optimiser, self.settings, inputs, targets, known, self._record)
         if content is not None:
             put_back(content, self.network, self._optimiser, self.reached)
-            log.info("going on after %d epochs and %d steps", len(self.reached.history), self.reached.step)
+            log.info("resuming after %d epochs and %d steps", len(self.reached.history), self.reached.step)
         self.reached.accumulate = step.accumulate
         return step
 

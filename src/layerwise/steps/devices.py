@@ -52,7 +52,7 @@ def choose_devices(wanted: str, gpus: int) -> list[str]:
         return [device]
     seen = torch.cuda.device_count()
     if seen < gpus:
-        log.warning("%d GPUs were asked for (compute.gpus), %d are here: going on with %d", gpus, seen, seen)
+        log.warning("%d GPUs were asked for (compute.gpus), %d are here: continuing with %d", gpus, seen, seen)
     return [f"cuda:{index}" for index in range(min(gpus, seen))]
 
 
