@@ -97,7 +97,7 @@ def ours(folder: Path, recordings: Recordings, network_name: str, solver: str) -
 
 
 def as_recorded(network_name: str, r: np.ndarray) -> tuple[np.ndarray, int]:
-    """Give our r [layer, split, neuroid] of what Brain-Score's wrapper records, and of how many layers it is another's.
+    """Return our r [layer, split, neuroid] of what the wrapper records, and in how many layers that is another output.
 
     On a CPU the wrapper keeps a layer's output by reference, so that an operation in place which follows overwrites it.
     """

@@ -161,7 +161,7 @@ class Bench:
         return self.rate(step, self.workers + 4)
 
     def ours(self, precision: str, record: bool, with_input: bool = True) -> tuple[float, float, float]:
-        """Images a second, GB, seconds to prepare; NaN where a graph was wanted and could not be had."""
+        """Images a second, GB, seconds to prepare; NaN where a graph was wanted and could not be made."""
         clean(self.device)
         start = time.perf_counter()
         with arithmetic(precision):

@@ -74,7 +74,7 @@ def loop(fit, X: np.ndarray, Y: np.ndarray, splits: list[Split]) -> list[np.ndar
 
 
 def measure(methods: dict[str, Callable[[], object]], repeats: dict[str, int]) -> dict[str, list[float]]:
-    """Give the seconds of each method's calls, without the first, which warms up (unless it is the only one)."""
+    """Return the seconds of each method's calls, without the first, which warms up (unless it is the only one)."""
     times: dict[str, list[float]] = {name: [] for name in methods}
     for turn in range(max(repeats.values()) + 1):
         for name, method in methods.items():

@@ -36,7 +36,7 @@ NOTES = """\
 
 
 def find(package: str) -> str | None:
-    """Give the version of a package, None where it is missing."""
+    """Return the version of a package, None where it is missing."""
     try:
         return version(package)
     except PackageNotFoundError:
@@ -85,21 +85,21 @@ class Ours:
         yield f"layerwise, the last two | {self.gram + self.share:.4f} | | 1 | |"
 
     def beside(self, label: str, taken: float, r: np.ndarray) -> str:
-        """Give a peer's row, for its r of the first splits, or of all."""
+        """Return a peer's row, for its r of the first splits, or of all."""
         difference = np.abs(self.r[: len(r)] - r).max()
         times = f"{taken / self.alone:,.1f} | {taken / (self.gram + self.share):,.0f}"
         return f"{label} | {taken:.3f} | {times} | {difference:.0e} |"
 
 
 def fit_sklearn(X: np.ndarray, Y: np.ndarray, split: Split) -> tuple[float, np.ndarray]:
-    """Give the seconds of ten splits, were all like the first, and r of the first."""
+    """Return the seconds of ten splits, were all like the first, and r of the first."""
     start = time.perf_counter()
     predicted = PLSRegression(N_COMPONENTS, scale=False).fit(X[split.train], Y[split.train]).predict(X[split.test])
     return 10 * (time.perf_counter() - start), pearson(predicted, Y[split.test])[None]
 
 
 def run_peer(X: np.ndarray, Y: np.ndarray, splits: list[Split]) -> dict[str, tuple[float, np.ndarray]] | str:
-    """Give {way: (seconds, r [split, neuroid])} of ikpls, or why there is none."""
+    """Return {way: (seconds, r [split, neuroid])} of ikpls, or why there is none."""
     missing = [name for name in ("jax", "ikpls") if not find(name)]
     if missing:
         return f"not installed ({', '.join(missing)})"

@@ -20,7 +20,7 @@ FEW_UNITS = 4096  # more fill the memory: of algorithm 2 with a matrix of units 
 
 
 def ways(algorithm: int, data: list[jax.Array], components: int) -> Iterator[tuple[str, int, Callable[[], jax.Array]]]:
-    """Give names, numbers of layers and functions that predict [layer, split, test stimulus, neuroid]."""
+    """Return names, numbers of layers and functions that predict [layer, split, test stimulus, neuroid]."""
     model = PLS(algorithm=algorithm, scale_X=False, scale_Y=False, dtype=jnp.float64)
     X, Y, train, test = data
 

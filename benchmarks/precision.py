@@ -81,7 +81,7 @@ def ten_bits(values: torch.Tensor) -> torch.Tensor:
 
 
 def variants(device: str) -> list[tuple[str, str, Callable[[torch.Tensor], torch.Tensor]]]:
-    """Give labels, the network's precision, and what makes a Gram matrix."""
+    """Return labels, the network's precision, and what makes a Gram matrix."""
     common = [
         (REFERENCE, "float64", double),
         ("float32, products in float64", "float32", double),
@@ -105,7 +105,7 @@ def plant(activations: torch.Tensor) -> np.ndarray:
 
 
 def score(grams: list[torch.Tensor], responses: np.ndarray) -> list[np.ndarray | None]:
-    """Give r [split, neuroid] of each layer; None if its matrix is not positive semi-definite any more."""
+    """Return r [split, neuroid] of each layer; None if its matrix is not positive semi-definite any more."""
     try:
         return list(score_gram(torch.stack(grams), responses, make_splits(len(responses)), device=grams[0].device))
     except ValueError:
@@ -113,7 +113,7 @@ def score(grams: list[torch.Tensor], responses: np.ndarray) -> list[np.ndarray |
 
 
 def score_all(name: str, weights: str, layers: list[LayerSpec], given: argparse.Namespace) -> dict[str, list]:
-    """Give {label: r of each layer}."""
+    """Return {label: r of each layer}."""
     expected, compared = registry.find(name).preprocessing, variants(given.device)
     crops = Crops(given.photographs, given.images, expected.size)
     precise, usual = (build(name, weights=weights).eval().to(given.device) for _ in range(2))

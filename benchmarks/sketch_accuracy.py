@@ -90,7 +90,7 @@ class Task:
         return signal + signal.std() * np.random.default_rng(0).standard_normal(len(signal))
 
     def exact(self) -> np.ndarray:
-        """Give rho [layer, split] of the exact mode."""
+        """Return rho [layer, split] of the exact mode."""
         return self._from_gram() if self.given.gram else self._streamed()
 
     def _from_gram(self) -> np.ndarray:
@@ -118,7 +118,7 @@ class Task:
         return self._run("exact", groups, how, lambda group, *rest: stream_pls(self.network, self.layers, group, *rest))
 
     def quick(self) -> np.ndarray:
-        """Give rho [layer, split] from sketches."""
+        """Return rho [layer, split] from sketches."""
         given, n = self.given, len(self.crops)
         how = Sketched(
             given.components, given.dimensions, given.seed, self.batch, given.device, tf32=True, file=given.file

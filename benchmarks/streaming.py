@@ -69,7 +69,7 @@ class Clock:
 
 
 def draw_scores(n: int, train_size: float = 0.75, seed: int = 0) -> tuple[np.ndarray, list[Split]]:
-    """Give random scores [split, image], and five random splits."""
+    """Return random scores [split, image], and five random splits."""
     rng = np.random.default_rng(seed)
     parts = [np.split(rng.permutation(n), [int(train_size * n)]) for _ in range(5)]
     return rng.standard_normal((5, n)), [Split(np.sort(train), np.sort(test)) for train, test in parts]

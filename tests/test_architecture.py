@@ -20,6 +20,13 @@ def documented() -> dict[str, set[str]]:
     return {room: set(re.findall(r"`(\w+)", allowed)) for room, allowed in rows}
 
 
+def drawn() -> list[list[str]]:
+    """The rows of the picture of rooms, from the top."""
+    text = (ROOT / "docs/architecture.md").read_text().split("## Rooms of the package")[1]
+    rows = [re.split(r" {2,}", line)[0].split(" | ") for line in text.split("```")[1].splitlines()]
+    return [row for row in rows if row[0] in ROOMS]
+
+
 def imported(room: str) -> Iterator[tuple[str, str]]:
     for file in (PACKAGE / room).rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text())):
@@ -36,6 +43,14 @@ def test_a_room_imports_only_what_is_documented(room):
     allowed = documented()[room] | {room}
     strange = {(other, file) for other, file in imported(room) if other not in allowed}
     assert strange == set()
+
+
+def test_rooms_import_from_rows_below_their_own():
+    rows = drawn()
+    assert sorted(room for row in rows for room in row) == ROOMS
+    height = {room: number for number, row in enumerate(rows) for room in row}
+    upward = {(file, other) for room in ROOMS for other, file in imported(room) if height[other] <= height[room]}
+    assert {(file, other) for file, other in upward if file.split("/")[0] != other} == set()
 
 
 def test_documented_imports_are_used():

@@ -251,7 +251,7 @@ def test_batches_are_halved_when_memory_runs_out(draw, preprocessing, attributes
             batch_size=16,
         )
     assert [record.getMessage() for record in caplog.records] == [
-        f"the device is out of memory: going on with {size} images a batch" for size in (8, 4)
+        f"the device is out of memory: continuing with {size} images a batch" for size in (8, 4)
     ]
     assert images.reads[:7] == [(0, 16), (16, 23), (0, 8), (8, 16), (0, 4), (4, 8), (8, 12)]  # each with the next
     assert images.reads[4:] == [(start, min(start + 4, 23)) for start in range(0, 23, 4)]

@@ -82,7 +82,7 @@ def test_batches_are_halved_when_memory_runs_out(caplog):
         found = measure_accuracy(Hungry().eval(), images, PLAIN, of_red, batch_size=8)
     assert found == Accuracy(100 * 8 / 11, 100.0, 11, None)
     assert [record.getMessage() for record in caplog.records] == [
-        f"the device is out of memory: going on with {size} images a batch" for size in (4, 2)
+        f"the device is out of memory: continuing with {size} images a batch" for size in (4, 2)
     ]
 
 

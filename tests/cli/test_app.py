@@ -523,7 +523,7 @@ def test_a_job_with_less_memory_than_its_budget_is_told_beforehand(folder, monke
     configure(folder, memorability={"method": "sketch", "small": 10})
     pack(), list_layers()
     for given, short in ((7 * 10**9, False), (6 * 10**9, True)):
-        monkeypatch.setattr(devices, "given_memory", lambda given=given: (given, "SLURM gave the job"))
+        monkeypatch.setattr(devices, "memory_limit", lambda given=given: (given, "SLURM gave the job"))
         for done in (extract(), sketch(), sketch(command="stream-memorability")):
             assert done.returncode == 0
             told = "compute.memory is 5.0 GB, and SLURM gave the job 6.0 GB, of which" in done.stderr

@@ -1,4 +1,4 @@
-"""A job that was killed is gone on with by the same network alone; with another one it gives what a fresh job gives."""
+"""A job that was killed is resumed by the same network only; with another one it gives what a fresh job gives."""
 
 import contextlib
 import importlib

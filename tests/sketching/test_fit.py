@@ -214,7 +214,7 @@ def test_out_of_memory_halves_the_batch_and_keeps_what_is_done(network, layers, 
     with caplog.at_level(logging.WARNING):
         halved = sketch_pls(hungry, wanted, RatedImages(images, preprocessing, scores, splits), how, ATTRIBUTES)
     assert [record.getMessage() for record in caplog.records] == [
-        f"the device is out of memory: going on with {size} images a batch" for size in (16, 8)
+        f"the device is out of memory: continuing with {size} images a batch" for size in (16, 8)
     ]
     # One batch to count the runs, two that fit, two that do not, one to count again, and the 36 that are left.
     assert hungry.seen == [32, 32, 32, 32, 16, 8, *[8] * 5]

@@ -23,7 +23,7 @@ def machine(tmp_path, monkeypatch):
             path = tmp_path / "groups" / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
-        return job.given_memory()
+        return job.memory_limit()
 
     return set_up
 
@@ -60,4 +60,4 @@ def test_the_tightest_limit_counts(machine, set_up, expected):
 
 def test_this_machine_has_memory(monkeypatch):
     monkeypatch.delenv(job.SLURM, raising=False)
-    assert job.given_memory()[0] > 10**8
+    assert job.memory_limit()[0] > 10**8

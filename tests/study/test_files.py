@@ -15,7 +15,7 @@ from layerwise.interfaces import Recordings, StimulusSet
 from layerwise.models import registry
 from layerwise.models.labelled import read_labelled
 from layerwise.steps.inputs import stimulus_set
-from layerwise.study import Layout, fingerprint, given_weights, imagenet_fingerprint, kept_activations
+from layerwise.study import Layout, fingerprint, imagenet_fingerprint, kept_activations, own_weights
 
 ODD = ["a.jpg", "b.JFIF", "c.avif", "d", "below/e.png", "linked/f.webp", "g.h.png"]
 
@@ -212,10 +212,10 @@ def test_weights_that_a_user_gives_are_named_by_the_config_or_lie_in_the_folder_
         {"name": "built", "factory": "a:b"},
     ]
     study = validate_study({"study": "s", "models": entries})
-    assert [given_weights(entry, tmp_path) for entry in study.models] == [Path("mine.pth"), None, None, None, None]
+    assert [own_weights(entry, tmp_path) for entry in study.models] == [Path("mine.pth"), None, None, None, None]
     (tmp_path / "convnext_tiny.fb_in1k.pth").touch()
     (tmp_path / registry.find("alexnet").file).touch()
-    found = [given_weights(entry, tmp_path) for entry in study.models]
+    found = [own_weights(entry, tmp_path) for entry in study.models]
     assert found == [Path("mine.pth"), tmp_path / "convnext_tiny.fb_in1k.pth", None, None, None]
 
 

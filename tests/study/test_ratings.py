@@ -4,7 +4,7 @@ import pytest
 
 from layerwise.config import validate_study
 from layerwise.interfaces import LayerSpec
-from layerwise.study import Budget, Plans, way_of
+from layerwise.study import Budget, Plans, method_of
 
 LAYERS = [LayerSpec(f"layer{rank}", "ReLU", (400_000,), 400_000, rank) for rank in range(1, 21)]
 
@@ -30,12 +30,12 @@ def scores(tmp_path):
 
 @pytest.mark.parametrize(("small", "expected"), [(29, "streamed"), (30, "stored")])
 def test_the_number_of_images_decides(scores, small, expected):
-    assert way_of(study(scores, memorability={"small": small}), "rated") == expected
+    assert method_of(study(scores, memorability={"small": small}), "rated") == expected
 
 
 def test_lamem_is_streamed_also_before_its_files_are_there(tmp_path):
     entry = {"images": tmp_path, "splits": tmp_path / "none"}
-    assert way_of(study(entry), "rated") == "streamed"
+    assert method_of(study(entry), "rated") == "streamed"
     assert planned(study(entry)).n_images == 58_741
 
 
@@ -98,8 +98,8 @@ def test_groups_are_as_large_as_all_gpus_of_a_job_allow(scores):
 def test_sketches_lie_in_a_file_or_on_the_gpu_of_a_job(scores):
     quick = {"memorability": {"small": 10, "method": "sketch", "disk": "100MB"}}
     in_file = study(scores, **quick)
-    assert way_of(in_file, "rated") == "sketched"
-    assert way_of(study(scores, memorability={"method": "sketch"}), "rated") == "stored"
+    assert method_of(in_file, "rated") == "sketched"
+    assert method_of(study(scores, memorability={"method": "sketch"}), "rated") == "stored"
     assert blocks(in_file) == ["001-020"]  # of 30 images
     many = {"images": "none", "splits": "none"}
     assert len(blocks(study(many, memorability=quick["memorability"] | {"disk": "2GB"}))) == 5

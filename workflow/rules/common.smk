@@ -32,7 +32,7 @@ except (ValueError, OSError) as error:
 ENVIRONMENT = "../../envs/layerwise.yaml"
 MODELS = {entry.name: entry for entry in STUDY.models}
 OWN_MODELS = [name for name in MODELS if CAUSES.is_own(name)]
-WAYS = {entry.name: study.way_of(STUDY, entry.name) for entry in STUDY.ratings}
+METHODS = {entry.name: study.method_of(STUDY, entry.name) for entry in STUDY.ratings}
 KEPT = temp if STUDY.storage.activations == "temporary" else str  # files of activations
 RESOURCES = study.RuleResources(study.Plans(STUDY))
 RATED = [entry.name for entry in STUDY.ratings if entry.rater_columns]
@@ -75,7 +75,7 @@ def one_of(names):
     return "|".join(map(re.escape, sorted(names))) or "(?!)"
 
 
-def given(files):
+def user_files(files):
     """Files of a user that are there: no date of theirs counts, but their content, which is read now.
 
     LaMem's split files are no inputs, since fifteen for each of 900 jobs take Snakemake a second to plan.
@@ -89,7 +89,7 @@ def given(files):
 def tables_of(stimuli):
     """The tables of a stimulus set; of those that the workflow exports itself, the dates count as well."""
     files = CAUSES.tables(stimuli)
-    return list(map(str, files)) if stimuli in CAUSES.exported else given(files)
+    return list(map(str, files)) if stimuli in CAUSES.exported else user_files(files)
 
 
 def tables_of_images(wildcards):
@@ -100,7 +100,7 @@ def tables_of_images(wildcards):
 
 def weights_of(wildcards):
     """The local file of weights that the config names."""
-    return given(filter(None, [MODELS[wildcards.model].weights_file()]))
+    return user_files(filter(None, [MODELS[wildcards.model].weights_file()]))
 
 
 def listed(model):
@@ -144,6 +144,6 @@ wildcard_constraints:
     model=one_of(MODELS),
     region=one_of(REGIONS),
     stimuli=one_of(STUDY.stimulus_sets()),
-    ratings=one_of(WAYS),
+    ratings=one_of(METHODS),
     geometry=r"(square|crop|squash|border)[a-z0-9.-]+",
     block=r"\d+(-\d+)?",

@@ -37,7 +37,7 @@ rule score_memorability:
     benchmark:
         LAYOUT.benchmark("score_memorability", "{model}", "{ratings}", "{block}")
     wildcard_constraints:
-        ratings=one_of(name for name in WAYS if WAYS[name] == "stored"),
+        ratings=one_of(name for name in METHODS if METHODS[name] == "stored"),
     conda:
         ENVIRONMENT
     threads: STUDY.compute.threads
@@ -53,7 +53,7 @@ rule score_memorability:
         " --activations {input.activations:q} --output {output:q} > {log:q} 2>&1"
 
 
-# A killed job goes on from its state, which it removes at its end; more memory, of GPUs and of the job,
+# A killed job resumes from its state, which it removes at its end; more memory, of GPUs and of the job,
 # makes fewer groups of layers.
 rule stream_memorability:
     input:
@@ -69,7 +69,7 @@ rule stream_memorability:
     benchmark:
         LAYOUT.benchmark("stream_memorability", "{model}", "{ratings}", "{block}")
     wildcard_constraints:
-        ratings=one_of(name for name in WAYS if WAYS[name] == "streamed"),
+        ratings=one_of(name for name in METHODS if METHODS[name] == "streamed"),
     conda:
         ENVIRONMENT
     threads: STUDY.compute.threads
@@ -88,7 +88,7 @@ rule stream_memorability:
         " --state {params.state:q} --output {output:q} > {log:q} 2>&1"
 
 
-# A killed job goes on from its file of sketches, which it removes at its end; on a GPU they stay in memory.
+# A killed job resumes from its file of sketches, which it removes at its end; on a GPU they stay in memory.
 rule sketch_memorability:
     input:
         gate=gate_of,
@@ -103,7 +103,7 @@ rule sketch_memorability:
     benchmark:
         LAYOUT.benchmark("sketch_memorability", "{model}", "{ratings}", "{block}")
     wildcard_constraints:
-        ratings=one_of(name for name in WAYS if WAYS[name] == "sketched"),
+        ratings=one_of(name for name in METHODS if METHODS[name] == "sketched"),
     conda:
         ENVIRONMENT
     threads: STUDY.compute.threads

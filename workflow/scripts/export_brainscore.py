@@ -55,7 +55,7 @@ PROTOCOLS = {
 
 
 def find_protocol(identifier, window=None, visual_degrees=None, stratum=None):
-    """Give the protocol of a data set; what is given goes before what is known.
+    """Return the protocol of a data set; what is given goes before what is known.
 
     Raises
     ------
@@ -245,7 +245,7 @@ def copy_images(stimulus_set, ids, folder):
 
 @contextmanager
 def whole_file(target):
-    """Give a temporary path that becomes the target only if all goes well."""
+    """Yield a temporary path that becomes the target only if all goes well."""
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".export-") as folder:
         temporary = Path(folder) / target.name

@@ -94,9 +94,9 @@ class Budget:
         """Divide so many bytes, for pixels of so many bytes, and leave at least so many."""
         if not on_gpu:
             return cls(0, 0, memory)
-        spare = max(0, memory - least)
-        resident = pixels if pixels <= min(memory // 10, spare) else 0
-        backlog = min(BACKLOG, memory // 20, spare - resident)
+        left = max(0, memory - least)
+        resident = pixels if pixels <= min(memory // 10, left) else 0
+        backlog = min(BACKLOG, memory // 20, left - resident)
         return cls(resident, backlog, memory - resident - backlog)
 
 

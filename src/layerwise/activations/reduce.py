@@ -14,7 +14,7 @@ from layerwise.activations.parts import Part, kind_of
 from layerwise.activations.store import StoreWriter
 from layerwise.interfaces import LayerSpec
 
-WAITING = 2  # writes that wait for the disk while the computation goes on; the budget has room for them
+WAITING = 2  # writes that wait for the disk while the computation continues; the budget has room for them
 
 
 class Writer:

@@ -215,7 +215,7 @@ class _Fit:
                 raise
         # Outside the except clause: there the traceback still holds the tensors.
         torch.cuda.empty_cache()
-        log.warning("the device is out of memory: going on with %d layers at once", -(-len(found) // 2))
+        log.warning("the device is out of memory: continuing with %d layers at once", -(-len(found) // 2))
         names = list(found)
         halves = names[: len(names) // 2], names[len(names) // 2 :]
         return {name: r for half in halves for name, r in self._score_finite({n: found[n] for n in half}).items()}

@@ -182,7 +182,7 @@ def stream_memorability(
     output: Output,
     state: Annotated[
         Path | None,
-        typer.Option("--state", callback=writable_files, help="File to keep the state in, to go on from."),
+        typer.Option("--state", callback=writable_files, help="File for the state, from which a killed job resumes."),
     ] = None,
     manifest: Manifest = None,
     config: Config = CONFIG,

@@ -40,7 +40,7 @@ def _without_other_kinds(problems: Sequence[ErrorDetails]) -> list[ErrorDetails]
 
 
 def _outdoes(other: tuple[int | str, ...], location: tuple[int | str, ...]) -> bool:
-    """Tell whether a problem lies deeper in the same union than one that is about its kind as a whole."""
+    """Return whether a problem lies deeper in the same union than one that is about its kind as a whole."""
     shared = location[:-1]
     return _is_member(location[-1:]) and len(other) > len(location) and other[: len(shared)] == shared
 

@@ -101,7 +101,7 @@ def _is_folder(path: Path) -> bool:
 
 
 def is_there(path: Path) -> bool:
-    """Tell whether there is a file, of names that are too long for the disk as well."""
+    """Return whether there is a file, of names that are too long for the disk as well."""
     try:
         return path.is_file()
     except OSError:

@@ -9,7 +9,7 @@ TABLES = (".csv", ".tsv", ".txt")
 
 
 def kind_of(path: Path) -> Kind:
-    """Tell by a file's first bytes and its ending, or by the files in a folder.
+    """Return the kind of data by a file's first bytes and its ending, or by the files in a folder.
 
     Raises
     ------

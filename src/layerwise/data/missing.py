@@ -87,7 +87,7 @@ def decode(values: NDArray[Any], attributes: Mapping[str, Any], what: str, fill:
 
 
 def fill_of(dataset: h5py.Dataset) -> float | None:
-    """Tell what a dataset holds where nothing was written, unless that is zero or HDF5's own choice."""
+    """Return what a dataset holds where nothing was written, unless that is zero or HDF5's own choice."""
     if dataset.dtype.kind not in "iuf":
         return None
     defined = dataset.id.get_create_plist().fill_value_defined() == h5py.h5d.FILL_VALUE_USER_DEFINED

@@ -2,7 +2,7 @@
 
 The pixels lie in an HDF5 file whose structure is complete, and has its checksum, before the first of them is written,
 so a process that is killed cannot leave a broken one. A journal beside it holds a line for each image: where it
-belongs, and the hashes of its file and of its pixels. Nothing is taken over that does not have these hashes still.
+belongs, and the hashes of its file and of its pixels. Only what still has these hashes is reused.
 """
 
 import hashlib

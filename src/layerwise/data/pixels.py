@@ -94,7 +94,7 @@ def _pack(stimuli: StimulusSet, geometry: Geometry, output: Path, progress: Prog
 
 
 def _is_made(output: Path, stimuli: StimulusSet, geometry: Geometry) -> bool:
-    """Tell whether the file is there already: by this code, and from images that have not changed since."""
+    """Return whether the file is there already: by this code, and from images that have not changed since."""
     try:
         cache = PixelCache(output)
         if cache.key != _key(stimuli.ids, geometry):

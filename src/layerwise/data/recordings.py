@@ -287,7 +287,7 @@ def average_repetitions(responses: NDArray[np.floating]) -> NDArray[np.float64]:
 
 
 def leaves_folder(image: str) -> bool:
-    """Tell whether a name, taken relative to a folder, leads out of it on any system."""
+    """Return whether a name, taken relative to a folder, leads out of it on any system."""
     path = PurePosixPath(image.replace("\\", "/"))
     return path.is_absolute() or ".." in path.parts or bool(PureWindowsPath(image).drive)
 

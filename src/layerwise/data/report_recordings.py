@@ -167,7 +167,7 @@ def _look_at_region(report: Report, recordings: Recordings, region: str) -> None
 
 
 def _are_trials(responses: NDArray[np.floating]) -> bool:
-    """Tell whether there are repetitions, each of one stimulus alone: [repetition, stimulus, neuroid]."""
+    """Return whether there are repetitions, each of one stimulus alone: [repetition, stimulus, neuroid]."""
     stimuli = (~np.isnan(responses).all(axis=2)).sum(axis=1)
     return len(stimuli) > 1 and responses.shape[1] > 1 and int(stimuli.max()) == 1
 

@@ -80,7 +80,7 @@ def as_values(texts: pd.Series) -> NDArray[np.generic]:
 
 
 def _is_kept(text: str, number: float) -> bool:
-    """Tell whether a number of 64 bits holds a whole number to its last digit; others are measured, and rounded."""
+    """Return whether a number of 64 bits holds a whole number to its last digit; others are measured, and rounded."""
     if isinstance(number, int):
         return -(2**63) <= number < 2**63
     return math.isfinite(number) and (not _WHOLE.fullmatch(text) or int(text) == number)

@@ -70,7 +70,7 @@ def hash_script(path: Path) -> str:
 
 
 def is_module(name: str) -> bool:
-    """Tell whether this is a module of this package."""
+    """Return whether this is a module of this package."""
     return (name == PACKAGE or name.startswith(f"{PACKAGE}.")) and _path(name) is not None
 
 

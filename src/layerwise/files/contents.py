@@ -97,7 +97,7 @@ def _hash(name: str) -> str:
 
 
 def _is_settled(name: str, sign: Sign, started: int) -> bool:
-    """Tell whether a file that changes after it was read must show it: see git on "racy" entries of its index."""
+    """Return whether a file that changes after it was read must show it: see git on "racy" entries of its index."""
     return started - max(sign[1:3]) > SETTLED and _sign(name) == sign
 
 

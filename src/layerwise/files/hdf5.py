@@ -69,7 +69,7 @@ def reraise_filter(error: BaseException, path: str | Path) -> None:
     try:
         np.empty(max(wanted, default=0), np.uint8)
     except MemoryError:
-        raise MemoryError(f"reading {path}: {max(wanted) / 1e6:,.0f} MB are not to be had") from error
+        raise MemoryError(f"reading {path}: {max(wanted) / 1e6:,.0f} MB could not be obtained") from error
 
 
 def _bytes_wanted(item: h5py.Group | h5py.Dataset) -> int:

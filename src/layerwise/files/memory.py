@@ -28,7 +28,7 @@ class MemoryRanOutError(ValueError):
 
 
 def ran_out(error: BaseException) -> bool:
-    """Tell whether an error, or one that it came from, says that memory ran out: the machine's or a GPU's.
+    """Return whether an error, or one that it came from, says that memory ran out: the machine's or a GPU's.
 
     The number of threads that the machine allows counts as well: a thread that cannot start mostly lacks memory.
     """
@@ -55,7 +55,7 @@ def reraise_memory(error: BaseException, doing: str) -> None:
 
 
 def says_memory(text: str) -> bool:
-    """Tell whether the last line of a traceback, of another process, says that memory ran out."""
+    """Return whether the last line of a traceback, of another process, says that memory ran out."""
     return "MemoryError" in text.partition(":")[0] or _WORDS.search(text) is not None
 
 

@@ -120,7 +120,7 @@ class _Unit:
         return {path: tree for path, tree in trees.items() if tree is not None}
 
     def _package_of(self, path: Path) -> list[str]:
-        """Tell the package that a relative import of this file begins from."""
+        """Return the package that a relative import of this file begins from."""
         if self.is_package:
             return [*self.name.split("."), *path.parent.relative_to(self.origin.parent).parts]
         return self.name.split(".")[:-1]
@@ -272,7 +272,7 @@ def _file_called(text: str, module: Path) -> Path | None:
 
 
 def is_file(path: Path) -> bool:
-    """Tell whether there is such a file, also where the text can be no name."""
+    """Return whether there is such a file, also where the text can be no name."""
     try:
         return path.is_file()
     except (OSError, ValueError):

@@ -38,7 +38,7 @@ def seal(path: str | Path, apart: Sequence[Extent] = ()) -> None:
 
 
 def is_sealed(path: str | Path) -> bool:
-    """Tell whether a file ends with checksums, right or wrong."""
+    """Return whether a file ends with checksums, right or wrong."""
     with Path(path).open("rb") as file:
         return _ending(file)[1] == _MAGIC
 

@@ -1,6 +1,6 @@
 """Reads an HDF5 file to the end, as a program: `python trial.py SECONDS FILE [-- NAME ...]`; see `foreign`.
 
-It says nothing of a file that can be read, or that HDF5 itself refuses, which is told by whoever reads it next. Of one
+It says nothing of a file that can be read, or that HDF5 itself refuses, which whoever reads it next reports. Of one
 with parts in other files it prints a line.
 """
 

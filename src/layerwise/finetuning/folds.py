@@ -83,7 +83,7 @@ def fine_tune(
     device : torch.device
         Where to train.
     state : path, optional
-        File from which a run that was stopped goes on. It stays: remove it (`State.remove`) once the result is kept.
+        File from which a run that was stopped is resumed. It stays: remove it (`State.remove`) once the result is kept.
     depends_on : mapping of str to str, optional
         What else a state depends on, such as hashes of code and versions of libraries.
     resident : bool

@@ -43,7 +43,7 @@ def best_epoch(history: list[Epoch], settings: FinetuneSettings) -> int:
 
 
 def ends(history: list[Epoch], settings: FinetuneSettings) -> str:
-    """Return why training ends after these epochs; nothing if it goes on."""
+    """Return why training ends after these epochs; nothing if it continues."""
     if len(history) >= settings.max_epochs:
         return f"after {settings.max_epochs} epochs, the most that were allowed"
     without = len(history) - best_epoch(history, settings)

@@ -44,7 +44,7 @@ class FinetuneSettings:
         normalisations a poor estimate, and since the order is drawn anew, other images are left over each time. A
         single image is always left out.
     batch_norms : {"learn", "frozen"}
-        "learn": statistics and scales go on learning, as in plain training. "frozen": both stay as they were, which
+        "learn": statistics and scales are still learned, as in plain training. "frozen": both stay as they were, which
         suits small parts of a batch.
     crop : {"resize-crop", "random-resized-crop"}
         The paper resizes and crops at random. The other also draws the size and shape of the part that is cropped,

@@ -1,4 +1,4 @@
-"""The state of a fine-tuning on disk, so that a job that was stopped or killed goes on from there to the bit."""
+"""The state of a fine-tuning on disk, from which a job that was stopped or killed resumes to the bit."""
 
 import errno
 import hashlib
@@ -98,8 +98,8 @@ class State:
         except (OSError, RuntimeError) as error:  # torch raises either if it cannot write
             reraise_memory(error, f"writing {self.path}")
             log.warning(
-                "the state after %d epochs and %d steps could not be saved to %s (%s): training goes on, and were it "
-                "stopped, it would start from the last state that is there",
+                "the state after %d epochs and %d steps could not be saved to %s (%s): training continues; if it "
+                "is stopped, it resumes from the last state that was saved",
                 len(reached.history), reached.step, self.path, error,
             )  # fmt: skip
             return False
@@ -146,7 +146,7 @@ class State:
         if names:
             raise ValueError(
                 f"{path} is the state of a fine-tuning with another {' and another '.join(names)}: delete it to start "
-                "anew, or go on with what it was made with"
+                "anew, or resume with what it was made with"
             )
 
 

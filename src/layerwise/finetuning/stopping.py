@@ -6,7 +6,7 @@ from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Any, Self
 
-Stop = Callable[[], str]  # why to stop now; nothing to go on
+Stop = Callable[[], str]  # why to stop now; nothing to continue
 
 SIGNALS = (signal.SIGTERM, signal.SIGUSR2)  # SLURM sends them before a time limit or a preemption
 
@@ -20,7 +20,7 @@ class DivergedError(ValueError):
 
 
 def never() -> str:
-    """Return nothing: training goes on to its end."""
+    """Return nothing: training continues to its end."""
     return ""
 
 
@@ -56,7 +56,7 @@ class StopRequests:
             signal.signal(number, handler)
 
     def __call__(self) -> str:
-        """Return why to stop now; nothing to go on."""
+        """Return why to stop now; nothing to continue."""
         if self._received:
             return f"{self._received} was received"
         if self._deadline is not None and self._clock() > self._deadline - self._margin:

@@ -140,7 +140,7 @@ class Trainer:
     device : torch.device
         Where everything is.
     state : State, optional
-        Where training is saved after each epoch, and goes on from; None saves nothing.
+        Where training is saved after each epoch, and resumed from; None saves nothing.
     stop : callable
         Asked after each step.
     report : callable
@@ -194,7 +194,7 @@ class Trainer:
         return self.reached
 
     def _prepare(self) -> Prepared:
-        """Make the optimiser and the step, and go on from the state if there is one."""
+        """Make the optimiser and the step, and resume from the state if there is one."""
         set_training(self.network, self.settings)
         self._optimiser = make_optimiser(self.network.parameters(), self.settings)
         content = self._state.load() if self._state else None
@@ -203,7 +203,7 @@ class Trainer:
         step = prepare_step(self.network, self._optimiser, self.settings, inputs, targets, known, self._record)
         if content is not None:
             put_back(content, self.network, self._optimiser, self.reached)
-            log.info("going on after %d epochs and %d steps", len(self.reached.history), self.reached.step)
+            log.info("resuming after %d epochs and %d steps", len(self.reached.history), self.reached.step)
         self.reached.accumulate = step.accumulate
         return step
 
@@ -295,7 +295,7 @@ class Trainer:
             self._check_losses()
             where = f"after {len(self.reached.history)} epochs and {self.reached.step} steps"
             kept = f"its state is in {self._state.path}" if self._state and self._save() else "no state was saved"
-            raise StoppedError(f"{reason}: training stopped {where}, and {kept}; start it again to go on")
+            raise StoppedError(f"{reason}: training stopped {where}, and {kept}; start it again to resume")
 
     def _save(self) -> bool:
         if self._state is None:

@@ -165,7 +165,7 @@ class _Recorder:
 
 
 def _is_layers(output: Any, n_images: int) -> bool:
-    """Say whether a module gave a row an image; what else it may give is told by those who take it."""
+    """Return whether a module gave a row an image; what else it may give is checked by those who use it."""
     of_images = isinstance(output, Tensor) and output.ndim > 1 and len(output) == n_images
     return of_images and output.is_floating_point()
 

@@ -31,7 +31,7 @@ class LayerTap:
         Dotted names of its modules.
     sink : callable, optional
         Called with the name and the output [image, unit] at each run of a layer, in place of keeping a copy:
-        it must copy what it keeps before it returns. It spares the memory of holding all outputs at once.
+        it must copy what it keeps before it returns. So not all outputs are held in memory at once.
 
     Attributes
     ----------

@@ -26,7 +26,7 @@ def versions_of(spec: ModelSpec) -> dict[str, str]:
 
 
 def module_of(factory: str) -> str:
-    """Tell the module in ``"package.module:function"``."""
+    """Return the module in ``"package.module:function"``."""
     return factory.partition(":")[0]
 
 

@@ -64,7 +64,7 @@ def find_weights(spec: ModelSpec, folder: str | Path | None = None) -> Path | No
     if spec.weights in UNTRAINED:
         return None
     if spec.weights != "imagenet":
-        return _given(spec)
+        return _named_file(spec)
     row = row_of(spec)
     if row is None:
         return _first([Path(folder) / f"{spec.constructor}{end}" for end in SUFFIXES] if folder else [])
@@ -186,7 +186,7 @@ def hash_weights(spec: ModelSpec, folder: str | Path | None = None, apart: Path 
     return hash_object([spec.library, spec.constructor, spec.options, spec.weights, spec.seed, _origin(spec, apart)])
 
 
-def _given(spec: ModelSpec) -> Path:
+def _named_file(spec: ModelSpec) -> Path:
     path = Path(spec.weights)
     if not path.is_file():
         raise ValueError(

@@ -27,7 +27,7 @@ class BatchSize:
     images: int
 
     def run(
-        self, work: Callable[[int], Generator[Item, None, Result]], then: str = "going on"
+        self, work: Callable[[int], Generator[Item, None, Result]], then: str = "continuing"
     ) -> Generator[Item, None, Result]:
         """Do some work in batches, and again from where it stands in batches of half the size, until they fit.
 
@@ -36,7 +36,7 @@ class BatchSize:
         work : callable
             Takes the number of images in a batch; does what is left to do, and yields something for each image.
         then : str
-            What is said to happen: "going on", or "starting again" for work that keeps nothing of what it did.
+            What is said to happen: "continuing", or "starting again" for work that keeps nothing of what it did.
 
         Returns
         -------

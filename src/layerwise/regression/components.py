@@ -35,7 +35,7 @@ class Side(Protocol):
     def targets(self) -> Targets:
         """What is predicted."""
 
-    def spread(self) -> Tensor:
+    def sum_squares(self) -> Tensor:
         """Sum of squares of the centred training activations, 0 where they are constant: [..., split]."""
 
     def rounding(self) -> Tensor:
@@ -107,10 +107,10 @@ class _Residual:
 
     def __init__(self, side: Side) -> None:
         self.side = side
-        self.spread, self.rounding = side.spread(), side.rounding()
+        self.squares, self.rounding = side.sum_squares(), side.rounding()
         self.variance = self.unexplained = _total_variance(side.targets, side.training)
-        self.active = self.spread > 0
-        nothing = self.spread.new_zeros(*self.spread.shape, 0, 1)
+        self.active = self.squares > 0
+        nothing = self.squares.new_zeros(*self.squares.shape, 0, 1)
         self.S = _symmetric(side.inner_products(nothing, nothing))
         self.reference: Tensor | None = None
         self.block: Tensor | None = None

@@ -34,12 +34,12 @@ class Dual:
     training: Training
     precision: float
 
-    def spread(self) -> Tensor:
+    def sum_squares(self) -> Tensor:
         """Return the sum of squares of the centred training activations [..., split]; 0 if constant."""
         mask = self.training.mask
         raw = self.features.diagonal(dim1=-2, dim2=-1) @ mask.T
-        spread = raw - ((mask @ self.features) * mask).sum(-1) / self.training.counts[:, 0]
-        return torch.where(spread > self.precision * raw, spread, 0)
+        squares = raw - ((mask @ self.features) * mask).sum(-1) / self.training.counts[:, 0]
+        return torch.where(squares > self.precision * raw, squares, 0)
 
     def rounding(self) -> Tensor:
         """Return the sum of squares [..., split] of the activations' part that may be rounding alone."""

@@ -8,7 +8,7 @@ from torch import Tensor
 from layerwise.regression.training import Targets, Training, cross_products
 
 ROUNDING = 1e-26  # share of a sum of squares, of products that lose 13 digits: less is rounding
-CONSTANT = 1e-13  # spread in a split's training stimuli over their sum of squares: less is rounding
+CONSTANT = 1e-13  # of the sum of squares: what is left of less once it is centred is rounding
 
 
 @dataclass(frozen=True)
@@ -44,11 +44,11 @@ class Primal:
             products = triangle.mT.contiguous()
         return cls(features, targets, training, products, basis)
 
-    def spread(self) -> Tensor:
+    def sum_squares(self) -> Tensor:
         """Return the sum of squares of the centred training activations [split]; 0 if constant."""
         raw = self._squares()
-        spread = raw - self.training.counts[:, 0] * self.training.mean(self.features).square().sum(-1)
-        return torch.where(spread > CONSTANT * raw, spread, 0)
+        squares = raw - self.training.counts[:, 0] * self.training.mean(self.features).square().sum(-1)
+        return torch.where(squares > CONSTANT * raw, squares, 0)
 
     def rounding(self) -> Tensor:
         """Return the sum of squares [split] of the activations' part that may be rounding alone."""

@@ -367,7 +367,7 @@ def _score(outcome: _Outcome, responses: NDArray[np.float64], splits: Sequence[S
 
 
 def _constant(values: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Tell which columns of [stimulus, neuroid] have one value only."""
+    """Return which columns of [stimulus, neuroid] have one value only."""
     same: NDArray[np.bool_] = np.all(np.equal(values, values[:1]), axis=0)
     return same
 

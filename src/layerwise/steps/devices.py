@@ -8,7 +8,7 @@ import torch
 
 from layerwise.config.settings import ComputeSettings
 from layerwise.files.memory import MemoryRanOutError, ran_out, reason
-from layerwise.steps.limits import given_memory
+from layerwise.steps.limits import memory_limit
 
 PROCESS = 2 * 10**9  # bytes that Python, its libraries and a network take themselves
 LEFT_TO_NETWORK = 0.15  # share of a GPU's free memory: parameters, a batch's activations, libraries
@@ -52,7 +52,7 @@ def choose_devices(wanted: str, gpus: int) -> list[str]:
         return [device]
     seen = torch.cuda.device_count()
     if seen < gpus:
-        log.warning("%d GPUs were asked for (compute.gpus), %d are here: going on with %d", gpus, seen, seen)
+        log.warning("%d GPUs were asked for (compute.gpus), %d are here: continuing with %d", gpus, seen, seen)
     return [f"cuda:{index}" for index in range(min(gpus, seen))]
 
 
@@ -73,10 +73,10 @@ def device_memory(devices: Sequence[str], memory: int, gpu_memory: int) -> int:
 
 def warn_of_host(memory: int) -> None:
     """Say so if the budget `compute.memory` is more than the job was given, before it is found out halfway."""
-    given, source = given_memory()
-    if given < memory + PROCESS:
+    limit, source = memory_limit()
+    if limit < memory + PROCESS:
         log.warning(
-            f"compute.memory is {memory / 1e9:.1f} GB, and {source} {given / 1e9:.1f} GB, of which the process itself "
+            f"compute.memory is {memory / 1e9:.1f} GB, and {source} {limit / 1e9:.1f} GB, of which the process itself "
             f"takes about {PROCESS / 1e9:.0f}: memory may run out; ask for more, or set compute.memory lower"
         )
 
@@ -110,7 +110,7 @@ def limit_threads(threads: int) -> None:
 
 @contextmanager
 def named_memory(compute: ComputeSettings) -> Iterator[None]:
-    """Tell memory that ran out, beyond what smaller batches could mend, in a sentence that names the budgets.
+    """Report that memory ran out, where smaller batches could not help, in a sentence that names the budgets.
 
     Raises
     ------

@@ -12,5 +12,5 @@ def plot_figure2(layers: Path, correlations: Path, output: Sequence[Path], measu
     """Draw brain similarity against the accuracy of predicting a measure."""
     correlated = read_table(correlations, ["region", "measure", "rho"])
     drawn = correlated.loc[correlated["measure"] == measure, "region"]
-    columns = ["model", *drawn, *([measure] if len(drawn) else [])]  # an unknown measure is told by the figure
+    columns = ["model", *drawn, *([measure] if len(drawn) else [])]  # the figure refuses an unknown measure
     save_figure(plot(read_table(layers, columns), correlated, measure), output)

@@ -1,4 +1,4 @@
-"""The memory that a job was given."""
+"""How much memory a job may take."""
 
 import os
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ CGROUPS = Path("/sys/fs/cgroup")
 OWN_GROUPS = Path("/proc/self/cgroup")  # lines such as 0::/user.slice, or of the older kind 4:memory:/user.slice
 
 
-def given_memory() -> tuple[int, str]:
+def memory_limit() -> tuple[int, str]:
     """Return the bytes of memory that this process may take, and what sets the limit."""
     return min(_limits())
 

@@ -83,7 +83,7 @@ def stream_memorability(
     require_planned(devices, plan.budget.on_gpu, study.compute)
     plan.require_devices(block, len(devices))
     rated, images = rated_pixels(study, ratings, pixels, expected)
-    how = Streamed(
+    settings = Streamed(
         n_components=study.regression.components,
         batch_size=plan.batch_size,
         memory=plan.budget.device,
@@ -96,8 +96,8 @@ def stream_memorability(
     with named_memory(study.compute):
         network = build(spec, weights_folder=study.storage.weights)
         probe_network(network, layers, images, expected, devices[0])
-        given = RatedImages(images, expected, rated.scores, rated.splits)
-        predictions = stream_pls_on(devices, network, layers, group, given, how, attributes, progress)
+        shown = RatedImages(images, expected, rated.scores, rated.splits)
+        predictions = stream_pls_on(devices, network, layers, group, shown, settings, attributes, progress)
         measure, components = study.rating(ratings).measure, study.regression.components
         write_table(score_predictions(predictions, group, rated, measure, components, attributes), output)
 
@@ -122,7 +122,7 @@ def sketch_memorability(
     plan = Plans(study).of(model, ratings, layers, expected.size)
     require_planned([device], plan.budget.on_gpu, study.compute)
     rated, images = rated_pixels(study, ratings, pixels, expected)
-    how = Sketched(
+    settings = Sketched(
         n_components=study.regression.components,
         dimensions=chosen.dimensions,
         seed=chosen.seed,
@@ -141,8 +141,8 @@ def sketch_memorability(
     with named_memory(study.compute):
         network, group = build(spec, weights_folder=study.storage.weights), in_block(layers, block)
         probe_network(network, layers, images, expected, device)
-        given = RatedImages(images, expected, rated.scores, rated.splits)
-        predictions = sketch_pls(network, group, given, how, attributes, progress)
+        shown = RatedImages(images, expected, rated.scores, rated.splits)
+        predictions = sketch_pls(network, group, shown, settings, attributes, progress)
         measure, components = study.rating(ratings).measure, study.regression.components
         table = score_predictions(predictions, group, rated, measure, components, attributes)
         table.attrs["sketch_error"] = {measure: measured_error(chosen.dimensions)}

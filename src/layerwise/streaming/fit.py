@@ -286,8 +286,8 @@ class _Fit:
         self.shares = torch.zeros(demand.batch_size, dtype=dtype, device=device)
         self.broken: list[int] = []
         # A layer that is fitted again is read itself: what follows from another is not rounded as the network rounds.
-        alone = [Fusion(index) for index in range(len(group))]
-        fusions = alone if settings.wide else find_fusions(network, group, probes.to(settings.dtype))
+        unfused = [Fusion(index) for index in range(len(group))]
+        fusions = unfused if settings.wide else find_fusions(network, group, probes.to(settings.dtype))
         self._arrange(network, fusions)
         fingerprint = hash_object(
             [

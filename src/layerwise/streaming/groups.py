@@ -135,7 +135,7 @@ def on_device(group: Sequence[LayerSpec], hosted: Sequence[LayerSpec], demand: D
 def keeps_pixels(
     layers: Sequence[LayerSpec], group: Sequence[LayerSpec], hosted: Sequence[LayerSpec], demand: Demand, memory: int
 ) -> bool:
-    """Tell whether all pixels fit on a GPU beside what a group of a network's layers, and the network, need."""
+    """Return whether all pixels fit on a GPU beside what a group of a network's layers, and the network, need."""
     return on_device(group, hosted, demand) + demand.working(layers) + demand.pixels() <= memory
 
 
@@ -182,10 +182,10 @@ def plan_groups(
             f"compute.gpu_memory (or compute.memory, for jobs without a GPU) to {-(-least // 10**6)}MB or more"
         )
     groups = group_layers(ordered, lambda group: room.holds(group, demand))
-    alone = replace(room, host=0)
-    if not host or not alone.holds([hungriest], demand):
+    without_host = replace(room, host=0)
+    if not host or not without_host.holds([hungriest], demand):
         return groups
-    on_devices = group_layers(ordered, lambda group: alone.holds(group, demand))
+    on_devices = group_layers(ordered, lambda group: without_host.holds(group, demand))
     return groups if len(groups) < len(on_devices) else on_devices
 
 

@@ -55,8 +55,8 @@ def save_state(
             torch.save(content, file)
     except (OSError, RuntimeError) as error:  # torch raises either if it cannot write
         log.warning(
-            "the state before component %d could not be saved to %s (%s): the fit goes on, and were it stopped, it "
-            "would start from the last state that is there",
+            "the state before component %d could not be saved to %s (%s): the fit continues; if it is stopped, it "
+            "resumes from the last state that was saved",
             component + 1,
             kept.path,
             error,

@@ -4,12 +4,12 @@ Both the workflow's rules and the commands that they call read a study through t
 """
 
 from layerwise.study.budget import Budget
-from layerwise.study.files import fingerprint, given_weights, imagenet_fingerprint, kept_activations, present
+from layerwise.study.files import fingerprint, imagenet_fingerprint, kept_activations, own_weights, present
 from layerwise.study.layers import layers_of, preprocessing_of, read_preprocessing, write_preprocessing
 from layerwise.study.layout import Layout, layout_of
 from layerwise.study.networks import network_settings
 from layerwise.study.plan import Job, Plan, Plans
-from layerwise.study.ratings import way_of
+from layerwise.study.ratings import method_of
 from layerwise.study.regions import Region, find_region, regions
 from layerwise.study.resources import RuleResources
 from layerwise.study.results import brain_scores, final_results, pca_pixels_for, pixels_for, rating_scores
@@ -31,12 +31,13 @@ __all__ = [
     "find_region",
     "fingerprint",
     "geometry_of",
-    "given_weights",
     "imagenet_fingerprint",
     "kept_activations",
     "layers_of",
     "layout_of",
+    "method_of",
     "network_settings",
+    "own_weights",
     "pca_geometry",
     "pca_pixels_for",
     "pixels_for",
@@ -46,6 +47,5 @@ __all__ = [
     "read_preprocessing",
     "regions",
     "stimulus_files",
-    "way_of",
     "write_preprocessing",
 ]

@@ -14,7 +14,7 @@ from layerwise.models.labelled import read_labelled
 from layerwise.models.registry import row_of
 from layerwise.models.weights import find_weights
 from layerwise.study.layout import Layout
-from layerwise.study.ratings import way_of
+from layerwise.study.ratings import method_of
 from layerwise.study.regions import regions
 from layerwise.study.stimuli import stimulus_files
 
@@ -64,7 +64,7 @@ def kept_activations(study: Study, model: str, layout: Layout) -> dict[str, Path
     """
     if study.storage.activations == "temporary":
         return {}
-    stored = {entry.measure: entry.name for entry in study.ratings if way_of(study, entry.name) == "stored"}
+    stored = {entry.measure: entry.name for entry in study.ratings if method_of(study, entry.name) == "stored"}
     sets = {region.name: region.recording for region in regions(study)} | stored
     paths = {name: Path(layout.activations(model, stimuli)) for name, stimuli in sets.items()}
     return {name: path for name, path in paths.items() if path.is_file()}
@@ -81,7 +81,7 @@ def imagenet_fingerprint(study: Study, contents: Contents) -> dict[str, str]:
     return {"images": _hash_all(chosen.images, paths, contents, may_lack=True), "labels": labels}
 
 
-def given_weights(entry: ModelEntry, folder: Path) -> Path | None:
+def own_weights(entry: ModelEntry, folder: Path) -> Path | None:
     """Find the file of weights that a user gives: the config names it, or it lies in the folder for a network of timm.
 
     None where none is given or it is not there; official weights are not the user's.

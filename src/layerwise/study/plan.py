@@ -36,7 +36,7 @@ from layerwise.study.budget import Budget
 from layerwise.study.counts import Count, count_set, count_splits
 from layerwise.study.layers import layers_of, listed_layers, listed_preprocessing, preprocessing_of
 from layerwise.study.rates import SOLVER, Rates, rates_of
-from layerwise.study.ratings import Method, way_of
+from layerwise.study.ratings import Method, method_of
 from layerwise.study.regions import regions
 
 AnyDemand = TypeVar("AnyDemand", Demand, SketchDemand)
@@ -229,7 +229,7 @@ class Plans:
         ValueError
             As in `of`.
         """
-        if method_of(self.study, stimuli) != "stored":
+        if _find_method(self.study, stimuli) != "stored":
             return self.of(model, stimuli, layers).blocks
         n_layers = len(self.layers(model) if layers is None else layers)
         return blocks(n_layers, self.study.compute.layers_per_job)
@@ -291,7 +291,7 @@ def make_plan(study: Study, model: str, stimuli: str, layers: Sequence[LayerSpec
     ValueError
         Images are not counted yet, or a layer does not fit the budget.
     """
-    method = method_of(study, stimuli)
+    method = _find_method(study, stimuli)
     n_images = _count_images(study, stimuli)
     empty = Plan(model, stimuli, method, n_images, tuple(layers), size, budget.batch_sizes[0], budget, ())
     if method == "streamed":
@@ -299,9 +299,9 @@ def make_plan(study: Study, model: str, stimuli: str, layers: Sequence[LayerSpec
     return _sketch(study, empty) if method == "sketched" else _store(study, empty)
 
 
-def method_of(study: Study, stimuli: str) -> Method:
-    """Tell what becomes of a network's activations to a stimulus set."""
-    return way_of(study, stimuli) if _is_rated(study, stimuli) else "stored"
+def _find_method(study: Study, stimuli: str) -> Method:
+    """Return what becomes of a network's activations to a stimulus set."""
+    return method_of(study, stimuli) if _is_rated(study, stimuli) else "stored"
 
 
 def shown_sets(study: Study) -> list[str]:

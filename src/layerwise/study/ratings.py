@@ -8,8 +8,8 @@ from layerwise.study.counts import count_images
 Method = Literal["stored", "streamed", "sketched"]
 
 
-def way_of(study: Study, ratings: str) -> Method:
-    """Tell how ratings are predicted: from stored activations, or, of too many images for that, as the config says.
+def method_of(study: Study, ratings: str) -> Method:
+    """Return how ratings are predicted: from stored activations, or, of too many images for that, as the config says.
 
     Ratings whose tables are not there yet are taken to be small, and LaMem's to be LaMem's: a study can be planned on
     a clone without data, and is planned anew once they are there.

@@ -20,7 +20,7 @@ Quantity = Literal["mem_mb", "runtime", "disk_mb", "gpu"]
 
 PROCESS = 12 * 10**8  # bytes of Python, its libraries and a network beside the plan: 1.1 to 1.2 GB were measured
 DRIVER = 21 * 10**8  # the same of a GPU's libraries: benchmarks/small_gpu.md, 6.3 GB with 3 GB planned
-MARGIN = 0.25  # of the plan and the process, on top
+MARGIN = 0.25  # of the plan and the process, in addition
 RECORDING_COPIES = 6  # of a file of recordings: read, sorted, averaged, of each half. Not measured: a bound
 RECORDING = 3 * 10**8  # bytes of a file, of one that is not there yet. Not measured: a bound
 TABLES = 5 * 10**8  # bytes of the tables that are gathered, joined or drawn. Not measured: a bound

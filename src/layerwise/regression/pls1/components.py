@@ -14,7 +14,7 @@ from layerwise.regression.pls1.history import History
 from layerwise.regression.pls1.targets import Targets
 
 NETWORK = torch.finfo(torch.float32).eps  # rounding of what a network gives, in whatever type it is solved
-NOTHING = 4  # of the units of rounding: a residual or a spread that is smaller is nothing but rounding
+NOTHING = 4  # of the units of rounding: residuals or scores that are smaller are nothing but rounding
 FLAT = 16  # likewise, of the scores of a component beside those of the first
 # What is lost to rounding, in standard deviations of the targets. In 487 random layers, of any number of units up to
 # 1e7 times as large as the others, all that kept these differed by at most 8e-4 from dense float64 PLS.
@@ -198,28 +198,28 @@ class LayerVectors:
         """
         scores = scores.double()
         inside = scores * targets.mask
-        spread = inside.square().sum(0)
+        score_squares = inside.square().sum(0)
         if component == 0:
-            self.widest = spread
+            self.widest = score_squares
         shared = self._left()
         own = torch.finfo(self.total.dtype).eps  # finer than what a network rounds, in float64
-        varies = self._stands_out(spread, targets, self.rounding)
-        more = (shared > MISSED[self.total.dtype]) & self._stands_out(spread, targets, own)
+        varies = self._stands_out(score_squares, targets, self.rounding)
+        more = (shared > MISSED[self.total.dtype]) & self._stands_out(score_squares, targets, own)
         self.active = self.active & (varies | more)
         # The projection of what is left of the targets on the scores cannot make the fit worse, whatever was rounded
         # on the way; without rounding it would be what the lengths of residual and direction give.
         left = targets.values - predictions * targets.mask
-        gain = (inside * left).sum(0) * _inverse(spread) * self.active
-        conjugate = self.square * _inverse(spread * self.scale) * self.active
-        change = (gain - conjugate).abs() * spread.sqrt() * _inverse(targets.values.square().sum(0).sqrt())
+        gain = (inside * left).sum(0) * _inverse(score_squares) * self.active
+        conjugate = self.square * _inverse(score_squares * self.scale) * self.active
+        change = (gain - conjugate).abs() * score_squares.sqrt() * _inverse(targets.values.square().sum(0).sqrt())
         self.drift = torch.maximum(self.drift, change)
         self._miss(shared)
-        self._judge(spread.sqrt(), gain)
+        self._judge(score_squares.sqrt(), gain)
         predictions.addcmul_(scores, gain)
         dtype = self.total.dtype
         self.total.sub_(self.mean * inside.sum(0).to(dtype)[:, None])
         self.residual.sub_(self.total * gain.to(dtype)[:, None])
-        shares = (_inverse(spread) * self.active).to(dtype)[:, None]
+        shares = (_inverse(score_squares) * self.active).to(dtype)[:, None]
         self.unexplained.sub_((self.total.square() * shares).mean(0)).clamp_(min=0)
 
     @property
@@ -246,10 +246,12 @@ class LayerVectors:
         part = gain.abs() * length * _inverse(self.goal)
         self.spoilt = torch.maximum(self.spoilt, torch.where(self.active, part * self.blur, 0.0))
 
-    def _stands_out(self, spread: Tensor, targets: Targets, rounding: float) -> Tensor:
+    def _stands_out(self, score_squares: Tensor, targets: Targets, rounding: float) -> Tensor:
         """Return in which splits the sum of squares of the scores, [split], is more than rounding."""
         level = _square(self.shift * self.direction) * targets.counts  # of the means along the direction
-        return (spread > (FLAT * rounding) ** 2 * self.widest) & (spread > (NOTHING * rounding) ** 2 * level)
+        return (score_squares > (FLAT * rounding) ** 2 * self.widest) & (
+            score_squares > (NOTHING * rounding) ** 2 * level
+        )
 
     def _miss(self, left: Tensor) -> None:
         """Note what is left, [split], in the splits that stopped."""

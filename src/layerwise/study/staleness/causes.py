@@ -13,7 +13,7 @@ from layerwise.config.study import PCA_IMAGES
 from layerwise.files import Contents, hash_object
 from layerwise.interfaces import LayerSpec
 from layerwise.layers.manifest import read_manifest
-from layerwise.study.files import fingerprint, given_weights, imagenet_fingerprint, present
+from layerwise.study.files import fingerprint, imagenet_fingerprint, own_weights, present
 from layerwise.study.layers import layers_of
 from layerwise.study.networks import network_settings
 from layerwise.study.regions import Region, regions
@@ -90,7 +90,7 @@ class Causes:
     # --- layers ---------------------------------------------------------------------------------------------------
 
     def is_own(self, model: str) -> bool:
-        """Tell whether a step must list the layers of a network first."""
+        """Return whether a step must list the layers of a network first."""
         return self._shipped(model) is None
 
     def layers(self, model: str) -> list[LayerSpec]:
@@ -140,7 +140,7 @@ class Causes:
 
         Official weights are none of these: they may be downloaded meanwhile, and count by their published checksum.
         """
-        path = given_weights(self._study.model_entry(model), self._study.storage.weights)
+        path = own_weights(self._study.model_entry(model), self._study.storage.weights)
         return self.content(path) if path else ""
 
     # --- settings -------------------------------------------------------------------------------------------------

@@ -166,7 +166,7 @@ _PLURAL = {"model": "models", "recording": "recordings", "rating": "ratings"}
 
 
 def is_declared(step: str, setting: str, is_set: Iterable[str] = ()) -> bool:
-    """Tell whether a step may read a setting.
+    """Return whether a step may read a setting.
 
     Parameters
     ----------
