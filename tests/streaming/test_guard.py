@@ -1,6 +1,7 @@
 """Layers in which some units are far larger than others, against scikit-learn on the same float32 activations."""
 
 import logging
+import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -13,6 +14,7 @@ from torch import nn
 from layerwise.interfaces import DegenerateWarning, RatedImages
 from layerwise.layers import LayerTap, list_layers
 from layerwise.models.normalisation import normalise
+from layerwise.passes.degenerate import LOST, STOPPED
 from layerwise.streaming import Streamed, stream_pls, stream_pls_on
 from layerwise.streaming import fit as fit_module
 
@@ -201,3 +203,40 @@ def test_numbers_whose_squares_vanish_are_guarded_too(study, preprocessing, rng,
     how = Streamed(device=device, batch_size=BATCH, tf32=False)
     (found,) = stream_pls(network, layers, layers, RatedImages(images, preprocessing, scores, splits), how, ATTRIBUTES)
     check(found, 2.0**80 * collect(network, images, preprocessing, device), scores, splits)
+
+
+class Shared(nn.Module):
+    """Units that all share one direction, many times as large as what each adds of its own."""
+
+    def __init__(self, factor):
+        super().__init__()
+        self.units = nn.Linear(SIZE * SIZE * 3, UNITS)
+        with torch.no_grad():
+            self.units.weight += factor * torch.randn(SIZE * SIZE * 3) / SIZE
+
+    def forward(self, x):
+        return self.units(x.flatten(1))
+
+
+@pytest.mark.parametrize("factor", [1e4, 1e6])
+def test_directions_that_rounding_hides_are_never_left_out_without_a_word(study, preprocessing, device, rng, factor):
+    images, scores, splits = study(n=400, n_splits=2)
+    torch.manual_seed(int(rng.integers(2**31)))
+    network = Shared(factor).eval()
+    layers, how = list_layers(network, SIZE), Streamed(device=device, batch_size=BATCH, tf32=False)
+    rated = RatedImages(images, preprocessing, scores, splits)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", DegenerateWarning)
+        (found,) = stream_pls(network, layers, layers, rated, how, ATTRIBUTES)
+    told = " ".join(str(one.message) for one in caught)
+    if STOPPED not in told and LOST not in told:
+        check(found, collect(network, images, preprocessing, device), scores, splits)
+
+
+def test_a_layer_with_all_its_components_is_not_warned_of(study, preprocessing, device, rng):
+    images, scores, splits = study(n=400, n_splits=2)
+    network, layers = loud(rng, 0, 1)
+    rated = RatedImages(images, preprocessing, scores, splits)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", DegenerateWarning)
+        stream_pls(network, layers, layers, rated, Streamed(device=device, batch_size=BATCH, tf32=False), ATTRIBUTES)

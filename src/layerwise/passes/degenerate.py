@@ -15,6 +15,11 @@ LOST = (
     "vary so much more in some directions than in others (as where a few units are thousands of times as large as all "
     "others) that rounding hides what the others add, so nothing is predicted from them"
 )
+STOPPED = (
+    "were fitted with fewer components than asked in some split, since what is left of them is no more than the "
+    "rounding of what the network computes. They have few directions; or one direction, which all units share, is "
+    "thousands of times as large as the rest, and then the rest is missing from the predictions"
+)
 
 
 def warn_layers(layers: Sequence[str], model: str, problem: str, stacklevel: int) -> None:

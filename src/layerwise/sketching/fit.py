@@ -12,13 +12,13 @@ from torch import Tensor, nn
 
 from layerwise.files import hash_object
 from layerwise.interfaces import LayerSpec, Progress, RatedImages, Split, no_progress
-from layerwise.passes.degenerate import CONSTANT, LOST, NONFINITE, warn_layers
+from layerwise.passes.degenerate import CONSTANT, LOST, NONFINITE, STOPPED, warn_layers
 from layerwise.passes.halving import BatchSize
 from layerwise.passes.hashing import hash_values
 from layerwise.passes.images import Images
 from layerwise.passes.precision import exact_products, full_precision
 from layerwise.passes.runner import FAST, Runner
-from layerwise.regression.pls1.rows import predict_rows
+from layerwise.regression.pls1.rows import RowFit, predict_rows
 from layerwise.regression.pls1.targets import Targets, check_targets
 from layerwise.sketching.groups import SketchDemand, describe
 from layerwise.sketching.layer import LayerRows
@@ -210,20 +210,28 @@ def _predict(
     progress: Progress,
 ) -> NDArray[np.float64]:
     predictions = np.full((len(group), *tested.shape), np.nan)
-    named: dict[str, list[str]] = {NONFINITE: [], LOST: [], CONSTANT: []}
+    named: dict[str, list[str]] = {NONFINITE: [], LOST: [], CONSTANT: [], STOPPED: []}
     for index in progress(range(len(group)), f"predicting from {len(group)} layers of {model}", len(group)):
-        # Not kept in a variable: it would still be there while the next layer's are read.
-        found, lost = predict_rows(rows.read(index).to(settings.device), targets, settings.n_components)
-        if lost:  # float32 of a sketch; few units are solved in float64 at once
-            log.info("%s: float32 is too coarse for %s, which is solved in float64", model, group[index].name)
-            found, lost = predict_rows(rows.read(index).to(settings.device).double(), targets, settings.n_components)
+        found, lost, stopped = _fit_rows(rows, index, group[index].name, targets, settings, model)
         layer = group[index]
         if bool(found.isnan().any()):
             named[LOST if lost else NONFINITE].append(layer.name)
         elif layer.units >= settings.n_components:
             if bool((found == found[0]).all(0).any()):
                 named[CONSTANT].append(layer.name)
+            if stopped:
+                named[STOPPED].append(layer.name)
             np.copyto(predictions[index], found.cpu().numpy(), where=tested)
     for what, layers in named.items():
         warn_layers(layers, model, what, stacklevel=3)
     return predictions
+
+
+def _fit_rows(rows: Rows, index: int, layer: str, targets: Targets, settings: Sketched, model: str) -> RowFit:
+    # The rows are not kept in a variable: they would still be there while the next layer's are read.
+    fit = predict_rows(rows.read(index).to(settings.device), targets, settings.n_components)
+    if not fit.lost:
+        return fit
+    # float32 of a sketch; layers of few units are solved in float64 at once.
+    log.info("%s: float32 is too coarse for %s, which is solved in float64", model, layer)
+    return predict_rows(rows.read(index).to(settings.device).double(), targets, settings.n_components)

@@ -17,7 +17,7 @@ from layerwise.files import Resumable, hash_arrays, hash_object
 from layerwise.interfaces import LayerSpec, Progress, RatedImages, no_progress
 from layerwise.layers.blocks import in_block
 from layerwise.models.normalisation import normalise
-from layerwise.passes.degenerate import LOST, NONFINITE, warn_layers
+from layerwise.passes.degenerate import LOST, NONFINITE, STOPPED, warn_layers
 from layerwise.passes.devices import finish
 from layerwise.passes.halving import BatchSize
 from layerwise.passes.hashing import hash_values
@@ -128,7 +128,7 @@ def stream_pls(
     Warns
     -----
     DegenerateWarning
-        Layers gave NaN or infinite values, or rounding spoilt their fit.
+        Layers gave NaN or infinite values, rounding spoilt their fit, or they have fewer components than asked.
 
     Notes
     -----
@@ -166,7 +166,8 @@ def stream_layers(
     found = yield from size.run(lambda images: attempt(group, settings, replace(demand, batch_size=images)), AGAIN)
     if found.lost and settings.dtype == torch.float32:
         yield from _fit_again(attempt, all_layers, group, settings, demand, size, found, attributes["model"])
-    for indices, problem in ((found.broken, NONFINITE), (found.lost, LOST)):
+    stopped = [index for index in found.stopped if group[index].units >= settings.n_components]
+    for indices, problem in ((found.broken, NONFINITE), (found.lost, LOST), (stopped, STOPPED)):
         warn_layers([group[index].name for index in indices], attributes["model"], problem, stacklevel=2)
     return found.predictions
 
@@ -178,14 +179,16 @@ class _Found:
     Parameters
     ----------
     predictions : float64 array [layer, image, split]
-        NaN for the layers of the two lists.
-    broken, lost : list of int
-        Layers whose activations are not finite, and those whose fit was spoilt by rounding.
+        NaN for the layers of the first two lists.
+    broken, lost, stopped : list of int
+        Layers whose activations are not finite, those whose fit was spoilt by rounding, and those that were fitted with
+        fewer components than asked.
     """
 
     predictions: NDArray[np.float64]
     broken: list[int]
     lost: list[int] = field(default_factory=list)
+    stopped: list[int] = field(default_factory=list)
 
 
 _Attempt = Callable[[Sequence[LayerSpec], Streamed, Demand], Generator[int, None, _Found]]
@@ -224,6 +227,7 @@ def _fit_again(
             found.predictions[places[layer.name]] = values
         kept = {layer.name for index, layer in enumerate(part) if index not in again.lost + again.broken}
         found.lost = [index for index in found.lost if group[index].name not in kept]
+        found.stopped += [places[part[index].name] for index in again.stopped]
         if state:
             state.unlink(missing_ok=True)
 
@@ -324,7 +328,13 @@ class _Fit:
         predictions = self.targets.unscaled(self.predictions[:, :n_images]).cpu().numpy()
         lost = [index for index, layer in enumerate(self.vectors) if layer.is_lost and index not in self.broken]
         predictions[self.broken + lost] = np.nan
-        return _Found(predictions, self.broken, lost)
+        return _Found(predictions, self.broken, lost, self._stopped(self.broken + lost))
+
+    def _stopped(self, failed: Sequence[int]) -> list[int]:
+        """Return the layers that have fewer components than asked, of those that did not fail."""
+        pairs = zip(self.vectors, self.predictions, strict=True)
+        stopped = [index for index, (layer, found) in enumerate(pairs) if layer.has_stopped(found, self.targets)]
+        return [index for index in stopped if index not in failed]
 
     def _components(self, done: int) -> Iterator[int]:
         if not done:

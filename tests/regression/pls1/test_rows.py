@@ -38,7 +38,7 @@ def layer_of(rng, n_images, units):
 def regress(values, scores, splits, n_components, dtype=torch.float32, device="cpu"):
     """Give predictions [image, split]; the rows are left as they are."""
     targets = Targets.of(scores, splits, len(values), torch.device(device))
-    predictions, lost = predict_rows(torch.tensor(values, dtype=dtype, device=device), targets, n_components)
+    predictions, lost, _ = predict_rows(torch.tensor(values, dtype=dtype, device=device), targets, n_components)
     assert not lost or predictions.isnan().all()
     return predictions.cpu().numpy()
 

@@ -14,6 +14,7 @@ from layerwise.regression.pls1.history import History
 from layerwise.regression.pls1.targets import Targets
 
 NETWORK = torch.finfo(torch.float32).eps  # rounding of what a network gives, in whatever type it is solved
+EXPLAINED = 1e-6  # of the variance of the targets: what is left is nothing
 NOTHING = 4  # of the units of rounding: residuals or scores that are smaller are nothing but rounding
 FLAT = 16  # likewise, of the scores of a component beside those of the first
 # What is lost to rounding, in standard deviations of the targets. In 487 random layers, of any number of units up to
@@ -228,6 +229,24 @@ class LayerVectors:
         dtype = self.total.dtype
         kept = (self.drift <= DRIFT) & (self.spoilt <= SPOILT[dtype]) & (self.missed <= MISSED[dtype])
         return not bool(kept.all())
+
+    def has_stopped(self, predictions: Tensor, targets: Targets) -> bool:
+        """Return whether some split has fewer components than asked, although the targets are not fully explained.
+
+        What would follow is no larger than the rounding of what a network computes: usually there is nothing, as in a
+        layer of low rank. It cannot be told from a layer in which one direction, shared by all units, is thousands of
+        times as large as the rest.
+
+        Parameters
+        ----------
+        predictions : float64 Tensor [image, split]
+            Of the centred targets, after the last component.
+        targets : Targets
+            Targets.
+        """
+        left = targets.values - predictions * targets.mask
+        unexplained = left.square().sum(0) > EXPLAINED * targets.values.square().sum(0)
+        return bool((~self.active & (self.widest > 0) & unexplained).any())
 
     def _judge(self, length: Tensor, gain: Tensor) -> None:
         """Note how far rounding reaches the predictions, from the scores' length and the gain [split] of a component.

@@ -4,6 +4,8 @@ The steps are those of a streamed fit (`layerwise.streaming.fit`), with all imag
 products of the rows with vectors, so it takes as long as reading the rows twice.
 """
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
@@ -27,7 +29,26 @@ def is_finite(values: Tensor) -> bool:
     return all(bool(end.isfinite()) for end in torch.aminmax(values))
 
 
-def predict_rows(values: Tensor, targets: Targets, n_components: int) -> tuple[Tensor, bool]:
+class RowFit(NamedTuple):
+    """What a fit of rows gave.
+
+    Parameters
+    ----------
+    predictions : float64 Tensor [image, split]
+        For all images, training images too. NaN for values that are not finite, or so large that their sums are not,
+        and where rounding spoilt the fit; the training mean where all training images have the same row.
+    lost : bool
+        Whether rounding spoilt it, since rows vary hundreds of times as much in some directions as in others.
+    stopped : bool
+        Whether some split has fewer components than asked, although the targets are not fully explained.
+    """
+
+    predictions: Tensor
+    lost: bool = False
+    stopped: bool = False
+
+
+def predict_rows(values: Tensor, targets: Targets, n_components: int) -> RowFit:
     """Predict the target of all images from the rows of a layer.
 
     Parameters
@@ -41,11 +62,8 @@ def predict_rows(values: Tensor, targets: Targets, n_components: int) -> tuple[T
 
     Returns
     -------
-    predictions : float64 Tensor [image, split]
-        For all images, training images too. NaN for values that are not finite, or so large that their sums are not,
-        and where rounding spoilt the fit; the training mean where all training images have the same row.
-    lost : bool
-        Whether rounding spoilt it, since rows vary hundreds of times as much in some directions as in others.
+    RowFit
+        Predictions, and what is wrong with them.
 
     References
     ----------
@@ -53,7 +71,7 @@ def predict_rows(values: Tensor, targets: Targets, n_components: int) -> tuple[T
     """
     nothing = torch.full_like(targets.values, torch.nan)
     if not is_finite(values):
-        return nothing, False
+        return RowFit(nothing)
     device, dtype = values.device, values.dtype
     layer = LayerVectors.empty(values.shape[1], targets.n_splits, n_components, dtype, device)
     layer.rounding = max(layer.rounding, NETWORK)
@@ -63,14 +81,16 @@ def predict_rows(values: Tensor, targets: Targets, n_components: int) -> tuple[T
     _weigh(values, weights, layer.sums)
     _add_squares(values, targets.mask.mean(1).to(dtype), layer.power)
     if not layer.start(targets):
-        return nothing, False
+        return RowFit(nothing)
     predictions, mask = torch.zeros_like(targets.values), weights[:, : targets.n_splits]
     for component in range(n_components):
         offsets = layer.find_direction(component)
         scores = (values @ layer.direction.T).sub_(offsets)
         _weigh(values, scores * mask, layer.total)
         layer.deflate(component, scores, predictions, targets)
-    return (nothing, True) if layer.is_lost else (targets.unscaled(predictions), False)
+    if layer.is_lost:
+        return RowFit(nothing, lost=True)
+    return RowFit(targets.unscaled(predictions), stopped=layer.has_stopped(predictions, targets))
 
 
 def _weigh(values: Tensor, weights: Tensor, sums: Tensor) -> None:
