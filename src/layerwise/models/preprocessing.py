@@ -45,7 +45,7 @@ def resolve_preprocessing(spec: ModelSpec) -> Preprocessing:
 
 
 def states_itself(spec: ModelSpec) -> bool:
-    """Say whether what a network expects is known without its library."""
+    """Return whether what a network expects is known without its library."""
     return spec.library != "timm" or row_of(spec) is not None
 
 
