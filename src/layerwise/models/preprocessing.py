@@ -58,7 +58,7 @@ def _stated(spec: ModelSpec, given: Mapping[str, Any]) -> Preprocessing:
         return _of_timm(spec, given)
     if spec.library == "factory":
         return IMAGENET
-    raise ValueError(f"nothing is known of the input of {spec.constructor!r}: give `preprocessing` for {spec.name!r}")
+    raise ValueError(f"the input of {spec.constructor!r} is not known: give `preprocessing` for {spec.name!r}")
 
 
 def _with_option(stated: Preprocessing, spec: ModelSpec) -> Preprocessing:

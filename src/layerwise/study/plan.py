@@ -206,7 +206,7 @@ class Plans:
         layers : sequence of LayerSpec, optional
             Its layers; default: those that ship with layerwise, or that a job has listed.
         size : int, optional
-            Side of its input; default: what is known of it beforehand. It decides neither batches nor groups.
+            Side of its input; default: what is known about it beforehand. It decides neither batches nor groups.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""Which images a recording or a set of ratings brings, and how a network wants to see them."""
+"""Which images a recording or a set of ratings brings, and how they become the input of a network."""
 
 from pathlib import Path
 from typing import Any, Literal
