@@ -13,7 +13,7 @@ from sklearn.cross_decomposition import PLSRegression
 from torch import nn
 
 from layerwise.activations import ActivationStore, extract_activations
-from layerwise.activations.parts import Budget, least_bytes, reserved_bytes
+from layerwise.activations.parts import MemoryShares, least_bytes, reserved_bytes
 from layerwise.activations.store import StoreWriter
 from layerwise.interfaces import DegenerateWarning, LayerSpec
 from layerwise.layers import list_layers
@@ -262,7 +262,7 @@ def test_batches_are_halved_when_memory_runs_out(draw, preprocessing, attributes
 
 @pytest.mark.parametrize("device", DEVICES)
 def test_the_next_batch_is_read_while_one_runs(draw, preprocessing, attributes, tmp_path, monkeypatch, device):
-    monkeypatch.setattr(Budget, "of", lambda memory, *_: Budget(0, 0, memory))  # no pixels stay
+    monkeypatch.setattr(MemoryShares, "of", lambda memory, *_: MemoryShares(0, 0, memory))  # no pixels stay
     images, reading = draw(20, size=4), {start: threading.Event() for start in range(0, 20, 5)}
     read = images.read
 

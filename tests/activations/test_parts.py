@@ -11,7 +11,7 @@ from layerwise.activations.parts import (
     COPIES,
     GRAM_BYTES,
     LEAST_UNITS,
-    Budget,
+    MemoryShares,
     describe,
     kind_of,
     largest_write,
@@ -82,7 +82,7 @@ def test_what_too_small_a_budget_advises_is_enough_on_a_gpu(units, n_stimuli, pi
     layers = make(units)
     least = least_bytes(layers, n_stimuli)
     for memory, enough in ((least - 1, False), (least, True), (2 * least, True), (30 * least, True)):
-        budget = Budget.of(memory, True, pixels, least)
+        budget = MemoryShares.of(memory, True, pixels, least)
         assert budget.resident + budget.backlog + budget.rest == memory
         assert budget.resident in (0, pixels)
         assert 0 <= budget.backlog <= BACKLOG
@@ -94,7 +94,7 @@ def test_what_too_small_a_budget_advises_is_enough_on_a_gpu(units, n_stimuli, pi
 
 
 def test_a_cpu_keeps_nothing_back():
-    assert Budget.of(10**9, False, 10**6, 10**5) == Budget(0, 0, 10**9)
+    assert MemoryShares.of(10**9, False, 10**6, 10**5) == MemoryShares(0, 0, 10**9)
 
 
 def test_what_is_written():
@@ -117,8 +117,8 @@ def test_whichever_is_smaller_is_kept():
 
 def test_a_plan_says_passes_and_bytes():
     layers = make([1_000_000, 50])
-    budget = Budget.of(10 * 10**9, True, 5 * 10**8, least_bytes(layers, 3200))
-    assert budget == Budget(5 * 10**8, 5 * 10**8, 9 * 10**9)
+    budget = MemoryShares.of(10 * 10**9, True, 5 * 10**8, least_bytes(layers, 3200))
+    assert budget == MemoryShares(5 * 10**8, 5 * 10**8, 9 * 10**9)
     assert describe(plan_passes(layers, 3200, budget.rest), 3200, budget) == (
         "2 layers in 2 forward passes over 3,200 images: 10.00 GB are allowed, and the activations take 12.80 GB, in a "
         "pass 8.50 GB, beside 0.50 GB for Gram matrices and writing, 0.50 GB of pixels that stay and 0.50 GB that may "

@@ -72,7 +72,7 @@ def least_bytes(layers: Sequence[LayerSpec], n_stimuli: int) -> int:
 
 
 @dataclass(frozen=True)
-class Budget:
+class MemoryShares:
     """How the memory of a device is divided.
 
     Parameters
@@ -90,7 +90,7 @@ class Budget:
     rest: int
 
     @classmethod
-    def of(cls, memory: int, on_gpu: bool, pixels: int, least: int) -> "Budget":
+    def of(cls, memory: int, on_gpu: bool, pixels: int, least: int) -> "MemoryShares":
         """Divide so many bytes, for pixels of so many bytes, and leave at least so many."""
         if not on_gpu:
             return cls(0, 0, memory)
@@ -146,7 +146,7 @@ def plan_passes(layers: Sequence[LayerSpec], n_stimuli: int, memory: int) -> lis
 
 def plan_extraction(
     layers: Sequence[LayerSpec], n_stimuli: int, pixels: int, memory: int, on_gpu: bool, n_devices: int
-) -> tuple[Budget, list[list[list[Part]]]]:
+) -> tuple[MemoryShares, list[list[list[Part]]]]:
     """Divide the memory of each device, and the layers over devices and forward passes.
 
     Parameters
@@ -166,7 +166,7 @@ def plan_extraction(
 
     Returns
     -------
-    budget : Budget
+    budget : MemoryShares
         Of each device.
     plans : list of list of list of Part
         The parts of each pass of each device that gets layers.
@@ -176,11 +176,11 @@ def plan_extraction(
     ValueError
         As in `plan_passes`.
     """
-    budget = Budget.of(memory, on_gpu, pixels, least_bytes(layers, n_stimuli))
+    budget = MemoryShares.of(memory, on_gpu, pixels, least_bytes(layers, n_stimuli))
     return budget, [plan_passes(share, n_stimuli, budget.rest) for share in share_layers(layers, n_devices)]
 
 
-def describe(passes: Sequence[Sequence[Part]], n_stimuli: int, budget: Budget) -> str:
+def describe(passes: Sequence[Sequence[Part]], n_stimuli: int, budget: MemoryShares) -> str:
     """Describe what a device will do: passes, bytes and why.
 
     Parameters
@@ -189,7 +189,7 @@ def describe(passes: Sequence[Sequence[Part]], n_stimuli: int, budget: Budget) -
         From `plan_passes`.
     n_stimuli : int
         Number of stimuli.
-    budget : Budget
+    budget : MemoryShares
         That it was planned for.
     """
     parts = [part for group in passes for part in group]

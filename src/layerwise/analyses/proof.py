@@ -91,7 +91,7 @@ def prove(row: RegistryRow, weights: Path | None = None, images: Labelled | None
 
 
 def failed(cell: str) -> bool:
-    """Say whether a cell of `prove` contradicts the facts."""
+    """Return whether a cell of `prove` contradicts the facts."""
     return cell.startswith(FAILED)
 
 
@@ -101,7 +101,7 @@ def count_layers(row: RegistryRow) -> list[LayerSpec]:
 
 
 def list_skipped(survey: Survey) -> str:
-    """Say which modules that run are no layers, and why."""
+    """Return which modules that run are no layers, and why."""
     return "; ".join(f"{module.layer} ({module.kind}) {module.reason}" for module in survey.skipped) or "-"
 
 

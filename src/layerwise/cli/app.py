@@ -104,7 +104,7 @@ def _sentence(error: Exception) -> str:
 
 
 def _disk_is_full(error: Exception) -> bool:
-    """Say whether an error says so: in its number, or in the text of HDF5, some lines into it."""
+    """Return whether an error says so: in its number, or in the text of HDF5, some lines into it."""
     if isinstance(error, OSError) and error.errno is not None:
         return error.errno == errno.ENOSPC
     return isinstance(error, OSError | RuntimeError) and f"errno = {errno.ENOSPC}," in str(error)

@@ -33,7 +33,7 @@ def check(
     score_column: Annotated[str | None, typer.Option("--score-column", help="Column of the scores.")] = None,
     rater: Annotated[list[str] | None, typer.Option("--rater", help="Column of one rater; repeat for more.")] = None,
 ) -> None:
-    """Say what files of data hold, and everything that is wrong with them; the exit status is 1 if anything is."""
+    """Print what files of data hold, and everything that is wrong with them; the exit status is 1 if anything is."""
     reports = [_report(path, images, image_column, score_column, rater) for path in files]
     for report in reports:
         _print(report)

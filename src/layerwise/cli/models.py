@@ -1,4 +1,4 @@
-"""The commands ``layerwise models ...``: what is known of each network, its weights, and whether all of it holds."""
+"""The commands ``layerwise models ...``: what is known about each network, its weights, and whether all of it holds."""
 
 import json
 import os
@@ -39,7 +39,7 @@ def list_models(form: Format = "text") -> None:
 def show(
     names: Annotated[list[str], typer.Argument(help="Networks that layerwise or timm knows.")], form: Format = "text"
 ) -> None:
-    """Show all that is known of networks, and what is not; a network of timm's is built to find out."""
+    """Show all that is known about networks, and what is not; a network of timm's is built to find out."""
     rows = [_details(name) for name in names]
     if form == "json":
         return _print(rows, form, ())
@@ -101,7 +101,7 @@ def check(
     ] = None,
     form: Format = "text",
 ) -> None:
-    """Build networks and compare all that is known of them with what they do: a line a network, a column a fact."""
+    """Build networks and compare all that is known about them with what they do: a line a network, a column a fact."""
     from layerwise.analyses.proof import COLUMNS, LEGEND, failed, prove
     from layerwise.cli.cost import Cost
     from layerwise.models.labelled import read_labelled

@@ -19,7 +19,7 @@ def plan(
     config: Config = CONFIG,
     model: Annotated[list[str] | None, typer.Option("--model", help="Of these networks only.")] = None,
 ) -> None:
-    """Say beforehand what running the networks will take: jobs, forward passes, memory, disk and hours."""
+    """Print what running the networks will take: jobs, forward passes, memory, disk and hours."""
     from layerwise.config import load_study
     from layerwise.study.forecast import forecast
 

@@ -128,7 +128,7 @@ class _UnusableError(Exception):
 
 
 def _stored_as(image: Image.Image) -> str:
-    """Say how the file stores its pixels, in PIL's words, such as RGB;16B; empty where PIL decodes them on its own."""
+    """Return how the file stores its pixels in PIL's words, such as RGB;16B; empty where PIL decodes them itself."""
     tiles = getattr(image, "tile", [])
     details = tiles[0].args if tiles else ""
     first = details[0] if isinstance(details, tuple) and details else details

@@ -129,7 +129,7 @@ def is_empty(values: NDArray[Any]) -> NDArray[np.bool_]:
 
 
 def _differing(name: str, values: NDArray[np.generic], stimuli: NDArray[np.str_]) -> str:
-    """Say where presentations of one stimulus differ; empty if none do."""
+    """Return where presentations of one stimulus differ; empty if none do."""
     _, first, rows = np.unique(stimuli, return_index=True, return_inverse=True)
     expected = values[first][rows]
     differs = (values != expected) & ~((values != values) & (expected != expected))  # NaN equals NaN here

@@ -16,7 +16,7 @@ def list_problems(problems: Sequence[str], what: str) -> str:
 
 
 def did_you_mean(name: str, known: Collection[str]) -> str:
-    """Say which known name is near, or else which there are."""
+    """Return which known name is near, or else which there are."""
     near = get_close_matches(name, list(known), n=1)
     if near:
         return f"did you mean {near[0]!r}?"

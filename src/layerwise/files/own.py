@@ -25,7 +25,7 @@ LONGEST = 255  # characters of a text that may name a file
 
 @dataclass(frozen=True)
 class OwnCode:
-    """What is known of a module without importing it.
+    """What is known about a module without importing it.
 
     Parameters
     ----------

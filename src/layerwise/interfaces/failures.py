@@ -11,7 +11,7 @@ LONGEST = 300  # characters of a message
 
 
 def describe_failure(error: BaseException) -> str:
-    """Say what was raised, and where in the code of its author.
+    """Return what was raised, and where in the code of its author.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ def describe_failure(error: BaseException) -> str:
 
 
 def raised_inside(error: BaseException, *rooms: str) -> bool:
-    """Say whether an error went through code of these rooms of the package, below the function that caught it."""
+    """Return whether an error went through code of these rooms of the package, below the function that caught it."""
     folders = tuple(f"{PACKAGE / room}/" for room in rooms)
     return any(frame.filename.startswith(folders) for frame in extract_tb(error.__traceback__)[1:])
 

@@ -157,7 +157,7 @@ def _unusable(output: Any, n_images: int) -> str:
 
 
 def _disagreement(shape: tuple[int, ...], other: _Seen | None) -> str:
-    """Say what is wrong with a module that gave this shape in one batch, and what was seen in one of another size."""
+    """Return what is wrong with a module of this shape in one batch, given what was seen in one of another size."""
     if other is None:
         return "runs for some numbers of images only"
     return other.reason or ("" if other.shape == shape else "gives another shape for another number of images")

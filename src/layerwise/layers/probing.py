@@ -186,7 +186,7 @@ def _first_difference(
 
 
 def _differ(ours: Tensor, theirs: Tensor, rounding: float, share: float) -> bool:
-    """Say whether values [image, unit] differ beyond rounding; what is not finite must be the same in both."""
+    """Return whether values [image, unit] differ beyond rounding; what is not finite must be the same in both."""
     if ours.shape != theirs.shape or not torch.equal(ours.isfinite(), theirs.isfinite()):
         return True
     ours, theirs = (values.double().where(ours.isfinite(), 0) for values in (ours, theirs))

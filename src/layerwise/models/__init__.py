@@ -1,4 +1,4 @@
-"""Networks: what is known of each (no torch needed), how each is built, and what it expects of its input.
+"""Networks: what is known about each (no torch needed), how each is built, and what it expects of its input.
 
 Names are imported when first used, so that planning a workflow (``layerwise.models.registry``) never waits
 for torch.

@@ -45,7 +45,7 @@ def resolve_preprocessing(spec: ModelSpec) -> Preprocessing:
 
 
 def states_itself(spec: ModelSpec) -> bool:
-    """Say whether what a network expects is known without its library."""
+    """Return whether what a network expects is known without its library."""
     return spec.library != "timm" or row_of(spec) is not None
 
 
@@ -58,7 +58,7 @@ def _stated(spec: ModelSpec, given: Mapping[str, Any]) -> Preprocessing:
         return _of_timm(spec, given)
     if spec.library == "factory":
         return IMAGENET
-    raise ValueError(f"nothing is known of the input of {spec.constructor!r}: give `preprocessing` for {spec.name!r}")
+    raise ValueError(f"the input of {spec.constructor!r} is not known: give `preprocessing` for {spec.name!r}")
 
 
 def _with_option(stated: Preprocessing, spec: ModelSpec) -> Preprocessing:

@@ -50,7 +50,7 @@ class Mirror:
 
 @dataclass(frozen=True)
 class RegistryRow:
-    """What is known of one network; None (or an empty text) is "not verified".
+    """What is known about one network; None (or an empty text) is "not verified".
 
     Parameters
     ----------

@@ -174,20 +174,20 @@ def load_state(network: nn.Module, state: State, source: str | Path) -> None:
 
 
 def _kind(value: torch.Tensor) -> str:
-    """Say what a tensor holds: values of one kind cannot stand for another's, as a quantised network's integers."""
+    """Return what a tensor holds: values of one kind cannot stand for another's, as a quantised network's integers."""
     if value.is_quantized:
         return "quantised"
     return "complex" if value.is_complex() else "real" if value.is_floating_point() else "whole"
 
 
 def fits(network: nn.Module, state: State) -> bool:
-    """Say whether weights have the names and shapes of a network."""
+    """Return whether weights have the names and shapes of a network."""
     shapes = {name: value.shape for name, value in network.state_dict().items()}
     return shapes == {name: value.shape for name, value in state.items()}
 
 
 def same_values(one: State, other: State) -> bool:
-    """Say whether two files of weights hold the same tensors; the counters of batch norms do not count."""
+    """Return whether two files of weights hold the same tensors; the counters of batch norms do not count."""
     ours, theirs = (
         {name: value for name, value in state.items() if not name.endswith(COUNTER)} for state in (one, other)
     )
@@ -356,7 +356,7 @@ def _shared(names: Iterable[str]) -> list[str]:
 
 
 def _fits_but_counters(expected: State, state: State) -> bool:
-    """Say whether all is there; files from before torch 0.4.1 lack the counters of batch norms."""
+    """Return whether all is there; files from before torch 0.4.1 lack the counters of batch norms."""
     shapes = {name: value.shape for name, value in expected.items() if name in state or not name.endswith(COUNTER)}
     return shapes == {name: value.shape for name, value in state.items()}
 

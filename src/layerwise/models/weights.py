@@ -94,7 +94,7 @@ def find_official(row: RegistryRow, folder: str | Path | None = None) -> Officia
         if found.path.is_file():
             if not found.sha256:
                 log.warning(
-                    "no checksum is known of %s: it is used as it is; write the SHA-256 that its host shows into "
+                    "no checksum is known for %s: it is used as it is; write the SHA-256 that its host shows into "
                     "%s.sha256 to have it checked",
                     found.path,
                     found.path.name,

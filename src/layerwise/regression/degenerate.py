@@ -8,7 +8,7 @@ from layerwise.interfaces import DegenerateWarning
 
 
 def warn_fewer(found: Tensor, wanted: int, stacklevel: int) -> None:
-    """Say in how many splits there were fewer components than asked for, but some.
+    """Warn of how many splits had fewer components than asked for, but some.
 
     Parameters
     ----------

@@ -397,7 +397,7 @@ def _warn_constant(constant: NDArray[np.bool_]) -> None:
 
 
 def _warn_flat(flat: NDArray[np.bool_]) -> None:
-    """Say where predictions [..., split, neuroid] do not vary, though responses and activations do."""
+    """Return where predictions [..., split, neuroid] do not vary, though responses and activations do."""
     neuroids = int(flat.any(axis=tuple(range(flat.ndim - 1))).sum())
     if neuroids:
         _warn(

@@ -72,7 +72,7 @@ def device_memory(devices: Sequence[str], memory: int, gpu_memory: int) -> int:
 
 
 def warn_of_host(memory: int) -> None:
-    """Say so if the budget `compute.memory` is more than the job was given, before it is found out halfway."""
+    """Warn if the budget `compute.memory` is more than the job was given, before memory runs out halfway."""
     limit, source = memory_limit()
     if limit < memory + PROCESS:
         log.warning(

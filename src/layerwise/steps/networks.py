@@ -21,7 +21,7 @@ from layerwise.models.labelled import read_labelled
 from layerwise.models.registry import row_of
 from layerwise.models.weights import UNTRAINED
 from layerwise.steps.devices import choose_device, limit_threads, named_memory
-from layerwise.study import write_preprocessing
+from layerwise.study import Budget, write_preprocessing
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +64,7 @@ def check_accuracy(
     limit_threads(threads or compute.threads)
     device = choose_device(compute.device)
     images = read_labelled(study.imagenet.images, study.imagenet.labels)
-    batch_size, weights = compute.images_at_once(device != "cpu"), study.storage.weights
+    batch_size, weights = Budget.of(study, on_gpu=device != "cpu").batch_sizes[0], study.storage.weights
     with named_memory(compute):
         result = measure(entry.spec(), entry.published, images, weights, batch_size, device, progress)
     require_published(result, model)

@@ -277,33 +277,44 @@ class _Fit:
         ]
         for layer in self.vectors:
             layer.rounding = max(layer.rounding, torch.finfo(settings.dtype).eps)
-        shape = (len(group), n_padded, n_splits)
-        self.predictions = torch.zeros(shape, dtype=torch.float64, device=device)
-        self.scores = torch.zeros(shape, dtype=dtype, device=device)
-        # Of the batch at hand; at fixed addresses, as CUDA graphs want them.
-        self.batch_scores = torch.zeros(len(group), demand.batch_size, n_splits, dtype=dtype, device=device)
-        self.training_scores = torch.zeros(LARGEST, demand.batch_size, n_splits, dtype=dtype, device=device)
-        self.weights = torch.zeros(demand.batch_size, 2 * n_splits, dtype=dtype, device=device)
-        self.mask = torch.zeros(demand.batch_size, n_splits, dtype=dtype, device=device)
-        self.offsets = torch.zeros(len(group), n_splits, dtype=dtype, device=device)
-        # Of an image in the sums of squares: the part of the splits that train on it.
-        self.shares = torch.zeros(demand.batch_size, dtype=dtype, device=device)
+        self._make_buffers(n_padded, dtype, device)
         self.broken: list[int] = []
         # A layer that is fitted again is read itself: what follows from another is not rounded as the network rounds.
         unfused = [Fusion(index) for index in range(len(group))]
         fusions = unfused if settings.wide else find_fusions(network, group, probes.to(settings.dtype))
         self._arrange(network, fusions)
-        fingerprint = hash_object(
+        fingerprint = self._fingerprint(rated, attributes, values) if settings.state else ""
+        self.kept = settings.state and Resumable(settings.state, fingerprint, "starting from the first component")
+
+    def _make_buffers(self, n_padded: int, dtype: torch.dtype, device: torch.device) -> None:
+        """Allocate what all layers share: predictions and scores of the images, and what a batch needs."""
+        n_splits = self.targets.mask.shape[1]
+        shape = (len(self.layers), n_padded, n_splits)
+        self.predictions = torch.zeros(shape, dtype=torch.float64, device=device)
+        self.scores = torch.zeros(shape, dtype=dtype, device=device)
+        # Of the batch at hand; at fixed addresses, as CUDA graphs want them.
+        self.batch_scores = torch.zeros(len(self.layers), self.batch_size, n_splits, dtype=dtype, device=device)
+        self.training_scores = torch.zeros(LARGEST, self.batch_size, n_splits, dtype=dtype, device=device)
+        self.weights = torch.zeros(self.batch_size, 2 * n_splits, dtype=dtype, device=device)
+        self.mask = torch.zeros(self.batch_size, n_splits, dtype=dtype, device=device)
+        self.offsets = torch.zeros(len(self.layers), n_splits, dtype=dtype, device=device)
+        # Of an image in the sums of squares: the part of the splits that train on it.
+        self.shares = torch.zeros(self.batch_size, dtype=dtype, device=device)
+
+    def _fingerprint(self, rated: RatedImages, attributes: Mapping[str, str], values: str) -> str:
+        """Hash all that a saved state depends on."""
+        settings = self.settings
+        return hash_object(
             [
                 [dict(attributes), values],
-                [asdict(layer) for layer in group],
+                [asdict(layer) for layer in self.layers],
                 rated.pixels.content_hash,
                 asdict(rated.preprocessing),
                 hash_arrays(rated.scores, *(part for split in rated.splits for part in (split.train, split.test))),
                 [
                     settings.n_components,
-                    demand.batch_size,
-                    device.type,
+                    self.batch_size,
+                    self.images.device.type,
                     settings.tf32,
                     str(settings.dtype),
                     settings.wide,
@@ -312,7 +323,6 @@ class _Fit:
                 [torch.__version__, self.runner.unit_orders],
             ]
         )
-        self.kept = settings.state and Resumable(settings.state, fingerprint, "starting from the first component")
 
     def run(self, progress: Progress) -> Generator[int, None, _Found]:
         """Fit all components, or those that are left."""

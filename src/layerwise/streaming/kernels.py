@@ -119,7 +119,7 @@ def _accumulate(
     units = tl.program_id(0) * UNITS + tl.arange(0, UNITS)
     in_units = units < n_units
     columns, eight = tl.arange(0, COLUMNS), tl.arange(0, 8)
-    middle = tl.load(shift + units, mask=in_units, other=0.0)[None, :]
+    centre = tl.load(shift + units, mask=in_units, other=0.0)[None, :]
     straight = tl.zeros([COLUMNS, UNITS], tl.float32)
     clamped = tl.zeros([8, UNITS], tl.float32)
     for first in range(0, n_rows, ROWS):
@@ -129,7 +129,7 @@ def _accumulate(
         values = tl.load(pointers, mask=in_rows[:, None] & in_units[None, :], other=0.0)
         source = weights + (columns // 8)[:, None] * layer_stride + (columns % 8)[:, None] + rows[None, :] * row_stride
         tile = tl.load(source, mask=(columns % 8 < 5)[:, None] & in_rows[None, :], other=0.0)
-        straight = tl.dot(tile, values - middle, straight, input_precision=PRECISION)
+        straight = tl.dot(tile, values - centre, straight, input_precision=PRECISION)
         if CLAMPED:
             source = weights + COLUMNS // 8 * layer_stride + eight[:, None] + rows[None, :] * row_stride
             tile = tl.load(source, mask=(eight < 5)[:, None] & in_rows[None, :], other=0.0)

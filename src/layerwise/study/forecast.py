@@ -93,7 +93,7 @@ class Forecast:
 
 
 def forecast(study: Study, models: Sequence[str]) -> Forecast:
-    """Say what some networks of a study will take.
+    """Return what some networks of a study will take.
 
     Parameters
     ----------

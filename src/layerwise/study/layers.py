@@ -35,7 +35,7 @@ def listed_preprocessing(study: Study, model: str) -> Preprocessing | None:
 
 
 def preprocessing_of(entry: ModelEntry) -> Preprocessing | None:
-    """Say what a network expects of its input; None where only its library knows."""
+    """Return what a network expects of its input; None where only its library knows."""
     given = entry.spec().preprocessing
     if isinstance(given, Preprocessing):
         return given

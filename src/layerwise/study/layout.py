@@ -31,7 +31,7 @@ class Layout:
         return f"{self.folder}/stimuli/{stimuli}/{geometry}.h5"
 
     def model(self, model: str) -> str:
-        """Folder of all that is known of a network."""
+        """Folder of all that is known about a network."""
         return f"{self.folder}/models/{model}"
 
     def manifest(self, model: str) -> str:

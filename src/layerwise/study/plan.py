@@ -206,7 +206,7 @@ class Plans:
         layers : sequence of LayerSpec, optional
             Its layers; default: those that ship with layerwise, or that a job has listed.
         size : int, optional
-            Side of its input; default: what is known of it beforehand. It decides neither batches nor groups.
+            Side of its input; default: what is known about it beforehand. It decides neither batches nor groups.
 
         Raises
         ------
@@ -256,7 +256,7 @@ class Plans:
         return tuple(layers)
 
     def preprocessing(self, model: str) -> Preprocessing | None:
-        """Say what a network expects of its input; None where that is known once a job has listed its layers."""
+        """Return what a network expects of its input; None where that is known once a job has listed its layers."""
         return preprocessing_of(self.study.model_entry(model)) or listed_preprocessing(self.study, model)
 
     def _size(self, model: str) -> int:
@@ -413,7 +413,7 @@ def _stream(study: Study, plan: Plan) -> Plan:
 
 
 def _stream_demand(study: Study, plan: Plan) -> Demand:
-    """Say what streaming needs, with the largest batches that make no group more than small ones."""
+    """Return what streaming needs, with the largest batches that make no group more than small ones."""
     budget, layers = plan.budget, plan.layers
     n_splits = count_splits(study.rating(plan.stimuli))
     wanted = [

@@ -1,4 +1,4 @@
-"""Which images a recording or a set of ratings brings, and how a network wants to see them."""
+"""Which images a recording or a set of ratings brings, and how they become the input of a network."""
 
 from pathlib import Path
 from typing import Any, Literal
@@ -23,7 +23,7 @@ def stimulus_files(study: Study, stimuli: str) -> tuple[list[Path], Path | None]
 
 
 def geometry_of(study: Study, stimuli: str, preprocessing: Preprocessing) -> Geometry:
-    """Say how the images of a stimulus set become the input of a network.
+    """Return how the images of a stimulus set become the input of a network.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ def geometry_of(study: Study, stimuli: str, preprocessing: Preprocessing) -> Geo
 
 
 def pca_geometry(study: Study, recording: str, preprocessing: Preprocessing) -> Geometry | None:
-    """Say how the images of the principal components are shown for a recording; None where none are fitted.
+    """Return how the images of the principal components are shown for a recording; None where none are fitted.
 
     They fill the input, and are resized as its stimuli are; `recording` may also be the name of ratings, which are
     never reduced.

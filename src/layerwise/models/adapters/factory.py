@@ -33,7 +33,7 @@ def _telling(function: Callable[..., Any], text: str) -> Callable[..., Any]:
 
 
 def _is_of_the_call(error: BaseException) -> bool:
-    """Say whether an error was raised before the function itself began."""
+    """Return whether an error was raised before the function itself began."""
     return error.__traceback__ is not None and error.__traceback__.tb_next is None
 
 

@@ -24,7 +24,7 @@ DRIFT = 1e-5  # directions that drift further are no longer conjugate
 # fails and float64 does not, units differ more, so that more of them do.
 SPOILT = {torch.float32: 5e-6, torch.float64: 1e-9}
 UNEVEN = 100  # mean power of the units times their mean inverse power: beyond, some are ten times as large as others
-EVEN = 6  # times as much rounding is borne where units are more alike, as in most layers
+EVEN = 6  # times as much rounding is accepted where units are more alike, as in most layers
 # The mean correlation that units keep with what is left where a fit stops. In float64 that may be the last bit of a
 # layer of low rank, in which a network's own rounding is as large.
 MISSED = {torch.float32: 3e-6, torch.float64: 4e-6}
