@@ -60,7 +60,7 @@ def check_accuracy(
     """
     entry, compute = study.model_entry(model), study.compute
     if entry.published is None:
-        raise ValueError(f"no accuracy is published of {model!r} with weights {entry.spec().weights}: it needs no gate")
+        raise ValueError(f"no accuracy is published for {model!r} (weights: {entry.spec().weights}): it needs no gate")
     limit_threads(threads or compute.threads)
     device = choose_device(compute.device)
     images = read_labelled(study.imagenet.images, study.imagenet.labels)
