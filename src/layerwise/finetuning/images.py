@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from layerwise.interfaces import Pixels
+from layerwise.passes.images import send
 
 AT_ONCE = 1024  # images read in one piece, at most
 READERS = 4  # threads, of which each reads an image
@@ -99,15 +100,10 @@ class StreamedImages:
                 images = torch.from_numpy(np.concatenate([image.result() for image in coming.pop(0)]))
                 following = wanted[number + AHEAD : number + AHEAD + 1]
                 coming += [[readers.submit(self._read, int(image)) for image in batch] for batch in following]
-                yield self._send(images), torch.arange(len(images), device=self._device)
+                yield send(images, self._device), torch.arange(len(images), device=self._device)
 
     def _read(self, image: int) -> NDArray[np.uint8]:
         return self._pixels.read(image, image + 1)
-
-    def _send(self, images: Tensor) -> Tensor:
-        if self._device.type != "cuda":
-            return images
-        return images.pin_memory().to(self._device, non_blocking=True)
 
 
 def _runs(images: NDArray[np.int64]) -> Iterator[tuple[int, int]]:

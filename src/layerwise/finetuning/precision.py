@@ -7,6 +7,8 @@ from typing import Any, Literal
 
 import torch
 
+from layerwise.passes.precision import rounding
+
 Precision = Literal["tf32", "bf16", "float32"]
 
 
@@ -39,13 +41,5 @@ def autocast(device: torch.device, precision: Precision) -> torch.autocast:
 
 
 def _settings(tf32: bool, deterministic: bool) -> list[tuple[Any, str, str | bool]]:
-    matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
-    chosen: list[tuple[Any, str, str | bool]] = [
-        (cudnn, "deterministic", deterministic),
-        (cudnn, "benchmark", not deterministic),
-    ]
-    if hasattr(matmul, "fp32_precision"):
-        convolution: Any = cudnn
-        name = "tf32" if tf32 else "ieee"
-        return [*chosen, (matmul, "fp32_precision", name), (convolution.conv, "fp32_precision", name)]
-    return [*chosen, (matmul, "allow_tf32", tf32), (cudnn, "allow_tf32", tf32)]  # before PyTorch 2.9
+    cudnn = torch.backends.cudnn
+    return [(cudnn, "deterministic", deterministic), (cudnn, "benchmark", not deterministic), *rounding(tf32, tf32)]

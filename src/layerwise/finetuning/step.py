@@ -6,7 +6,7 @@ At 32 images a GPU waits for Python, which starts some thousand kernels a step; 
 import gc
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -18,6 +18,8 @@ from layerwise.finetuning.networks import batch_norms, predict_scores, set_train
 from layerwise.finetuning.optimisers import state_tensors
 from layerwise.finetuning.precision import autocast
 from layerwise.finetuning.settings import FinetuneSettings
+from layerwise.passes.devices import current_device
+from layerwise.passes.graphs import recording, warm_up
 
 WARM_UPS = 3  # steps before a recording, in which libraries choose their algorithms
 TOLERANCE = 2e-2  # between the losses of a graph and of plain steps: bf16 rounds to 4e-3
@@ -109,9 +111,7 @@ class RecordedStep:
         self._inputs, self._targets = inputs.clone(), targets.clone()
         self._graph = torch.cuda.CUDAGraph()
         plain.optimiser.zero_grad(set_to_none=True)  # or gradients would lie outside the graph's memory
-        gc.collect()  # an old graph that is collected meanwhile would break the recording off
-        recording = torch.cuda.graph(self._graph, stream=torch.cuda.Stream())  # type: ignore[no-untyped-call]
-        with _own_generator(inputs.device) as self._generator, recording:
+        with _own_generator(inputs.device) as self._generator, recording(self._graph):
             self._loss = plain.compute(self._inputs, self._targets)
 
     def __call__(self, inputs: Tensor, targets: Tensor, seed: int) -> Tensor:
@@ -206,7 +206,7 @@ def prepare_step(
     set_training(network, settings)
     undo = _Undo(network, optimiser)
     plain = PlainStep(network, optimiser, settings, accumulate or settings.accumulate or 1)
-    with on_device(inputs.device), undo, torch.random.fork_rng(_gpus(inputs.device)):
+    with current_device(inputs.device), undo, torch.random.fork_rng(_gpus(inputs.device)):
         _find_parts(plain, settings, inputs, targets, undo)
         undo()
         recorded = _record(plain, inputs, targets, undo) if record and inputs.is_cuda else None
@@ -275,12 +275,7 @@ def _warm_up(plain: PlainStep, inputs: Tensor, targets: Tensor) -> None:
     if not inputs.is_cuda:
         plain(inputs, targets, 0)
         return
-    aside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-    aside.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(aside):
-        for _ in range(WARM_UPS):
-            plain(inputs, targets, 0)
-    torch.cuda.current_stream().wait_stream(aside)
+    warm_up(lambda: [plain(inputs, targets, 0) for _ in range(WARM_UPS)])
     torch.cuda.synchronize()
 
 
@@ -325,11 +320,6 @@ def _free(device: torch.device) -> None:
         with suppress(RuntimeError):  # after a recording that broke off
             torch.cuda.synchronize(device)
         torch.cuda.empty_cache()
-
-
-def on_device(device: torch.device) -> AbstractContextManager[object]:
-    """Return the context in which a GPU is the current one: streams are of the current GPU."""
-    return torch.cuda.device(device) if device.type == "cuda" else nullcontext()
 
 
 def _gpus(device: torch.device) -> list[torch.device]:

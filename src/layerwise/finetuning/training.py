@@ -22,8 +22,9 @@ from layerwise.finetuning.precision import arithmetic
 from layerwise.finetuning.predictions import predict, rank_correlation
 from layerwise.finetuning.settings import FinetuneSettings
 from layerwise.finetuning.state import Reached, State, put_back
-from layerwise.finetuning.step import Prepared, on_device, prepare_step
+from layerwise.finetuning.step import Prepared, prepare_step
 from layerwise.finetuning.stopping import DivergedError, Stop, StoppedError, never
+from layerwise.passes.devices import current_device
 
 CHECK_EVERY = 50  # steps between looks at the losses: each look makes the GPU wait
 SHOWN = 8  # images named in a message
@@ -186,7 +187,7 @@ class Trainer:
         settings = self.settings
         devices = [self.device] if self.device.type == "cuda" else []
         chosen = arithmetic(settings.precision, settings.deterministic)
-        with on_device(self.device), chosen, torch.random.fork_rng(devices):
+        with current_device(self.device), chosen, torch.random.fork_rng(devices):
             step = self._prepare()
             while not ends(self.reached.history, settings):
                 self._train_epoch(step)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from layerwise.interfaces import LayerSpec
 
 if TYPE_CHECKING:
+    import torch
     from torch import nn
 
 Item = TypeVar("Item")
@@ -78,7 +79,7 @@ def run_together(works: Sequence[Iterator[Item]], devices: Sequence[str] = ()) -
     Exception
         The first that one of them raises; the others stop at their next item.
     """
-    places = [_current(device) for device in devices] or [nullcontext()] * len(works)
+    places = [current_device(device) for device in devices] or [nullcontext()] * len(works)
     if len(works) == 1:
         with places[0]:
             yield from works[0]
@@ -111,8 +112,9 @@ def _drive(work: Iterator[Item], place: AbstractContextManager[None], put: Calla
                 break
 
 
-def _current(device: str) -> AbstractContextManager[None]:
-    if not device.startswith("cuda:"):
+def current_device(device: "str | torch.device") -> AbstractContextManager[None]:
+    """Return the context in which a GPU is the current one: streams and kernels are of the current GPU."""
+    if not str(device).startswith("cuda"):
         return nullcontext()
     import torch  # here, since planning divides layers without it
 

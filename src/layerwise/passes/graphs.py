@@ -10,7 +10,7 @@ import torch
 _RECORDING = Lock()
 
 
-def warm_up(step: Callable[[], None]) -> None:
+def warm_up(step: Callable[[], object]) -> None:
     """Run a step once aside, as PyTorch wants it before the step is recorded."""
     aside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
     aside.wait_stream(torch.cuda.current_stream())

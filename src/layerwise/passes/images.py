@@ -32,7 +32,11 @@ def bring(source: Source, start: int, stop: int, device: torch.device) -> Tensor
     uint8 Tensor [image, height, width, 3]
         On a GPU it may still be on its way: what follows in the stream waits for it.
     """
-    batch = torch.from_numpy(source.read(start, stop))
+    return send(torch.from_numpy(source.read(start, stop)), device)
+
+
+def send(batch: Tensor, device: torch.device) -> Tensor:
+    """Send a batch to a device; to a GPU through locked memory, without waiting until it has arrived."""
     if device.type != "cuda":
         return batch
     with torch.cuda.device(device):  # a thread begins with the first GPU, which may be another job's

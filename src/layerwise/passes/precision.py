@@ -24,16 +24,17 @@ def exact_products(tf32_convolutions: bool) -> Iterator[None]:
     The settings are put back afterwards.
     """
     with ExitStack() as stack:
-        for owner, name, value in _settings(tf32_convolutions):
+        for owner, name, value in rounding(False, tf32_convolutions):
             stack.callback(setattr, owner, name, getattr(owner, name))
             setattr(owner, name, value)
         yield
 
 
-def _settings(tf32_convolutions: bool) -> list[tuple[Any, str, str | bool]]:
+def rounding(tf32_products: bool, tf32_convolutions: bool) -> list[tuple[Any, str, str | bool]]:
+    """Return what decides whether a GPU rounds the factors of 32-bit products to TF32: owner, attribute, value."""
     matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
     if hasattr(matmul, "fp32_precision"):
+        names = ["tf32" if chosen else "ieee" for chosen in (tf32_products, tf32_convolutions)]
         convolution: Any = cudnn
-        chosen = "tf32" if tf32_convolutions else "ieee"
-        return [(matmul, "fp32_precision", "ieee"), (convolution.conv, "fp32_precision", chosen)]
-    return [(matmul, "allow_tf32", False), (cudnn, "allow_tf32", tf32_convolutions)]  # before PyTorch 2.9
+        return [(matmul, "fp32_precision", names[0]), (convolution.conv, "fp32_precision", names[1])]
+    return [(matmul, "allow_tf32", tf32_products), (cudnn, "allow_tf32", tf32_convolutions)]  # before PyTorch 2.9
