@@ -28,7 +28,7 @@ rule gather_model:
         config=LAYOUT.config,
         made_from=made_from("gather_model"),
         manifest=option("--manifest", manifest_of),
-        folder=LAYOUT.folder,
+        folder=lambda wildcards: LAYOUT.folder,
     shell:
         "layerwise gather-model --config {params.config:q} --model {wildcards.model:q}"
         " {params.manifest} --folder {params.folder:q} --output {output:q} > {log:q} 2>&1"
@@ -49,7 +49,7 @@ rule gather_study:
     params:
         config=LAYOUT.config,
         made_from=made_from("gather_study"),
-        folder=LAYOUT.folder,
+        folder=lambda wildcards: LAYOUT.folder,
     shell:
         "layerwise gather-study --config {params.config:q} --folder {params.folder:q}"
         " --output {output.table:q} --csv {output.csv:q} > {log:q} 2>&1"
