@@ -278,7 +278,8 @@ def test_damaged_responses_are_refused(written):
     content = bytearray(path.read_bytes())
     content[chunk.byte_offset + chunk.size // 2] ^= 0xFF
     path.write_bytes(content)
-    with pytest.raises(ValueError, match=r"recordings\.nc is damaged .*copy or import it again"):
+    told = r"recordings\.nc is damaged \(its bytes do not fit their checksum\); copy or import it again"
+    with pytest.raises(ValueError, match=told):
         read_recordings(path)
     path.write_bytes(content[: content.rindex(b'{"size": ')])  # as a program leaves it that knows no checksums
     with pytest.raises(ValueError, match=r"recordings\.nc is truncated, or no"):

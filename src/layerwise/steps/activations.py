@@ -5,10 +5,10 @@ from pathlib import Path
 from layerwise.activations import extract_activations as extract
 from layerwise.config import Study
 from layerwise.interfaces import Progress, no_progress
-from layerwise.models import build, resolve_preprocessing
-from layerwise.passes.probe import probe_network
+from layerwise.models import resolve_preprocessing
 from layerwise.steps.devices import choose_devices, device_memory, limit_threads, named_memory
 from layerwise.steps.inputs import layers_in, pixels_for, with_pca_images
+from layerwise.steps.loading import load_network
 from layerwise.steps.origins import origins_of
 from layerwise.study import Budget
 
@@ -24,15 +24,15 @@ def extract_activations(
     progress: Progress = no_progress,
 ) -> None:
     """Run a network over a stimulus set and keep what regression needs of every layer."""
-    spec, compute = study.model_entry(model).spec(), study.compute
+    compute = study.compute
     limit_threads(threads or compute.threads)
-    expected, devices = resolve_preprocessing(spec), choose_devices(compute.device, compute.gpus)
+    expected = resolve_preprocessing(study.model_entry(model).spec())
+    devices = choose_devices(compute.device, compute.gpus)
     images = with_pca_images(pixels_for(pixels, expected), pca_pixels, study, expected)
     with named_memory(compute):
-        network, layers = build(spec, weights_folder=study.storage.weights), layers_in(study, model, manifest)
-        probe_network(network, layers, images, expected, devices[0])
+        layers = layers_in(study, model, manifest)
         extract(
-            network,
+            load_network(study, model, layers, images, expected, devices[0]),
             layers,
             images,
             expected,

@@ -1,6 +1,11 @@
 """Steps that hold layers against scores of images."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
 
 from layerwise.activations import ActivationStore
 from layerwise.analyses.ceiling import estimate_consistency as estimate
@@ -9,13 +14,13 @@ from layerwise.analyses.streamed import score_predictions
 from layerwise.config import Study
 from layerwise.data.ratings import read_raters
 from layerwise.files.tables import write_table
-from layerwise.interfaces import Progress, RatedImages, no_progress
+from layerwise.interfaces import LayerSpec, Progress, RatedImages, Ratings, no_progress
 from layerwise.layers.blocks import in_block
-from layerwise.models import build, resolve_preprocessing
-from layerwise.passes.probe import probe_network
+from layerwise.models import resolve_preprocessing
 from layerwise.sketching import Sketched, measured_error, sketch_pls
 from layerwise.steps.devices import choose_device, choose_devices, limit_threads, named_memory, require_planned
 from layerwise.steps.inputs import layers_in, rated_images, rated_pixels
+from layerwise.steps.loading import load_network
 from layerwise.steps.origins import origins_of
 from layerwise.streaming import Streamed, stream_pls_on
 from layerwise.study import Plans
@@ -75,10 +80,10 @@ def stream_memorability(
     progress: Progress = no_progress,
 ) -> None:
     """Fit a group of layers to behavioural scores of many images while the network runs: no activations are stored."""
-    spec, layers = study.model_entry(model).spec(), layers_in(study, model, manifest)
+    layers = layers_in(study, model, manifest)
     limit_threads(threads or study.compute.threads)
     devices = choose_devices(study.compute.device, study.compute.gpus)
-    expected, group = resolve_preprocessing(spec), in_block(layers, block)
+    expected, group = resolve_preprocessing(study.model_entry(model).spec()), in_block(layers, block)
     plan = Plans(study).of(model, ratings, layers, expected.size)
     require_planned(devices, plan.budget.on_gpu, study.compute)
     plan.require_devices(block, len(devices))
@@ -94,12 +99,10 @@ def stream_memorability(
     )
     attributes = origins_of("stream_memorability", study, model, images.content_hash)
     with named_memory(study.compute):
-        network = build(spec, weights_folder=study.storage.weights)
-        probe_network(network, layers, images, expected, devices[0])
+        network = load_network(study, model, layers, images, expected, devices[0])
         shown = RatedImages(images, expected, rated.scores, rated.splits)
         predictions = stream_pls_on(devices, network, layers, group, shown, settings, attributes, progress)
-        measure, components = study.rating(ratings).measure, study.regression.components
-        write_table(score_predictions(predictions, group, rated, measure, components, attributes), output)
+        write_table(_score(study, ratings, predictions, group, rated, attributes), output)
 
 
 def sketch_memorability(
@@ -115,10 +118,10 @@ def sketch_memorability(
     progress: Progress = no_progress,
 ) -> None:
     """Fit a group of layers to behavioural scores of many images from sketches, which take one forward pass."""
-    spec, layers, chosen = study.model_entry(model).spec(), layers_in(study, model, manifest), study.memorability
+    layers, chosen = layers_in(study, model, manifest), study.memorability
     limit_threads(threads or study.compute.threads)
     device = choose_device(study.compute.device)
-    expected = resolve_preprocessing(spec)
+    expected, group = resolve_preprocessing(study.model_entry(model).spec()), in_block(layers, block)
     plan = Plans(study).of(model, ratings, layers, expected.size)
     require_planned([device], plan.budget.on_gpu, study.compute)
     rated, images = rated_pixels(study, ratings, pixels, expected)
@@ -139,11 +142,22 @@ def sketch_memorability(
         "seed": str(chosen.seed),
     }
     with named_memory(study.compute):
-        network, group = build(spec, weights_folder=study.storage.weights), in_block(layers, block)
-        probe_network(network, layers, images, expected, device)
+        network = load_network(study, model, layers, images, expected, device)
         shown = RatedImages(images, expected, rated.scores, rated.splits)
         predictions = sketch_pls(network, group, shown, settings, attributes, progress)
-        measure, components = study.rating(ratings).measure, study.regression.components
-        table = score_predictions(predictions, group, rated, measure, components, attributes)
-        table.attrs["sketch_error"] = {measure: measured_error(chosen.dimensions)}
+        table = _score(study, ratings, predictions, group, rated, attributes)
+        table.attrs["sketch_error"] = {study.rating(ratings).measure: measured_error(chosen.dimensions)}
         write_table(table, output)
+
+
+def _score(
+    study: Study,
+    ratings: str,
+    predictions: NDArray[np.float64],
+    group: Sequence[LayerSpec],
+    rated: Ratings,
+    attributes: Mapping[str, str],
+) -> pd.DataFrame:
+    """Correlate predictions [layer, image, split] with the scores that the study names."""
+    measure, components = study.rating(ratings).measure, study.regression.components
+    return score_predictions(predictions, group, rated, measure, components, attributes)
