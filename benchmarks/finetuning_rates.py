@@ -312,7 +312,8 @@ def main() -> None:
         sys.exit(f"{arguments.table} was measured on {rows[0]['device']}, and this is {here}: give another --table")
     known = {row["model"] for row in rows}
     names = arguments.networks or [name for name in registry.names() if name not in known]
-    names = sorted(names, key=lambda name: (name not in HEAVY, name not in PLANAR))
+    if not arguments.networks:
+        names = sorted(names, key=lambda name: (name not in HEAVY, name not in PLANAR))
     if names:
         rows = run(names, rows, arguments)
     if rows:
