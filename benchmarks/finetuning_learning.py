@@ -212,8 +212,7 @@ def main() -> None:
     images = Drawn(arguments.images, arguments.size + BORDER, arguments.seed)
     study = Study(images, arguments.size, divide(arguments.images, arguments.splits, arguments.seed))
     planted = {
-        kind: plant(study.pooled(LAYER), kind, arguments.reliability, arguments.seed)
-        for kind in ("sum", "squares")
+        kind: plant(study.pooled(LAYER), kind, arguments.reliability, arguments.seed) for kind in ("sum", "squares")
     }
     settings = FinetuneSettings(max_epochs=arguments.epochs, learning_rate=arguments.rate)
     layers = all_layers(study, {kind: scores for kind, (scores, _) in planted.items()})

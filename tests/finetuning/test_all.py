@@ -66,7 +66,9 @@ def test_three_steps_a_save_and_a_resume(name, rng, tmp_path):
         tune(state=state, stop=after(2))
     resumed, whole = tune(state=state), tune()
     State(state, {}).remove()  # a gigabyte, which pytest would keep
-    assert_equal(asdict(resumed.history[0]), asdict(whole.history[0]))  # NaN equals NaN: untrained, some give a constant
+    assert_equal(
+        asdict(resumed.history[0]), asdict(whole.history[0])
+    )  # NaN equals NaN: untrained, some give a constant
     assert len(resumed.history) == len(whole.history) == 1
     assert np.isfinite(whole.history[0].training_loss)
     assert all(torch.equal(resumed.weights[key], tensor) for key, tensor in whole.weights.items())
