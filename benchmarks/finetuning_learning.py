@@ -83,9 +83,9 @@ class Study:
         centres = torch.from_numpy(self.images.images[:, start : start + self.size, start : start + self.size])
         found: dict[str, list[np.ndarray]] = {name: [] for name in (*layers, "")}
         for batch in torch.split(centres, 64):
-            with torch.inference_mode(), LayerTap(self.network, layers) as tap:
-                with PenultimateTap(self.network, self.classifiers) as last:
-                    self.network(normalise(batch, self.preprocessing))
+            last = PenultimateTap(self.network, self.classifiers)
+            with torch.inference_mode(), LayerTap(self.network, layers) as tap, last:
+                self.network(normalise(batch, self.preprocessing))
             for name, output in {**tap.outputs, "": last.output}.items():
                 found[name].append(output.numpy())
         return {name: np.concatenate(parts) for name, parts in found.items()}
@@ -104,7 +104,7 @@ def plant(layer: np.ndarray, kind: str, reliability: float, seed: int) -> tuple[
     """Scores, and what was planted before the noise: float64 [image] each."""
     if kind == "squares":
         centred = (layer - layer.mean(0)).astype(np.float64)
-        values, vectors = np.linalg.eigh(centred @ centred.T)
+        vectors = np.linalg.eigh(centred @ centred.T).eigenvectors
         layer = vectors[:, -PLANTED_IN:] ** 2 * len(layer)
     scores = simulate_scores(layer, np.random.default_rng(seed), reliability)
     return scores, read_out(layer, 1, np.random.default_rng(seed))[:, 0]

@@ -1,4 +1,4 @@
-"""Processes that fine-tune are killed, warned, and run out of time and of disk; started again they come to the same end.
+"""Processes that fine-tune are killed, warned, and run out of time and of disk; started again they end alike.
 
 They fork from one server that has imported everything, so that each starts at once.
 """

@@ -1,7 +1,7 @@
 """Fine-tuning against a loop of torchvision's transforms, PyTorch's DataLoader, optimiser and scheduler.
 
-The loop is written from the paper's text and calls nothing of ours. It is given, as data, the weights to begin with, the
-order of the images and the place and side of each crop.
+The loop is written from the paper's text and calls nothing of ours. It is given, as data, the weights to begin with,
+the order of the images and the place and side of each crop.
 """
 
 import copy
