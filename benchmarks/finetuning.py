@@ -37,9 +37,9 @@ from layerwise.finetuning.networks import replace_by_one_unit, set_training
 from layerwise.finetuning.optimisers import make_optimiser
 from layerwise.finetuning.parts import Part
 from layerwise.finetuning.precision import arithmetic
-from layerwise.finetuning.settings import FinetuneSettings
 from layerwise.finetuning.step import Prepared, prepare_step
 from layerwise.finetuning.training import Batches
+from layerwise.interfaces.finetuning import FinetuneSettings
 from layerwise.models import build, registry
 
 BATCH, IMAGES, DIFFERENT, LAMEM = 32, 2048, 60, 45_000
@@ -130,10 +130,14 @@ class Bench:
         for epoch in itertools.count():
             yield from batches.epoch(epoch)
 
+    def network(self) -> nn.Module:
+        """Another copy of the network, on the device."""
+        return copy.deepcopy(self._start).to(self.device)
+
     def prepare(self, precision: str, record: bool) -> Prepared:
         """The caller sets the arithmetic."""
         settings = FinetuneSettings(precision=precision)
-        network = copy.deepcopy(self._start).to(self.device)
+        network = self.network()
         if self.device.type == "cuda":
             network.to(memory_format=torch.channels_last)
         set_training(network, settings)
@@ -143,7 +147,7 @@ class Bench:
 
     def plain_loop(self, paths: list[Path]) -> float:
         """Nothing of ours: PyTorch's defaults, in which convolutions use TF32."""
-        network = copy.deepcopy(self._start).train().to(self.device)
+        network = self.network().train()
         optimiser = torch.optim.SGD(network.parameters(), lr=1e-3, momentum=0.9, nesterov=True)
         loader = torch.utils.data.DataLoader(
             Photographs(paths, self._preprocessing, self.size), BATCH, shuffle=True, num_workers=self.workers,
