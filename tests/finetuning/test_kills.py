@@ -4,17 +4,24 @@ They fork from one server that has imported everything, so that each starts at o
 """
 
 import multiprocessing
+import json
 import os
 import pickle
+import shutil
 import signal
 import time
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 import training_process
-from training_process import EPOCHS, STEPS, STOPPED, train
+from PIL import Image
+from small_training import STORED, planted
+from training_process import EPOCHS, STEPS, STOPPED, run_command, train
+
+from layerwise.study import FINETUNED_FILES
 
 CALLS = EPOCHS * (STEPS + 1)  # of `stop`: before each step and before the one batch of validation images
 PATIENCE = 60  # seconds
@@ -26,7 +33,7 @@ def processes():
         fixtures = str(Path(training_process.__file__).parent)
         patch.setenv("PYTHONPATH", os.pathsep.join([fixtures, *filter(None, [os.environ.get("PYTHONPATH")])]))
         context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(["training_process"])
+        context.set_forkserver_preload(["training_process", "layerwise.steps.finetuning"])
         yield context
 
 
@@ -150,3 +157,98 @@ def test_on_a_full_disk_the_old_state_stays_and_training_goes_on(processes, undi
     # and a job that is never killed comes to its end without a place for its state
     assert Job(processes, tmp_path / "all", full_after=1).end() == 0
     assert_same(outcome(tmp_path / "all"), undisturbed)
+
+
+# --- the command
+
+COMMAND_EPOCHS = 6
+MODEL = {"name": "tiny", "factory": "tiny_networks:build", "weights": "random", "seed": 1}
+CONFIG = {
+    "study": "s",
+    "models": [{**MODEL, "preprocessing": {"size": 16, "resize": STORED}}],
+    "ratings": [{"name": "rated", "images": "photos", "scores": "scores.csv", "folds": 3}],
+    "compute": {"threads": 1, "device": "cpu"},
+    "finetuning": {
+        "models": ["tiny"], "batch_size": 8, "max_epochs": COMMAND_EPOCHS, "patience": COMMAND_EPOCHS,
+        "learning_rate": 0.01, "hold_out": 0.2,
+    },
+}
+GEOMETRY = f"crop{STORED}to{STORED}-bilinear"
+
+
+def run(processes, folder, *arguments):
+    process = processes.Process(target=run_command, args=(folder, list(arguments)))
+    process.start()
+    return process
+
+
+def start(processes, folder):
+    return run(
+        processes, folder, "finetune-network", "--config", "config.json", "--model", "tiny", "--splits", "1",
+        "--splits", "3", "--pixels", "pixels.h5", "--state-folder", "states", "--output-folder", "results",
+    )  # fmt: skip
+
+
+@pytest.fixture
+def home(processes, rng, tmp_path):
+    """A study of photographs with planted scores, and its pixels."""
+    images, scores = planted(rng, 60)
+    (tmp_path / "photos").mkdir()
+    names = [f"{index:02d}.png" for index in range(len(images))]
+    for name, image in zip(names, images, strict=True):
+        Image.fromarray(image).save(tmp_path / "photos" / name)
+    pd.DataFrame({"image": names, "score": scores}).to_csv(tmp_path / "scores.csv", index=False)
+    (tmp_path / "config.json").write_text(json.dumps(CONFIG))
+    packing = run(
+        processes, tmp_path, "pack-stimuli", "--config", "config.json", "--stimuli", "rated", "--geometry", GEOMETRY,
+        "--output", "pixels.h5",
+    )  # fmt: skip
+    packing.join(PATIENCE)
+    assert packing.exitcode == 0, (tmp_path / "said").read_text()
+    return tmp_path
+
+
+def saves(folder):
+    """Which files of states there are: each save makes another."""
+    return {(path.name, path.stat().st_ino) for path in folder.glob("states/*.state")}
+
+
+def wait_for_saves(process, folder, count):
+    """Return whether a process still runs after so many saves."""
+    seen, end = saves(folder), time.monotonic() + PATIENCE
+    while count and process.is_alive():
+        assert time.monotonic() < end
+        now = saves(folder)
+        count, seen = count - (now != seen), now
+        time.sleep(0.001)
+    return process.is_alive()
+
+
+def results(folder):
+    return {
+        (split, name): (folder / "results" / split / name).read_bytes() for split in "13" for name in FINETUNED_FILES
+    }
+
+
+def test_the_command_killed_and_warned_at_random_moments_writes_the_same_files(processes, rng, home):
+    codes = []
+    for number in (signal.SIGKILL, signal.SIGKILL, signal.SIGTERM):
+        process = start(processes, home)
+        if wait_for_saves(process, home, int(rng.integers(1, 4))):
+            time.sleep(rng.uniform(0, 0.01))
+            os.kill(process.pid, number)
+        process.join(PATIENCE)
+        codes.append(process.exitcode)
+    assert set(codes) <= {0, -signal.SIGKILL, os.EX_TEMPFAIL, 143}, (home / "said").read_text()
+    assert -signal.SIGKILL in codes
+    last = start(processes, home)
+    last.join(PATIENCE)
+    assert last.exitcode == 0, (home / "said").read_text()
+    disturbed = results(home)
+    assert not any((home / "states").iterdir())
+    shutil.rmtree(home / "results")
+    undisturbed = start(processes, home)
+    undisturbed.join(PATIENCE)
+    assert undisturbed.exitcode == 0
+    assert results(home) == disturbed
+    assert len(pd.read_parquet(home / "results/3/history.parquet")) == COMMAND_EPOCHS
