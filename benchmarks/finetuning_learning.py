@@ -36,8 +36,11 @@ from layerwise.regression.dual import gram_matrix
 
 NETWORK, LAYER = "tf_efficientnet_lite0", "blocks.4.2.bn2.act"
 COMPONENTS, PLANTED_IN, BORDER = 25, 12, 8
+HEAD = """| planted | ceiling | fine-tuned | PLS, penultimate | PLS, best layer | largest of all | chosen | best epoch |
+| --- | ---: | ---: | ---: | ---: | ---: | --- | --- |"""
 AT_ONCE = 12  # layers in memory
-CPU = torch.device("cpu")
+CPU, DEVICE = torch.device("cpu"), torch.device("cuda" if torch.cuda.is_available() else "cpu")
+CHANGED = ("optimiser", "learning_rate", "batch_size", "batch_norms", "schedule", "max_epochs")
 
 
 class Drawn:
@@ -148,7 +151,7 @@ def tune(study: Study, scores: np.ndarray, settings: FinetuneSettings) -> list[t
         fold: Fold = make_fold(number, scores, *parts, settings)
         start = time.perf_counter()
         network = build(specify(NETWORK))
-        done = fine_tune(network, study.classifiers, study.images, study.preprocessing, fold, settings, CPU)
+        done = fine_tune(network, study.classifiers, study.images, study.preprocessing, fold, settings, DEVICE)
         found.append((done.test.rho, done.best_epoch, len(done.history)))
         watched = " ".join(f"{epoch.rho:.2f}" for epoch in done.history)
         print(f"{found[-1]}, {time.perf_counter() - start:.0f} s: {watched}", file=sys.stderr, flush=True)
@@ -171,27 +174,37 @@ def report(kind: str, ceiling: float, layers: dict[str, np.ndarray], tuned: list
     return f"| {kind} | {ceiling:.3f} | {shares} | {best} | {epochs} |"
 
 
-def page(rows: list[str], shuffled: list[tuple[float, int, int]], study: Study, arguments: argparse.Namespace) -> str:
+def page(
+    rows: list[str],
+    shuffled: list[tuple[float, int, int]],
+    study: Study,
+    settings: FinetuneSettings,
+    arguments: argparse.Namespace,
+) -> str:
     tested = [len(test) for _, _, test in study.folds]
     bound = 1.96 / np.sqrt(sum(count - 1 for count in tested))
     values = ", ".join(f"{test:.3f}" for test, *_ in shuffled)
     mean = np.mean([test for test, *_ in shuffled])
+    usual = FinetuneSettings()
+    changed = ", ".join(
+        f"`{name}: {getattr(settings, name)}`" for name in CHANGED if getattr(settings, name) != getattr(usual, name)
+    )
+    machine = torch.cuda.get_device_name() if DEVICE.type == "cuda" else processor()
     train, watched, test = (len(part) for part in study.folds[0])
+    given = {name.replace("_", "-"): value for name, value in vars(arguments).items() if name != "output"}
+    options = " ".join(f"--{name} {value}" for name, value in given.items())
     return f"""# Learning, on planted scores
 
-`python benchmarks/finetuning_learning.py {" ".join(sys.argv[1:])}`: {NETWORK}, {arguments.images} drawn images, inputs
-of {study.size} px; in each of {len(study.folds)} splits {train} are trained on, {watched} watched and {test} tested. Scores
-are planted in `{LAYER}` with a reliability of {arguments.reliability:g}. Fine-tuning with the paper's settings but for
-a learning rate of {arguments.rate:g} and {arguments.epochs} epochs at most: of few images an epoch has few steps.
-{processor()}, torch {torch.__version__}.
+`python benchmarks/finetuning_learning.py {options}`: {NETWORK}, {arguments.images} drawn images,
+inputs of {study.size} px; splits: {len(study.folds)}, {train} images trained on, {watched} watched, {test} tested.
+Scores are planted in `{LAYER}` with a reliability of {arguments.reliability:g}. Fine-tuning with the paper's settings but for
+{changed}: of few images an epoch has few steps. {machine}, torch {torch.__version__}.
 
 Spearman's rho on test images, mean of the splits, and its share of the ceiling, the rho of what was planted. PLS has
 {COMPONENTS} components; its best layer was chosen on the validation images, by split. The column after it is the
 largest rho of any layer on the test images, which nobody could have chosen.
 
-| planted | ceiling | fine-tuned | PLS, penultimate layer | PLS, best layer | largest of all layers | chosen | best epoch |
-| --- | ---: | ---: | ---: | ---: | ---: | --- | --- |
-{chr(10).join(rows)}
+{chr(10).join([HEAD, *rows])}
 
 Shuffled scores: rho {values}, mean {mean:.3f}. Without any relation 95 % of such means are within ±{bound:.3f}
 (1.96 / √(Σ(n − 1)), test images n).
@@ -204,7 +217,11 @@ def main() -> None:
     parser.add_argument("--splits", type=int, default=2, help="5 at most")
     parser.add_argument("--size", type=int, default=64, help="of the network's input, pixels")
     parser.add_argument("--epochs", type=int, default=30)
-    parser.add_argument("--rate", type=float, default=0.01, help="learning rate")
+    parser.add_argument("--optimiser", default="sgd", choices=["sgd", "adamw"])
+    parser.add_argument("--rate", type=float, default=0.001, help="learning rate")
+    parser.add_argument("--schedule", default="step", choices=["step", "cosine", "constant"])
+    parser.add_argument("--batch", type=int, default=32, help="images of an update")
+    parser.add_argument("--batch-norms", default="learn", choices=["learn", "frozen"])
     parser.add_argument("--reliability", type=float, default=0.8)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--output", type=Path, default=Path(__file__).with_suffix(".md"))
@@ -214,7 +231,10 @@ def main() -> None:
     planted = {
         kind: plant(study.pooled(LAYER), kind, arguments.reliability, arguments.seed) for kind in ("sum", "squares")
     }
-    settings = FinetuneSettings(max_epochs=arguments.epochs, learning_rate=arguments.rate)
+    settings = FinetuneSettings(
+        optimiser=arguments.optimiser, learning_rate=arguments.rate, schedule=arguments.schedule,
+        max_epochs=arguments.epochs, batch_size=arguments.batch, batch_norms=arguments.batch_norms,
+    )  # fmt: skip
     layers = all_layers(study, {kind: scores for kind, (scores, _) in planted.items()})
     rows = []
     for kind, (scores, truth) in planted.items():
@@ -222,7 +242,7 @@ def main() -> None:
         rows.append(report(kind, ceiling, layers[kind], tune(study, scores, settings)))
         print(rows[-1], flush=True)
     shuffled = np.random.default_rng(arguments.seed).permutation(planted["sum"][0])
-    arguments.output.write_text(page(rows, tune(study, shuffled, settings), study, arguments))
+    arguments.output.write_text(page(rows, tune(study, shuffled, settings), study, settings, arguments))
     print(arguments.output.read_text())
 
 

@@ -3,8 +3,8 @@
 They fork from one server that has imported everything, so that each starts at once.
 """
 
-import multiprocessing
 import json
+import multiprocessing
 import os
 import pickle
 import shutil
@@ -169,8 +169,12 @@ CONFIG = {
     "ratings": [{"name": "rated", "images": "photos", "scores": "scores.csv", "folds": 3}],
     "compute": {"threads": 1, "device": "cpu"},
     "finetuning": {
-        "models": ["tiny"], "batch_size": 8, "max_epochs": COMMAND_EPOCHS, "patience": COMMAND_EPOCHS,
-        "learning_rate": 0.01, "hold_out": 0.2,
+        "models": ["tiny"],
+        "batch_size": 8,
+        "max_epochs": COMMAND_EPOCHS,
+        "patience": COMMAND_EPOCHS,
+        "learning_rate": 0.01,
+        "hold_out": 0.2,
     },
 }
 GEOMETRY = f"crop{STORED}to{STORED}-bilinear"

@@ -8,7 +8,7 @@ import torch
 from small_training import CPU, PREPROCESSING, SIZE, STORED, Kept, divided, small_settings, tiny
 from torch import nn
 
-from layerwise.finetuning import Part, fine_tune, make_fold
+from layerwise.finetuning import Part, fine_tune, fine_tune_folds, make_fold
 from layerwise.finetuning.augmentation import Augmentation
 from layerwise.finetuning.images import ResidentImages
 from layerwise.finetuning.training import Batches, Trainer
@@ -32,10 +32,13 @@ def indices_in(inputs):
 class Watched(nn.Module):
     """Notes which images it is shown: with gradients, in training mode, and without either."""
 
-    def __init__(self):
+    def __init__(self, learnt=None, judged=None):
         super().__init__()
-        self.inner, self.learnt, self.judged = tiny(), [], []
-        self.fc = nn.Linear(10, 10)
+        self.inner, self.fc = tiny(), nn.Linear(10, 10)
+        self.learnt, self.judged = [] if learnt is None else learnt, [] if judged is None else judged
+
+    def __deepcopy__(self, _):
+        return Watched(self.learnt, self.judged)  # which notes in the same lists
 
     def forward(self, x):
         learns = torch.is_grad_enabled() or any(module.training for module in self.modules())
@@ -66,6 +69,27 @@ def test_gradients_and_statistics_come_from_training_images_alone(rng, resident,
     assert set(network.judged) == validation | test
     tested = [image in test for image in network.judged]
     assert not any(tested[: 2 * len(validation)])  # those of both epochs come before
+
+
+def test_of_splits_trained_in_one_job_each_learns_from_its_own_training_images_alone(rng):
+    """One split's test images are training images of another, and the job holds the pixels of both."""
+    images, scores = marked(rng)
+    settings = small_settings(max_epochs=2)
+    parts = np.array_split(rng.permutation(COUNT), 3)
+    folds = [
+        make_fold(number, scores, parts[number], parts[number - 1], parts[number - 2], settings) for number in range(3)
+    ]
+    network, seen = Watched(), []
+
+    def done(fold, _):
+        seen.append((fold, set(network.learnt), list(network.judged)))
+        network.learnt.clear(), network.judged.clear()
+
+    fine_tune_folds(network, "fc", Kept(images), PREPROCESSING, folds, settings, CPU, done=done)
+    assert [fold.split for fold, *_ in seen] == [0, 1, 2]
+    for fold, learnt, judged in seen:
+        assert learnt <= set(fold.train.images) and len(learnt) > 0.8 * len(fold.train)
+        assert set(judged[: 2 * len(fold.validation)]) == set(fold.validation.images)
 
 
 @pytest.mark.parametrize("resident", [True, False])
