@@ -36,6 +36,7 @@ from layerwise.regression.dual import gram_matrix
 
 NETWORK, LAYER = "tf_efficientnet_lite0", "blocks.4.2.bn2.act"
 COMPONENTS, PLANTED_IN, BORDER = 25, 12, 8
+KINDS = ("ReLU6",)  # of layers that PLS is tried on: what each convolution gives in the end
 HEAD = """| planted | ceiling | fine-tuned | PLS, penultimate | PLS, best layer | largest of all | chosen | best epoch |
 | --- | ---: | ---: | ---: | ---: | ---: | --- | --- |"""
 AT_ONCE = 12  # layers in memory
@@ -131,9 +132,9 @@ def score_pls(activations: np.ndarray, scores: np.ndarray, study: Study) -> np.n
     return np.array(found)
 
 
-def all_layers(study: Study, scores: dict[str, np.ndarray]) -> dict[str, dict[str, np.ndarray]]:
-    """Rho of every layer, by kind of scores: [split, validation or test]."""
-    layers = [layer.name for layer in list_layers(study.network, study.size) if layer.units >= COMPONENTS]
+def score_layers(study: Study, scores: dict[str, np.ndarray]) -> dict[str, dict[str, np.ndarray]]:
+    """Rho of each layer, by kind of scores: [split, validation or test]."""
+    layers = [layer.name for layer in list_layers(study.network, study.size) if layer.kind in KINDS]
     found: dict[str, dict[str, np.ndarray]] = {kind: {} for kind in scores}
     for start in range(0, len(layers), AT_ONCE):
         for name, values in study.activations(layers[start : start + AT_ONCE]).items():
@@ -197,8 +198,8 @@ def page(
 
 `python benchmarks/finetuning_learning.py {options}`: {NETWORK}, {arguments.images} drawn images,
 inputs of {study.size} px; splits: {len(study.folds)}, {train} images trained on, {watched} watched, {test} tested.
-Scores are planted in `{LAYER}` with a reliability of {arguments.reliability:g}. Fine-tuning with the paper's settings but for
-{changed}: of few images an epoch has few steps. {machine}, torch {torch.__version__}.
+Scores are planted in `{LAYER}` with a reliability of {arguments.reliability:g}. Fine-tuning with the paper's settings
+but for {changed}: of few images an epoch has few steps. {machine}, torch {torch.__version__}.
 
 Spearman's rho on test images, mean of the splits, and its share of the ceiling, the rho of what was planted. PLS has
 {COMPONENTS} components; its best layer was chosen on the validation images, by split. The column after it is the
@@ -235,7 +236,7 @@ def main() -> None:
         optimiser=arguments.optimiser, learning_rate=arguments.rate, schedule=arguments.schedule,
         max_epochs=arguments.epochs, batch_size=arguments.batch, batch_norms=arguments.batch_norms,
     )  # fmt: skip
-    layers = all_layers(study, {kind: scores for kind, (scores, _) in planted.items()})
+    layers = score_layers(study, {kind: scores for kind, (scores, _) in planted.items()})
     rows = []
     for kind, (scores, truth) in planted.items():
         ceiling = np.mean([rho(scores[test], truth[test]) for *_, test in study.folds])
