@@ -93,18 +93,18 @@ def plan(section=None, model="resnet50", **changes):
     return plan_training(Plans(study(section or {}, **(ON_GPU | changes))), model)
 
 
-def row_of(network):
+def row_of(network, precision):
     with TABLE.open() as file:
-        return next(row for row in csv.DictReader(file, delimiter="\t") if row["network"] == network)
+        rows = list(csv.DictReader(file, delimiter="\t"))
+    return next(row for row in rows if (row["model"], row["precision"]) == (network, precision))
 
 
 def test_a_network_that_was_measured_is_planned_with_its_rate():
-    row = row_of("resnet50")
     for precision in ("tf32", "bf16"):
-        found = plan({"precision": precision})
-        assert found.rate.measured and row["machine"] in found.rate.source
-        assert found.seconds == pytest.approx(25 * 58_741 * 0.8 / float(row[precision]), rel=1e-4)
-        assert found.rate.memory == pytest.approx(1e9 * float(row[f"{precision}_gb"]))
+        row, found = row_of("resnet50", precision), plan({"precision": precision})
+        assert found.rate.measured and row["device"] in found.rate.source
+        assert found.seconds == pytest.approx(25 * 58_741 * 0.8 / float(row["images_per_second"]), rel=1e-4)
+        assert found.rate.memory == pytest.approx(1e9 * float(row["gigabytes"]))
 
 
 def test_a_network_that_was_not_is_estimated_and_says_so(monkeypatch):
