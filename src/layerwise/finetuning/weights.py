@@ -14,7 +14,8 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from layerwise.files import atomic_path, reraise_memory
-from layerwise.interfaces import FinetuneSettings, Geometry, ModelSpec, Preprocessing
+from layerwise.interfaces import Geometry, ModelSpec, Preprocessing
+from layerwise.interfaces.finetuning import FinetuneSettings
 from layerwise.models import replace_head
 from layerwise.models.construction import construct
 from layerwise.models.states import load_state
