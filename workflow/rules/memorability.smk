@@ -12,7 +12,7 @@ rule estimate_consistency:
     benchmark:
         LAYOUT.benchmark("estimate_consistency", "{ratings}")
     wildcard_constraints:
-        ratings=one_of(RATED),
+        ratings=one_of(entry.name for entry in STUDY.ratings if entry.rater_columns),
     conda:
         ENVIRONMENT
     resources:

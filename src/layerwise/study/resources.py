@@ -105,6 +105,7 @@ class RuleResources:
             "sketch_memorability": lambda names: self._of_job("sketch_memorability", names, names["ratings"]),
             "gather_model": _tables,
             "gather_study": _tables,
+            "gather_finetuned_layers": _tables,
             "correlate_layers": _tables,
             "summarise_models": _tables,
             "plot_figure2": _tables,

@@ -157,6 +157,14 @@ STEPS: dict[str, Step] = {
         ),
     ),
     "gather_study": Step("layerwise.steps.tables:gather_study", ("models.name",)),
+    "gather_finetuned_layers": Step(
+        "layerwise.steps.profiles:gather_finetuned_layers",
+        ("models.name", "models.weights", "finetuning.models", "finetuning.splits", "finetuning.profile"),
+        changes_nothing=dict.fromkeys(
+            ("finetuning.ratings", "ratings.splits", "ratings.scores", "ratings.folds", "ratings.fold_column"),
+            "decides which splits there are; their tables are the inputs",
+        ),
+    ),
     "correlate_layers": Step("layerwise.steps.tables:correlate_layers", ("regions", "ratings.measure")),
     "summarise_models": Step("layerwise.steps.tables:summarise_models", ("regions", "ratings.measure")),
     "plot_figure2": Step("layerwise.steps.figures:plot_figure2"),
