@@ -43,20 +43,17 @@ def load_own_fold(study: Study, entry: FineTunedEntry) -> nn.Module:
     """
     (path,) = trained_weights(entry, layout_of(study))
     network, about = load_finetuned(path)
-    wanted = {
-        "network": study.model_entry(entry.network).spec(),
-        "ratings": finetuned_ratings(study),
-        "split": entry.split,
-    }
-    for name, value in wanted.items():
-        found = _said(about)[name]
-        if found != value:
-            raise ValueError(
-                f"{path} is of the {name} {found}, not {value}, as its place in the study says: delete it, and "
-                f"fine-tune {entry.network} again"
-            )
+    _require_own(about, study, entry, path)
     return network
 
 
-def _said(about: FineTunedModel) -> dict[str, object]:
-    return {"network": about.spec, "ratings": about.ratings, "split": about.split}
+def _require_own(about: FineTunedModel, study: Study, entry: FineTunedEntry, path: str) -> None:
+    spec, ratings = study.model_entry(entry.network).spec(), finetuned_ratings(study)
+    differing = {
+        f"split {about.split}, not {entry.split}": about.split != entry.split,
+        f"ratings {about.ratings}, not {ratings}": about.ratings != ratings,
+        f"another network than {entry.network}, or of another entry of it": about.spec != spec,
+    }
+    for what, differs in differing.items():
+        if differs:
+            raise ValueError(f"{path} is of {what}: delete it, and fine-tune {entry.network} again")

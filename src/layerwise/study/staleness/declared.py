@@ -87,6 +87,10 @@ _SCORES = ("rating.image_column", "rating.score_column", "rating.rater_columns",
 _RATED = ("scores", *_SCORES, *_FOLDS, "rating.measure", "regression.components")
 _NETWORK = ("network", "weights", "layers")
 _IMAGES_ARE_INPUTS = {"rating.images": "the images of a set are those of its pixels, which are an input"}
+_OWN_SPLIT = dict.fromkeys(
+    ("finetuning.ratings", "finetuning.splits"),
+    "read of a fine-tuned network, which is named by its split, and whose weights are an input",
+)
 
 STEPS: dict[str, Step] = {
     "list_layers": Step("layerwise.steps.networks:list_layers", ("network",)),
@@ -129,17 +133,17 @@ STEPS: dict[str, Step] = {
     "score_memorability": Step(
         "layerwise.steps.memorability:score_memorability",
         ("layers", *_RATED, "regression.solver"),
-        changes_nothing=_IMAGES_ARE_INPUTS,
+        changes_nothing=_IMAGES_ARE_INPUTS | _OWN_SPLIT,
     ),
     "stream_memorability": Step(
         "layerwise.steps.memorability:stream_memorability",
         (*_NETWORK, *_RATED, "memorability.convolutions"),
-        changes_nothing=_IMAGES_ARE_INPUTS,
+        changes_nothing=_IMAGES_ARE_INPUTS | _OWN_SPLIT,
     ),
     "sketch_memorability": Step(
         "layerwise.steps.memorability:sketch_memorability",
         (*_NETWORK, *_RATED, "memorability.convolutions", "memorability.dimensions", "memorability.seed"),
-        changes_nothing=_IMAGES_ARE_INPUTS,
+        changes_nothing=_IMAGES_ARE_INPUTS | _OWN_SPLIT,
     ),
     "gather_model": Step(
         "layerwise.steps.tables:gather_model",
@@ -154,7 +158,8 @@ STEPS: dict[str, Step] = {
                 "memorability.dimensions",
             ),
             "decides into how many blocks the layers are divided; their scores are the inputs",
-        ),
+        )
+        | _OWN_SPLIT,
     ),
     "gather_study": Step("layerwise.steps.tables:gather_study", ("models.name",)),
     "gather_finetuned_layers": Step(
