@@ -30,6 +30,7 @@ from layerwise.study.staleness import RUN_ONLY, STANDS_FOR, STEPS, Causes, is_de
 from layerwise.study.staleness.code import APART
 
 N, CROP, SQUARE = 40, "crop36to32-bilinear", "square32-bilinear"
+LARGER = "crop36to36-bilinear"  # from which crops are taken
 CONTENT = {
     "study": "s",
     "models": [
@@ -48,6 +49,7 @@ CONTENT = {
     "imagenet": {"images": "photos", "labels": "labels.txt"},
     "regression": {"components": 3, "halves": 3},
     "memorability": {"dimensions": 64},
+    "finetuning": {"ratings": "rated", "batch_size": 8, "max_epochs": 1},
     "compute": {"threads": 1},
 }
 ENTRIES = {"models": ModelEntry, "recordings": RecordingEntry, "ratings": RatingEntry}
@@ -179,6 +181,7 @@ def jobs(layout: Layout):
     """Each step in the order of the data: what its job is about, its other arguments, and a change of the config."""
     manifest = Path(layout.manifest("tiny"))
     cut = {name: Path(layout.pixels(name, CROP if name == "rated" else SQUARE)) for name in ("rated", "movies")}
+    larger = Path(layout.pixels("rated", LARGER))
     drawn = Path(layout.pixels("pca_images", SQUARE))
     kept = {name: Path(layout.activations("tiny", name)) for name in ("rated", "movies")}
     folder, gathered = Path(layout.folder), Path(layout.model_layers("tiny"))
@@ -194,7 +197,7 @@ def jobs(layout: Layout):
         ("list_layers", tiny, {"manifest": manifest, "preprocessing": Path(layout.preprocessing("tiny"))}, {}),
         *(
             ("pack_stimuli", {"stimuli": name}, {"geometry": path.stem, "output": path}, {})
-            for name, path in {**cut, "pca_images": drawn}.items()
+            for name, path in [*cut.items(), ("pca_images", drawn), ("rated", larger)]
         ),
         ("extract_activations", tiny, {"pixels": cut["rated"], "output": kept["rated"], "manifest": manifest}, {}),
         (
@@ -224,6 +227,17 @@ def jobs(layout: Layout):
             )
             for ratings in ("second", "rated")
         ),
+        (
+            "finetune_network",
+            tiny,
+            {
+                "pixels": larger,
+                "splits": ["2"],
+                "output_folder": Path(layout.finetuned_folder("tiny")),
+                "state_folder": Path(layout.scratch("finetune_network", "tiny", ending="states")),
+            },
+            {},
+        ),
         ("gather_model", tiny, {"folder": folder, "output": gathered, "manifest": manifest}, {}),
         ("gather_study", {}, {"folder": folder, "output": tables[0]}, {"models": CONTENT["models"][:1]}),
         ("correlate_layers", {}, {"layers": tables[0], "output": tables[1]}, {}),
@@ -246,7 +260,8 @@ def run(step, names, arguments, study):
     """Run a step on a study that writes down what is read of it."""
     module, _, function = STEPS[step].function.partition(":")
     call, seen = getattr(import_module(module), function), Seen()
-    about = {*names.values(), {"V1": "movies", "V1_again": "others"}.get(names.get("region"))}
+    named = {*names.values(), *({study.finetuning.ratings} if step == "finetune_network" else ())}
+    about = {*named, {"V1": "movies", "V1_again": "others"}.get(names.get("region"))}
     with Tracing(seen):
         call(Recording(study, "", seen, about), **names, **arguments)
     return seen
@@ -292,6 +307,8 @@ def test_no_step_calls_code_that_is_not_behind_it(ran):
         ("stream_memorability", "memorability.convolutions"),
         ("sketch_memorability", "memorability.dimensions"),
         ("extract_activations", "network"),
+        ("finetune_network", "finetuning.learning_rate"),
+        ("finetune_network", "rating.folds"),
         ("gather_model", "regions"),
         ("correlate_layers", "ratings.measure"),
     ],
@@ -375,7 +392,7 @@ MOVIES = CONTENT["recordings"][0]
         ({"recordings": [MOVIES, CONTENT["recordings"][1] | {"splits": {"n_splits": 3}}]}, set()),
         ({"brain": {"pca": {"images": "photos", "components": 9, "n_images": 30}}}, {"brain.pca.components"}),
         ({"brain": {"pca": {"images": "photos", "components": 8, "n_images": 31}}}, set()),
-        ({"ratings": []}, set()),
+        ({"ratings": [], "finetuning": None}, set()),
         ({"compute": {"threads": 2, "memory": "1GB", "batch_size": 3, "layers_per_job": 1}}, set()),
         ({"storage": {"results": "elsewhere"}}, set()),
     ],

@@ -26,13 +26,13 @@ try:
     REGIONS = CAUSES.regions
     LAYOUT = study.layout_of(STUDY)
     MODELS = study.networks_of(STUDY)
+    FINETUNING_JOBS = study.finetuning_groups(STUDY)  # splits that share a job
     writable(LAYOUT.config)  # Snakemake tells of what is no folder in a traceback
 except (ValueError, OSError) as error:
     raise WorkflowError(str(error)) from None
 
 ENVIRONMENT = "../../envs/layerwise.yaml"
 OWN_MODELS = [name for name in MODELS if CAUSES.is_own(name)]
-METHODS = {entry.name: study.method_of(STUDY, entry.name) for entry in STUDY.ratings}
 KEPT = temp if STUDY.storage.activations == "temporary" else str  # files of activations
 RESOURCES = study.RuleResources(study.Plans(STUDY))
 
@@ -46,9 +46,9 @@ def write_study():
         raise WorkflowError(f"the study cannot be written: {error}") from None
 
 
-def made_from(step):
+def made_from(step, **names):
     """All that decides what a step gives, for Snakemake to compare: code, settings, layers, content of files."""
-    return lambda wildcards: CAUSES.of(step, dict(wildcards.items()))
+    return lambda wildcards: CAUSES.of(step, {**names, **dict(wildcards.items())})
 
 
 def resources_of(step):
@@ -121,7 +121,7 @@ def pixels_of(find):
         expected = study.preprocessing_of(MODELS[model])
         if expected is None:
             expected = study.read_preprocessing(Path(listed(model).preprocessing))
-        stimuli = wildcards.get("stimuli") or wildcards.ratings
+        stimuli = wildcards.get("stimuli") or wildcards.get("ratings", TRAINED_ON)
         return find(STUDY, LAYOUT, stimuli, expected) or []
 
     return path
@@ -144,6 +144,6 @@ wildcard_constraints:
     model=one_of(MODELS),
     region=one_of(REGIONS),
     stimuli=one_of(STUDY.stimulus_sets()),
-    ratings=one_of(METHODS),
+    ratings=one_of(entry.name for entry in STUDY.ratings),
     geometry=r"(square|crop|squash|border)[a-z0-9.-]+",
     block=r"\d+(-\d+)?",
