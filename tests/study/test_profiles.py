@@ -35,7 +35,8 @@ def study(**finetuning):
 
 def test_each_network_and_split_is_a_network_of_its_own_where_the_study_asks_for_it():
     names = ["resnet18.finetuned-2", "resnet18.finetuned-4", "own.finetuned-2", "own.finetuned-4"]
-    assert [entry.name for entry in profiled_networks(study())] == names
+    assert list(profiled_networks(study())) == names
+    assert profiled_networks(study())["own.finetuned-4"] == ("own", "4")
     assert list(networks_of(study())) == ["resnet18", "own", *names]
     assert list(networks_of(study(models=["own"], splits=[1]))) == ["resnet18", "own", "own.finetuned-1"]
     assert list(networks_of(study(profile=False))) == ["resnet18", "own"]

@@ -8,9 +8,7 @@ localrules:
 
 rule gather_finetuned_layers:
     input:
-        layers=[
-            LAYOUT.model_layers(entry.name) for entry in study.profiled_networks(STUDY)
-        ],
+        layers=[LAYOUT.model_layers(name) for name in study.profiled_networks(STUDY)],
     output:
         table=LAYOUT.finetuned_layers,
         csv=LAYOUT.table("finetuned_layers", "csv"),

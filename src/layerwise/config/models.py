@@ -164,6 +164,11 @@ class ModelEntry(Section):
         return Path(str(self.weights))
 
 
+def name_finetuned(network: str, split: str) -> str:
+    """Name a network of the study as a split left it."""
+    return f"{network}{FINETUNED}{split}"
+
+
 class FineTunedEntry(ModelEntry):
     """A network of the study as one of its splits left it; it stands in no config.
 
@@ -181,7 +186,7 @@ class FineTunedEntry(ModelEntry):
         """Make the entry of a network after it was trained on a split."""
         source = {} if entry.timm or entry.factory else {"model": entry.model or entry.name}
         given = entry.model_dump() | source
-        return cls(**given | {"name": f"{entry.name}{FINETUNED}{split}", "network": entry.name, "split": split})
+        return cls(**given | {"name": name_finetuned(entry.name, split), "network": entry.name, "split": split})
 
     @property
     def registered(self) -> str | None:

@@ -18,13 +18,13 @@ def gather_finetuned_layers(study: Study, folder: Path, output: Path, csv: Path 
     ValueError
         The study profiles none, or networks were held against other data than others.
     """
-    entries, layout = profiled_networks(study), Layout(str(folder))
-    if not entries:
+    profiled, layout = profiled_networks(study), Layout(str(folder))
+    if not profiled:
         raise ValueError("the study profiles no fine-tuned network: set `finetuning.profile: true`, or leave this out")
-    tables = {entry.name: read_table(layout.model_layers(entry.name), ["model", "layer"]) for entry in entries}
-    _check_data({entry.name: entry.split for entry in entries}, tables)
+    tables = {name: read_table(layout.model_layers(name), ["model", "layer"]) for name in profiled}
+    _check_data({name: split for name, (_, split) in profiled.items()}, tables)
     tell_versions(tables)
-    parts = [_named(tables[entry.name], entry.network, entry.split) for entry in entries]
+    parts = [_named(tables[name], network, split) for name, (network, split) in profiled.items()]
     table = pd.concat(parts, ignore_index=True)
     table.attrs = {"data": {name: one.attrs.get("data", {}) for name, one in tables.items()}}
     errors = {name: one.attrs["sketch_error"] for name, one in tables.items() if "sketch_error" in one.attrs}

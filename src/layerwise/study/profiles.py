@@ -4,7 +4,7 @@ from pathlib import Path
 
 from layerwise.config import Study
 from layerwise.config.data import RatingEntry
-from layerwise.config.models import FineTunedEntry, ModelEntry
+from layerwise.config.models import FineTunedEntry, ModelEntry, name_finetuned
 from layerwise.study.counts import count_splits
 from layerwise.study.finetuning import finetuned_models, finetuned_ratings, finetuned_splits
 from layerwise.study.layout import WEIGHTS, Layout
@@ -12,18 +12,19 @@ from layerwise.study.layout import WEIGHTS, Layout
 
 def networks_of(study: Study) -> dict[str, ModelEntry]:
     """List the networks that jobs run, by their names: those of the study, and the fine-tuned that are profiled."""
-    return {entry.name: entry for entry in [*study.models, *profiled_networks(study)]}
+    profiled = [study.model_entry(name) for name in profiled_networks(study)]
+    return {entry.name: entry for entry in [*study.models, *profiled]}
 
 
-def profiled_networks(study: Study) -> list[FineTunedEntry]:
-    """List the fine-tuned networks whose every layer is scored; none where the study does not ask for it."""
+def profiled_networks(study: Study) -> dict[str, tuple[str, str]]:
+    """Name the fine-tuned networks whose every layer is scored: of each the network and split; none if not asked."""
     if study.finetuning is None or not study.finetuning.profile:
-        return []
-    return [
-        FineTunedEntry.of(study.model_entry(model), split)
+        return {}
+    return {
+        name_finetuned(model, split): (model, split)
         for model in finetuned_models(study)
         for split in finetuned_splits(study)
-    ]
+    }
 
 
 def weights_files(entry: ModelEntry, layout: Layout) -> tuple[list[str], list[Path]]:

@@ -116,7 +116,10 @@ STEPS: dict[str, Step] = {
     "extract_activations": Step(
         "layerwise.steps.activations:extract_activations",
         _NETWORK,
-        changes_nothing={"brain.pca": "only checked against the number of images; those are in the pixels, an input"},
+        changes_nothing={
+            "brain.pca": "only checked against the number of images; those are in the pixels, an input",
+            **_OWN_SPLIT,
+        },
     ),
     "estimate_ceiling": Step("layerwise.steps.brain:estimate_ceiling", (*_NEUROIDS, "regression.halves")),
     "score_brain": Step(
