@@ -32,6 +32,7 @@ include: "workflow/rules/brain.smk"
 include: "workflow/rules/memorability.smk"
 include: "workflow/rules/finetuning.smk"
 include: "workflow/rules/gather.smk"
+include: "workflow/rules/profiles.smk"
 include: "workflow/rules/figures.smk"
 
 

@@ -19,7 +19,7 @@ from pydantic import BaseModel
 
 from layerwise.config import validate_study
 from layerwise.config.data import RatingEntry, RecordingEntry
-from layerwise.config.models import ModelEntry
+from layerwise.config.models import FINETUNED, ModelEntry
 from layerwise.config.settings import ComputeSettings, StorageSettings
 from layerwise.data.recordings import write_recordings
 from layerwise.files import Contents
@@ -250,7 +250,33 @@ def jobs(layout: Layout):
             {"memorability": {"small": 10, "method": "sketch", "dimensions": 64}},
         ),
         ("check_accuracy", {"model": "squeezenet"}, {"output": Path(layout.accuracy("squeezenet"))}, GATE),
+        *jobs_of_profiles(layout, cut["rated"]),
     ]  # fmt: skip
+
+
+def jobs_of_profiles(layout: Layout, pixels: Path):
+    """The same of the network as training on a split left it, whose head of one unit is no layer."""
+    model, alone = "tiny.finetuned-2", {"recordings": [], "ratings": CONTENT["ratings"][:1]}
+    profiled = alone | {"finetuning": CONTENT["finetuning"] | {"models": ["tiny"], "splits": [2], "profile": True}}
+    one, many = {"model": model}, {"memorability": {"small": 10, "dimensions": 64}}
+    manifest, kept = Path(layout.manifest(model)), Path(layout.activations(model, "rated"))
+    scored, gathered = Path(layout.memorability(model, "rated", "001-007")), Path(layout.model_layers(model))
+    rated, block = {**one, "ratings": "rated"}, {"block": "001-007", "output": scored, "manifest": manifest}
+    listed = {"manifest": manifest, "preprocessing": Path(layout.preprocessing(model))}
+    return [
+        ("list_layers", one, listed, profiled),
+        ("extract_activations", one, {"pixels": pixels, "output": kept, "manifest": manifest}, profiled),
+        ("stream_memorability", rated, {"pixels": pixels, **block}, profiled | many),
+        ("sketch_memorability", rated, {"pixels": pixels, **block}, profiled | many),
+        ("score_memorability", rated, {"activations": kept, **block}, profiled),
+        ("gather_model", one, {"folder": Path(layout.folder), "output": gathered, "manifest": manifest}, profiled),
+        (
+            "gather_finetuned_layers",
+            {},
+            {"folder": Path(layout.folder), "output": Path(layout.finetuned_layers)},
+            profiled,
+        ),
+    ]
 
 
 GATE = {"models": [{"name": "squeezenet", "model": "squeezenet1_1"}]}
@@ -261,6 +287,7 @@ def run(step, names, arguments, study):
     module, _, function = STEPS[step].function.partition(":")
     call, seen = getattr(import_module(module), function), Seen()
     named = {*names.values(), *({study.finetuning.ratings} if step == "finetune_network" else ())}
+    named |= {network for name in named for network, mark, _ in [name.rpartition(FINETUNED)] if mark}
     about = {*named, {"V1": "movies", "V1_again": "others"}.get(names.get("region"))}
     with Tracing(seen):
         call(Recording(study, "", seen, about), **names, **arguments)

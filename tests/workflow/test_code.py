@@ -24,6 +24,7 @@ BEHIND = {
     "finetune_network": {"finetuning.folds", "finetuning.step", "data.ratings", "models.building", "models.heads"},
     "gather_model": {"activations.store", "analyses.gather"},
     "gather_study": {"analyses.gather"},
+    "gather_finetuned_layers": {"analyses.gather", "files.tables"},
     "correlate_layers": {"statistics.correlation"},
     "summarise_models": {"statistics.summary"},
     "plot_figure2": {"figures.figure2", "figures.style"},

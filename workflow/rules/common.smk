@@ -25,18 +25,16 @@ try:
     CAUSES = study.Causes(STUDY, contents, lambda model: listed(model).manifest)
     REGIONS = CAUSES.regions
     LAYOUT = study.layout_of(STUDY)
+    MODELS = study.networks_of(STUDY)
     FINETUNING_JOBS = study.finetuning_groups(STUDY)  # splits that share a job
     writable(LAYOUT.config)  # Snakemake tells of what is no folder in a traceback
 except (ValueError, OSError) as error:
     raise WorkflowError(str(error)) from None
 
 ENVIRONMENT = "../../envs/layerwise.yaml"
-MODELS = {entry.name: entry for entry in STUDY.models}
 OWN_MODELS = [name for name in MODELS if CAUSES.is_own(name)]
-METHODS = {entry.name: study.method_of(STUDY, entry.name) for entry in STUDY.ratings}
 KEPT = temp if STUDY.storage.activations == "temporary" else str  # files of activations
 RESOURCES = study.RuleResources(study.Plans(STUDY))
-RATED = [entry.name for entry in STUDY.ratings if entry.rater_columns]
 
 
 def write_study():
@@ -100,8 +98,9 @@ def tables_of_images(wildcards):
 
 
 def weights_of(wildcards):
-    """The local file of weights that the config names."""
-    return user_files(filter(None, [MODELS[wildcards.model].weights_file()]))
+    """The local file of weights that the config names; those of a fine-tuned network are a result."""
+    trained, given = study.weights_files(MODELS[wildcards.model], LAYOUT)
+    return trained or user_files(given)
 
 
 def listed(model):
@@ -145,6 +144,6 @@ wildcard_constraints:
     model=one_of(MODELS),
     region=one_of(REGIONS),
     stimuli=one_of(STUDY.stimulus_sets()),
-    ratings=one_of(METHODS),
+    ratings=one_of(entry.name for entry in STUDY.ratings),
     geometry=r"(square|crop|squash|border)[a-z0-9.-]+",
     block=r"\d+(-\d+)?",

@@ -100,6 +100,11 @@ def _sums(study: "Study", found: "Forecast") -> Iterator[str]:
         f"of a job is not among them. Jobs ask for {rates.slower:g} times as long, since other machines are slower."
     )
     yield from _notes(found)
+    if study.finetuning is not None and study.finetuning.profile:
+        yield (
+            "Not planned: the layers of fine-tuned networks (finetuning.profile). For each split they cost about as "
+            "much as those of the network before, of one split of the ratings; of other ratings nothing."
+        )
 
 
 def _notes(found: "Forecast") -> Iterator[str]:

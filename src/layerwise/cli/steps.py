@@ -52,6 +52,7 @@ def register(app: typer.Typer) -> None:
         finetune_network,
         gather_model,
         gather_study,
+        gather_finetuned_layers,
         correlate_layers,
         summarise_models,
         plot_figure2,
@@ -252,6 +253,14 @@ def gather_model(
 def gather_study(folder: Folder, output: Output, csv: Csv = None, config: Config = CONFIG) -> None:
     """Gather the networks of a study into one table: a row a layer."""
     from layerwise.steps.tables import gather_study as step
+
+    with counted_warnings():
+        step(_study(config), folder, output, csv)
+
+
+def gather_finetuned_layers(folder: Folder, output: Output, csv: Csv = None, config: Config = CONFIG) -> None:
+    """Join the layers of all fine-tuned networks, a row a layer of a network and a split (finetuning.profile)."""
+    from layerwise.steps.profiles import gather_finetuned_layers as step
 
     with counted_warnings():
         step(_study(config), folder, output, csv)

@@ -31,7 +31,8 @@ class FinetuningSettings(Section):
     GPU."""
     profile: bool = False
     """Whether every layer of the fine-tuned networks is held against the brain and the ratings too, which costs as
-    much again for each split; else their penultimate layer is held against the brain."""
+    much again for each split; else their penultimate layer is held against the brain. Of the ratings, a network is
+    scored on the test images of its own split alone, since it has seen those of the others."""
     optimiser: Literal["sgd", "adamw"] = "sgd"
     """The paper's is stochastic gradient descent; most transformers are trained with `adamw`."""
     learning_rate: float = 1e-3

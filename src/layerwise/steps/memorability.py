@@ -19,11 +19,11 @@ from layerwise.layers.blocks import in_block
 from layerwise.models import resolve_preprocessing
 from layerwise.sketching import Sketched, measured_error, sketch_pls
 from layerwise.steps.devices import choose_device, choose_devices, limit_threads, named_memory, require_planned
-from layerwise.steps.inputs import layers_in, rated_images, rated_pixels
+from layerwise.steps.inputs import layers_in, rated_pixels, scored_images
 from layerwise.steps.loading import load_network
 from layerwise.steps.origins import origins_of
 from layerwise.streaming import Streamed, stream_pls_on
-from layerwise.study import Plans
+from layerwise.study import Plans, own_split
 
 
 def estimate_consistency(study: Study, ratings: str, output: Path) -> None:
@@ -56,7 +56,7 @@ def score_memorability(
     """Score a block of layers against behavioural scores: Spearman's rho in each split."""
     limit_threads(threads or study.compute.threads)
     accuracy = BehaviouralAccuracy(
-        rated_images(study, ratings)[0],
+        scored_images(study, model, ratings),
         study.rating(ratings).measure,
         study.regression.components,
         study.regression.solver,
@@ -64,7 +64,8 @@ def score_memorability(
     )
     with named_memory(study.compute):
         layers = in_block(layers_in(study, model, manifest), block)
-        write_table(accuracy.score(ActivationStore(activations, model), layers, progress), output)
+        table = accuracy.score(ActivationStore(activations, model), layers, progress)
+        write_table(_numbered(table, study, ratings), output)
 
 
 def stream_memorability(
@@ -87,7 +88,7 @@ def stream_memorability(
     plan = Plans(study).of(model, ratings, layers, expected.size)
     require_planned(devices, plan.budget.on_gpu, study.compute)
     plan.require_devices(block, len(devices))
-    rated, images = rated_pixels(study, ratings, pixels, expected)
+    rated, images = rated_pixels(study, model, ratings, pixels, expected)
     settings = Streamed(
         n_components=study.regression.components,
         batch_size=plan.batch_size,
@@ -124,7 +125,7 @@ def sketch_memorability(
     expected, group = resolve_preprocessing(study.model_entry(model).spec()), in_block(layers, block)
     plan = Plans(study).of(model, ratings, layers, expected.size)
     require_planned([device], plan.budget.on_gpu, study.compute)
-    rated, images = rated_pixels(study, ratings, pixels, expected)
+    rated, images = rated_pixels(study, model, ratings, pixels, expected)
     settings = Sketched(
         n_components=study.regression.components,
         dimensions=chosen.dimensions,
@@ -160,4 +161,11 @@ def _score(
 ) -> pd.DataFrame:
     """Correlate predictions [layer, image, split] with the scores that the study names."""
     measure, components = study.rating(ratings).measure, study.regression.components
-    return score_predictions(predictions, group, rated, measure, components, attributes)
+    table = score_predictions(predictions, group, rated, measure, components, attributes)
+    return _numbered(table, study, ratings)
+
+
+def _numbered(table: pd.DataFrame, study: Study, ratings: str) -> pd.DataFrame:
+    """Give the one split of a fine-tuned network the number that it has in the ratings."""
+    own = own_split(study, table["model"].iloc[0], ratings) if len(table) else None
+    return table if own is None else table.assign(split=own)

@@ -86,7 +86,7 @@ def _require_one_value(network: nn.Module, spec: ModelSpec, layers: list[LayerSp
     require_own_outputs(network, layers, images)
     if spec.library == "factory":
         again = build(_untrained(spec))
-        if spec.weights in UNTRAINED:
+        if spec.weights in UNTRAINED and spec.head is None:  # weights of a fine-tuned network are none of the factory's
             require_repeated(network, again, spec.constructor)
         again.load_state_dict(network.state_dict())
         require_same_outputs(network, again, layers, images)

@@ -19,6 +19,14 @@ from layerwise.study.layers import layers_of, preprocessing_of, read_preprocessi
 from layerwise.study.layout import FINETUNED_FILES, Layout, layout_of
 from layerwise.study.networks import network_settings
 from layerwise.study.plan import Job, Plan, Plans
+from layerwise.study.profiles import (
+    networks_of,
+    own_split,
+    profiled_networks,
+    scored_ratings,
+    trained_weights,
+    weights_files,
+)
 from layerwise.study.ratings import method_of
 from layerwise.study.regions import Region, find_region, regions
 from layerwise.study.resources import RuleResources
@@ -56,15 +64,21 @@ __all__ = [
     "layout_of",
     "method_of",
     "network_settings",
+    "networks_of",
+    "own_split",
     "own_weights",
     "pca_geometry",
     "pca_pixels_for",
     "pixels_for",
     "preprocessing_of",
     "present",
+    "profiled_networks",
     "rating_scores",
     "read_preprocessing",
     "regions",
+    "scored_ratings",
     "stimulus_files",
+    "trained_weights",
+    "weights_files",
     "write_preprocessing",
 ]

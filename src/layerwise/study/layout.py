@@ -101,6 +101,11 @@ class Layout:
         """A row for each split that each network was trained on."""
         return f"{self.folder}/finetuned.parquet"
 
+    @property
+    def finetuned_layers(self) -> str:
+        """A row for each layer of each fine-tuned network that is profiled."""
+        return f"{self.folder}/finetuned_layers.parquet"
+
     def history_figure(self, model: str) -> list[str]:
         """The epochs of a network's training on all splits, in all formats."""
         return [f"{self.folder}/figures/history/{model}.{ending}" for ending in FIGURE_FORMATS]

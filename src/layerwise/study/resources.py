@@ -107,6 +107,7 @@ class RuleResources:
             "finetune_network": self._finetune_network,
             "gather_model": _tables,
             "gather_study": _tables,
+            "gather_finetuned_layers": _tables,
             "correlate_layers": _tables,
             "summarise_models": _tables,
             "plot_figure2": _tables,

@@ -8,6 +8,7 @@ from layerwise.interfaces import LayerSpec, Preprocessing
 from layerwise.study.finetuning import finetuned_results
 from layerwise.study.layout import Layout
 from layerwise.study.plan import Plans
+from layerwise.study.profiles import profiled_networks, scored_ratings
 from layerwise.study.regions import regions
 from layerwise.study.stimuli import geometry_of, pca_geometry
 
@@ -33,10 +34,10 @@ def brain_scores(plans: Plans, layout: Layout, model: str, layers: Sequence[Laye
 
 
 def rating_scores(plans: Plans, layout: Layout, model: str, layers: Sequence[LayerSpec]) -> list[str]:
-    """List the scores of a network against all ratings."""
+    """List the scores of a network against all ratings that it is held against."""
     return [
         layout.memorability(model, entry.name, block)
-        for entry in plans.study.ratings
+        for entry in scored_ratings(plans.study, model)
         for block in plans.blocks(model, entry.name, layers)
     ]
 
@@ -45,4 +46,5 @@ def final_results(study: Study, layout: Layout) -> list[str]:
     """List what a study ends with: tables, figure 2 where there is something to correlate, and networks trained on."""
     figure = [layout.table("correlations"), *layout.figure("figure2")]
     figures = figure if regions(study) and study.ratings else []
-    return [layout.layers, layout.table("models"), *figures, *finetuned_results(study, layout)]
+    profiles = [layout.finetuned_layers] if profiled_networks(study) else []
+    return [layout.layers, layout.table("models"), *figures, *finetuned_results(study, layout), *profiles]

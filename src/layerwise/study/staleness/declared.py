@@ -95,6 +95,7 @@ _RATED = ("scores", *_SCORES, *_FOLDS, "rating.measure", "regression.components"
 _TRAINING = tuple(f"finetuning.{one.name}" for one in fields(FinetuneSettings))
 _NETWORK = ("network", "weights", "layers")
 _IMAGES_ARE_INPUTS = {"rating.images": "the images of a set are those of its pixels, which are an input"}
+_OWN_SPLIT = {"finetuning.ratings": "read of fine-tuned networks alone, whose weights are an input"}
 
 STEPS: dict[str, Step] = {
     "list_layers": Step("layerwise.steps.networks:list_layers", ("network",)),
@@ -115,7 +116,10 @@ STEPS: dict[str, Step] = {
     "extract_activations": Step(
         "layerwise.steps.activations:extract_activations",
         _NETWORK,
-        changes_nothing={"brain.pca": "only checked against the number of images; those are in the pixels, an input"},
+        changes_nothing={
+            "brain.pca": "only checked against the number of images; those are in the pixels, an input",
+            **_OWN_SPLIT,
+        },
     ),
     "estimate_ceiling": Step("layerwise.steps.brain:estimate_ceiling", (*_NEUROIDS, "regression.halves")),
     "score_brain": Step(
@@ -137,17 +141,17 @@ STEPS: dict[str, Step] = {
     "score_memorability": Step(
         "layerwise.steps.memorability:score_memorability",
         ("layers", *_RATED, "regression.solver"),
-        changes_nothing=_IMAGES_ARE_INPUTS,
+        changes_nothing=_IMAGES_ARE_INPUTS | _OWN_SPLIT,
     ),
     "stream_memorability": Step(
         "layerwise.steps.memorability:stream_memorability",
         (*_NETWORK, *_RATED, "memorability.convolutions"),
-        changes_nothing=_IMAGES_ARE_INPUTS,
+        changes_nothing=_IMAGES_ARE_INPUTS | _OWN_SPLIT,
     ),
     "sketch_memorability": Step(
         "layerwise.steps.memorability:sketch_memorability",
         (*_NETWORK, *_RATED, "memorability.convolutions", "memorability.dimensions", "memorability.seed"),
-        changes_nothing=_IMAGES_ARE_INPUTS,
+        changes_nothing=_IMAGES_ARE_INPUTS | _OWN_SPLIT,
     ),
     "finetune_network": Step(
         "layerwise.steps.finetuning:finetune_network",
@@ -171,9 +175,26 @@ STEPS: dict[str, Step] = {
                 "memorability.dimensions",
             ),
             "decides into how many blocks the layers are divided; their scores are the inputs",
-        ),
+        )
+        | _OWN_SPLIT,
     ),
     "gather_study": Step("layerwise.steps.tables:gather_study", ("models.name",)),
+    "gather_finetuned_layers": Step(
+        "layerwise.steps.profiles:gather_finetuned_layers",
+        ("models.name",),
+        changes_nothing=dict.fromkeys(
+            (
+                "models.weights",
+                "finetuning.profile",
+                "finetuning.ratings",
+                "ratings.splits",
+                "ratings.scores",
+                "ratings.folds",
+                "ratings.fold_column",
+            ),
+            "decides which networks and splits there are; their tables are the inputs",
+        ),
+    ),
     "correlate_layers": Step("layerwise.steps.tables:correlate_layers", ("regions", "ratings.measure")),
     "summarise_models": Step("layerwise.steps.tables:summarise_models", ("regions", "ratings.measure")),
     "plot_figure2": Step("layerwise.steps.figures:plot_figure2"),
