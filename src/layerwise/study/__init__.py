@@ -13,12 +13,14 @@ from layerwise.study.ratings import method_of
 from layerwise.study.regions import Region, find_region, regions
 from layerwise.study.resources import RuleResources
 from layerwise.study.results import brain_scores, final_results, pca_pixels_for, pixels_for, rating_scores
+from layerwise.study.slurm import ClusterRequests, require_cluster
 from layerwise.study.staleness import Causes, code_of
 from layerwise.study.stimuli import geometry_of, pca_geometry, stimulus_files
 
 __all__ = [
     "Budget",
     "Causes",
+    "ClusterRequests",
     "Job",
     "Layout",
     "Plan",
@@ -46,6 +48,7 @@ __all__ = [
     "rating_scores",
     "read_preprocessing",
     "regions",
+    "require_cluster",
     "stimulus_files",
     "write_preprocessing",
 ]
