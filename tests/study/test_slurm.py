@@ -4,7 +4,7 @@ import pytest
 
 from layerwise.config import validate_cluster, validate_study
 from layerwise.study import ClusterRequests, Plans, RuleResources, require_cluster
-from layerwise.study.slurm import read_accounts, read_offers
+from layerwise.study.slurm import earlier_runs, read_accounts, read_offers
 
 # Printed by SLURM 22.05.8 with three partitions, of which two share nodes.
 SINFO = """cpu|cpu*|1-00:00:00|(null)
@@ -149,3 +149,10 @@ def test_a_block_that_describes_no_cluster_is_refused(cluster, expected):
     with pytest.raises(ValueError) as error:
         validate_cluster(cluster)
     assert expected in str(error.value)
+
+
+def test_jobs_that_a_killed_snakemake_left_are_told(tmp_path):
+    queue = f"layerwise_a|{tmp_path}\nlayerwise_a|{tmp_path}\nlayerwise_b|/elsewhere\nother|{tmp_path}\n"
+    told = earlier_runs(tmp_path, ask=lambda _: queue)
+    assert "2 jobs of another run in this folder" in told and "`scancel --name=layerwise_a`" in told
+    assert earlier_runs(tmp_path / "new", ask=lambda _: queue) == earlier_runs(tmp_path, ask=lambda _: "") == ""

@@ -45,6 +45,8 @@ def start_run():
     try:
         if workflow.executor_plugin.name == "slurm":
             study.require_cluster(REQUESTS)
+            if earlier := study.earlier_runs(Path.cwd()):
+                logger.warning(earlier)
         with atomic_path(LAYOUT.config) as temporary:
             temporary.write_text(dump_study(STUDY), encoding="utf-8")
     except (OSError, ValueError) as error:

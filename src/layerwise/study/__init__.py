@@ -13,7 +13,7 @@ from layerwise.study.ratings import method_of
 from layerwise.study.regions import Region, find_region, regions
 from layerwise.study.resources import RuleResources
 from layerwise.study.results import brain_scores, final_results, pca_pixels_for, pixels_for, rating_scores
-from layerwise.study.slurm import ClusterRequests, require_cluster
+from layerwise.study.slurm import ClusterRequests, earlier_runs, require_cluster
 from layerwise.study.staleness import Causes, code_of
 from layerwise.study.stimuli import geometry_of, pca_geometry, stimulus_files
 
@@ -29,6 +29,7 @@ __all__ = [
     "RuleResources",
     "brain_scores",
     "code_of",
+    "earlier_runs",
     "final_results",
     "find_region",
     "fingerprint",

@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from getpass import getuser
+from pathlib import Path
 
 from layerwise.config.cluster import Cluster, GpuPartition, Partition
 from layerwise.study.resources import Needs, RuleResources
@@ -203,6 +204,35 @@ def require_cluster(requests: ClusterRequests, ask: Ask = ask_slurm) -> None:
     ]
     if problems:
         raise ValueError("\n  ".join(["the block `cluster` of the profile does not fit this cluster:", *problems]))
+
+
+def earlier_runs(folder: Path, prefix: str = "layerwise_", ask: Ask = ask_slurm) -> str:
+    """Return a warning of jobs that a killed Snakemake may have left in this folder, and a new run would start again.
+
+    Parameters
+    ----------
+    folder : Path
+        Where Snakemake runs.
+    prefix : str
+        How names of runs begin (`slurm-jobname-prefix`).
+    ask : callable
+        Runs a command of SLURM.
+
+    Returns
+    -------
+    str
+        Empty if there are none.
+    """
+    lines = ask(["squeue", "--noheader", f"--user={getuser()}", "--format=%j|%Z"]).splitlines()
+    jobs = [line.partition("|")[::2] for line in lines]
+    here = [name for name, where in jobs if name.startswith(prefix) and where == str(folder)]
+    names = sorted(set(here))
+    if not names:
+        return ""
+    return (
+        f"{len(here)} jobs of another run in this folder are with SLURM. If its Snakemake was killed, this run starts "
+        f"them a second time: stop it, and cancel them first with `scancel --name={','.join(names)}`"
+    )
 
 
 def _account_problems(cluster: Cluster, accounts: Sequence[str]) -> Iterable[str]:
