@@ -46,4 +46,4 @@ rule all:
 # every result stale: each rule names the settings that it depends on. No command writes it: a study of a thousand
 # networks is longer than an argument of a command may be.
 onstart:
-    write_study()
+    start_run()

@@ -8,7 +8,7 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 
 from layerwise import study
-from layerwise.config import dump_study, validate_study
+from layerwise.config import dump_study, validate_cluster, validate_study
 from layerwise.files import Contents, atomic_path, hash_script, writable
 from layerwise.files.documents import read_yaml
 
@@ -20,6 +20,7 @@ try:
     # Snakemake keeps the last value of a key that is given twice, and much else that is refused here.
     for path in workflow.configfiles:
         read_yaml(path)
+    CLUSTER = validate_cluster(config.pop("cluster", None))  # of a profile
     STUDY = validate_study(config)
     contents = Contents(".snakemake/layerwise/contents.json")
     CAUSES = study.Causes(STUDY, contents, lambda model: listed(model).manifest)
@@ -35,15 +36,18 @@ ENVIRONMENT = "../../envs/layerwise.yaml"
 OWN_MODELS = [name for name in MODELS if CAUSES.is_own(name)]
 KEPT = temp if STUDY.storage.activations == "temporary" else str  # files of activations
 RESOURCES = study.RuleResources(study.Plans(STUDY))
+REQUESTS = study.ClusterRequests(CLUSTER, RESOURCES)
 
 
-def write_study():
-    """Write the study as it was validated, every default filled in, beside its results."""
+def start_run():
+    """Refuse a cluster that would take no job; write the study as it was validated, every default filled in."""
     try:
+        if workflow.executor_plugin.name == "slurm":
+            study.require_cluster(REQUESTS, warn=logger.warning)
         with atomic_path(LAYOUT.config) as temporary:
             temporary.write_text(dump_study(STUDY), encoding="utf-8")
     except (OSError, ValueError) as error:
-        raise WorkflowError(f"the study cannot be written: {error}") from None
+        raise WorkflowError(f"the run cannot start: {error}") from None
 
 
 def made_from(step, **names):
@@ -53,13 +57,7 @@ def made_from(step, **names):
 
 def resources_of(step):
     """What each job of a rule asks for; more with each attempt."""
-
-    def ask(quantity):
-        return lambda wildcards, attempt: RESOURCES.of(
-            step, dict(wildcards.items())
-        ).ask(quantity, attempt)
-
-    return {quantity: ask(quantity) for quantity in RESOURCES.quantities}
+    return REQUESTS.of_rule(step)
 
 
 def option(name, find):

@@ -33,7 +33,7 @@ def score_brain(
     """Score a block of layers against one region: Pearson r of each neuroid in each split."""
     compute = study.compute
     limit_threads(threads or compute.threads)
-    device = choose_device(compute.device)
+    device = choose_device(compute.device, compute.gpus)
     similarity = BrainSimilarity(
         region_recordings(study, region),
         region,

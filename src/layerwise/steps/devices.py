@@ -19,15 +19,27 @@ LEFT_TO_NETWORK = 0.15  # share of a GPU's free memory: parameters, a batch's ac
 log = logging.getLogger(__name__)
 
 
-def choose_device(wanted: str) -> str:
+def choose_device(wanted: str, gpus: int = 0) -> str:
     """Resolve "auto", and refuse a GPU that is not there.
+
+    Parameters
+    ----------
+    wanted : {"auto", "cpu", "cuda"}
+        Of the config.
+    gpus : int
+        GPUs that the job asked for: with one that torch does not see it would take a CPU for days, without a word.
 
     Raises
     ------
     ValueError
-        "cuda" is wanted, but torch sees no GPU, or has no kernels for it.
+        "cuda" is wanted, or GPUs were asked for, but torch sees no GPU, or has no kernels for it.
     """
     available = torch.cuda.is_available()
+    if wanted == "auto" and gpus and not available:
+        raise ValueError(
+            f"this job asked for {gpus} GPU (compute.gpus), but torch sees none here: see what `nvidia-smi` tells on "
+            "this node, run where there is one, or set compute.gpus to 0"
+        )
     if wanted == "cuda" and not available:
         raise ValueError("compute.device is cuda, but torch sees no GPU: ask for one (compute.gpus), or set it to auto")
     if wanted == "cpu" or not available:
@@ -50,7 +62,7 @@ def choose_devices(wanted: str, gpus: int) -> list[str]:
     ValueError
         As in `choose_device`.
     """
-    device = choose_device(wanted)
+    device = choose_device(wanted, gpus)
     if device == "cpu" or gpus < 2:
         return [device]
     seen = torch.cuda.device_count()
@@ -84,19 +96,8 @@ def warn_of_host(memory: int) -> None:
         )
 
 
-def require_planned(devices: Sequence[str], planned_on_gpu: bool, compute: ComputeSettings) -> None:
-    """Refuse to fit on a CPU what was planned for the memory of a GPU; say so if that of a GPU or the host is short.
-
-    Raises
-    ------
-    ValueError
-        A GPU was planned with, and torch sees none.
-    """
-    if planned_on_gpu and devices[0] == "cpu":
-        raise ValueError(
-            "this job was planned for a GPU and its memory (compute.gpus, compute.gpu_memory), but torch sees none: "
-            "run it where there is one, or set compute.gpus to 0, so that it is planned with compute.memory"
-        )
+def warn_of_plan(devices: Sequence[str], compute: ComputeSettings) -> None:
+    """Warn if the host, or a GPU, has less memory than the layers of this job were planned with."""
     warn_of_host(compute.memory)
     free = min((torch.cuda.mem_get_info(device)[0] for device in devices if device != "cpu"), default=None)
     if free is not None and free < compute.gpu_memory:

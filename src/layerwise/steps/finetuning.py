@@ -19,11 +19,11 @@ from layerwise.finetuning.training import Pace
 from layerwise.finetuning.weights import FineTunedModel, write_weights
 from layerwise.interfaces import FinetuneSettings, Ratings
 from layerwise.models import build, find_classifiers, resolve_preprocessing
-from layerwise.steps.devices import choose_device, hold_pixels, limit_threads, require_planned
+from layerwise.steps.devices import choose_device, hold_pixels, limit_threads, warn_of_plan
 from layerwise.steps.inputs import rated_squares
 from layerwise.steps.limits import job_deadline
 from layerwise.steps.origins import origins_of
-from layerwise.study import Budget, finetuned_ratings, finetuning_of
+from layerwise.study import finetuned_ratings, finetuning_of
 from layerwise.study.layout import FINETUNED_FILES, HISTORY, PREDICTIONS, WEIGHTS
 from layerwise.study.resources import pixel_bytes
 
@@ -84,8 +84,8 @@ def finetune_network(
         for file in FINETUNED_FILES:
             writable(output_folder / split / file)
     limit_threads(threads or study.compute.threads)
-    device = choose_device(study.compute.device)
-    require_planned([device], Budget.of(study).on_gpu, study.compute)
+    device = choose_device(study.compute.device, study.compute.gpus)
+    warn_of_plan([device], study.compute)
     ratings, settings = finetuned_ratings(study), finetuning_of(study).settings()
     expected = resolve_preprocessing(study.model_entry(model).spec())
     rated, images = rated_squares(study, ratings, pixels, expected)

@@ -1,6 +1,7 @@
 """Steps that hold layers against scores of images."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -13,12 +14,13 @@ from layerwise.analyses.memorability import BehaviouralAccuracy
 from layerwise.analyses.streamed import score_predictions
 from layerwise.config import Study
 from layerwise.data.ratings import read_raters
+from layerwise.files import locked
 from layerwise.files.tables import write_table
 from layerwise.interfaces import LayerSpec, Progress, RatedImages, Ratings, no_progress
 from layerwise.layers.blocks import in_block
 from layerwise.models import resolve_preprocessing
 from layerwise.sketching import Sketched, measured_error, sketch_pls
-from layerwise.steps.devices import choose_device, choose_devices, limit_threads, named_memory, require_planned
+from layerwise.steps.devices import choose_device, choose_devices, limit_threads, named_memory, warn_of_plan
 from layerwise.steps.inputs import layers_in, rated_pixels, scored_images
 from layerwise.steps.loading import load_network
 from layerwise.steps.origins import origins_of
@@ -86,7 +88,7 @@ def stream_memorability(
     devices = choose_devices(study.compute.device, study.compute.gpus)
     expected, group = resolve_preprocessing(study.model_entry(model).spec()), in_block(layers, block)
     plan = Plans(study).of(model, ratings, layers, expected.size)
-    require_planned(devices, plan.budget.on_gpu, study.compute)
+    warn_of_plan(devices, study.compute)
     plan.require_devices(block, len(devices))
     rated, images = rated_pixels(study, model, ratings, pixels, expected)
     settings = Streamed(
@@ -121,10 +123,10 @@ def sketch_memorability(
     """Fit a group of layers to behavioural scores of many images from sketches, which take one forward pass."""
     layers, chosen = layers_in(study, model, manifest), study.memorability
     limit_threads(threads or study.compute.threads)
-    device = choose_device(study.compute.device)
+    device = choose_device(study.compute.device, study.compute.gpus)
     expected, group = resolve_preprocessing(study.model_entry(model).spec()), in_block(layers, block)
     plan = Plans(study).of(model, ratings, layers, expected.size)
-    require_planned([device], plan.budget.on_gpu, study.compute)
+    warn_of_plan([device], study.compute)
     rated, images = rated_pixels(study, model, ratings, pixels, expected)
     settings = Sketched(
         n_components=study.regression.components,
@@ -142,7 +144,8 @@ def sketch_memorability(
         "dimensions": str(chosen.dimensions),
         "seed": str(chosen.seed),
     }
-    with named_memory(study.compute):
+    alone = locked(settings.file) if settings.file else nullcontext()
+    with named_memory(study.compute), alone:
         network = load_network(study, model, layers, images, expected, device)
         shown = RatedImages(images, expected, rated.scores, rated.splits)
         predictions = sketch_pls(network, group, shown, settings, attributes, progress)

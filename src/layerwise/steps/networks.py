@@ -62,7 +62,7 @@ def check_accuracy(
     if entry.published is None:
         raise ValueError(f"no accuracy is published for {model!r} (weights: {entry.spec().weights}): it needs no gate")
     limit_threads(threads or compute.threads)
-    device = choose_device(compute.device)
+    device = choose_device(compute.device, compute.gpus)
     images = read_labelled(study.imagenet.images, study.imagenet.labels)
     batch_size, weights = Budget.of(study, on_gpu=device != "cpu").batch_sizes[0], study.storage.weights
     with named_memory(compute):

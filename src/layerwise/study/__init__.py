@@ -31,6 +31,7 @@ from layerwise.study.ratings import method_of
 from layerwise.study.regions import Region, find_region, regions
 from layerwise.study.resources import RuleResources
 from layerwise.study.results import brain_scores, final_results, pca_pixels_for, pixels_for, rating_scores
+from layerwise.study.slurm import ClusterRequests, require_cluster
 from layerwise.study.staleness import Causes, code_of
 from layerwise.study.stimuli import geometry_of, pca_geometry, stimulus_files
 
@@ -38,6 +39,7 @@ __all__ = [
     "FINETUNED_FILES",
     "Budget",
     "Causes",
+    "ClusterRequests",
     "Job",
     "Layout",
     "Plan",
@@ -76,6 +78,7 @@ __all__ = [
     "rating_scores",
     "read_preprocessing",
     "regions",
+    "require_cluster",
     "scored_ratings",
     "stimulus_files",
     "trained_weights",
