@@ -1,5 +1,7 @@
 """What jobs ask of a cluster, held against what SLURM 22.05 itself printed; and runs that it would not take."""
 
+from pathlib import Path
+
 import pytest
 
 from layerwise.config import validate_cluster, validate_study
@@ -17,7 +19,7 @@ NAMES = {"model": "resnet18", "stimuli": "none", "ratings": "none", "block": "00
 
 
 def answers(command):
-    return {"sinfo": SINFO, "sacctmgr": ACCOUNTS}[command[0]]
+    return {"sinfo": SINFO, "sacctmgr": ACCOUNTS, "squeue": ""}[command[0]]
 
 
 def requests(gpus=0, **cluster):
@@ -90,7 +92,12 @@ def refusal(of, ask=answers, rule="extract_activations"):
 def test_a_cluster_that_has_all_of_it_is_accepted():
     of = requests(gpus=1, gpu={"partition": "gpu", "type": "h100"}, cpu={"partition": "cpu"})
     asked(of, "gather_model")
-    require_cluster(of, answers)
+    warned = []
+    require_cluster(of, answers, warned.append)
+    assert not warned
+    left = lambda command: f"layerwise_a|{Path.cwd()}\n" if command[0] == "squeue" else answers(command)  # noqa: E731
+    require_cluster(of, left, warned.append)
+    assert "scancel --name=layerwise_a" in warned[0]
 
 
 def test_a_profile_that_was_not_filled_in_is_told_what_there_is():

@@ -82,7 +82,7 @@ class ClusterRequests:
         return asked
 
     def of_rule(self, rule: str) -> dict[str, Callable[..., Request]]:
-        """Return, for each quantity, the function that Snakemake asks: of the wildcards and the number of the attempt."""
+        """Return, for each quantity, the function that Snakemake asks: of the wildcards and the attempt."""
 
         def function_of(quantity: str) -> Callable[..., Request]:
             return lambda wildcards, attempt: self.ask(quantity, rule, dict(wildcards.items()), attempt)
