@@ -21,7 +21,7 @@ SOURCE = "benchmarks/finetuning_rates.md"  # of rows that name no other
 TABLE = Path(__file__).with_name("finetune_rates.tsv")
 BATCH = 32  # images of the batches that were measured
 GPU_CLASS = "an H100"
-# Of 20 networks that were measured in TF32, on an H100 and an H200, this gives .7 to 2.3 times the seconds and .9 to 1.9
+# Of 20 networks measured in TF32 on an H100 and an H200 this gives .7 to 2.3 times the seconds and .9 to 1.9
 # times the bytes, but for resnet18, whose bytes count what libraries took while they tried algorithms.
 IMAGE, UNIT = 4e-5, 2.6e-11  # seconds of an image, and of each unit of its layers
 FLOAT32 = 2  # times as long as with TF32. Not measured: a bound
