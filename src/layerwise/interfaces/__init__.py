@@ -7,7 +7,7 @@ from layerwise.interfaces.data import RatedImages, Ratings, Recordings, Split, S
 from layerwise.interfaces.finetuning import FinetuneSettings
 from layerwise.interfaces.images import Geometry, Pixels, Preprocessing
 from layerwise.interfaces.networks import LayerSpec, ModelSpec
-from layerwise.interfaces.reporting import DegenerateWarning, Progress, no_progress
+from layerwise.interfaces.reporting import DegenerateWarning, Progress, StoppedError, no_progress
 
 __all__ = [
     "DegenerateWarning",
@@ -23,5 +23,6 @@ __all__ = [
     "Recordings",
     "Split",
     "StimulusSet",
+    "StoppedError",
     "no_progress",
 ]

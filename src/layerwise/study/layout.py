@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from layerwise.config import Study
 
 FIGURE_FORMATS = ("pdf", "svg", "png")
+WEIGHTS, HISTORY, PREDICTIONS = "weights.safetensors", "history.parquet", "predictions.parquet"
+FINETUNED_FILES = (HISTORY, PREDICTIONS, WEIGHTS)  # of a network that was trained on a split
 
 
 @dataclass(frozen=True)
@@ -74,9 +76,13 @@ class Layout:
 
     # --- fine-tuned networks --------------------------------------------------------------------------------------
 
+    def finetuned_folder(self, model: str) -> str:
+        """What a network became that was trained on: a folder for each split."""
+        return f"{self.model(model)}/finetuned"
+
     def finetuned(self, model: str, split: str, file: str) -> str:
-        """A network that was trained on a split: weights.safetensors, history.parquet or predictions.parquet."""
-        return f"{self.model(model)}/finetuned/{split}/{file}"
+        """A file of a network that was trained on a split, one of `FINETUNED_FILES`."""
+        return f"{self.finetuned_folder(model)}/{split}/{file}"
 
     def penultimate(self, model: str, weights: str, stimuli: str) -> str:
         """What the head of a network sees of a stimulus set, with weights `pretrained` or of a split."""
