@@ -152,7 +152,7 @@ def _names(ratings: Ratings, images: NDArray[np.int64]) -> set[str]:
 
 
 def _require(name: str, part: str, found: pd.Series, wanted: set[str], part_of: bool = False) -> None:
-    strange = sorted(set(found) - wanted) or ([] if part_of else sorted(wanted - set(found)))
+    strange = sorted(set(found) - wanted) + ([] if part_of else sorted(wanted - set(found)))
     twice = sorted(found[found.duplicated()])
     if strange or twice:
         what = "are predicted twice" if twice else f"are predicted but not in its {part} part, or the other way round"

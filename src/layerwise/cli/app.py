@@ -11,7 +11,7 @@ from typing import NoReturn
 
 import typer
 
-from layerwise.cli import data, models, show, steps, study
+from layerwise.cli import data, finetuned, models, show, steps, study
 from layerwise.files.memory import MemoryRanOutError, ran_out, reason
 
 app = typer.Typer(
@@ -21,7 +21,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for module in (show, models, data, study, steps):
+for module in (show, models, data, study, steps, finetuned):
     module.register(app)
 
 

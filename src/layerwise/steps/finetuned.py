@@ -101,7 +101,7 @@ def _read_fold(layout: Layout, model: str, split: str) -> FoldTables:
 def _read_regions(finetuned: Path, wanted: Sequence[str]) -> pd.DataFrame:
     """Read the table of fine-tuned networks, which must have these regions."""
     table = read_table(finetuned, ["model", "split", "rho"])
-    known = [column.removesuffix("_after") for column in table if column.endswith("_after")]
+    known = [name.removesuffix("_after") for name in map(str, table) if name.endswith("_after")]
     unknown = [region for region in wanted if region not in known]
     if unknown:
         raise ValueError(
