@@ -25,6 +25,7 @@ try:
     CAUSES = study.Causes(STUDY, contents, lambda model: listed(model).manifest)
     REGIONS = CAUSES.regions
     LAYOUT = study.layout_of(STUDY)
+    FINETUNING_JOBS = study.finetuning_groups(STUDY)  # splits that share a job
     writable(LAYOUT.config)  # Snakemake tells of what is no folder in a traceback
 except (ValueError, OSError) as error:
     raise WorkflowError(str(error)) from None
@@ -47,9 +48,9 @@ def write_study():
         raise WorkflowError(f"the study cannot be written: {error}") from None
 
 
-def made_from(step):
+def made_from(step, **names):
     """All that decides what a step gives, for Snakemake to compare: code, settings, layers, content of files."""
-    return lambda wildcards: CAUSES.of(step, dict(wildcards.items()))
+    return lambda wildcards: CAUSES.of(step, {**names, **dict(wildcards.items())})
 
 
 def resources_of(step):
@@ -121,7 +122,7 @@ def pixels_of(find):
         expected = study.preprocessing_of(MODELS[model])
         if expected is None:
             expected = study.read_preprocessing(Path(listed(model).preprocessing))
-        stimuli = wildcards.get("stimuli") or wildcards.ratings
+        stimuli = wildcards.get("stimuli") or wildcards.get("ratings", TRAINED_ON)
         return find(STUDY, LAYOUT, stimuli, expected) or []
 
     return path

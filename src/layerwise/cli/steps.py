@@ -20,7 +20,7 @@ from layerwise.cli.options import (
     counted_warnings,
     writable_files,
 )
-from layerwise.cli.progress import show_progress
+from layerwise.cli.progress import show_epochs, show_progress
 
 if TYPE_CHECKING:
     from layerwise.config import Study
@@ -49,6 +49,7 @@ def register(app: typer.Typer) -> None:
         score_memorability,
         stream_memorability,
         sketch_memorability,
+        finetune_network,
         gather_model,
         gather_study,
         correlate_layers,
@@ -216,6 +217,26 @@ def sketch_memorability(
 
     with counted_warnings():
         step(_study(config), model, ratings, block, pixels, output, file, manifest, threads, show_progress)
+
+
+def finetune_network(
+    model: Model,
+    splits: Annotated[list[str], typer.Option("--splits", help="Number of a split, from 1; repeat for more.")],
+    pixels: Pixels,
+    state_folder: Annotated[
+        Path, typer.Option("--state-folder", help="Folder for states, from which a stopped or killed job resumes.")
+    ],
+    output_folder: Annotated[
+        Path, typer.Option("--output-folder", help="Folder in which each split gets one for its results.")
+    ],
+    config: Config = CONFIG,
+    threads: Threads = None,
+) -> None:
+    """Train a network on to predict ratings; status 75 says that it stopped in time, and goes on if run again."""
+    from layerwise.steps.finetuning import finetune_network as step
+
+    with counted_warnings():
+        step(_study(config), model, splits, pixels, output_folder, state_folder, threads, show_epochs)
 
 
 def gather_model(

@@ -6,9 +6,12 @@ from contextlib import contextmanager
 
 import torch
 
+from layerwise.config import Study
 from layerwise.config.settings import ComputeSettings
 from layerwise.files.memory import MemoryRanOutError, ran_out, reason
 from layerwise.steps.limits import memory_limit
+from layerwise.study import Plans
+from layerwise.study.training import plan_training
 
 PROCESS = 2 * 10**9  # bytes that Python, its libraries and a network take themselves
 LEFT_TO_NETWORK = 0.15  # share of a GPU's free memory: parameters, a batch's activations, libraries
@@ -101,6 +104,37 @@ def require_planned(devices: Sequence[str], planned_on_gpu: bool, compute: Compu
             f"compute.gpu_memory is {compute.gpu_memory / 1e9:.1f} GB, by which the layers of this job were planned, "
             f"and the GPU has {free / 1e9:.1f} GB free: memory may run out; set it lower"
         )
+
+
+def hold_pixels(study: Study, model: str, pixels: int, n_splits: int, device: str) -> bool:
+    """Decide whether the pixels of images are held in the memory of the device on which a network is trained.
+
+    Parameters
+    ----------
+    study : Study
+        The study.
+    model : str
+        Name of the network.
+    pixels : int
+        Bytes of all images.
+    n_splits : int
+        Splits that are trained on at once.
+    device : str
+        "cpu" or "cuda".
+    """
+    compute, on_gpu = study.compute, device != "cpu"
+    memory = device_memory([device], compute.memory, compute.gpu_memory) if on_gpu else compute.memory
+    try:
+        training = n_splits * plan_training(Plans(study), model, on_gpu).rate.memory
+    except ValueError:  # its layers are not listed
+        training = memory // 2
+    held = training + pixels <= memory
+    log.info(
+        "%.1f GB of pixels %s: training is planned with %.1f GB, and %s is %.1f GB",
+        pixels / 1e9, "are held in memory" if held else "are read while the network is trained", training / 1e9,
+        "compute.gpu_memory, or what is free of it," if on_gpu else "compute.memory", memory / 1e9,
+    )  # fmt: skip
+    return held
 
 
 def limit_threads(threads: int) -> None:

@@ -15,6 +15,7 @@ from layerwise.study.counts import count_set
 from layerwise.study.plan import Job, Plan, Plans
 from layerwise.study.rates import CPU, GPU, LEEWAY, PACKED, PACKED_SIZE, START, Rates
 from layerwise.study.regions import find_region
+from layerwise.study.training import TrainingPlan, plan_training
 
 Quantity = Literal["mem_mb", "runtime", "disk_mb", "gpu"]
 
@@ -103,6 +104,7 @@ class RuleResources:
             "score_memorability": lambda names: self._of_job("score_memorability", names, names["ratings"]),
             "stream_memorability": lambda names: self._of_job("stream_memorability", names, names["ratings"]),
             "sketch_memorability": lambda names: self._of_job("sketch_memorability", names, names["ratings"]),
+            "finetune_network": self._finetune_network,
             "gather_model": _tables,
             "gather_study": _tables,
             "correlate_layers": _tables,
@@ -173,6 +175,14 @@ class RuleResources:
         memory = 0 if budget.on_gpu else working(layers, budget.batch_sizes[0]) - NETWORK
         seconds = decoding + (passes if budget.on_gpu else passes / budget.threads)
         return Needs(memory, seconds, 0, min(1, budget.gpus), rates)
+
+    def _finetune_network(self, names: Mapping[str, str]) -> Needs:
+        return self.of_training(plan_training(self.plans, names["model"]))
+
+    def of_training(self, plan: TrainingPlan) -> Needs:
+        """Return what a job needs that trains a network on."""
+        rates = GPU if plan.budget.on_gpu else CPU
+        return Needs(plan.host, plan.seconds, plan.disk, min(1, plan.budget.gpus), rates)
 
     def _pack_stimuli(self, names: Mapping[str, str]) -> Needs:
         size = Geometry.from_key(names["geometry"]).size

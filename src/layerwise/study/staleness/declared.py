@@ -5,7 +5,9 @@ the recording, ratings or network that a job is about, the plural (``ratings.mea
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+
+from layerwise.interfaces import FinetuneSettings
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,7 @@ STANDS_FOR: dict[str, tuple[str, ...]] = {
     "regions": ("recordings.regions", "recordings.file", "ratings.measure"),
     "recording": ("recording.file",),
     "scores": ("rating.scores", "rating.splits"),
+    "scores of splits": ("rating.scores", "rating.splits"),
     "tables": ("recording.file", "rating.scores", "rating.splits"),
     "images": ("recording.images", "rating.images", "brain.pca.images"),
     "drawn images": ("brain.pca.n_images",),
@@ -51,6 +54,7 @@ stands for:
 - layers: name, kind, shape and depth of each layer
 - region, regions: recording and label of the job's region, or of all
 - recording, scores, tables: content of the recording, of the tables of ratings, of either
+- scores of splits: content of the tables of ratings that hold the splits that a job is about
 - images: names and content of the images that these name
 - drawn images: how many are drawn for principal components, where a job is about these
 - imagenet: content of ImageNet's images and labels
@@ -77,6 +81,9 @@ RUN_ONLY: dict[str, str] = {
     "memorability.small": "decides which step scores ratings, and each step has its own code",
     "memorability.method": "decides which step scores ratings, and each step has its own code",
     "memorability.disk": "says how many layers share a job; each is sketched by itself",
+    "finetuning.models": "says which networks are trained on; each is by itself",
+    "finetuning.splits": "is in the path of each result of a split",
+    "finetuning.folds_per_job": "says how many splits share a job; each is trained by itself",
     "memorability.save_every": "says how often the state of a job is saved",
 }
 """Settings that say only how or where to run, each with the reason why they change no result."""
@@ -85,6 +92,7 @@ _NEUROIDS = ("region", "recording", "recording.animals", "recording.min_reliabil
 _FOLDS = ("rating.folds", "rating.seed", "rating.fold_column")
 _SCORES = ("rating.image_column", "rating.score_column", "rating.rater_columns", "rating.unscored_images")
 _RATED = ("scores", *_SCORES, *_FOLDS, "rating.measure", "regression.components")
+_TRAINING = tuple(f"finetuning.{one.name}" for one in fields(FinetuneSettings))
 _NETWORK = ("network", "weights", "layers")
 _IMAGES_ARE_INPUTS = {"rating.images": "the images of a set are those of its pixels, which are an input"}
 
@@ -140,6 +148,15 @@ STEPS: dict[str, Step] = {
         "layerwise.steps.memorability:sketch_memorability",
         (*_NETWORK, *_RATED, "memorability.convolutions", "memorability.dimensions", "memorability.seed"),
         changes_nothing=_IMAGES_ARE_INPUTS,
+    ),
+    "finetune_network": Step(
+        "layerwise.steps.finetuning:finetune_network",
+        ("network", "weights", "scores of splits", *_SCORES, *_FOLDS, "rating.measure", *_TRAINING),
+        changes_nothing={
+            **_IMAGES_ARE_INPUTS,
+            "finetuning.ratings": "names scores and images that count by their content",
+            "rating.geometry": "the geometry is that of the pixels, which are an input",
+        },
     ),
     "gather_model": Step(
         "layerwise.steps.tables:gather_model",

@@ -1,0 +1,99 @@
+"""How long a network trains, and in how much memory: as measured, or else as estimated from its layers.
+
+`finetune_rates.tsv` has a row for each network that was measured: images a second and GB of a GPU, at batches of 32,
+for two precisions, with the machine and where it is written.
+"""
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+from layerwise.interfaces import LayerSpec
+from layerwise.models import registry
+from layerwise.study.rates import CPU
+
+Precision = Literal["tf32", "bf16", "float32"]
+
+TABLE = Path(__file__).with_name("finetune_rates.tsv")
+BATCH = 32  # images of the batches that were measured
+GPU_CLASS = "an H100"
+# Of the six networks that were measured on one: seconds within a factor of 1.6, bytes no fewer than the prototype's
+# counts, though fewer than those with a trial of algorithms (benchmarks/finetuning.md).
+IMAGE, UNIT = 4e-5, 2.6e-11  # seconds of an image, and of each unit of its layers
+FLOAT32 = 2  # times as long as with TF32. Not measured: a bound
+BACKWARD = 3  # times as long as a forward pass alone. Not measured: a bound
+KEPT = 5  # bytes of a layer's output until gradients come back, for each unit and image
+PARAMETER = 16  # bytes of a parameter: itself, gradient, momentum, and one more of AdamW
+LIBRARIES = 5 * 10**8  # bytes of workspaces
+UNKNOWN = 10**8  # parameters of a network that nobody counted. Not measured: a bound
+
+
+@dataclass(frozen=True)
+class TrainingRate:
+    """How a network trains.
+
+    Parameters
+    ----------
+    seconds : float
+        Of an image, on a GPU or on a core.
+    memory : int
+        Bytes of the device, without pixels, at the batches that were asked for.
+    source : str
+        Machine and place of what was measured, or that it is estimated.
+    measured : bool
+        Whether it was.
+    """
+
+    seconds: float
+    memory: int
+    source: str
+    measured: bool
+
+
+def training_rate(
+    network: str | None, layers: Sequence[LayerSpec], precision: Precision, images: int, on_gpu: bool
+) -> TrainingRate:
+    """Return how a network trains.
+
+    Parameters
+    ----------
+    network : str or None
+        Its name, if layerwise knows it.
+    layers : sequence of LayerSpec
+        Its layers.
+    precision : {"tf32", "bf16", "float32"}
+        Of products on a GPU.
+    images : int
+        Images that go through it at once.
+    on_gpu : bool
+        Whether on a GPU.
+    """
+    n_parameters = parameters_of(network)
+    units = sum(layer.units for layer in layers)
+    memory = LIBRARIES + PARAMETER * n_parameters + KEPT * units * images
+    if not on_gpu:
+        seconds = BACKWARD * (CPU.exact_image + CPU.exact_unit * units)
+        return TrainingRate(seconds, memory, f"estimated as {BACKWARD} forward passes on {CPU.machine}", measured=False)
+    row = _measured().get(network or "", {})
+    if precision in row:
+        fixed = LIBRARIES + PARAMETER * n_parameters
+        known = round(1e9 * float(row[f"{precision}_gb"]))
+        scaled = max(known, fixed) if images <= BATCH else fixed + max(0, known - fixed) * images // BATCH
+        return TrainingRate(1 / float(row[precision]), scaled, f"{row['machine']} ({row['source']})", measured=True)
+    seconds = (IMAGE + UNIT * units) * (FLOAT32 if precision == "float32" else 1)
+    return TrainingRate(seconds, memory, f"estimated from the units of its layers, of {GPU_CLASS}", measured=False)
+
+
+def parameters_of(network: str | None) -> int:
+    """Return the parameters of a network that layerwise knows; of another one a bound."""
+    return (registry.find(network).parameters if network else None) or UNKNOWN
+
+
+@cache
+def _measured() -> dict[str, dict[str, str]]:
+    with TABLE.open(encoding="utf-8", newline="") as handle:
+        rows = {row["network"]: row for row in csv.DictReader(handle, delimiter="\t")}
+    return {name: {key: value for key, value in row.items() if value} for name, row in rows.items()}
