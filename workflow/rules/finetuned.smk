@@ -1,0 +1,137 @@
+# In:  pixels of recordings; what networks became that were trained on, with their epochs and predictions.
+# Out: scores of their last representation before and after, a row a network and split.
+from snakemake.io import Wildcards
+
+
+localrules:
+    gather_finetuned,
+    gather_finetuned_study,
+
+
+SPLITS_TRAINED = study.finetuned_splits(STUDY)
+RECORDED = [entry.name for entry in STUDY.recordings]
+
+
+def of_recordings(find):
+    """The pixels of each recording that a network sees, in the order of the config."""
+
+    def paths(wildcards):
+        named = [
+            Wildcards(fromdict=dict(wildcards.items()) | {"stimuli": name})
+            for name in RECORDED
+        ]
+        return [path for one in named if (path := pixels_of(find)(one))]
+
+    return paths
+
+
+def trained_weights(wildcards):
+    """The file of a fine-tuned network; that of pretrained weights is its own affair."""
+    trained = wildcards.weights != study.PRETRAINED
+    return (
+        LAYOUT.finetuned(wildcards.model, wildcards.weights, study.WEIGHTS)
+        if trained
+        else []
+    )
+
+
+def options(name, find):
+    """An option of a command, once for each file."""
+    return lambda wildcards: shlex.join(f"{name}={path}" for path in find(wildcards))
+
+
+rule score_penultimate:
+    input:
+        gate=gate_of,
+        pixels=of_recordings(study.pixels_for),
+        pca=of_recordings(study.pca_pixels_for),
+        weights=lambda wildcards: trained_weights(wildcards) or weights_of(wildcards),
+        recordings=lambda wildcards: [
+            path for name in RECORDED for path in tables_of(name)
+        ],
+    output:
+        scores=LAYOUT.penultimate_scores("{model}", "{weights}"),
+        activations=[
+            LAYOUT.penultimate("{model}", "{weights}", name) for name in RECORDED
+        ],
+    log:
+        LAYOUT.log("score_penultimate", "{model}", "{weights}"),
+    benchmark:
+        LAYOUT.benchmark("score_penultimate", "{model}", "{weights}")
+    wildcard_constraints:
+        model=one_of(FINETUNED),
+        weights=one_of(study.penultimate_weights(STUDY)),
+    conda:
+        ENVIRONMENT
+    threads: STUDY.compute.threads
+    resources:
+        **resources_of("score_penultimate"),
+    params:
+        config=LAYOUT.config,
+        made_from=made_from("score_penultimate"),
+        weights=option("--weights", trained_weights),
+        pixels=options("--pixels", of_recordings(study.pixels_for)),
+        pca=options("--pca-pixels", of_recordings(study.pca_pixels_for)),
+        activations=options(
+            "--activations",
+            lambda wildcards: [
+                LAYOUT.penultimate(wildcards.model, wildcards.weights, name)
+                for name in RECORDED
+            ],
+        ),
+    shell:
+        "layerwise score-penultimate --threads {threads} --config {params.config:q} --model {wildcards.model:q}"
+        " {params.weights} {params.pixels} {params.pca} {params.activations} --output {output.scores:q}"
+        " > {log:q} 2>&1"
+
+
+rule gather_finetuned:
+    input:
+        trained=expand(
+            LAYOUT.finetuned("{{model}}", "{split}", "{file}"),
+            split=SPLITS_TRAINED,
+            file=(study.HISTORY, study.PREDICTIONS),
+        ),
+        scores=expand(
+            LAYOUT.penultimate_scores("{{model}}", "{weights}"),
+            weights=study.penultimate_weights(STUDY),
+        ),
+        ratings=lambda wildcards: tables_of(TRAINED_ON),
+    output:
+        LAYOUT.model_finetuned("{model}"),
+    log:
+        LAYOUT.log("gather_finetuned", "{model}"),
+    wildcard_constraints:
+        model=one_of(FINETUNED),
+    conda:
+        ENVIRONMENT
+    resources:
+        **resources_of("gather_finetuned"),
+    params:
+        config=LAYOUT.config,
+        made_from=made_from("gather_finetuned", ratings=TRAINED_ON),
+        folder=lambda wildcards: LAYOUT.folder,
+    shell:
+        "layerwise gather-finetuned --config {params.config:q} --model {wildcards.model:q}"
+        " --folder {params.folder:q} --output {output:q} > {log:q} 2>&1"
+
+
+rule gather_finetuned_study:
+    input:
+        expand(LAYOUT.model_finetuned("{model}"), model=FINETUNED),
+    output:
+        table=LAYOUT.finetuned_table,
+        csv=LAYOUT.table("finetuned", "csv"),
+    log:
+        LAYOUT.log("gather_finetuned_study"),
+    conda:
+        ENVIRONMENT
+    resources:
+        **resources_of("gather_finetuned_study"),
+    params:
+        config=LAYOUT.config,
+        made_from=made_from("gather_finetuned_study"),
+        folder=lambda wildcards: LAYOUT.folder,
+    shell:
+        "layerwise gather-finetuned-study --config {params.config:q} --folder {params.folder:q}"
+        " --output {output.table:q} --csv {output.csv:q} > {log:q} 2>&1"
