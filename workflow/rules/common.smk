@@ -114,7 +114,7 @@ def manifest_of(wildcards):
     return listed(wildcards.model).manifest if wildcards.model in OWN_MODELS else []
 
 
-def pixels_of(find):
+def pixels_of(find, stimuli=None):
     """The pixels that a network sees; what an own one expects is known once its layers are listed."""
 
     def path(wildcards):
@@ -122,8 +122,10 @@ def pixels_of(find):
         expected = study.preprocessing_of(MODELS[model])
         if expected is None:
             expected = study.read_preprocessing(Path(listed(model).preprocessing))
-        stimuli = wildcards.get("stimuli") or wildcards.get("ratings", TRAINED_ON)
-        return find(STUDY, LAYOUT, stimuli, expected) or []
+        name = (
+            stimuli or wildcards.get("stimuli") or wildcards.get("ratings", TRAINED_ON)
+        )
+        return find(STUDY, LAYOUT, name, expected) or []
 
     return path
 

@@ -1,6 +1,5 @@
 # In:  pixels of recordings; what networks became that were trained on, with their epochs and predictions.
 # Out: scores of their last representation before and after, a row a network and split.
-from snakemake.io import Wildcards
 
 
 localrules:
@@ -14,15 +13,8 @@ RECORDED = [entry.name for entry in STUDY.recordings]
 
 def of_recordings(find):
     """The pixels of each recording that a network sees, in the order of the config."""
-
-    def paths(wildcards):
-        named = [
-            Wildcards(fromdict=dict(wildcards.items()) | {"stimuli": name})
-            for name in RECORDED
-        ]
-        return [path for one in named if (path := pixels_of(find)(one))]
-
-    return paths
+    found = [pixels_of(find, name) for name in RECORDED]
+    return lambda wildcards: [path for one in found if (path := one(wildcards))]
 
 
 def trained_weights(wildcards):
