@@ -235,10 +235,36 @@ def jobs(layout: Layout):
             {"pixels": cut["rated"], "output": scored("rated"), **block},
             {"memorability": {"small": 10, "method": "sketch", "dimensions": 64}},
         ),
+        *finetuning_jobs(layout, cut["movies"], drawn),
         ("check_accuracy", {"model": "squeezenet"}, {"output": Path(layout.accuracy("squeezenet"))}, GATE),
     ]  # fmt: skip
 
 
+def finetuning_jobs(layout, movies, drawn):
+    """Training on both splits, and all that comes of it; both recordings have the same pixels."""
+    squares, folder = Path(layout.pixels("rated", "crop36to36-bilinear")), Path(layout.folder)
+    tiny, trained = {"model": "tiny"}, Path(layout.finetuned_folder("tiny"))
+    states = Path(layout.scratch("finetune_network", "tiny", ending="states"))
+    training = {"splits": ["1", "2"], "pixels": squares, "output_folder": trained, "state_folder": states}
+    jobs = [
+        ("pack_stimuli", {"stimuli": "rated"}, {"geometry": squares.stem, "output": squares}, {}),
+        ("finetune_network", tiny, training, {}),
+    ]
+    for weights in ("pretrained", "1", "2"):
+        arguments = {
+            "pixels": [movies, movies],
+            "pca_pixels": [drawn, drawn],
+            "activations": [Path(layout.penultimate("tiny", weights, name)) for name in ("movies", "others")],
+            "output": Path(layout.penultimate_scores("tiny", weights)),
+            "weights": None if weights == "pretrained" else trained / weights / "weights.safetensors",
+        }
+        jobs.append(("score_penultimate", tiny, arguments, {}))
+    jobs.append(("gather_finetuned", tiny, {"folder": folder, "output": Path(layout.model_finetuned("tiny"))}, {}))
+    jobs.append(("gather_finetuned_study", {}, {"folder": folder, "output": Path(layout.finetuned_table)}, {}))
+    return [(*job, changes | FINETUNING) for *job, changes in jobs]
+
+
+FINETUNING = {"finetuning": {"ratings": "rated", "models": ["tiny"], "max_epochs": 1, "batch_size": 4}}
 GATE = {"models": [{"name": "squeezenet", "model": "squeezenet1_1"}]}
 
 
@@ -247,6 +273,7 @@ def run(step, names, arguments, study):
     module, _, function = STEPS[step].function.partition(":")
     call, seen = getattr(import_module(module), function), Seen()
     about = {*names.values(), {"V1": "movies", "V1_again": "others"}.get(names.get("region"))}
+    about |= {"rated"} if step in ("finetune_network", "gather_finetuned") else set()
     with Tracing(seen):
         call(Recording(study, "", seen, about), **names, **arguments)
     return seen
@@ -270,8 +297,11 @@ def ran(home):
     return found
 
 
+DRAWING = {"plot_figure2", "plot_figure3", "plot_change", "plot_history"}
+
+
 def test_every_step_that_is_given_a_study_is_run(ran):
-    assert {step for step, _, _ in ran} == set(STEPS) - {"plot_figure2"}
+    assert {step for step, _, _ in ran} == set(STEPS) - DRAWING
 
 
 def test_no_step_reads_a_setting_that_it_does_not_declare(ran):

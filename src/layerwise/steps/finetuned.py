@@ -1,6 +1,6 @@
 """Steps that gather and draw what became of fine-tuned networks."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -16,7 +16,7 @@ from layerwise.files.tables import read_table, write_csv, write_table
 from layerwise.statistics.correlation import spearman
 from layerwise.statistics.folds import average_folds
 from layerwise.steps.inputs import rated_images
-from layerwise.study import Layout, finetuned_models, finetuned_ratings, finetuned_splits, regions
+from layerwise.study import Layout, finetuned_models, finetuned_ratings, finetuned_splits, finetuning_of, regions
 from layerwise.study.layout import HISTORY, PREDICTIONS, PRETRAINED
 
 _HISTORY = ["split", "epoch", "learning_rate", "training_loss", "validation_loss", "rho", "best"]  # columns of tables
@@ -26,21 +26,23 @@ _SCORES = ["layer", "region", "split", "r"]
 
 def gather_finetuned(study: Study, model: str, folder: Path, output: Path) -> None:
     """Gather the splits that a network was trained on, which lie in a folder of results: a row a split."""
-    layout, ratings = Layout(str(folder)), finetuned_ratings(study)
-    _require_all(model, finetuned_splits(study), layout)
+    layout, ratings, names = Layout(str(folder)), finetuned_ratings(study), [region.name for region in regions(study)]
+    files = {split: _files(layout, model, split, bool(names)) for split in finetuned_splits(study)}
+    _require_all(model, files)
     table = gather(
         model,
-        [_read_fold(layout, model, split) for split in finetuned_splits(study)],
-        read_table(layout.penultimate_scores(model, PRETRAINED), _SCORES),
+        [_read_fold(split, paths) for split, paths in files.items()],
+        _read_scores([layout.penultimate_scores(model, PRETRAINED)] if names else []),
         rated_images(study, ratings)[0],
         study.rating(ratings).measure,
-        [region.name for region in regions(study)],
+        names,
     )
     write_table(table, output)
 
 
 def gather_finetuned_study(study: Study, folder: Path, output: Path, csv: Path | None = None) -> None:
     """Gather the networks that were trained on, whose tables lie in a folder of results: a row a network and split."""
+    finetuning_of(study)  # refuses a study without any
     layout = Layout(str(folder))
     tables = {model: read_table(layout.model_finetuned(model), ["model", "split"]) for model in finetuned_models(study)}
     table = join_networks(tables)
@@ -74,28 +76,31 @@ def plot_history(history: Sequence[Path], output: Sequence[Path]) -> None:
     save_figure(plot_epochs(joined, ", ".join(models)), output)
 
 
-def _require_all(model: str, splits: Sequence[str], layout: Layout) -> None:
+def _files(layout: Layout, model: str, split: str, scored: bool) -> list[str]:
+    """List what a split left: its history, its predictions and, where there are regions, scores against them."""
+    trained = [layout.finetuned(model, split, file) for file in (HISTORY, PREDICTIONS)]
+    return [*trained, *([layout.penultimate_scores(model, split)] if scored else [])]
+
+
+def _require_all(model: str, files: Mapping[str, Sequence[str]]) -> None:
     """Name the splits of which something is missing, before any is read."""
-    lacking = {split: [path for path in _files(layout, model, split) if not Path(path).is_file()] for split in splits}
+    lacking = {split: [path for path in paths if not Path(path).is_file()] for split, paths in files.items()}
     named = [split for split, paths in lacking.items() if paths]
     if named:
         raise ValueError(
-            f"{model} lacks results of {len(named)} of its {len(splits)} splits ({', '.join(named)}; the first that is "
+            f"{model} lacks results of {len(named)} of its {len(files)} splits ({', '.join(named)}; the first that is "
             f"not there: {lacking[named[0]][0]}): run finetune-network and score-penultimate for these splits first, "
             "or leave them out of finetuning.splits"
         )
 
 
-def _files(layout: Layout, model: str, split: str) -> list[str]:
-    trained = [layout.finetuned(model, split, file) for file in (HISTORY, PREDICTIONS)]
-    return [*trained, layout.penultimate_scores(model, split)]
+def _read_fold(split: str, paths: Sequence[str]) -> FoldTables:
+    history, predictions, *scores = paths
+    return FoldTables(split, read_table(history, _HISTORY), read_table(predictions, _PREDICTIONS), _read_scores(scores))
 
 
-def _read_fold(layout: Layout, model: str, split: str) -> FoldTables:
-    history, predictions, scores = _files(layout, model, split)
-    return FoldTables(
-        split, read_table(history, _HISTORY), read_table(predictions, _PREDICTIONS), read_table(scores, _SCORES)
-    )
+def _read_scores(paths: Sequence[str]) -> pd.DataFrame:
+    return read_table(paths[0], _SCORES) if paths else pd.DataFrame()
 
 
 def _read_regions(finetuned: Path, wanted: Sequence[str]) -> pd.DataFrame:
