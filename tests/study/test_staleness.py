@@ -50,6 +50,7 @@ CONTENT = {
     "memorability": {"dimensions": 64},
     "compute": {"threads": 1},
 }
+BEFORE = ("<module>", "__getattr__", "__create_fn__")  # what runs when a module is imported, or a class of it made
 ENTRIES = {"models": ModelEntry, "recordings": RecordingEntry, "ratings": RatingEntry}
 SINGULAR = {"models": "model", "recordings": "recording", "ratings": "rating"}
 
@@ -143,7 +144,7 @@ class Tracing:
             return
         module, name = frame.f_globals.get("__name__", ""), frame.f_code.co_qualname.partition(".")[0]
         # What runs when a module is imported is no code of the step; a package's `__getattr__` looks names up.
-        if module.startswith("layerwise.") and name not in ("<module>", "__getattr__") and not is_apart(frame):
+        if module.startswith("layerwise.") and name not in BEFORE and not is_apart(frame):
             self.known.add(frame.f_code)
             self.code.add(f"{module}.{name}" if module.startswith("layerwise.steps.") else module)
 
