@@ -130,10 +130,14 @@ class Bench:
         for epoch in itertools.count():
             yield from batches.epoch(epoch)
 
+    def network(self) -> nn.Module:
+        """Another copy of the network, on the device."""
+        return copy.deepcopy(self._start).to(self.device)
+
     def prepare(self, precision: str, record: bool) -> Prepared:
         """The caller sets the arithmetic."""
         settings = FinetuneSettings(precision=precision)
-        network = copy.deepcopy(self._start).to(self.device)
+        network = self.network()
         if self.device.type == "cuda":
             network.to(memory_format=torch.channels_last)
         set_training(network, settings)
@@ -143,7 +147,7 @@ class Bench:
 
     def plain_loop(self, paths: list[Path]) -> float:
         """Nothing of ours: PyTorch's defaults, in which convolutions use TF32."""
-        network = copy.deepcopy(self._start).train().to(self.device)
+        network = self.network().train()
         optimiser = torch.optim.SGD(network.parameters(), lr=1e-3, momentum=0.9, nesterov=True)
         loader = torch.utils.data.DataLoader(
             Photographs(paths, self._preprocessing, self.size), BATCH, shuffle=True, num_workers=self.workers,

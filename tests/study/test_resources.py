@@ -34,7 +34,7 @@ NAMES = {
 
 
 def resources_of(**sections):
-    sections = {"models": ["resnet18"], "recordings": [MAJAJ], "ratings": [LAMEM], **sections}
+    sections = {"models": ["resnet18"], "recordings": [MAJAJ], "ratings": [LAMEM], "finetuning": {}, **sections}
     return RuleResources(Plans(validate_study({"study": "s", **sections})))
 
 
@@ -47,12 +47,13 @@ def rules():
     """Each rule of the workflow: its name and its text."""
     for file in sorted(RULES.glob("*.smk")):
         parts = re.split(r"^ *(?:rule|checkpoint) ?(\w*):\n", file.read_text(), flags=re.MULTILINE)
-        yield from ((name or "export_recordings", text) for name, text in zip(parts[1::2], parts[2::2], strict=True))
+        unnamed = {"recordings": "export_recordings", "finetuning": "finetune_network"}.get(file.stem, "")
+        yield from ((name or unnamed, text) for name, text in zip(parts[1::2], parts[2::2], strict=True))
 
 
 def test_every_rule_asks_for_what_is_planned_and_no_number_is_typed_into_it():
     named = dict(rules())
-    assert len(named) == 16
+    assert len(named) == 17
     assert named.keys() == resources_of().rules
     for name, text in named.items():
         (resources,) = re.findall(r"^( *)resources:\n((?:\1 +.*\n)+)", text, re.MULTILINE)
@@ -87,6 +88,7 @@ def test_gpus_are_asked_for_where_a_network_runs_or_regions_are_scored():
         "score_brain": 1,
         "sketch_memorability": 1,
         "check_accuracy": 1,
+        "finetune_network": 1,
     }
     unused = resources_of(compute={"gpus": 2, "device": "cpu"})
     assert all(ask(unused, rule)["gpu"] == 0 for rule in unused.rules)

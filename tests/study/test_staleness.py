@@ -25,11 +25,12 @@ from layerwise.data.recordings import write_recordings
 from layerwise.files import Contents
 from layerwise.interfaces import Recordings, StimulusSet
 from layerwise.layers.manifest import write_manifest
-from layerwise.study import Layout, layout_of
+from layerwise.study import WEIGHTS, Layout, layout_of
 from layerwise.study.staleness import RUN_ONLY, STANDS_FOR, STEPS, Causes, is_declared, sources_of
 from layerwise.study.staleness.code import APART
 
 N, CROP, SQUARE = 40, "crop36to32-bilinear", "square32-bilinear"
+LARGER = "crop36to36-bilinear"  # from which crops are taken
 CONTENT = {
     "study": "s",
     "models": [
@@ -48,6 +49,7 @@ CONTENT = {
     "imagenet": {"images": "photos", "labels": "labels.txt"},
     "regression": {"components": 3, "halves": 3},
     "memorability": {"dimensions": 64},
+    "finetuning": {"ratings": "rated", "batch_size": 8, "max_epochs": 1},
     "compute": {"threads": 1},
 }
 BEFORE = ("<module>", "__getattr__", "__create_fn__")  # what runs when a module is imported, or a class of it made
@@ -180,6 +182,7 @@ def jobs(layout: Layout):
     """Each step in the order of the data: what its job is about, its other arguments, and a change of the config."""
     manifest = Path(layout.manifest("tiny"))
     cut = {name: Path(layout.pixels(name, CROP if name == "rated" else SQUARE)) for name in ("rated", "movies")}
+    larger = Path(layout.pixels("rated", LARGER))
     drawn = Path(layout.pixels("pca_images", SQUARE))
     kept = {name: Path(layout.activations("tiny", name)) for name in ("rated", "movies")}
     folder, gathered = Path(layout.folder), Path(layout.model_layers("tiny"))
@@ -195,7 +198,7 @@ def jobs(layout: Layout):
         ("list_layers", tiny, {"manifest": manifest, "preprocessing": Path(layout.preprocessing("tiny"))}, {}),
         *(
             ("pack_stimuli", {"stimuli": name}, {"geometry": path.stem, "output": path}, {})
-            for name, path in {**cut, "pca_images": drawn}.items()
+            for name, path in [*cut.items(), ("pca_images", drawn), ("rated", larger)]
         ),
         ("extract_activations", tiny, {"pixels": cut["rated"], "output": kept["rated"], "manifest": manifest}, {}),
         (
@@ -225,6 +228,17 @@ def jobs(layout: Layout):
             )
             for ratings in ("second", "rated")
         ),
+        (
+            "finetune_network",
+            tiny,
+            {
+                "pixels": larger,
+                "splits": ["2"],
+                "output_folder": Path(layout.finetuned_folder("tiny")),
+                "state_folder": Path(layout.scratch("finetune_network", "tiny", ending="states")),
+            },
+            {},
+        ),
         ("gather_model", tiny, {"folder": folder, "output": gathered, "manifest": manifest}, {}),
         ("gather_study", {}, {"folder": folder, "output": tables[0]}, {"models": CONTENT["models"][:1]}),
         ("correlate_layers", {}, {"layers": tables[0], "output": tables[1]}, {}),
@@ -236,36 +250,29 @@ def jobs(layout: Layout):
             {"pixels": cut["rated"], "output": scored("rated"), **block},
             {"memorability": {"small": 10, "method": "sketch", "dimensions": 64}},
         ),
-        *finetuning_jobs(layout, cut["movies"], drawn),
+        *finetuned_jobs(layout, cut["movies"], drawn),
         ("check_accuracy", {"model": "squeezenet"}, {"output": Path(layout.accuracy("squeezenet"))}, GATE),
     ]  # fmt: skip
 
 
-def finetuning_jobs(layout, movies, drawn):
-    """Training on both splits, and all that comes of it; both recordings have the same pixels."""
-    squares, folder = Path(layout.pixels("rated", "crop36to36-bilinear")), Path(layout.folder)
-    tiny, trained = {"model": "tiny"}, Path(layout.finetuned_folder("tiny"))
-    states = Path(layout.scratch("finetune_network", "tiny", ending="states"))
-    training = {"splits": ["1", "2"], "pixels": squares, "output_folder": trained, "state_folder": states}
-    jobs = [
-        ("pack_stimuli", {"stimuli": "rated"}, {"geometry": squares.stem, "output": squares}, {}),
-        ("finetune_network", tiny, training, {}),
-    ]
-    for weights in ("pretrained", "1", "2"):
+def finetuned_jobs(layout, movies, drawn):
+    """What comes of a network that was trained on a split; both recordings have the same pixels."""
+    tiny, folder, jobs = {"model": "tiny"}, Path(layout.folder), []
+    for weights in ("pretrained", "2"):
         arguments = {
             "pixels": [movies, movies],
             "pca_pixels": [drawn, drawn],
             "activations": [Path(layout.penultimate("tiny", weights, name)) for name in ("movies", "others")],
             "output": Path(layout.penultimate_scores("tiny", weights)),
-            "weights": None if weights == "pretrained" else trained / weights / "weights.safetensors",
+            "weights": None if weights == "pretrained" else Path(layout.finetuned("tiny", weights, WEIGHTS)),
         }
-        jobs.append(("score_penultimate", tiny, arguments, {}))
-    jobs.append(("gather_finetuned", tiny, {"folder": folder, "output": Path(layout.model_finetuned("tiny"))}, {}))
-    jobs.append(("gather_finetuned_study", {}, {"folder": folder, "output": Path(layout.finetuned_table)}, {}))
-    return [(*job, changes | FINETUNING) for *job, changes in jobs]
+        jobs.append(("score_penultimate", tiny, arguments))
+    jobs.append(("gather_finetuned", tiny, {"folder": folder, "output": Path(layout.model_finetuned("tiny"))}))
+    jobs.append(("gather_finetuned_study", {}, {"folder": folder, "output": Path(layout.finetuned_table)}))
+    changes = {"finetuning": CONTENT["finetuning"] | {"models": ["tiny"], "splits": [2]}}
+    return [(*job, changes) for job in jobs]
 
 
-FINETUNING = {"finetuning": {"ratings": "rated", "models": ["tiny"], "max_epochs": 1, "batch_size": 4}}
 GATE = {"models": [{"name": "squeezenet", "model": "squeezenet1_1"}]}
 
 
@@ -273,8 +280,9 @@ def run(step, names, arguments, study):
     """Run a step on a study that writes down what is read of it."""
     module, _, function = STEPS[step].function.partition(":")
     call, seen = getattr(import_module(module), function), Seen()
-    about = {*names.values(), {"V1": "movies", "V1_again": "others"}.get(names.get("region"))}
-    about |= {"rated"} if step in ("finetune_network", "gather_finetuned") else set()
+    of_ratings = step in ("finetune_network", "gather_finetuned")
+    named = {*names.values(), *({study.finetuning.ratings} if of_ratings else ())}
+    about = {*named, {"V1": "movies", "V1_again": "others"}.get(names.get("region"))}
     with Tracing(seen):
         call(Recording(study, "", seen, about), **names, **arguments)
     return seen
@@ -323,6 +331,8 @@ def test_no_step_calls_code_that_is_not_behind_it(ran):
         ("stream_memorability", "memorability.convolutions"),
         ("sketch_memorability", "memorability.dimensions"),
         ("extract_activations", "network"),
+        ("finetune_network", "finetuning.learning_rate"),
+        ("finetune_network", "rating.folds"),
         ("gather_model", "regions"),
         ("correlate_layers", "ratings.measure"),
     ],
@@ -406,7 +416,7 @@ MOVIES = CONTENT["recordings"][0]
         ({"recordings": [MOVIES, CONTENT["recordings"][1] | {"splits": {"n_splits": 3}}]}, set()),
         ({"brain": {"pca": {"images": "photos", "components": 9, "n_images": 30}}}, {"brain.pca.components"}),
         ({"brain": {"pca": {"images": "photos", "components": 8, "n_images": 31}}}, set()),
-        ({"ratings": []}, set()),
+        ({"ratings": [], "finetuning": None}, set()),
         ({"compute": {"threads": 2, "memory": "1GB", "batch_size": 3, "layers_per_job": 1}}, set()),
         ({"storage": {"results": "elsewhere"}}, set()),
     ],

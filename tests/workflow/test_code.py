@@ -21,6 +21,7 @@ BEHIND = {
     "score_memorability": {"analyses.memorability", "data.ratings", "regression.pls", "layers.blocks"},
     "stream_memorability": {"streaming.fit", "analyses.streamed", "data.ratings", "models.building"},
     "sketch_memorability": {"sketching.fit", "analyses.streamed", "data.ratings", "models.building"},
+    "finetune_network": {"finetuning.folds", "finetuning.step", "data.ratings", "models.building", "models.heads"},
     "gather_model": {"activations.store", "analyses.gather"},
     "gather_study": {"analyses.gather"},
     "correlate_layers": {"statistics.correlation"},
@@ -33,6 +34,7 @@ NOT_BEHIND = {
     "score_brain": {"analyses.memorability", "streaming.fit", "models.building", "figures.figure2", "data.ratings"},
     "score_memorability": {"analyses.brain", "streaming.fit", "sketching.fit", "models.building", "data.recordings"},
     "stream_memorability": {"sketching.fit", "steps.memorability:sketch_memorability", "data.recordings"},
+    "finetune_network": {"streaming.fit", "regression.pls", "data.recordings", "layers.listing"},
     "gather_study": {"activations.store", "steps.tables:gather_model"},
     "correlate_layers": {"statistics.summary", "analyses.gather"},
     "plot_figure2": {"analyses.gather"},
@@ -46,6 +48,10 @@ def test_every_rule_has_the_code_of_its_step():
             r"^(?:rule|checkpoint) (\w+):\n((?:    .*\n|\n)+)", file.read_text(), re.MULTILINE
         ):
             rules[rule] = re.findall(r'made_from\("(\w+)"\)', body)
+    # The rule of fine-tuning has its name from its splits, since there may be one for each group of them.
+    text = (ROOT / "workflow/rules/finetuning.smk").read_text()
+    rules["finetune_network"] = re.findall(r'made_from\(\s*"(\w+)"', text)
+    assert re.findall(r'name:\s+"(\w+)"', text) == ["finetune_network"]
     assert rules == {step: [step] for step in STEPS}
 
 

@@ -87,7 +87,7 @@ class Study(Section):
     @model_validator(mode="after")
     def _finetuning_is_possible(self) -> Self:
         if self.finetuning is not None:
-            check_finetuning(self.finetuning, [entry.name for entry in self.models], self.ratings)
+            check_finetuning(self.finetuning, self.models, self.ratings)
         return self
 
     def stimulus_sets(self) -> list[str]:

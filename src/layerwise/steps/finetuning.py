@@ -3,9 +3,7 @@
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from copy import deepcopy
-from dataclasses import asdict, dataclass, replace
-from functools import cached_property, partial
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import torch
@@ -14,7 +12,7 @@ from layerwise.config import Study
 from layerwise.data.pixels import PixelCache
 from layerwise.files import hash_arrays, hash_object, writable
 from layerwise.files.tables import write_table
-from layerwise.finetuning import Epoch, FineTuned, Fold, StopRequests, fine_tune, make_fold
+from layerwise.finetuning import Epoch, FineTuned, Fold, StopRequests, fine_tune_folds, make_fold
 from layerwise.finetuning.probing import probe_classifiers
 from layerwise.finetuning.tables import history_table, predictions_table
 from layerwise.finetuning.training import Pace
@@ -87,68 +85,56 @@ def finetune_network(
     limit_threads(threads or study.compute.threads)
     device = choose_device(study.compute.device)
     require_planned([device], Budget.of(study).on_gpu, study.compute)
-    training = _Training.prepare(study, model, splits, pixels, device)
-    states = _States(state_folder, training)
-    with show(model, training.settings.max_epochs) as report, StopRequests(job_deadline()) as stop:
-        for fold, result in training.run(states, report, stop):
-            _write(output_folder / training.about(fold).split, result, training.images.ids, training.about(fold))
+    ratings, settings = finetuned_ratings(study), finetuning_of(study).settings()
+    expected = resolve_preprocessing(study.model_entry(model).spec())
+    rated, images = rated_squares(study, ratings, pixels, expected)
+    folds = [_make_fold(rated, split, ratings, settings) for split in splits]
+    network, classifiers = _load(study, model, images, device)
+    common = _describe(study, model, classifiers, images)
+    trained = {fold.split: _describe_split(common, fold) for fold in folds}
+    states = _States(state_folder, list(trained.values()))
+    size = pixel_bytes(len(images), images.geometry.size)
+
+    def done(fold: Fold, result: FineTuned) -> None:
+        _write(output_folder, result, images.ids, trained[fold.split])
+
+    with show(model, settings.max_epochs) as report, StopRequests(job_deadline()) as stop:
+        fine_tune_folds(
+            network, classifiers, images, expected, folds, settings, torch.device(device),
+            states=states.paths, depends_on=states.depends_on,
+            resident=hold_pixels(study, model, size, len(folds), device),
+            stop=stop, report=lambda fold, epoch, pace: report(_name(fold), epoch, pace), done=done,
+        )  # fmt: skip
     states.remove()
 
 
-@dataclass(frozen=True, eq=False)
-class _Training:
-    """A network, and the splits that it is trained on."""
+def _load(study: Study, model: str, images: PixelCache, device: str) -> tuple[torch.nn.Module, tuple[str, ...]]:
+    """Build a network with its weights, and find what gives its classes."""
+    spec = study.model_entry(model).spec()
+    network, expected = build(spec, weights_folder=study.storage.weights), resolve_preprocessing(spec)
+    classifiers = find_classifiers(network, spec, expected.size)
+    probe_classifiers(network, classifiers, images, expected, device)
+    return network, classifiers
 
-    study: Study
-    model: str
-    device: str
-    images: PixelCache
-    folds: Sequence[Fold]
-    network: torch.nn.Module
-    whole: FineTunedModel  # what is the same for all splits
 
-    @classmethod
-    def prepare(cls, study: Study, model: str, splits: Sequence[str], pixels: Path, device: str) -> "_Training":
-        """Open the data, and build and probe the network."""
-        settings, ratings, spec = (
-            finetuning_of(study).settings(),
-            finetuned_ratings(study),
-            study.model_entry(model).spec(),
-        )
-        expected, measure = resolve_preprocessing(spec), study.rating(ratings).measure
-        rated, images = rated_squares(study, ratings, pixels, expected)
-        folds = [_make_fold(rated, split, ratings, settings) for split in splits]
-        network = build(spec, weights_folder=study.storage.weights)
-        classifiers = find_classifiers(network, spec, expected.size)
-        probe_classifiers(network, classifiers, images, expected, device)
-        origins = origins_of("finetune_network", study, model, images.content_hash)
-        origins["settings"] = hash_object(asdict(settings))
-        whole = FineTunedModel(spec, classifiers, expected, images.geometry, ratings, measure, "", settings, origins)
-        return cls(study, model, device, images, folds, network, whole)
+def _describe(study: Study, model: str, classifiers: tuple[str, ...], images: PixelCache) -> FineTunedModel:
+    """Say what is the same of a network whatever the split."""
+    ratings, settings, spec = finetuned_ratings(study), finetuning_of(study).settings(), study.model_entry(model).spec()
+    origins = origins_of("finetune_network", study, model, images.content_hash)
+    return FineTunedModel(
+        spec, classifiers, resolve_preprocessing(spec), images.geometry, ratings, study.rating(ratings).measure,
+        split="", settings=settings, origins={**origins, "settings": hash_object(asdict(settings))},
+    )  # fmt: skip
 
-    @property
-    def settings(self) -> FinetuneSettings:
-        return self.whole.settings
 
-    def about(self, fold: Fold) -> FineTunedModel:
-        """Describe the network that is trained on a split."""
-        parts = fold.train, fold.validation, fold.test
-        scores = hash_arrays(*(array for part in parts for array in (part.images, part.scores)))
-        return replace(self.whole, split=str(fold.split + 1), origins={**self.whole.origins, "scores": scores})
+def _describe_split(common: FineTunedModel, fold: Fold) -> FineTunedModel:
+    parts = fold.train, fold.validation, fold.test
+    scores = hash_arrays(*(array for part in parts for array in (part.images, part.scores)))
+    return replace(common, split=_name(fold), origins={**common.origins, "scores": scores})
 
-    def run(self, states: "_States", report: EpochReport, stop: StopRequests) -> Iterator[tuple[Fold, FineTuned]]:
-        """Train on one split after another."""
-        resident = hold_pixels(
-            self.study, self.model, pixel_bytes(len(self.images), self.images.geometry.size), len(self.folds),
-            self.device,
-        )  # fmt: skip
-        for fold in self.folds:
-            yield fold, fine_tune(
-                deepcopy(self.network), self.whole.classifiers, self.images, self.whole.preprocessing, fold,
-                self.settings, torch.device(self.device), state=states.path(fold), depends_on=states.depends_on,
-                resident=resident, stop=stop,
-                report=partial(report, str(fold.split + 1)),
-            )  # fmt: skip
+
+def _name(fold: Fold) -> str:
+    return str(fold.split + 1)
 
 
 def _make_fold(rated: Ratings, split: str, ratings: str, settings: FinetuneSettings) -> Fold:
@@ -166,43 +152,36 @@ def _write(folder: Path, result: FineTuned, stimuli: Sequence[str], about: FineT
         HISTORY: history_table(result, about.spec.name, about.split),
         PREDICTIONS: predictions_table(result, stimuli, about.split),
     }
-    (folder / WEIGHTS).unlink(missing_ok=True)
+    (folder / about.split / WEIGHTS).unlink(missing_ok=True)
     for name, table in tables.items():
         table.attrs = {"origins": dict(about.origins), "measure": about.measure}
-        write_table(table, folder / name)
-    write_weights(folder / WEIGHTS, result.weights, about)
+        write_table(table, folder / about.split / name)
+    write_weights(folder / about.split / WEIGHTS, result.weights, about)
 
 
 class _States:
     """Where the states of splits lie: one that was made of anything else has another name, and is no hindrance."""
 
-    def __init__(self, folder: Path, training: _Training) -> None:
-        self._folder, self._about = folder, [training.about(fold) for fold in training.folds]
-        origins = training.whole.origins
+    def __init__(self, folder: Path, trained: Sequence[FineTunedModel]) -> None:
+        self._folder, self._splits = folder, [about.split for about in trained]
+        self.paths = [folder / f"{about.split}-{hash_object(dict(about.origins))}.state" for about in trained]
+        origins = trained[0].origins
         self.depends_on = {"code": origins["code"], "version of a library": origins["versions"]}
-        if self._others:
-            log.warning(
-                "%d files of states in %s are of other settings, data, code or versions of libraries: training starts "
-                "anew, and they are removed once it has ended",
-                len(self._others), folder,
-            )  # fmt: skip
-
-    def path(self, fold: Fold) -> Path:
-        """Return the file of a split's state."""
-        return next(self._path(about) for about in self._about if about.split == str(fold.split + 1))
+        self._tell_of_others()
 
     def remove(self) -> None:
         """Remove all states of these splits, also those of other settings, which were never ended."""
         for path in self._all():
             path.unlink(missing_ok=True)
 
-    def _path(self, about: FineTunedModel) -> Path:
-        return self._folder / f"{about.split}-{hash_object(dict(about.origins))}.state"
-
     def _all(self) -> set[Path]:
-        return {path for about in self._about for path in self._folder.glob(f"{about.split}-*.state*")}
+        return {path for split in self._splits for path in self._folder.glob(f"{split}-*.state*")}
 
-    @cached_property
-    def _others(self) -> set[Path]:
-        own = [self._path(about) for about in self._about]
-        return self._all() - {*own, *(path.with_name(f"{path.name}.previous") for path in own)}
+    def _tell_of_others(self) -> None:
+        others = self._all() - {*self.paths, *(path.with_name(f"{path.name}.previous") for path in self.paths)}
+        if others:
+            log.warning(
+                "%d files of states in %s are of other settings, data, code or versions of libraries: training starts "
+                "anew, and they are removed once it has ended",
+                len(others), self._folder,
+            )  # fmt: skip

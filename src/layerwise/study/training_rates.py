@@ -1,7 +1,7 @@
 """How long a network trains, and in how much memory: as measured, or else as estimated from its layers.
 
-`finetune_rates.tsv` has a row for each network that was measured: images a second and GB of a GPU, at batches of 32,
-for two precisions, with the machine and where it is written.
+`finetune_rates.tsv` has a row for each network and precision that was measured: images a second and GB of a GPU, at
+batches of 32. `benchmarks/finetuning_rates.py` writes it.
 """
 
 import csv
@@ -17,6 +17,7 @@ from layerwise.study.rates import CPU
 
 Precision = Literal["tf32", "bf16", "float32"]
 
+SOURCE = "benchmarks/finetuning_rates.md"  # of rows that name no other
 TABLE = Path(__file__).with_name("finetune_rates.tsv")
 BATCH = 32  # images of the batches that were measured
 GPU_CLASS = "an H100"
@@ -77,12 +78,12 @@ def training_rate(
     if not on_gpu:
         seconds = BACKWARD * (CPU.exact_image + CPU.exact_unit * units)
         return TrainingRate(seconds, memory, f"estimated as {BACKWARD} forward passes on {CPU.machine}", measured=False)
-    row = _measured().get(network or "", {})
-    if precision in row:
-        fixed = LIBRARIES + PARAMETER * n_parameters
-        known = round(1e9 * float(row[f"{precision}_gb"]))
-        scaled = max(known, fixed) if images <= BATCH else fixed + max(0, known - fixed) * images // BATCH
-        return TrainingRate(1 / float(row[precision]), scaled, f"{row['machine']} ({row['source']})", measured=True)
+    row = _measured().get((network or "", precision))
+    if row is not None:
+        known, fixed = round(1e9 * float(row["gigabytes"])), LIBRARIES + PARAMETER * n_parameters
+        scaled = known if images <= BATCH else fixed + max(0, known - fixed) * images // BATCH
+        source = f"one {row['device']} ({row.get('source') or SOURCE})"
+        return TrainingRate(1 / float(row["images_per_second"]), scaled, source, measured=True)
     seconds = (IMAGE + UNIT * units) * (FLOAT32 if precision == "float32" else 1)
     return TrainingRate(seconds, memory, f"estimated from the units of its layers, of {GPU_CLASS}", measured=False)
 
@@ -93,7 +94,6 @@ def parameters_of(network: str | None) -> int:
 
 
 @cache
-def _measured() -> dict[str, dict[str, str]]:
+def _measured() -> dict[tuple[str, str], dict[str, str]]:
     with TABLE.open(encoding="utf-8", newline="") as handle:
-        rows = {row["network"]: row for row in csv.DictReader(handle, delimiter="\t")}
-    return {name: {key: value for key, value in row.items() if value} for name, row in rows.items()}
+        return {(row["model"], row["precision"]): row for row in csv.DictReader(handle, delimiter="\t")}
