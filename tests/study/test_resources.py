@@ -53,7 +53,7 @@ def rules():
 
 def test_every_rule_asks_for_what_is_planned_and_no_number_is_typed_into_it():
     named = dict(rules())
-    assert len(named) == 17
+    assert len(named) == 23
     assert named.keys() == resources_of().rules
     for name, text in named.items():
         (resources,) = re.findall(r"^( *)resources:\n((?:\1 +.*\n)+)", text, re.MULTILINE)
@@ -89,6 +89,7 @@ def test_gpus_are_asked_for_where_a_network_runs_or_regions_are_scored():
         "sketch_memorability": 1,
         "check_accuracy": 1,
         "finetune_network": 1,
+        "score_penultimate": 1,
     }
     unused = resources_of(compute={"gpus": 2, "device": "cpu"})
     assert all(ask(unused, rule)["gpu"] == 0 for rule in unused.rules)

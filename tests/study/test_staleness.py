@@ -333,6 +333,8 @@ def test_no_step_calls_code_that_is_not_behind_it(ran):
         ("extract_activations", "network"),
         ("finetune_network", "finetuning.learning_rate"),
         ("finetune_network", "rating.folds"),
+        ("score_penultimate", "recordings.splits"),
+        ("gather_finetuned", "rating.folds"),
         ("gather_model", "regions"),
         ("correlate_layers", "ratings.measure"),
     ],

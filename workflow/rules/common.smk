@@ -130,6 +130,12 @@ def pixels_of(find, stimuli=None):
     return path
 
 
+def of_recordings(find):
+    """The pixels of each recording that a network sees, in the order of the config."""
+    found = [pixels_of(find, entry.name) for entry in STUDY.recordings]
+    return lambda wildcards: [path for one in found if (path := one(wildcards))]
+
+
 def gate_of(wildcards):
     """The proof of a network's accuracy, where the config asks for it and something is published."""
     gated = STUDY.accuracy_gate and MODELS[wildcards.model].published is not None

@@ -11,33 +11,17 @@ SPLITS_TRAINED = study.finetuned_splits(STUDY)
 RECORDED = [entry.name for entry in STUDY.recordings]
 
 
-def of_recordings(find):
-    """The pixels of each recording that a network sees, in the order of the config."""
-    found = [pixels_of(find, name) for name in RECORDED]
-    return lambda wildcards: [path for one in found if (path := one(wildcards))]
-
-
-def trained_weights(wildcards):
-    """The file of a fine-tuned network; that of pretrained weights is its own affair."""
-    trained = wildcards.weights != study.PRETRAINED
-    return (
-        LAYOUT.finetuned(wildcards.model, wildcards.weights, study.WEIGHTS)
-        if trained
-        else []
-    )
-
-
-def options(name, find):
-    """An option of a command, once for each file."""
-    return lambda wildcards: shlex.join(f"{name}={path}" for path in find(wildcards))
-
-
 rule score_penultimate:
     input:
         gate=gate_of,
         pixels=of_recordings(study.pixels_for),
         pca=of_recordings(study.pca_pixels_for),
-        weights=lambda wildcards: trained_weights(wildcards) or weights_of(wildcards),
+        weights=weights_of,
+        trained=lambda wildcards: [
+            LAYOUT.finetuned(wildcards.model, split, study.WEIGHTS)
+            for split in SPLITS_TRAINED
+            if split == wildcards.weights
+        ],
         recordings=lambda wildcards: [
             path for name in RECORDED for path in tables_of(name)
         ],
@@ -61,20 +45,19 @@ rule score_penultimate:
     params:
         config=LAYOUT.config,
         made_from=made_from("score_penultimate"),
-        weights=option("--weights", trained_weights),
-        pixels=options("--pixels", of_recordings(study.pixels_for)),
-        pca=options("--pca-pixels", of_recordings(study.pca_pixels_for)),
-        activations=options(
-            "--activations",
-            lambda wildcards: [
-                LAYOUT.penultimate(wildcards.model, wildcards.weights, name)
-                for name in RECORDED
-            ],
+        files=lambda wildcards, input, output: shlex.join(
+            f"--{name}={path}"
+            for name, paths in (
+                ("weights", input.trained),
+                ("pixels", input.pixels),
+                ("pca-pixels", input.pca),
+                ("activations", output.activations),
+            )
+            for path in ([paths] if isinstance(paths, str) else paths)
         ),
     shell:
         "layerwise score-penultimate --threads {threads} --config {params.config:q} --model {wildcards.model:q}"
-        " {params.weights} {params.pixels} {params.pca} {params.activations} --output {output.scores:q}"
-        " > {log:q} 2>&1"
+        " {params.files} --output {output.scores:q} > {log:q} 2>&1"
 
 
 rule gather_finetuned:

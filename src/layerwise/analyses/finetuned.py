@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
 from layerwise.analyses.gather import VERSIONS, check_data, gather_origins, summarise_layers, tell_versions
-from layerwise.analyses.penultimate import STARTED_FROM, TRAINING
 from layerwise.files import hash_object
 from layerwise.interfaces import Ratings
+from layerwise.interfaces.finetuning import STARTED_FROM, TRAINING
 
 PARTS = ("val", "test")
 # Networks watch with the products that they are trained with, and predict at the end with those of 32 bits.

@@ -12,9 +12,6 @@ from layerwise.interfaces import LayerSpec
 from layerwise.models import PenultimateTap
 
 PENULTIMATE = "penultimate"
-# In the attributes of what a fine-tuned network gave:
-STARTED_FROM = "started from"  # hash of its pretrained weights
-TRAINING = "training"  # hash of all that its training depended on
 
 
 class Penultimate(nn.Module):

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from layerwise.activations import ActivationStore, extract_activations
-from layerwise.analyses.penultimate import STARTED_FROM, TRAINING, Penultimate, join_scores
+from layerwise.analyses.penultimate import Penultimate, join_scores
 from layerwise.analyses.penultimate import score_penultimate as score
 from layerwise.config import Study
 from layerwise.data.pixels import JoinedPixels, PixelCache
@@ -12,6 +12,7 @@ from layerwise.files import hash_file, hash_object
 from layerwise.files.tables import write_table
 from layerwise.finetuning.weights import load_finetuned
 from layerwise.interfaces import Preprocessing, Progress, no_progress
+from layerwise.interfaces.finetuning import STARTED_FROM, TRAINING
 from layerwise.models import build, find_classifiers, resolve_preprocessing
 from layerwise.passes.probe import probe_network
 from layerwise.steps.brain import similarity_with
