@@ -3,14 +3,13 @@
 import numpy as np
 import pandas as pd
 import pytest
+from finetuned_tables import REGIONS, fold, scores
 from scipy.stats import spearmanr
 
 from layerwise.analyses.finetuned import FoldTables, gather_finetuned, join_networks
-from layerwise.files import hash_object
 from layerwise.interfaces import Ratings, Split
 
-N, REGIONS = 40, ["V1", "IT"]
-HASHES = {"network": "n", "preprocessing": "p", "versions": "torch 2"}
+N = 40
 
 
 @pytest.fixture
@@ -20,37 +19,6 @@ def ratings(rng):
         order = rng.permutation(N)
         splits.append(Split(np.sort(order[:24]), np.sort(order[24:32]), np.sort(order[32:])))
     return Ratings(tuple(f"{index:02d}.png" for index in range(N)), rng.random((2, N)), splits)
-
-
-def scores(rng, weights, **more):
-    rows = [("m", "penultimate", region, split, rng.random()) for region in REGIONS for split in range(4)]
-    table = pd.DataFrame(rows, columns=["model", "layer", "region", "split", "r"])
-    known = HASHES | {"weights": weights, "stimuli": "s"} | more
-    table.attrs["data"] = {region: {"recordings": f"of {region}", **known} for region in REGIONS}
-    return table
-
-
-def predictions(rng, ratings, split, validation=None):
-    parts = ratings.splits[split - 1]
-    rows = [
-        (ratings.stimuli[image], str(split), part, ratings.scores[split - 1, image])
-        for part, images in (("val", parts.validation if validation is None else validation), ("test", parts.test))
-        for image in images
-    ]
-    table = pd.DataFrame(rows, columns=["stimulus", "split", "part", "score"])
-    return table.assign(predicted=table["score"] + 0.3 * rng.random(len(table)))
-
-
-def fold(rng, ratings, split, validation=None, **origins):
-    shown = predictions(rng, ratings, split, validation)
-    watched = spearmanr(*shown.loc[shown["part"] == "val", ["score", "predicted"]].to_numpy().T).statistic
-    history = pd.DataFrame({"model": "m", "split": str(split), "epoch": [1, 2, 3], "rho": [0.0, watched, -1.0]})
-    history["best"] = history["epoch"] == 2
-    known = HASHES | {"weights": "w", "settings": "set", "scores": f"scores of {split}"} | origins
-    for table in (history, shown):
-        table.attrs = {"origins": known, "measure": "memorability"}
-    after = scores(rng, f"tuned {split}", **{"started from": "w", "training": hash_object(known)})
-    return FoldTables(str(split), history, shown, after)
 
 
 @pytest.fixture
