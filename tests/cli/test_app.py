@@ -127,6 +127,7 @@ def test_commands_have_the_names_of_the_rules():
     rules = set()
     for file in (ROOT / "workflow/rules").glob("*.smk"):
         rules |= set(re.findall(r"^(?:rule|checkpoint) (\w+):", file.read_text(), re.MULTILINE))
+    rules.add("finetune_network")  # its rule is named after its splits
     commands = {command.name for command in app.app.registered_commands}
     missing = {rule for rule in rules if rule.replace("_", "-") not in commands}
     assert missing == set()
@@ -402,7 +403,7 @@ def test_each_step_of_the_workflow_names_a_file_to_write():
         for one in app.app.registered_commands
         if one.callback.__module__ == steps.__name__
     }
-    assert steps_panel <= writing
+    assert steps_panel - {"finetune-network"} <= writing  # which writes folders
 
 
 @pytest.mark.parametrize(("words", "option"), written_files())
