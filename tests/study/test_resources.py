@@ -95,6 +95,20 @@ def test_gpus_are_asked_for_where_a_network_runs_or_regions_are_scored():
     assert all(ask(unused, rule)["gpu"] == 0 for rule in unused.rules)
 
 
+def test_the_penultimate_layer_takes_one_pass_and_the_scores_of_one_layer():
+    resources = resources_of()
+    plan = resources.plans.of("resnet18", "majajhong")
+    needs, scoring = resources.of("score_penultimate", NAMES), plan.jobs[-1]
+    units, n_layers = sum(layer.units for layer in plan.layers), 52
+    assert scoring.block == plan.blocks[-1] and len(plan.layers) == n_layers
+    one_pass = 3_200 * (8e-3 + 4e-9 * units) / plan.budget.threads
+    both_regions = 2 * scoring.seconds / n_layers
+    assert needs.seconds == pytest.approx(one_pass + both_regions)
+    assert needs.memory >= scoring.host
+    assert needs.disk == 8 * 3_200 * 3_201 // 2
+    assert needs.seconds < 0.2 * sum(job.seconds for job in plan.jobs)
+
+
 def test_pixels_take_disk():
     asked = ask(resources_of(), "pack_stimuli", stimuli="lamem")
     assert asked["disk_mb"] == pytest.approx(58_741 * 224 * 224 * 3 / 1e6, abs=1)

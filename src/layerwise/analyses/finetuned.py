@@ -89,7 +89,9 @@ def gather_finetuned(
         Predictions are not of the split's own images and scores, or not of the network that its history is of; or
         parts were made from other data, or with another network, than the rest.
     """
-    _check_same(model, folds, before)
+    for fold in folds:
+        _check_training(model, fold, folds[0])
+        _check_scores(model, fold, before)
     columns = ["rho", "rho_validation", "best_epoch", "epochs", "n_train", "n_val", "n_test"]
     rows = [(model, fold.split, *_learned(model, fold, ratings)) for fold in folds]
     table = pd.DataFrame(rows, columns=["model", "split", *columns])
@@ -136,15 +138,19 @@ def _check_images(name: str, fold: FoldTables, shown: Mapping[str, pd.DataFrame]
     _require(name, "test", of_part["test"], _names(ratings, split.test))
     watchable = split.validation if len(split.validation) else split.train  # held out of these where there are none
     _require(name, "validation", of_part["val"], _names(ratings, watchable), part_of=not len(split.validation))
-    given = fold.predictions["stimulus"].map(scores).to_numpy(float)
-    differing = ~np.isclose(given, fold.predictions["score"].to_numpy(float), rtol=0, atol=1e-6)
+    _require_scores(name, fold.predictions, scores)
+    return len(split.train) + len(split.validation) - len(of_part["val"])
+
+
+def _require_scores(name: str, predictions: pd.DataFrame, scores: Mapping[str, float]) -> None:
+    given = predictions["stimulus"].map(scores).to_numpy(float)
+    differing = ~np.isclose(given, predictions["score"].to_numpy(float), rtol=0, atol=1e-6)
     if differing.any():
-        image = fold.predictions["stimulus"].iloc[int(np.argmax(differing))]
+        image = predictions["stimulus"].iloc[int(np.argmax(differing))]
         raise ValueError(
             f"{name}: {differing.sum()} images were predicted with scores that are not those of this split (first: "
             f"{image!r}): the ratings were changed meanwhile, so train it again"
         )
-    return len(split.train) + len(split.validation) - len(of_part["val"])
 
 
 def _names(ratings: Ratings, images: NDArray[np.int64]) -> set[str]:
@@ -186,35 +192,38 @@ def _similarities(model: str, scores: pd.DataFrame, regions: Sequence[str], when
     }
 
 
-def _check_same(model: str, folds: Sequence[FoldTables], before: pd.DataFrame) -> None:
-    """See that all is of one network, and was held against the same before and after."""
-    for fold in folds:
-        trained, name = fold.origins, f"split {fold.split} of {model}"
-        if len({hash_object(dict(one)) for one in fold.all_origins}) > 1:
+def _check_training(model: str, fold: FoldTables, first: FoldTables) -> None:
+    """See that the tables of a split are of one training, with the settings of the first."""
+    if len({hash_object(dict(one)) for one in fold.all_origins}) > 1:
+        raise ValueError(
+            f"split {fold.split} of {model}: its history and its predictions are of different trainings: "
+            f"{_again(fold, model)}"
+        )
+    if fold.origins.get("settings") != first.origins.get("settings"):
+        raise ValueError(
+            f"{model}: splits {first.split} and {fold.split} were trained with different settings: delete the "
+            f"folder finetuned of {model}, and train it again"
+        )
+
+
+def _check_scores(model: str, fold: FoldTables, before: pd.DataFrame) -> None:
+    """See that a split was held against the same as the pretrained network, from which it started."""
+    for region, after in _origins(fold.scores).items():
+        first = _origins(before).get(region, {})
+        differing = [key for key in SAME if after.get(key, "") != first.get(key, "")]
+        started = {first.get("weights"), after.get(STARTED_FROM), fold.origins.get("weights")}
+        differing += ["pretrained weights"] if len(started) > 1 else []
+        if differing:
             raise ValueError(
-                f"{name}: its history and its predictions are of different trainings: {_again(fold, model)}"
+                f"{model}: {region} before fine-tuning and after split {fold.split} were scored with other "
+                f"{differing[0]} (their hashes differ): delete the folders finetuned and penultimate of {model}, "
+                "and run again"
             )
-        if trained.get("settings") != folds[0].origins.get("settings"):
+        if after.get(TRAINING) != hash_object(dict(fold.origins)):
             raise ValueError(
-                f"{model}: splits {folds[0].split} and {fold.split} were trained with different settings: delete the "
-                f"folder finetuned of {model}, and train it again"
+                f"split {fold.split} of {model}: {region} was scored with the weights of another training than its "
+                f"history is of: delete the folder penultimate/{fold.split} of {model}, and run again"
             )
-        for region, after in _origins(fold.scores).items():
-            first = _origins(before).get(region, {})
-            differing = [key for key in SAME if after.get(key, "") != first.get(key, "")]
-            started = {first.get("weights"), after.get(STARTED_FROM), trained.get("weights")}
-            differing += ["pretrained weights"] if len(started) > 1 else []
-            if differing:
-                raise ValueError(
-                    f"{model}: {region} before fine-tuning and after split {fold.split} were scored with other "
-                    f"{differing[0]} (their hashes differ): delete the folders finetuned and penultimate of {model}, "
-                    "and run again"
-                )
-            if after.get(TRAINING) != hash_object(dict(trained)):
-                raise ValueError(
-                    f"{name}: {region} was scored with the weights of another training than its history is of: delete "
-                    f"the folder penultimate/{fold.split} of {model}, and run again"
-                )
 
 
 def _origins(table: pd.DataFrame) -> dict[str, dict[str, str]]:

@@ -107,7 +107,7 @@ class RuleResources:
             "stream_memorability": lambda names: self._of_job("stream_memorability", names, names["ratings"]),
             "sketch_memorability": lambda names: self._of_job("sketch_memorability", names, names["ratings"]),
             "finetune_network": self._finetune_network,
-            "score_penultimate": self._score_penultimate,
+            "score_penultimate": lambda names: self.of_penultimate(names["model"]),
             "gather_finetuned": _tables,
             "gather_finetuned_study": _tables,
             "gather_model": _tables,
@@ -192,9 +192,9 @@ class RuleResources:
         rates = GPU if plan.budget.on_gpu else CPU
         return Needs(plan.host, plan.seconds, plan.disk, min(1, plan.budget.gpus), rates)
 
-    def _score_penultimate(self, names: Mapping[str, str]) -> Needs:
-        """Return what one pass over each recording needs, and the scores of one layer."""
-        plans = [self.plans.of(names["model"], entry.name) for entry in self.study.recordings]
+    def of_penultimate(self, model: str) -> Needs:
+        """Return what one pass of a network over each recording needs, and the scores of one layer."""
+        plans = [self.plans.of(model, entry.name) for entry in self.study.recordings]
         memory, seconds, disk = 0, 0.0, 0
         for plan in plans:
             job, on_gpu, n = plan.jobs[-1], plan.budget.on_gpu, plan.n_images
