@@ -66,12 +66,12 @@ class Noise:
 
     content_hash = "noise"
 
-    def __init__(self, side: int) -> None:
-        self.ids = tuple(map(str, range(IMAGES)))
-        self._images = np.random.default_rng(0).integers(0, 256, (IMAGES, side, side, 3), np.uint8)
+    def __init__(self, side: int, images: int = IMAGES) -> None:
+        self.ids = tuple(map(str, range(images)))
+        self._images = np.random.default_rng(0).integers(0, 256, (images, side, side, 3), np.uint8)
 
     def __len__(self) -> int:
-        return IMAGES
+        return len(self._images)
 
     def read(self, start: int, stop: int) -> np.ndarray:
         return self._images[start:stop]
@@ -115,14 +115,14 @@ def draw(folder: Path) -> list[Path]:
 class Bench:
     """One network on one device."""
 
-    def __init__(self, name: str, device: torch.device, arguments: argparse.Namespace) -> None:
+    def __init__(self, name: str, device: torch.device, arguments: argparse.Namespace, images: int = IMAGES) -> None:
         self.row = registry.find(name)
         self.device, self.seconds, self.workers = device, arguments.seconds, arguments.workers
         self.size = arguments.size or self.row.preprocessing.size
         self._preprocessing = replace(self.row.preprocessing, size=self.size)
         self._start = replace_by_one_unit(build(name, "random"), self.row.classifier, FinetuneSettings(), 0.7)
-        self._images = ResidentImages(Noise(self.size + BORDER), np.arange(IMAGES), device)
-        self._part = Part(np.arange(IMAGES), np.random.default_rng(1).uniform(0.5, 1, IMAGES))
+        self._images = ResidentImages(Noise(self.size + BORDER, images), np.arange(images), device)
+        self._part = Part(np.arange(images), np.random.default_rng(1).uniform(0.5, 1, images))
 
     def batches(self) -> Iterator[tuple[Tensor, Tensor]]:
         augmentation = Augmentation(self._preprocessing, self.device)

@@ -50,11 +50,16 @@ COLUMNS = [
     "seconds_to_prepare",
     "remark",
 ]
-STEPS, SECONDS = 20, 0.4  # of each rate, at least
+STEPS, SECONDS = 10, 0.8  # of each rate, at least
+PICTURES = 512  # on the GPU, beside the network
 EPOCHS, FOLDS, IMAGES = 25, 5, 45_000
 HEAVY = (
     "nasnetalarge", "pnasnet5large", "polynet", "efficientnet_b4", "inceptionresnetv2", "senet154", "dpn131", "dpn107",
     "dpn98", "resnext101_64x4d", "inceptionv4", "densenet161", "densenet201",
+)  # fmt: skip
+PLANAR = (
+    "dpn92", "se_resnext50_32x4d", "alexnet", "vgg16_bn", "squeezenet1_0", "xception", "mobilenet_v2", "cornet_s",
+    "googlenet", "resnet50",
 )  # fmt: skip
 Row = dict[str, str]
 
@@ -147,10 +152,11 @@ def most_memory(device: torch.device) -> float:
     return torch.cuda.max_memory_allocated(device) / 1e9 if device.type == "cuda" else 0.0
 
 
-def measure(name: str, device: torch.device, planar: bool, size: int | None) -> list[Row]:
+def measure(name: str, device: torch.device, arguments: argparse.Namespace) -> list[Row]:
     """Two rows."""
-    bench = Bench(name, device, argparse.Namespace(seconds=SECONDS, workers=0, size=size))
-    everybody = plain(bench)
+    bench = Bench(name, device, argparse.Namespace(seconds=SECONDS, workers=0, size=arguments.size), PICTURES)
+    planar = name in arguments.planar or "all" in arguments.planar
+    everybody = float("nan") if arguments.memory else plain(bench)
     rows = []
     for precision in PRECISIONS:
         images, more = ours(bench, precision, torch.channels_last)
@@ -173,11 +179,14 @@ def device_name(device: torch.device) -> str:
     return torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
 
 
-def work(number: int, tasks: Any, results: Any, end: float, planar: bool, size: int | None) -> None:
+def work(number: int, tasks: Any, results: Any, end: float, arguments: argparse.Namespace) -> None:
     """Measure networks on one GPU until none is left."""
     device = torch.device("cuda", number) if torch.cuda.is_available() else torch.device("cpu")
     if device.type == "cuda":
         torch.cuda.set_device(device)
+    if arguments.memory:
+        whole = torch.cuda.get_device_properties(device).total_memory
+        torch.cuda.set_per_process_memory_fraction(arguments.memory * 1e9 / whole, device)
     while time.time() < end:
         try:
             name = tasks.get(timeout=1)
@@ -185,7 +194,7 @@ def work(number: int, tasks: Any, results: Any, end: float, planar: bool, size: 
             break
         start = time.time()
         try:
-            rows, error = measure(name, device, planar, size), ""
+            rows, error = measure(name, device, arguments), ""
         except (RuntimeError, ValueError, MemoryError, OSError) as raised:
             rows, error = [], f"{type(raised).__name__}: {str(raised).partition(chr(10))[0]}"
         results.put((name, rows, error, time.time() - start))
@@ -214,10 +223,8 @@ def run(names: list[str], rows: list[Row], arguments: argparse.Namespace) -> lis
     for name in names:
         tasks.put(name)
     workers = [
-        context.Process(
-            target=work, args=(number, tasks, results, end, not arguments.no_planar, arguments.size), daemon=True
-        )
-        for number in range(arguments.skip, max(1, torch.cuda.device_count()))
+        context.Process(target=work, args=(number, tasks, results, end, arguments), daemon=True)
+        for number in range(max(1, torch.cuda.device_count()))
     ]
     for worker in workers:
         worker.start()
@@ -256,11 +263,11 @@ def document(rows: list[Row]) -> str:
         "# Rates of fine-tuning, all networks",
         "",
         (
-            f"`python benchmarks/finetuning_rates.py` on {device}, torch {torch.__version__}: images a second at batches "
-            "of 32, random weights, crop and mirroring included, pixels on the GPU. The plain loop is PyTorch's defaults "
-            "call by call in TF32; the others are the recorded step, with channels last in memory, or planar. GB is what "
-            "the step holds in all, and in brackets what libraries took at most while they tried algorithms, where there "
-            "was room."
+            f"`python benchmarks/finetuning_rates.py` on {device}, torch {torch.__version__}: images a second at "
+            "batches of 32, random weights, crop and mirroring included, pixels on the GPU. The plain loop is "
+            "PyTorch's defaults call by call in TF32; the others are the recorded step, with channels last in memory, "
+            "or planar. GB is what the step holds in all, and in brackets what libraries took at most while they tried "
+            "algorithms, where there was room."
         ),
         "",
         (
@@ -279,7 +286,8 @@ def document(rows: list[Row]) -> str:
         for row in (one, two):
             images = float(row["images_per_second"])
             cells += [f"{images:,.0f}", f"{images / base:.1f}"]
-        cells += [f"{float(row['planar_images_per_second']):,.0f}" for row in (one, two)]
+        planar = [float(row["planar_images_per_second"]) for row in (one, two)]
+        cells += [f"{images:,.0f}" if images > 0 else "" for images in planar]
         cells += [f"{row['gigabytes']} ({row['gigabytes_while_choosing']})" for row in (one, two)]
         lines.append(f"| {one['model']} | {' | '.join(cells)} |")
     remarks = [f"- {row['model']}, {row['precision']}: {row['remark']}" for row in rows if row["remark"]]
@@ -294,8 +302,8 @@ def main() -> None:
     parser.add_argument("--limit", type=float, default=3600, help="seconds after which no network is begun")
     parser.add_argument("--table", type=Path, default=TABLE)
     parser.add_argument("--output", type=Path, default=HERE.with_suffix(".md"))
-    parser.add_argument("--no-planar", action="store_true", help="leave the other memory format out")
-    parser.add_argument("--skip", type=int, default=0, help="GPUs to leave alone, from the first")
+    parser.add_argument("--planar", nargs="*", default=PLANAR, help="networks to try in the other memory format: all")
+    parser.add_argument("--memory", type=float, help="GB to which each process is kept, as on a smaller GPU")
     parser.add_argument("--size", type=int, help="side of the input, instead of the network's own")
     arguments = parser.parse_args()
     rows = read(arguments.table)
@@ -304,7 +312,7 @@ def main() -> None:
         sys.exit(f"{arguments.table} was measured on {rows[0]['device']}, and this is {here}: give another --table")
     known = {row["model"] for row in rows}
     names = arguments.networks or [name for name in registry.names() if name not in known]
-    names = sorted(names, key=lambda name: HEAVY.index(name) if name in HEAVY else len(HEAVY))
+    names = sorted(names, key=lambda name: (name not in HEAVY, name not in PLANAR))
     if names:
         rows = run(names, rows, arguments)
     if rows:

@@ -2,8 +2,8 @@
 
 For each network, in one run, with random weights, batches of 32 and pixels on the GPU: the plain loop that everybody
 writes in TF32, its data on the GPU; then, in each precision, one split and several at once by the very code that
-`folds_per_job` runs. Images a second are of all splits together, over steps of training without the validation. Prints a
-Markdown table and writes it beside this file after each network; after `--limit` seconds nothing more is begun.
+`folds_per_job` runs. Images a second are of all splits together, over steps of training without the validation. Prints
+a Markdown table and writes it beside this file after each network; after `--limit` seconds nothing more is begun.
 """
 
 import argparse
@@ -96,8 +96,8 @@ def table(rows: list[list[str]], device: torch.device) -> str:
         "# Rates of several splits at once",
         "",
         (
-            f"`python benchmarks/finetuning_together.py {' '.join(sys.argv[1:])}` on {where}, torch {torch.__version__}: "
-            "images a second of all splits at batches of 32, random weights, crop and mirroring included."
+            f"`python benchmarks/finetuning_together.py {' '.join(sys.argv[1:])}` on {where}, torch {torch.__version__}"
+            ": images a second of all splits at batches of 32, random weights, crop and mirroring included."
         ),
         "",
         f"| {' | '.join(HEAD)} |",

@@ -246,7 +246,7 @@ def test_what_cannot_be_recorded_is_trained_at_once_too_cuda(study):
 
 @gpu
 def test_alexnet_trains_on_five_splits_at_once_cuda(rng):
-    # Its products of matrices split their sums, with counters in cuBLAS's workspace; it has dropout as well.
+    # Its products of matrices wait for counters in cuBLAS's workspace, on a common one of five graphs for ever.
     row = find("alexnet")
     images = rng.integers(0, 256, (96, 240, 240, 3), np.uint8)
     settings = small_settings(batch_size=32, max_epochs=3, patience=9, deterministic=True, learning_rate=1e-4)

@@ -155,7 +155,8 @@ class _Together:
             stream.wait_stream(torch.cuda.default_stream(self._job.device))  # pixels may still be on their way
         with torch.cuda.stream(stream):
             trainer = self._job.trainer(
-                network, fold, SomeImages(self._seen, images_seen([fold])), self._states and self._states[number],
+                network, fold, SomeImages(self._seen, images_seen([fold])),
+                self._states[number] if self._states else None,
                 lambda epoch, pace: self._report(fold, epoch, pace), self._accumulate or None,
             )  # fmt: skip
             steps = trainer.steps()
