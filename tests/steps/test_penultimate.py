@@ -40,19 +40,24 @@ def home(tmp_path_factory):
 def study(home, monkeypatch, tmp_path):
     """A study of two recordings, with its pixels; tests run in a folder of their own."""
     monkeypatch.chdir(tmp_path)
+    made = make(home)
+    pack_stimuli(made, "recorded", "square32-bilinear", tmp_path / "pixels.h5")
+    return made
+
+
+def make(home, **changes):
     recorded = {"name": "recorded", "file": str(home / "recorded.nc"), "splits": {"n_splits": 3}}
     entry = {"name": "tiny", "factory": "tiny_networks:build", "weights": "built", "seed": 3}
-    made = validate_study(
+    return validate_study(
         {
             "study": "s",
             "models": [entry | {"preprocessing": {"size": 32, "resize": 36}}, "alexnet"],
             "recordings": [recorded, recorded | {"name": "again", "regions": {"V1": "V1_again"}}],
             "regression": {"components": 4},
             "compute": {"threads": 1},
+            **changes,
         }
     )
-    pack_stimuli(made, "recorded", "square32-bilinear", tmp_path / "pixels.h5")
-    return made
 
 
 def score(study, folder, **arguments):
@@ -89,6 +94,23 @@ def test_scores_are_those_of_the_layer_that_gives_the_same(study, tmp_path):
     np.testing.assert_array_equal(kept.read("penultimate").array, ordinary.read(FLATTEN).array)
     same = ("network", "weights", "preprocessing", "stimuli")
     assert {key: kept.attributes[key] for key in same} == {key: ordinary.attributes[key] for key in same}
+
+
+def test_principal_components_are_those_of_the_layer_that_gives_the_same(home, study, tmp_path):
+    reduced = make(home, brain={"pca": {"images": str(home), "components": 8}})
+    drawn, manifest = tmp_path / "drawn.h5", tmp_path / "manifest.tsv"
+    pack_stimuli(reduced, "pca_images", "square32-bilinear", drawn)
+    table = score(reduced, tmp_path, pca_pixels=[drawn, drawn])
+    list_layers(reduced, "tiny", manifest, tmp_path / "preprocessing.json")
+    extract_activations(reduced, "tiny", tmp_path / "pixels.h5", tmp_path / "all.h5", drawn, manifest)
+    score_brain(reduced, "tiny", "IT", "007", tmp_path / "all.h5", tmp_path / "brain.parquet", manifest)
+    ordinary = read_table(tmp_path / "brain.parquet")
+    assert set(ordinary["layer"]) == {FLATTEN}
+    expected = np.stack(ordinary["r_neuroids"])
+    np.testing.assert_array_equal(np.stack(table.loc[table["region"] == "IT", "r_neuroids"]), expected)
+    assert not np.allclose(table["r"], score(study, tmp_path)["r"])
+    with pytest.raises(ValueError, match="--pca-pixels is given 0 times"):
+        score(reduced, tmp_path)
 
 
 def test_of_fine_tuned_weights_it_is_what_these_give(study, tmp_path):

@@ -11,6 +11,7 @@ SPLITS_TRAINED = study.finetuned_splits(STUDY)
 RECORDED = [entry.name for entry in STUDY.recordings]
 
 
+# These activations stay, whatever `storage.activations` says: they are a result, and few.
 rule score_penultimate:
     input:
         gate=gate_of,
