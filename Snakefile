@@ -3,6 +3,7 @@
 #   snakemake --profile profiles/slurm                                   everything, on a cluster
 #   snakemake --profile profiles/local                                   everything, here
 #   snakemake --profile profiles/local results/STUDY/models/MODEL/layers.parquet     one network
+#   snakemake --profile profiles/local results/STUDY/models/MODEL/finetuned/1/weights.safetensors   one split
 #   snakemake -n                                                         what would be done
 #
 # Rules know files and settings; each calls one command of `layerwise`, which also works by hand.

@@ -1,5 +1,6 @@
 """The step that trains a network on: its results, its stops, and what goes wrong."""
 
+import threading
 import time
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,7 @@ from scipy.stats import spearmanr
 
 from layerwise.config import validate_study
 from layerwise.data.pixels import PixelCache
+from layerwise.files import locked
 from layerwise.files.tables import read_table
 from layerwise.finetuning.weights import load_finetuned, read_about
 from layerwise.interfaces import StoppedError
@@ -185,7 +187,25 @@ def test_pixels_that_do_not_fit_are_read_while_it_trains_and_change_nothing(whol
     assert "1000.0 GB of pixels are read while the network is trained" in caplog.text
 
 
-@pytest.mark.parametrize("split", ["0", "4", "first"])
+def test_it_waits_for_another_process_that_trains_on_the_same_split(whole, tmp_path, caplog):
+    taken, events = locked(tmp_path / "states/2"), []
+
+    def release():
+        time.sleep(0.5)
+        events.append("released")
+        taken.__exit__(None, None, None)
+
+    taken.__enter__()
+    thread = threading.Thread(target=release)
+    thread.start()
+    results = train(tmp_path)
+    assert events == ["released"] and "waiting for another process" in caplog.text
+    thread.join()
+    assert contents(results) == contents(whole)
+    assert not any((tmp_path / "states").iterdir())
+
+
+@pytest.mark.parametrize("split", ["0", "4", "01", "first"])
 def test_a_split_that_is_not_there_is_refused(tmp_path, split):
     with pytest.raises(ValueError, match=f"no split '{split}' of 'rated': give a number from 1 to 3"):
         train(tmp_path, splits=(split,))

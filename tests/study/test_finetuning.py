@@ -1,11 +1,12 @@
 """What a study fine-tunes, and what its jobs take, known without a tensor."""
 
 import csv
+from pathlib import Path
 
 import pytest
 
 from layerwise.cli import show
-from layerwise.config import validate_study
+from layerwise.config import dump_study, load_study, validate_study
 from layerwise.interfaces import Preprocessing
 from layerwise.models import registry
 from layerwise.study import (
@@ -163,8 +164,6 @@ def test_the_forecast_counts_jobs_hours_weights_and_pixels():
 
 
 def test_the_plan_is_printed_with_what_was_measured_and_what_is_guessed(tmp_path, capsys):
-    from layerwise.config import dump_study
-
     path = tmp_path / "config.yaml"
     path.write_text(dump_study(study({}, **ON_GPU)))
     show.plan(path, ["resnet50"])
@@ -174,3 +173,16 @@ def test_the_plan_is_printed_with_what_was_measured_and_what_is_guessed(tmp_path
     path.write_text(dump_study(study(None)))
     show.plan(path, ["resnet50"])
     assert "fine-tuning" not in capsys.readouterr().out.lower()
+
+
+def test_a_checked_config_says_how_many_jobs_train_networks(tmp_path, capsys):
+    path = tmp_path / "config.yaml"
+    path.write_text(dump_study(study({"folds_per_job": 2})))
+    show.check_config(path)
+    assert "fine-tuning: 2 networks on 5 splits in 6 jobs" in capsys.readouterr().out
+
+
+def test_the_papers_config_fine_tunes_its_64_networks_in_320_jobs():
+    paper = load_study(Path(__file__).resolve().parents[2] / "config.yaml")
+    assert len(finetuned_models(paper)) == 64
+    assert len(finetuned_models(paper)) * len(finetuning_groups(paper)) == 320

@@ -16,7 +16,8 @@ for splits in SPLITS:
 
     rule:
         name:
-            "finetune_network" + "".join(f"_{split}" for split in splits if len(SPLITS) > 1)
+            "finetune_network"
+            + "".join(f"_{split}" for split in splits if len(SPLITS) > 1)
         input:
             gate=gate_of,
             pixels=pixels_of(study.finetuning_pixels_for),

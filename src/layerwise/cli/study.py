@@ -28,9 +28,9 @@ recordings:
   - {{name: recorded, file: {folder}/recordings.nc, splits: {{by: object_name}}}}
 ratings:
   - {{name: rated, images: {folder}/rated, scores: {folder}/scores.csv}}
-# The trained network is trained on to predict memorability, on two of the five splits. Each has few images to train on, so
-# that batches are small, a quarter of them is watched instead of a tenth, and the rate is three times the paper's, which
-# the new head needs to learn anything in three epochs; these take half a minute on one core.
+# The trained network is trained on to predict memorability, on two of the five splits. Each has few images to train on:
+# so batches are small, a quarter of them is watched instead of a tenth, and the rate is three times the paper's, which
+# the new head needs to learn anything in three epochs. These take half a minute on one core.
 finetuning:
   models: [{teacher}]
   splits: [1, 2]

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -10,7 +10,7 @@ import torch
 
 from layerwise.config import Study
 from layerwise.data.pixels import PixelCache
-from layerwise.files import hash_arrays, hash_object, writable
+from layerwise.files import hash_arrays, hash_object, locked, writable
 from layerwise.files.tables import write_table
 from layerwise.finetuning import Epoch, FineTuned, Fold, StopRequests, fine_tune_folds, make_fold
 from layerwise.finetuning.probing import probe_classifiers
@@ -79,6 +79,7 @@ def finetune_network(
     ValueError
         The study does not fine-tune, or the network cannot be trained on these data.
     """
+    splits = list(dict.fromkeys(splits))
     for split in splits:
         for file in FINETUNED_FILES:
             writable(output_folder / split / file)
@@ -98,14 +99,24 @@ def finetune_network(
     def done(fold: Fold, result: FineTuned) -> None:
         _write(output_folder, result, images.ids, trained[fold.split])
 
-    with show(model, settings.max_epochs) as report, StopRequests(job_deadline()) as stop:
+    alone, stopping = _alone(state_folder, splits), StopRequests(job_deadline())
+    with alone, show(model, settings.max_epochs) as report, stopping as stop:
         fine_tune_folds(
             network, classifiers, images, expected, folds, settings, torch.device(device),
             states=states.paths, depends_on=states.depends_on,
             resident=hold_pixels(study, model, size, len(folds), device),
             stop=stop, report=lambda fold, epoch, pace: report(_name(fold), epoch, pace), done=done,
         )  # fmt: skip
-    states.remove()
+        states.remove()
+
+
+@contextmanager
+def _alone(folder: Path, splits: Sequence[str]) -> Iterator[None]:
+    """Wait for other processes that train on these splits, such as one that a killed workflow left."""
+    with ExitStack() as locks:
+        for split in sorted(splits):
+            locks.enter_context(locked(folder / split))
+        yield
 
 
 def _load(study: Study, model: str, images: PixelCache, device: str) -> tuple[torch.nn.Module, tuple[str, ...]]:
@@ -139,7 +150,7 @@ def _name(fold: Fold) -> str:
 
 def _make_fold(rated: Ratings, split: str, ratings: str, settings: FinetuneSettings) -> Fold:
     count = len(rated.splits)
-    if not split.isdecimal() or not 1 <= int(split) <= count:
+    if split not in map(str, range(1, count + 1)):
         raise ValueError(f"there is no split {split!r} of {ratings!r}: give a number from 1 to {count}")
     place = int(split) - 1
     parts = rated.splits[place]

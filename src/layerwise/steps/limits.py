@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 SLURM = "SLURM_MEM_PER_NODE"  # MiB
-END = "SLURM_JOB_END_TIME"  # seconds since 1970; of SLURM 22.05 and later
+END = "SLURM_JOB_END_TIME"  # seconds since 1970, where this version of SLURM sets it
 CGROUPS = Path("/sys/fs/cgroup")
 OWN_GROUPS = Path("/proc/self/cgroup")  # lines such as 0::/user.slice, or of the older kind 4:memory:/user.slice
 

@@ -17,7 +17,7 @@ from layerwise.study.plan import SIZE, Plans
 from layerwise.study.training_rates import TrainingRate, parameters_of, training_rate
 
 EPOCHS = 25  # that are expected until early stopping. Not measured: a guess, as long as no study was run
-STATE = 24  # bytes of a parameter in two states: itself, momentum, and the best so far
+STATE = 48  # bytes of a parameter in three states while one is written: itself, two of AdamW, and the best so far
 WEIGHT = 4  # bytes of a parameter in the file of weights
 READ = 3 * 1024 * 400**2  # bytes of pixels that are read at once, of large images
 
