@@ -7,9 +7,9 @@ that lie on the GPU, on as many GPUs as there are, a network on one of them at a
 - our step, recorded as a CUDA graph, in TF32 and in bf16, and the same in the other memory format;
 - the GPU's memory that our step holds, and what libraries took at most while they tried algorithms.
 
-Rows are added to a table as they come (`--table`), so that a run that stopped is continued by the same command; another
-GPU than the table's is refused. The Markdown beside this file is written from the table. After `--limit` seconds no
-network is begun.
+Rows are added to a table as they come (`--table`), in place of those of other machines, so that a run that stopped is
+continued by the same command. The Markdown beside this file is written from the rows of this machine; `--document`
+measures nothing. After `--limit` seconds no network is begun.
 """
 
 import argparse
@@ -17,7 +17,6 @@ import csv
 import gc
 import logging
 import queue
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -45,14 +44,17 @@ COLUMNS = [
     "gigabytes",
     "plain_images_per_second",
     "device",
+    "torch",
     "planar_images_per_second",
     "gigabytes_while_choosing",
     "seconds_to_prepare",
     "remark",
+    "source",  # where it is not this program
 ]
 STEPS, SECONDS = 10, 0.8  # of each rate, at least
 PICTURES = 512  # on the GPU, beside the network
 EPOCHS, FOLDS, IMAGES = 25, 5, 45_000
+SMALL = 16  # GB of a GPU
 HEAVY = (
     "nasnetalarge", "pnasnet5large", "polynet", "efficientnet_b4", "inceptionresnetv2", "senet154", "dpn131", "dpn107",
     "dpn98", "resnext101_64x4d", "inceptionv4", "densenet161", "densenet201",
@@ -168,6 +170,7 @@ def measure(name: str, device: torch.device, arguments: argparse.Namespace) -> l
                 "images_per_second": f"{images:.0f}",
                 "plain_images_per_second": f"{everybody:.0f}",
                 "device": device_name(device),
+                "torch": torch.__version__,
                 "planar_images_per_second": f"{other:.0f}",
                 **more,
             }
@@ -240,7 +243,8 @@ def run(names: list[str], rows: list[Row], arguments: argparse.Namespace) -> lis
             running -= 1
             continue
         name, measured, error, seconds = result
-        rows = [row for row in rows if row["model"] != name] + measured
+        if measured:
+            rows = [row for row in rows if row["model"] != name] + measured
         write(arguments.table, rows)
         told = [f"{row['precision']} {row['images_per_second']}/{row['planar_images_per_second']}" for row in measured]
         print(f"{name}: {error or ', '.join(told)} {seconds:.0f} s", flush=True)
@@ -256,14 +260,14 @@ def document(rows: list[Row]) -> str:
     """The table for people."""
     by = {precision: [row for row in rows if row["precision"] == precision] for precision in PRECISIONS}
     tf32, bf16 = by["tf32"], by["bf16"]
-    device = rows[0]["device"]
+    device, every = rows[0]["device"], len(registry.names())
     everybody = hours(tf32, "plain_images_per_second")
     total = [(name, hours(of, "images_per_second")) for name, of in (("TF32", tf32), ("bf16", bf16))]
     lines = [
         "# Rates of fine-tuning, all networks",
         "",
         (
-            f"`python benchmarks/finetuning_rates.py` on {device}, torch {torch.__version__}: images a second at "
+            f"`python benchmarks/finetuning_rates.py` on {device}, torch {rows[0]['torch']}: images a second at "
             "batches of 32, random weights, crop and mirroring included, pixels on the GPU. The plain loop is "
             "PyTorch's defaults call by call in TF32; the others are the recorded step, with channels last in memory, "
             "or planar. GB is what the step holds in all, and in brackets what libraries took at most while they tried "
@@ -271,9 +275,9 @@ def document(rows: list[Row]) -> str:
         ),
         "",
         (
-            f"{EPOCHS} epochs of {IMAGES:,} images, {FOLDS} splits, {len(tf32)} networks, one split at a time, without "
-            f"validation: {everybody:,.0f} GPU hours with the plain loop, "
-            + ", ".join(f"{value:,.0f} in {name} ({value / everybody:.2f} of it)" for name, value in total)
+            f"{EPOCHS} epochs of {IMAGES:,} images, {FOLDS} splits, one at a time, without validation, of "
+            f"{len(tf32)} of {every} networks: {everybody:,.1f} GPU hours with the plain loop, "
+            + ", ".join(f"{value:,.1f} in {name} ({value / everybody:.2f} of it)" for name, value in total)
             + "."
         ),
         "",
@@ -291,9 +295,15 @@ def document(rows: list[Row]) -> str:
         cells += [f"{row['gigabytes']} ({row['gigabytes_while_choosing']})" for row in (one, two)]
         lines.append(f"| {one['model']} | {' | '.join(cells)} |")
     remarks = [f"- {row['model']}, {row['precision']}: {row['remark']}" for row in rows if row["remark"]]
-    above = [row["model"] for row in tf32 if float(row["gigabytes"]) > 16]
-    told = f"Above 16 GB in TF32: {', '.join(above)}." if above else "None holds more than 16 GB."
-    return "\n".join([*lines, "", told, "", *remarks, *([""] if remarks else [])]).rstrip("\n") + "\n"
+    told = [_above(name, of) for name, of in (("TF32", tf32), ("bf16", bf16))]
+    return "\n".join([*lines, "", *told, *remarks]) + "\n"
+
+
+def _above(name: str, rows: list[Row]) -> str:
+    above = [f"{row['model']} ({row['gigabytes']})" for row in rows if float(row["gigabytes"]) > SMALL]
+    return f"- Above {SMALL} GB in {name}: {', '.join(above) or 'none'}" + (
+        "; a smaller GPU adds up the gradients of parts of a batch." if above else "."
+    )
 
 
 def main() -> None:
@@ -303,18 +313,19 @@ def main() -> None:
     parser.add_argument("--table", type=Path, default=TABLE)
     parser.add_argument("--output", type=Path, default=HERE.with_suffix(".md"))
     parser.add_argument("--planar", nargs="*", default=PLANAR, help="networks to try in the other memory format: all")
+    parser.add_argument("--document", metavar="GPU", help="write the Markdown of this GPU's rows and measure nothing")
     parser.add_argument("--memory", type=float, help="GB to which each process is kept, as on a smaller GPU")
     parser.add_argument("--size", type=int, help="side of the input, instead of the network's own")
     arguments = parser.parse_args()
     rows = read(arguments.table)
-    here = device_name(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
-    if any(row["device"] != here for row in rows):
-        sys.exit(f"{arguments.table} was measured on {rows[0]['device']}, and this is {here}: give another --table")
-    known = {row["model"] for row in rows}
+    here = arguments.document or device_name(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
+    known = {row["model"] for row in rows if row["device"] == here and not row["source"]}
     names = arguments.networks or [name for name in registry.names() if name not in known]
-    names = sorted(names, key=lambda name: (name not in HEAVY, name not in PLANAR))
-    if names:
+    if not arguments.networks:
+        names = sorted(names, key=lambda name: (name not in HEAVY, name not in PLANAR))
+    if names and not arguments.document:
         rows = run(names, rows, arguments)
+    rows = [row for row in rows if row["device"] == here and not row["source"]]
     if rows:
         arguments.output.write_text(document(rows))
         print(document(rows))

@@ -113,7 +113,7 @@ def test_a_network_that_was_not_is_estimated_and_says_so(monkeypatch):
     monkeypatch.setattr("layerwise.study.training_rates._measured", dict)
     found = plan()
     assert not found.rate.measured and "estimated" in found.rate.source
-    assert 0.5 < found.rate.seconds / known.rate.seconds < 2
+    assert 1 / 3 < found.rate.seconds / known.rate.seconds < 3
     slower = plan({"precision": "float32"})
     assert not slower.rate.measured and slower.rate.seconds == 2 * found.rate.seconds
 

@@ -17,7 +17,7 @@ from layerwise.finetuning.networks import replace_by_one_unit, skip_idle_pools
 from layerwise.finetuning.parts import Fold, Part
 from layerwise.finetuning.precision import arithmetic
 from layerwise.finetuning.predictions import Predictions, predict
-from layerwise.finetuning.state import Reached, State, hash_network
+from layerwise.finetuning.state import Reached, State, copy_values, hash_network
 from layerwise.finetuning.stopping import Stop, never
 from layerwise.finetuning.training import PREDICT_AT_ONCE, Report, Trainer, log_epoch
 from layerwise.interfaces import Pixels, Preprocessing
@@ -155,7 +155,7 @@ class Job:
 
     def result(self, network: nn.Module, reached: Reached, fold: Fold) -> FineTuned:
         """Predict the validation and test images of a split with the best weights."""
-        network.load_state_dict(reached.best)
+        copy_values(network.state_dict(), reached.best)
         validation, test = (
             self._predict(network, fold.split, part, reached.accumulate) for part in (fold.validation, fold.test)
         )

@@ -56,7 +56,7 @@ class _PoolIfNeeded:
 
     def __call__(self, x: Tensor) -> Tensor:
         size = self._pool.output_size
-        wanted = (size, size) if isinstance(size, int) else tuple(size)
+        wanted = size if isinstance(size, tuple) else (size, size)
         given = tuple(x.shape[-2:])
         if all(one in (None, other) for one, other in zip(wanted, given, strict=True)):
             return x.clone()

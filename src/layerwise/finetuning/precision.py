@@ -9,7 +9,9 @@ import torch
 
 from layerwise.passes.precision import rounding
 
-TRIED = 4  # algorithms for each convolution; PyTorch's own 10 take 20 s more of a job and gain little
+# Algorithms for each convolution. With PyTorch's own 10, on an H200 in TF32, resnet50 trained on 2,500 images a second
+# and not 2,497, efficientnet_b0 on 2,194 and not 2,178, after 19 and 24 s of preparation and not 15 and 16.
+TRIED = 4
 
 Precision = Literal["tf32", "bf16", "float32"]
 
