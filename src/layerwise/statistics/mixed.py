@@ -111,7 +111,7 @@ def _maximise(chosen: Chosen, level: float) -> tuple[NDArray[np.float64], bool, 
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
         try:
-            fit = model.fit(reml=True, method="lbfgs")
+            fit = model.fit(reml=True, method=["lbfgs", "bfgs", "cg"])
         except np.linalg.LinAlgError as error:
             return np.full(5, np.nan), False, f"statsmodels: {error}"
     told = "; ".join(dict.fromkeys(str(one.message).split("\n")[0] for one in said))
