@@ -116,11 +116,6 @@ class Layout:
         """A row for each layer of all networks."""
         return f"{self.folder}/layers.parquet"
 
-    @property
-    def finetuned_table(self) -> str:
-        """A row for each fine-tuned network and split."""
-        return f"{self.folder}/finetuned.parquet"
-
     def table(self, name: str, ending: str = "parquet") -> str:
         """A table of the study: correlations, models, or layers as CSV."""
         return f"{self.folder}/tables/{name}.{ending}"
