@@ -37,9 +37,9 @@ from layerwise.finetuning.networks import replace_by_one_unit, set_training
 from layerwise.finetuning.optimisers import make_optimiser
 from layerwise.finetuning.parts import Part
 from layerwise.finetuning.precision import arithmetic
-from layerwise.finetuning.settings import FinetuneSettings
 from layerwise.finetuning.step import Prepared, prepare_step
 from layerwise.finetuning.training import Batches
+from layerwise.interfaces.finetuning import FinetuneSettings
 from layerwise.models import build, registry
 
 BATCH, IMAGES, DIFFERENT, LAMEM = 32, 2048, 60, 45_000

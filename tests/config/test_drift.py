@@ -3,6 +3,7 @@
 import json
 import re
 import typing
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from pydantic import BaseModel
 
 from layerwise.config import Study
 from layerwise.config.errors import _model_within
+from layerwise.config.finetuning import FinetuningSettings
 from layerwise.config.settings import (
     BrainSettings,
     ComputeSettings,
@@ -18,6 +20,7 @@ from layerwise.config.settings import (
     RegressionSettings,
     StorageSettings,
 )
+from layerwise.interfaces import FinetuneSettings
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "config.yaml").read_text()
@@ -42,7 +45,15 @@ def test_every_key_is_documented():
 
 
 @pytest.mark.parametrize(
-    "section", [BrainSettings, RegressionSettings, MemorabilitySettings, ComputeSettings, StorageSettings]
+    "section",
+    [
+        BrainSettings,
+        RegressionSettings,
+        MemorabilitySettings,
+        FinetuningSettings,
+        ComputeSettings,
+        StorageSettings,
+    ],
 )
 def test_config_writes_out_the_defaults(section):
     name = section.__name__.removesuffix("Settings").lower()
@@ -53,3 +64,9 @@ def test_config_writes_out_the_defaults(section):
 def test_schema_for_editors_is_up_to_date():
     shipped = json.loads((ROOT / "workflow/schemas/config.schema.json").read_text())
     assert shipped == Study.model_json_schema(), "run: layerwise schema > workflow/schemas/config.schema.json"
+
+
+def test_fine_tuning_is_set_in_the_config_by_the_names_and_defaults_of_its_own_settings():
+    assert FinetuningSettings().settings() == FinetuneSettings()
+    own = {"ratings", "models", "splits", "folds_per_job", "profile"}
+    assert set(FinetuningSettings.model_fields) == own | {field.name for field in fields(FinetuneSettings)}

@@ -11,8 +11,8 @@ from torchvision.transforms.v2 import functional
 
 from layerwise.finetuning.augmentation import Augmentation
 from layerwise.finetuning.crops import Crops, centre_crops, draw_crops, resized_rectangles
-from layerwise.finetuning.settings import FinetuneSettings
 from layerwise.interfaces import Preprocessing
+from layerwise.interfaces.finetuning import FinetuneSettings
 from layerwise.models import normalise
 
 CPU = torch.device("cpu")

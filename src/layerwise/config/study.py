@@ -8,6 +8,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from layerwise.config.base import Degrees, Name, Section
 from layerwise.config.data import RatingEntry, RecordingEntry
+from layerwise.config.finetuning import FinetuningSettings, check_finetuning
 from layerwise.config.models import ModelEntry
 from layerwise.config.settings import (
     BrainSettings,
@@ -55,6 +56,9 @@ class Study(Section):
     """Partial least squares."""
     memorability: MemorabilitySettings = MemorabilitySettings()
     """How scores of images are predicted."""
+    finetuning: FinetuningSettings | None = None
+    """Networks that are trained on to predict ratings, split by split, and what this does to how well they predict the
+    brain (figure 3); null: none is."""
     compute: ComputeSettings = ComputeSettings()
     """Size of a job."""
     storage: StorageSettings = StorageSettings()
@@ -78,6 +82,12 @@ class Study(Section):
                 f"brain.pca.components ({pca.components}) leaves fewer than the {wanted} latent variables of "
                 "regression.components: raise it, or lower the other"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _finetuning_is_possible(self) -> Self:
+        if self.finetuning is not None:
+            check_finetuning(self.finetuning, [entry.name for entry in self.models], self.ratings)
         return self
 
     def stimulus_sets(self) -> list[str]:

@@ -4,9 +4,9 @@ from layerwise.finetuning.folds import FineTuned, fine_tune
 from layerwise.finetuning.history import Epoch
 from layerwise.finetuning.parts import Fold, Part, make_fold
 from layerwise.finetuning.predictions import Predictions
-from layerwise.finetuning.settings import FinetuneSettings
 from layerwise.finetuning.state import State
 from layerwise.finetuning.stopping import DivergedError, StoppedError, StopRequests
+from layerwise.interfaces.finetuning import FinetuneSettings
 
 __all__ = [
     "DivergedError",

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from layerwise.finetuning.draws import Purpose, draw
-from layerwise.finetuning.settings import FinetuneSettings
+from layerwise.interfaces.finetuning import FinetuneSettings
 
 TRIES = 10  # of a size and shape that fit into the image, as torchvision's
 

@@ -16,11 +16,11 @@ from layerwise.finetuning.networks import replace_by_one_unit
 from layerwise.finetuning.parts import Fold, Part
 from layerwise.finetuning.precision import arithmetic
 from layerwise.finetuning.predictions import Predictions, predict
-from layerwise.finetuning.settings import FinetuneSettings
 from layerwise.finetuning.state import Reached, State, hash_network
 from layerwise.finetuning.stopping import Stop, never
 from layerwise.finetuning.training import PREDICT_AT_ONCE, Report, Trainer, log_epoch
 from layerwise.interfaces import Pixels, Preprocessing
+from layerwise.interfaces.finetuning import FinetuneSettings
 
 
 @dataclass(frozen=True, eq=False)

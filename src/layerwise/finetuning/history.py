@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from math import isnan
 
-from layerwise.finetuning.settings import FinetuneSettings
+from layerwise.interfaces.finetuning import FinetuneSettings
 
 
 @dataclass(frozen=True)

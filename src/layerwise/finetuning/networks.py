@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from layerwise.finetuning.settings import FinetuneSettings
+from layerwise.interfaces.finetuning import FinetuneSettings
 from layerwise.models import replace_head
 from layerwise.models.seeds import seeded
 

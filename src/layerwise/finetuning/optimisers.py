@@ -6,7 +6,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
-from layerwise.finetuning.settings import FinetuneSettings
+from layerwise.interfaces.finetuning import FinetuneSettings
 
 
 def make_optimiser(parameters: Iterable[nn.Parameter], settings: FinetuneSettings) -> torch.optim.Optimizer:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from layerwise.finetuning.draws import Purpose, draw
-from layerwise.finetuning.settings import FinetuneSettings
+from layerwise.interfaces.finetuning import FinetuneSettings
 
 FEWEST = 3  # images of which a rank correlation is defined
 log = logging.getLogger(__name__)

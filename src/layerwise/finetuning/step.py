@@ -17,7 +17,7 @@ from layerwise.files import ran_out
 from layerwise.finetuning.networks import batch_norms, predict_scores, set_training
 from layerwise.finetuning.optimisers import state_tensors
 from layerwise.finetuning.precision import autocast
-from layerwise.finetuning.settings import FinetuneSettings
+from layerwise.interfaces.finetuning import FinetuneSettings
 from layerwise.passes.devices import current_device
 from layerwise.passes.graphs import recording, warm_up
 

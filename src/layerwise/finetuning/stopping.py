@@ -6,13 +6,11 @@ from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Any, Self
 
+from layerwise.interfaces import StoppedError as StoppedError
+
 Stop = Callable[[], str]  # why to stop now; nothing to continue
 
 SIGNALS = (signal.SIGTERM, signal.SIGUSR2)  # SLURM sends them before a time limit or a preemption
-
-
-class StoppedError(Exception):
-    """Training stopped as it was asked to; the message says why, where it stands and where its state is."""
 
 
 class DivergedError(ValueError):

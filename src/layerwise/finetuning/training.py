@@ -20,10 +20,10 @@ from layerwise.finetuning.optimisers import learning_rate, make_optimiser, set_l
 from layerwise.finetuning.parts import Part
 from layerwise.finetuning.precision import arithmetic
 from layerwise.finetuning.predictions import predict, rank_correlation
-from layerwise.finetuning.settings import FinetuneSettings
 from layerwise.finetuning.state import Reached, State, put_back
 from layerwise.finetuning.step import Prepared, prepare_step
 from layerwise.finetuning.stopping import DivergedError, Stop, StoppedError, never
+from layerwise.interfaces.finetuning import FinetuneSettings
 from layerwise.passes.devices import current_device
 
 CHECK_EVERY = 50  # steps between looks at the losses: each look makes the GPU wait

@@ -4,12 +4,14 @@ Arrays are numpy arrays; a shape is written as ``[stimulus, neuroid]`` after the
 """
 
 from layerwise.interfaces.data import RatedImages, Ratings, Recordings, Split, StimulusSet
+from layerwise.interfaces.finetuning import FinetuneSettings
 from layerwise.interfaces.images import Geometry, Pixels, Preprocessing
 from layerwise.interfaces.networks import LayerSpec, ModelSpec
-from layerwise.interfaces.reporting import DegenerateWarning, Progress, no_progress
+from layerwise.interfaces.reporting import DegenerateWarning, Progress, StoppedError, no_progress
 
 __all__ = [
     "DegenerateWarning",
+    "FinetuneSettings",
     "Geometry",
     "LayerSpec",
     "ModelSpec",
@@ -21,5 +23,6 @@ __all__ = [
     "Recordings",
     "Split",
     "StimulusSet",
+    "StoppedError",
     "no_progress",
 ]

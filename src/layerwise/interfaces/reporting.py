@@ -1,4 +1,4 @@
-"""Progress and warnings of a computation."""
+"""Progress and warnings of a computation, and its end before the time."""
 
 from collections.abc import Iterable, Iterator
 from typing import Protocol, TypeVar
@@ -8,6 +8,10 @@ T = TypeVar("T")
 
 class DegenerateWarning(UserWarning):
     """Data that leave a result undefined: the result is NaN, and the message counts how many."""
+
+
+class StoppedError(Exception):
+    """A computation stopped as it was asked to; the message says why, where it stands and where its state is."""
 
 
 class Progress(Protocol):

@@ -88,6 +88,24 @@ def geometry_for(preprocessing: Preprocessing, kind: Literal["square", "crop"], 
     return Geometry(trained, size, preprocessing.resize, preprocessing.interpolation, canvas, fill)
 
 
+def geometry_to_crop_from(preprocessing: Preprocessing, kind: Literal["square", "crop"]) -> Geometry:
+    """Return the pixels of squares from which a network that is trained on is shown crops.
+
+    They are as large as its images were before they were cropped. Where a network wants them no larger than its input,
+    so that nothing would be left to crop at random, they are larger by as much as is usual: 256 for 224.
+
+    Parameters
+    ----------
+    preprocessing : Preprocessing
+        Of the network.
+    kind : {"square", "crop"}
+        As in `geometry_for`.
+    """
+    size, resize = preprocessing.size, preprocessing.resize
+    side = resize if resize > size else round(size * IMAGENET.resize / IMAGENET.size)
+    return geometry_for(replace(preprocessing, size=side, resize=side), kind)
+
+
 def _mean_colour(preprocessing: Preprocessing) -> str:
     levels = bytes(round(255 * value / preprocessing.maximum) for value in preprocessing.mean)
     return (levels if preprocessing.channels == "RGB" else levels[::-1]).hex()

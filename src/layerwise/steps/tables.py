@@ -53,13 +53,21 @@ def gather_study(study: Study, folder: Path, output: Path, csv: Path | None = No
 def correlate_layers(study: Study, layers: Path, output: Path, csv: Path | None = None) -> None:
     """Correlate brain similarity with each measure over all layers, for each region."""
     names, measures = [region.name for region in regions(study)], [rating.measure for rating in study.ratings]
-    _write(correlate(read_table(layers, [*names, *measures]), names, measures), output, csv)
+    table = read_table(layers, [*names, *measures])
+    _write(_marked(correlate(table, names, measures), table), output, csv)
 
 
 def summarise_models(study: Study, layers: Path, output: Path, csv: Path | None = None) -> None:
     """Find the best layer of each network for each region and measure."""
     columns = [region.name for region in regions(study)] + [rating.measure for rating in study.ratings]
-    _write(summarise(read_table(layers, ["model", "layer", "depth", *columns]), columns), output, csv)
+    table = read_table(layers, ["model", "layer", "depth", *columns])
+    _write(_marked(summarise(table, columns), table), output, csv)
+
+
+def _marked(table: pd.DataFrame, source: pd.DataFrame) -> pd.DataFrame:
+    """Mark a table that comes from simulated ones as such."""
+    table.attrs |= {key: source.attrs[key] for key in ("simulated",) if key in source.attrs}
+    return table
 
 
 def _write(table: pd.DataFrame, output: Path, csv: Path | None) -> None:

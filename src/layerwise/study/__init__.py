@@ -5,8 +5,18 @@ Both the workflow's rules and the commands that they call read a study through t
 
 from layerwise.study.budget import Budget
 from layerwise.study.files import fingerprint, imagenet_fingerprint, kept_activations, own_weights, present
+from layerwise.study.finetuning import (
+    finetuned_models,
+    finetuned_ratings,
+    finetuned_results,
+    finetuned_splits,
+    finetuning_geometry,
+    finetuning_groups,
+    finetuning_of,
+    finetuning_pixels_for,
+)
 from layerwise.study.layers import layers_of, preprocessing_of, read_preprocessing, write_preprocessing
-from layerwise.study.layout import Layout, layout_of
+from layerwise.study.layout import FINETUNED_FILES, Layout, layout_of
 from layerwise.study.networks import network_settings
 from layerwise.study.plan import Job, Plan, Plans
 from layerwise.study.ratings import method_of
@@ -17,6 +27,7 @@ from layerwise.study.staleness import Causes, code_of
 from layerwise.study.stimuli import geometry_of, pca_geometry, stimulus_files
 
 __all__ = [
+    "FINETUNED_FILES",
     "Budget",
     "Causes",
     "Job",
@@ -29,6 +40,14 @@ __all__ = [
     "code_of",
     "final_results",
     "find_region",
+    "finetuned_models",
+    "finetuned_ratings",
+    "finetuned_results",
+    "finetuned_splits",
+    "finetuning_geometry",
+    "finetuning_groups",
+    "finetuning_of",
+    "finetuning_pixels_for",
     "fingerprint",
     "geometry_of",
     "imagenet_fingerprint",

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from layerwise.config import Study
 
 FIGURE_FORMATS = ("pdf", "svg", "png")
+WEIGHTS, HISTORY, PREDICTIONS = "weights.safetensors", "history.parquet", "predictions.parquet"
+FINETUNED_FILES = (HISTORY, PREDICTIONS, WEIGHTS)  # of a network that was trained on a split
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,37 @@ class Layout:
     def memorability(self, model: str, ratings: str, block: str) -> str:
         """Scores of a block of layers against ratings."""
         return f"{self.model(model)}/memorability/{ratings}/{block}.parquet"
+
+    # --- fine-tuned networks --------------------------------------------------------------------------------------
+
+    def finetuned_folder(self, model: str) -> str:
+        """What a network became that was trained on: a folder for each split."""
+        return f"{self.model(model)}/finetuned"
+
+    def finetuned(self, model: str, split: str, file: str) -> str:
+        """A file of a network that was trained on a split, one of `FINETUNED_FILES`."""
+        return f"{self.finetuned_folder(model)}/{split}/{file}"
+
+    def penultimate(self, model: str, weights: str, stimuli: str) -> str:
+        """What the head of a network sees of a stimulus set, with weights `pretrained` or of a split."""
+        return f"{self.model(model)}/penultimate/{weights}/{stimuli}.h5"
+
+    def penultimate_scores(self, model: str, weights: str) -> str:
+        """Scores of that against all regions."""
+        return f"{self.model(model)}/penultimate/{weights}/scores.parquet"
+
+    def model_finetuned(self, model: str) -> str:
+        """A row for each split that a network was trained on."""
+        return f"{self.model(model)}/finetuned.parquet"
+
+    @property
+    def finetuned_table(self) -> str:
+        """A row for each split that each network was trained on."""
+        return f"{self.folder}/finetuned.parquet"
+
+    def history_figure(self, model: str) -> list[str]:
+        """The epochs of a network's training on all splits, in all formats."""
+        return [f"{self.folder}/figures/history/{model}.{ending}" for ending in FIGURE_FORMATS]
 
     # --- tables and figures ---------------------------------------------------------------------------------------
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from layerwise.config import Study
 from layerwise.config.study import PCA_IMAGES
 from layerwise.interfaces import LayerSpec, Preprocessing
+from layerwise.study.finetuning import finetuned_results
 from layerwise.study.layout import Layout
 from layerwise.study.plan import Plans
 from layerwise.study.regions import regions
@@ -41,6 +42,7 @@ def rating_scores(plans: Plans, layout: Layout, model: str, layers: Sequence[Lay
 
 
 def final_results(study: Study, layout: Layout) -> list[str]:
-    """List what a study ends with: tables, and figure 2 where there is something to correlate."""
+    """List what a study ends with: tables, figure 2 where there is something to correlate, and networks trained on."""
     figure = [layout.table("correlations"), *layout.figure("figure2")]
-    return [layout.layers, layout.table("models"), *(figure if regions(study) and study.ratings else [])]
+    figures = figure if regions(study) and study.ratings else []
+    return [layout.layers, layout.table("models"), *figures, *finetuned_results(study, layout)]
