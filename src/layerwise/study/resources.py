@@ -106,6 +106,8 @@ class RuleResources:
             "gather_model": _tables,
             "gather_study": _tables,
             "correlate_layers": _tables,
+            "analyse_layers": _tables,
+            "compare_finetuning": _tables,
             "summarise_models": _tables,
             "plot_figure2": _tables,
         }

@@ -6,7 +6,7 @@ from layerwise.config import Study
 from layerwise.config.study import PCA_IMAGES
 from layerwise.interfaces import LayerSpec, Preprocessing
 from layerwise.study.finetuning import finetuned_results
-from layerwise.study.layout import Layout
+from layerwise.study.layout import FINETUNING_ANALYSES, Layout
 from layerwise.study.plan import Plans
 from layerwise.study.regions import regions
 from layerwise.study.stimuli import geometry_of, pca_geometry
@@ -42,7 +42,10 @@ def rating_scores(plans: Plans, layout: Layout, model: str, layers: Sequence[Lay
 
 
 def final_results(study: Study, layout: Layout) -> list[str]:
-    """List what a study ends with: tables, figure 2 where there is something to correlate, and networks trained on."""
-    figure = [layout.table("correlations"), *layout.figure("figure2")]
+    """List what a study ends with: tables, statistics and figure 2 where there is something to correlate, and networks
+    trained on."""
+    figure = [layout.table("correlations"), *layout.analyses(), *layout.figure("figure2")]
     figures = figure if regions(study) and study.ratings else []
-    return [layout.layers, layout.table("models"), *figures, *finetuned_results(study, layout)]
+    trained = finetuned_results(study, layout)
+    changes = layout.analyses(FINETUNING_ANALYSES) if trained and regions(study) else []
+    return [layout.layers, layout.table("models"), *figures, *trained, *changes]
