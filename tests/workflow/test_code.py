@@ -23,7 +23,9 @@ BEHIND = {
     "sketch_memorability": {"sketching.fit", "analyses.streamed", "data.ratings", "models.building"},
     "gather_model": {"activations.store", "analyses.gather"},
     "gather_study": {"analyses.gather"},
-    "correlate_layers": {"statistics.correlation"},
+    "correlate_layers": {"statistics.correlation", "statistics.ranks", "statistics.permutation"},
+    "analyse_layers": {"statistics.nested", "statistics.groups", "statistics.mixed", "statistics.commonality"},
+    "compare_finetuning": {"statistics.finetuning", "statistics.intervals"},
     "summarise_models": {"statistics.summary"},
     "plot_figure2": {"figures.figure2", "figures.style"},
 }
@@ -34,7 +36,8 @@ NOT_BEHIND = {
     "score_memorability": {"analyses.brain", "streaming.fit", "sketching.fit", "models.building", "data.recordings"},
     "stream_memorability": {"sketching.fit", "steps.memorability:sketch_memorability", "data.recordings"},
     "gather_study": {"activations.store", "steps.tables:gather_model"},
-    "correlate_layers": {"statistics.summary", "analyses.gather"},
+    "correlate_layers": {"statistics.summary", "statistics.mixed", "analyses.gather"},
+    "compare_finetuning": {"statistics.ranks", "statistics.nested"},
     "plot_figure2": {"analyses.gather"},
 }
 
