@@ -3,6 +3,7 @@
 #   snakemake --profile profiles/slurm                                   everything, on a cluster
 #   snakemake --profile profiles/local                                   everything, here
 #   snakemake --profile profiles/local results/STUDY/models/MODEL/layers.parquet     one network
+#   snakemake --profile profiles/local results/STUDY/models/MODEL/finetuned/1/weights.safetensors   one split
 #   snakemake -n                                                         what would be done
 #
 # Rules know files and settings; each calls one command of `layerwise`, which also works by hand.
@@ -24,13 +25,17 @@ if "study" not in config:
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/inputs.smk"
 include: "workflow/rules/recordings.smk"
 include: "workflow/rules/stimuli.smk"
 include: "workflow/rules/activations.smk"
 include: "workflow/rules/brain.smk"
 include: "workflow/rules/memorability.smk"
+include: "workflow/rules/finetuning.smk"
+include: "workflow/rules/finetuned.smk"
 include: "workflow/rules/gather.smk"
 include: "workflow/rules/statistics.smk"
+include: "workflow/rules/profiles.smk"
 include: "workflow/rules/figures.smk"
 
 
@@ -44,4 +49,4 @@ rule all:
 # every result stale: each rule names the settings that it depends on. No command writes it: a study of a thousand
 # networks is longer than an argument of a command may be.
 onstart:
-    write_study()
+    start_run()

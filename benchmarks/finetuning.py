@@ -66,12 +66,12 @@ class Noise:
 
     content_hash = "noise"
 
-    def __init__(self, side: int) -> None:
-        self.ids = tuple(map(str, range(IMAGES)))
-        self._images = np.random.default_rng(0).integers(0, 256, (IMAGES, side, side, 3), np.uint8)
+    def __init__(self, side: int, images: int = IMAGES) -> None:
+        self.ids = tuple(map(str, range(images)))
+        self._images = np.random.default_rng(0).integers(0, 256, (images, side, side, 3), np.uint8)
 
     def __len__(self) -> int:
-        return IMAGES
+        return len(self._images)
 
     def read(self, start: int, stop: int) -> np.ndarray:
         return self._images[start:stop]
@@ -115,14 +115,14 @@ def draw(folder: Path) -> list[Path]:
 class Bench:
     """One network on one device."""
 
-    def __init__(self, name: str, device: torch.device, arguments: argparse.Namespace) -> None:
+    def __init__(self, name: str, device: torch.device, arguments: argparse.Namespace, images: int = IMAGES) -> None:
         self.row = registry.find(name)
         self.device, self.seconds, self.workers = device, arguments.seconds, arguments.workers
         self.size = arguments.size or self.row.preprocessing.size
         self._preprocessing = replace(self.row.preprocessing, size=self.size)
         self._start = replace_by_one_unit(build(name, "random"), self.row.classifier, FinetuneSettings(), 0.7)
-        self._images = ResidentImages(Noise(self.size + BORDER), np.arange(IMAGES), device)
-        self._part = Part(np.arange(IMAGES), np.random.default_rng(1).uniform(0.5, 1, IMAGES))
+        self._images = ResidentImages(Noise(self.size + BORDER, images), np.arange(images), device)
+        self._part = Part(np.arange(images), np.random.default_rng(1).uniform(0.5, 1, images))
 
     def batches(self) -> Iterator[tuple[Tensor, Tensor]]:
         augmentation = Augmentation(self._preprocessing, self.device)
@@ -130,10 +130,14 @@ class Bench:
         for epoch in itertools.count():
             yield from batches.epoch(epoch)
 
+    def network(self) -> nn.Module:
+        """Another copy of the network, on the device."""
+        return copy.deepcopy(self._start).to(self.device)
+
     def prepare(self, precision: str, record: bool) -> Prepared:
         """The caller sets the arithmetic."""
         settings = FinetuneSettings(precision=precision)
-        network = copy.deepcopy(self._start).to(self.device)
+        network = self.network()
         if self.device.type == "cuda":
             network.to(memory_format=torch.channels_last)
         set_training(network, settings)
@@ -143,7 +147,7 @@ class Bench:
 
     def plain_loop(self, paths: list[Path]) -> float:
         """Nothing of ours: PyTorch's defaults, in which convolutions use TF32."""
-        network = copy.deepcopy(self._start).train().to(self.device)
+        network = self.network().train()
         optimiser = torch.optim.SGD(network.parameters(), lr=1e-3, momentum=0.9, nesterov=True)
         loader = torch.utils.data.DataLoader(
             Photographs(paths, self._preprocessing, self.size), BATCH, shuffle=True, num_workers=self.workers,

@@ -112,7 +112,7 @@ def test_gpus_give_the_same(resnet, draw, preprocessing, attributes, tmp_path, d
 
 
 def test_a_full_disk_is_told_and_leaves_no_file(resnet, draw, preprocessing, attributes, tmp_path, monkeypatch):
-    def full(self, layer, packed):
+    def full(self, layer, packed, finite):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(StoreWriter, "put_gram", full)

@@ -89,7 +89,8 @@ def test_a_heap_that_would_keep_hdf5_busy_for_ever_is_found_before(path):
 
 def test_nonfinite_layers_are_marked(tmp_path):
     with write_store(tmp_path / "a.h5", [SMALL], STIMULI, ATTRIBUTES) as store:
-        store.mark_nonfinite(SMALL)
+        store.put_activations(Part(SMALL, 0, 25), np.full((N, 25), np.nan, np.float32), finite=False)
+        assert store.nonfinite == [SMALL.name]
     assert ActivationStore(tmp_path / "a.h5").read(SMALL.name).nonfinite
 
 

@@ -11,7 +11,7 @@ from layerwise.activations import ActivationStore, extract_activations
 from layerwise.analyses.brain import BrainSimilarity, SplitPlan
 from layerwise.analyses.penultimate import Penultimate, join_scores, score_penultimate
 from layerwise.interfaces import LayerSpec, ModelSpec, Preprocessing, Recordings
-from layerwise.models import build, find_classifiers, normalise
+from layerwise.models import build, find_classifiers, normalise, registry, replace_head
 from layerwise.passes.probe import probe_network
 
 SIZE, N = 64, 60
@@ -67,6 +67,19 @@ def test_several_positions_are_averaged_as_their_scores_are(images):
         given = network(inputs(images))
     torch.testing.assert_close(given, seen[0].mean((2, 3)), rtol=1e-6, atol=0)
     assert given.shape == (4, 512)
+
+
+@pytest.mark.parametrize("name", ["squeezenet1_0", "googlenet", "shufflenet_v2_x0_5", "cornet_z"])
+def test_the_one_unit_of_a_fine_tuned_network_reads_it_out(name):
+    row = registry.find(name)
+    network = Penultimate(replace_head(build(name), row.classifier), [row.classifier]).eval()
+    pixels = torch.randn(2, 3, row.preprocessing.size, row.preprocessing.size)
+    head = network.network.get_submodule(row.classifier)
+    with torch.inference_mode():
+        given, scores = network(pixels), network.network(pixels)
+        expected = given @ head.weight.flatten(1).T + head.bias
+    assert given.shape == (2, network.layer.units)
+    torch.testing.assert_close(scores, expected, rtol=1e-4, atol=1e-4 * float(scores.abs().max()))
 
 
 def recordings(rng, ids, values, region="IT"):

@@ -127,6 +127,7 @@ def test_commands_have_the_names_of_the_rules():
     rules = set()
     for file in (ROOT / "workflow/rules").glob("*.smk"):
         rules |= set(re.findall(r"^(?:rule|checkpoint) (\w+):", file.read_text(), re.MULTILINE))
+    rules.add("finetune_network")  # its rule is named after its splits
     commands = {command.name for command in app.app.registered_commands}
     missing = {rule for rule in rules if rule.replace("_", "-") not in commands}
     assert missing == set()
@@ -406,7 +407,8 @@ def test_each_step_of_the_workflow_names_a_file_to_write():
         for one in app.app.registered_commands
         if one.callback.__module__ == steps.__name__
     }
-    assert steps_panel - {"analyse-layers", "compare-finetuning"} <= writing  # which write folders
+    folders = {"finetune-network", "analyse-layers", "compare-finetuning"}  # which write folders
+    assert steps_panel - folders <= writing
 
 
 @pytest.mark.parametrize(("words", "option"), written_files())
@@ -516,11 +518,12 @@ def test_sketches_carry_how_they_were_made_and_what_it_costs(folder):
     pd.testing.assert_frame_equal(pd.read_parquet(folder / "rho.parquet"), table)
 
 
-def test_what_was_planned_for_a_gpu_is_not_fitted_without_one(folder, monkeypatch):
+def test_a_job_that_asked_for_a_gpu_does_not_run_without_one(folder, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     configure(folder, memorability={"method": "sketch", "small": 10}, compute={"gpus": 1})
     pack(), list_layers()
-    message = r"planned for a GPU .* torch sees none: .* set compute\.gpus to 0"
+    message = r"asked for 1 GPU \(compute\.gpus\), but torch sees none here: .* set compute\.gpus to 0"
+    fails(extract(), message, folder, "activations.h5")
     fails(sketch(), message, folder, "rho.parquet")
     fails(sketch(command="stream-memorability"), message, folder, "rho.parquet")
 
@@ -540,10 +543,10 @@ def test_a_gpu_with_less_memory_than_was_planned_with_is_told_beforehand(monkeyp
     compute = ComputeSettings(gpus=2, gpu_memory="13GB", memory="100MB")
     free = {"cuda:0": 14 * 10**9, "cuda:1": 14 * 10**9}
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (free[device], 80 * 10**9))
-    devices.require_planned(list(free), True, compute)
+    devices.warn_of_plan(list(free), compute)
     assert caplog.text == ""
     free["cuda:1"] = 12 * 10**9
-    devices.require_planned(list(free), True, compute)
+    devices.warn_of_plan(list(free), compute)
     assert "is 13.0 GB, by which the layers of this job were planned, and the GPU has 12.0 GB" in caplog.text
 
 

@@ -5,7 +5,9 @@ import time
 import pytest
 
 from layerwise.cli import progress
-from layerwise.cli.progress import show_progress
+from layerwise.cli.progress import show_epochs, show_progress
+from layerwise.finetuning import Epoch
+from layerwise.finetuning.training import Pace
 
 
 class Terminal(io.StringIO):
@@ -36,3 +38,31 @@ def test_lines_say_the_same_where_there_is_no_terminal(capsys, monkeypatch):
 @pytest.mark.parametrize(("rate", "told"), [(0.0648, "0.065/s"), (9.96, "10/s"), (12.4, "12/s"), (5131.2, "5,131/s")])
 def test_rates_are_told_in_full(rate, told):
     assert progress._rate(rate) == told
+
+
+def epoch(number):
+    return Epoch(number, 0.001, 0.0123, 0.0234, 0.5678, 1), Pace(
+        images_per_second=606.4, seconds=90.0, memory=5_700_000_000
+    )
+
+
+def test_an_epoch_is_a_line_in_a_log(capsys):
+    with show_epochs("dpn92", 100) as report:
+        report("2", *epoch(60))
+    assert capsys.readouterr().err == (
+        "dpn92, split 2: epoch 60 of at most 100: loss 0.01230, validation loss 0.02340, rho 0.5678, 606 images/s, "
+        "1:00:00 left at most, 5.7 GB of the GPU\n"
+    )
+
+
+def test_epochs_are_a_bar_for_each_split_on_a_terminal(monkeypatch):
+    terminal = Terminal()
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr("sys.stderr", terminal)
+    with show_epochs("dpn92", 100) as report:
+        for split, number in (("1", 59), ("2", 8), ("1", 60)):  # the first was resumed
+            report(split, *epoch(number))
+    shown = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", terminal.getvalue())
+    assert re.search(r"dpn92, split 1 \S+ +60/100 loss 0.01230, .* 1:00:00 left at most, 5.7 GB of the GPU", shown)
+    assert re.search(r"dpn92, split 2 \S+ +8/100 loss", shown), shown

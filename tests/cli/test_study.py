@@ -5,6 +5,7 @@ import pytest
 from layerwise.cli import study
 from layerwise.config import validate_study
 from layerwise.files.documents import parse_yaml
+from layerwise.study import finetuned_models, finetuned_splits
 
 
 @pytest.mark.parametrize(
@@ -27,6 +28,7 @@ def test_its_config_is_valid_and_points_to_the_folder():
     config = validate_study(parse_yaml(study._config(Path("results/mine"), threads=3)))
     assert (config.study, config.compute.threads) == ("mine", 3)
     assert config.recordings[0].file == Path("results/mine/recordings.nc")
+    assert (finetuned_models(config), finetuned_splits(config)) == ([study.TEACHER], ["1", "2"])
 
 
 def test_a_folder_without_a_name_of_its_own(tmp_path, monkeypatch):

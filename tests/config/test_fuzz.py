@@ -23,7 +23,8 @@ VALUES = (
 
 def content() -> dict:
     paper = yaml.safe_load((ROOT / "config.yaml").read_text())
-    return paper | {"models": ["alexnet", copy.deepcopy(OWN)], "ratings": [*paper["ratings"], copy.deepcopy(RATED)]}
+    own = {"models": ["alexnet", copy.deepcopy(OWN)], "ratings": [*paper["ratings"], copy.deepcopy(RATED)]}
+    return paper | own | {"finetuning": paper["finetuning"] | {"ratings": "lamem"}}
 
 
 def places(value, path=()):

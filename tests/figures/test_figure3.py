@@ -87,7 +87,7 @@ def test_the_change_is_drawn_from_before_to_after_with_the_mean_of_all(rng):
     networks = average_folds(finetuned(rng, 4), COLUMNS)
     axis = plot_change(networks, ["IT"]).axes[0]
     drawn = [line.get_ydata() for line in axis.lines if line.get_marker() == "o"]
-    np.testing.assert_allclose(drawn, networks[["IT_before", "IT_after"]])
+    np.testing.assert_allclose(np.array(drawn, float), networks[["IT_before", "IT_after"]])
     change = (networks["IT_after"] - networks["IT_before"]).mean()
     assert axis.texts[0].get_text() == f"mean change {change:+.2f}".replace("-", "−")
     with pytest.raises(ValueError, match="no regions"):

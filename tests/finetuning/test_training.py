@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from scipy.stats import spearmanr
-from small_training import CPU, PREPROCESSING, SIZE, Kept, divided, planted, small_settings, tiny
+from small_training import CPU, PREPROCESSING, SIZE, Kept, Short, divided, planted, small_settings, tiny
 from torch import nn
 
 from layerwise.finetuning import DivergedError, Part, fine_tune, make_fold
@@ -301,3 +301,22 @@ def test_predictions_that_do_not_vary_have_no_rho_and_training_goes_on(study):
     assert result.best_epoch == 1
     with warnings.catch_warnings(action="ignore"):
         assert np.isnan(result.test.rho)
+
+
+def test_predictions_that_do_not_fit_into_memory_are_made_with_fewer_images(study, caplog):
+    class Evaluates(Short):
+        def forward(self, x):
+            if not self.training and len(x) > self.most:
+                raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
+            return self.fc(self.norm(x).mean((2, 3)))
+
+    def run(most):
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            return tune(study, small_settings(max_epochs=2), Evaluates(most))
+
+    short, whole = run(9), run(100)
+    assert "predictions do not fit into memory: 8 images are tried at once" in caplog.text
+    np.testing.assert_allclose(short.test.predicted, whole.test.predicted, rtol=1e-5)
+    with pytest.raises(torch.OutOfMemoryError):
+        run(0)

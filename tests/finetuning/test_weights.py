@@ -64,9 +64,17 @@ def test_weights_are_read_back_into_the_same_network(tmp_path):
     assert again(images).shape == (2, 1)
 
 
-@pytest.mark.parametrize("spec", [RESNET, SPECS[1], SPECS[3]], ids=lambda spec: spec.name)
+OTHERS = [
+    RESNET, SPECS[1], SPECS[3], SPECS[5],
+    ModelSpec("inception", "pretrainedmodels", "bninception"),
+    ModelSpec("cornet", "cornet", "cornet_z"),
+    ModelSpec("own", "factory", "small_training:tiny", options={"channels": 4}, preprocessing={"size": 16}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("spec", OTHERS, ids=lambda spec: spec.name)
 def test_networks_of_other_libraries_and_heads_are_built_without_their_pretrained_weights(spec, tmp_path):
-    network, about = trained(replace(spec, weights="random"))
+    network, about = trained(replace(spec, weights="built"))
     about = replace(about, spec=replace(spec, weights="/nowhere/pretrained.pth"))
     write_weights(tmp_path / "w.safetensors", network.state_dict(), about)
     again, _ = load_finetuned(tmp_path / "w.safetensors")

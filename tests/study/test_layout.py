@@ -39,6 +39,8 @@ def test_what_a_job_leaves_until_it_ends_lies_in_scratch_alone():
 
 def test_rules_and_steps_spell_no_path_of_a_result():
     files = [*(ROOT / "workflow/rules").glob("*.smk"), *(ROOT / "src/layerwise").rglob("*.py")]
-    spelled = re.compile(r"""["'/](models|stimuli|activations|ceilings|consistency|tables|scratch|logs)/""")
+    spelled = re.compile(
+        r"""["'/](models|finetuned|penultimate|stimuli|activations|ceilings|consistency|tables|scratch|logs)/"""
+    )
     strange = {file.name for file in files if spelled.search(file.read_text()) and file.name != "layout.py"}
     assert strange == set()

@@ -19,18 +19,19 @@ from pydantic import BaseModel
 
 from layerwise.config import validate_study
 from layerwise.config.data import RatingEntry, RecordingEntry
-from layerwise.config.models import ModelEntry
+from layerwise.config.models import FINETUNED, ModelEntry
 from layerwise.config.settings import ComputeSettings, StorageSettings
 from layerwise.data.recordings import write_recordings
 from layerwise.files import Contents
 from layerwise.files.tables import write_table
 from layerwise.interfaces import Recordings, StimulusSet
 from layerwise.layers.manifest import write_manifest
-from layerwise.study import Layout, layout_of
+from layerwise.study import WEIGHTS, Layout, layout_of
 from layerwise.study.staleness import RUN_ONLY, STANDS_FOR, STEPS, Causes, is_declared, sources_of
 from layerwise.study.staleness.code import APART
 
 N, CROP, SQUARE = 40, "crop36to32-bilinear", "square32-bilinear"
+LARGER = "crop36to36-bilinear"  # from which crops are taken
 CONTENT = {
     "study": "s",
     "models": [
@@ -49,8 +50,10 @@ CONTENT = {
     "imagenet": {"images": "photos", "labels": "labels.txt"},
     "regression": {"components": 3, "halves": 3},
     "memorability": {"dimensions": 64},
+    "finetuning": {"ratings": "rated", "batch_size": 8, "max_epochs": 1},
     "compute": {"threads": 1},
 }
+BEFORE = ("<module>", "__getattr__", "__create_fn__")  # what runs when a module is imported, or a class of it made
 ENTRIES = {"models": ModelEntry, "recordings": RecordingEntry, "ratings": RatingEntry}
 SINGULAR = {"models": "model", "recordings": "recording", "ratings": "rating"}
 
@@ -144,7 +147,7 @@ class Tracing:
             return
         module, name = frame.f_globals.get("__name__", ""), frame.f_code.co_qualname.partition(".")[0]
         # What runs when a module is imported is no code of the step; a package's `__getattr__` looks names up.
-        if module.startswith("layerwise.") and name not in ("<module>", "__getattr__") and not is_apart(frame):
+        if module.startswith("layerwise.") and name not in BEFORE and not is_apart(frame):
             self.known.add(frame.f_code)
             self.code.add(f"{module}.{name}" if module.startswith("layerwise.steps.") else module)
 
@@ -180,6 +183,7 @@ def jobs(layout: Layout):
     """Each step in the order of the data: what its job is about, its other arguments, and a change of the config."""
     manifest = Path(layout.manifest("tiny"))
     cut = {name: Path(layout.pixels(name, CROP if name == "rated" else SQUARE)) for name in ("rated", "movies")}
+    larger = Path(layout.pixels("rated", LARGER))
     drawn = Path(layout.pixels("pca_images", SQUARE))
     kept = {name: Path(layout.activations("tiny", name)) for name in ("rated", "movies")}
     folder, gathered = Path(layout.folder), Path(layout.model_layers("tiny"))
@@ -195,7 +199,7 @@ def jobs(layout: Layout):
         ("list_layers", tiny, {"manifest": manifest, "preprocessing": Path(layout.preprocessing("tiny"))}, {}),
         *(
             ("pack_stimuli", {"stimuli": name}, {"geometry": path.stem, "output": path}, {})
-            for name, path in {**cut, "pca_images": drawn}.items()
+            for name, path in [*cut.items(), ("pca_images", drawn), ("rated", larger)]
         ),
         ("extract_activations", tiny, {"pixels": cut["rated"], "output": kept["rated"], "manifest": manifest}, {}),
         (
@@ -225,6 +229,17 @@ def jobs(layout: Layout):
             )
             for ratings in ("second", "rated")
         ),
+        (
+            "finetune_network",
+            tiny,
+            {
+                "pixels": larger,
+                "splits": ["2"],
+                "output_folder": Path(layout.finetuned_folder("tiny")),
+                "state_folder": Path(layout.scratch("finetune_network", "tiny", ending="states")),
+            },
+            {},
+        ),
         ("gather_model", tiny, {"folder": folder, "output": gathered, "manifest": manifest}, {}),
         ("gather_study", {}, {"folder": folder, "output": tables[0]}, {"models": CONTENT["models"][:1]}),
         ("correlate_layers", {}, {"layers": tables[0], "output": tables[1]}, {}),
@@ -238,8 +253,53 @@ def jobs(layout: Layout):
             {"pixels": cut["rated"], "output": scored("rated"), **block},
             {"memorability": {"small": 10, "method": "sketch", "dimensions": 64}},
         ),
+        *finetuned_jobs(layout, cut["movies"], drawn),
         ("check_accuracy", {"model": "squeezenet"}, {"output": Path(layout.accuracy("squeezenet"))}, GATE),
+        *jobs_of_profiles(layout, cut["rated"]),
     ]  # fmt: skip
+
+
+def jobs_of_profiles(layout: Layout, pixels: Path):
+    """The same of the network as training on a split left it, whose head of one unit is no layer."""
+    model, alone = "tiny.finetuned-2", {"recordings": [], "ratings": CONTENT["ratings"][:1]}
+    profiled = alone | {"finetuning": CONTENT["finetuning"] | {"models": ["tiny"], "splits": [2], "profile": True}}
+    one, many = {"model": model}, {"memorability": {"small": 10, "dimensions": 64}}
+    manifest, kept = Path(layout.manifest(model)), Path(layout.activations(model, "rated"))
+    scored, gathered = Path(layout.memorability(model, "rated", "001-007")), Path(layout.model_layers(model))
+    rated, block = {**one, "ratings": "rated"}, {"block": "001-007", "output": scored, "manifest": manifest}
+    listed = {"manifest": manifest, "preprocessing": Path(layout.preprocessing(model))}
+    return [
+        ("list_layers", one, listed, profiled),
+        ("extract_activations", one, {"pixels": pixels, "output": kept, "manifest": manifest}, profiled),
+        ("stream_memorability", rated, {"pixels": pixels, **block}, profiled | many),
+        ("sketch_memorability", rated, {"pixels": pixels, **block}, profiled | many),
+        ("score_memorability", rated, {"activations": kept, **block}, profiled),
+        ("gather_model", one, {"folder": Path(layout.folder), "output": gathered, "manifest": manifest}, profiled),
+        (
+            "gather_finetuned_layers",
+            {},
+            {"folder": Path(layout.folder), "output": Path(layout.finetuned_layers)},
+            profiled,
+        ),
+    ]
+
+
+def finetuned_jobs(layout, movies, drawn):
+    """What comes of a network that was trained on a split; both recordings have the same pixels."""
+    tiny, folder, jobs = {"model": "tiny"}, Path(layout.folder), []
+    for weights in ("pretrained", "2"):
+        arguments = {
+            "pixels": [movies, movies],
+            "pca_pixels": [drawn, drawn],
+            "activations": [Path(layout.penultimate("tiny", weights, name)) for name in ("movies", "others")],
+            "output": Path(layout.penultimate_scores("tiny", weights)),
+            "weights": None if weights == "pretrained" else Path(layout.finetuned("tiny", weights, WEIGHTS)),
+        }
+        jobs.append(("score_penultimate", tiny, arguments))
+    jobs.append(("gather_finetuned", tiny, {"folder": folder, "output": Path(layout.model_finetuned("tiny"))}))
+    jobs.append(("gather_finetuned_study", {}, {"folder": folder, "output": Path(layout.finetuned_table)}))
+    changes = {"finetuning": CONTENT["finetuning"] | {"models": ["tiny"], "splits": [2]}}
+    return [(*job, changes) for job in jobs]
 
 
 GATE = {"models": [{"name": "squeezenet", "model": "squeezenet1_1"}]}
@@ -249,7 +309,10 @@ def run(step, names, arguments, study):
     """Run a step on a study that writes down what is read of it."""
     module, _, function = STEPS[step].function.partition(":")
     call, seen = getattr(import_module(module), function), Seen()
-    about = {*names.values(), {"V1": "movies", "V1_again": "others"}.get(names.get("region"))}
+    of_ratings = step in ("finetune_network", "gather_finetuned")
+    named = {*names.values(), *({study.finetuning.ratings} if of_ratings else ())}
+    named |= {network for name in named for network, mark, _ in [name.rpartition(FINETUNED)] if mark}
+    about = {*named, {"V1": "movies", "V1_again": "others"}.get(names.get("region"))}
     with Tracing(seen):
         call(Recording(study, "", seen, about), **names, **arguments)
     return seen
@@ -275,8 +338,11 @@ def ran(home):
     return found
 
 
+DRAWING = {"plot_figure2", "plot_figure3", "plot_change", "plot_history"}
+
+
 def test_every_step_that_is_given_a_study_is_run(ran):
-    assert {step for step, _, _ in ran} == set(STEPS) - {"plot_figure2"}
+    assert {step for step, _, _ in ran} == set(STEPS) - DRAWING
 
 
 def test_no_step_reads_a_setting_that_it_does_not_declare(ran):
@@ -297,6 +363,10 @@ def test_no_step_calls_code_that_is_not_behind_it(ran):
         ("stream_memorability", "memorability.convolutions"),
         ("sketch_memorability", "memorability.dimensions"),
         ("extract_activations", "network"),
+        ("finetune_network", "finetuning.learning_rate"),
+        ("finetune_network", "rating.folds"),
+        ("score_penultimate", "recordings.splits"),
+        ("gather_finetuned", "rating.folds"),
         ("gather_model", "regions"),
         ("correlate_layers", "ratings.measure"),
     ],
@@ -380,7 +450,7 @@ MOVIES = CONTENT["recordings"][0]
         ({"recordings": [MOVIES, CONTENT["recordings"][1] | {"splits": {"n_splits": 3}}]}, set()),
         ({"brain": {"pca": {"images": "photos", "components": 9, "n_images": 30}}}, {"brain.pca.components"}),
         ({"brain": {"pca": {"images": "photos", "components": 8, "n_images": 31}}}, set()),
-        ({"ratings": []}, set()),
+        ({"ratings": [], "finetuning": None}, set()),
         ({"compute": {"threads": 2, "memory": "1GB", "batch_size": 3, "layers_per_job": 1}}, set()),
         ({"storage": {"results": "elsewhere"}}, set()),
     ],
@@ -388,6 +458,45 @@ MOVIES = CONTENT["recordings"][0]
 def test_a_change_of_the_config_changes_what_it_decides_and_nothing_else(causes, changes, changed):
     before, after = causes("score_brain", JOB), causes("score_brain", JOB, **changes)
     assert {name for name in before | after if before.get(name) != after.get(name)} == changed
+
+
+TRAINED = CONTENT["finetuning"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "changed"),
+    [
+        ({"finetuning": TRAINED | {"learning_rate": 0.1}}, {"finetuning.learning_rate"}),
+        ({"finetuning": TRAINED | {"precision": "bf16", "seed": 2}}, {"finetuning.precision", "finetuning.seed"}),
+        ({"finetuning": TRAINED | {"models": ["other"], "splits": [1], "folds_per_job": 2, "profile": True}}, set()),
+        ({"ratings": [CONTENT["ratings"][0] | {"folds": 3}, CONTENT["ratings"][1]]}, {"rating.folds"}),
+        ({"ratings": [CONTENT["ratings"][0], CONTENT["ratings"][1] | {"folds": 3}]}, set()),
+        ({"recordings": [], "regression": {"components": 2}, "compute": {"memory": "1GB"}}, set()),
+        ({"models": [CONTENT["models"][0], CONTENT["models"][1] | {"seed": 2}]}, {"network"}),
+    ],
+)
+def test_what_a_fine_tuning_depends_on(causes, changes, changed):
+    job = {"model": "other", "ratings": "rated", "split": "1"}
+    before, after = causes("finetune_network", job), causes("finetune_network", job, **changes)
+    assert {name for name in before | after if before.get(name) != after.get(name)} == changed
+
+
+def test_of_lamems_tables_those_of_the_own_split_count(causes, tmp_path):
+    for name in ("train", "val", "test"):
+        for split in (1, 2):
+            (tmp_path / f"{name}_{split}.txt").write_text("00.png 0.5\n")
+    ratings = {"ratings": [{"name": "rated", "images": "photos", "splits": tmp_path}], "finetuning": None}
+
+    def scores(split):
+        return causes("finetune_network", {"model": "other", "ratings": "rated", "split": split}, **ratings)[
+            "scores of splits"
+        ]
+
+    before = [scores(split) for split in ("1", "2", "1-2")]
+    (tmp_path / "val_2.txt").write_text("00.png 0.75\n")
+    after = [scores(split) for split in ("1", "2", "1-2")]
+    assert [len(found) for found in before] == [3, 3, 6]
+    assert [one == other for one, other in zip(before, after, strict=True)] == [True, False, False]
 
 
 def test_halves_count_for_scores_only_where_neuroids_are_left_out(causes):

@@ -1,6 +1,6 @@
 """A network of a user's own, small enough to run anywhere."""
 
-from torch import nn
+from torch import Tensor, nn
 
 
 def build(channels: int = 8) -> nn.Module:
@@ -14,3 +14,14 @@ def build(channels: int = 8) -> nn.Module:
         nn.Flatten(),
         nn.Linear(8 * channels, 30),
     )
+
+
+class OfBatch(nn.Module):
+    """Takes the mean over a batch away, also when it predicts."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x - x.mean(0)
+
+
+def build_mixing() -> nn.Module:
+    return nn.Sequential(nn.AdaptiveAvgPool2d(2), OfBatch(), nn.Flatten(), nn.Linear(12, 30))

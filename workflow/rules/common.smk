@@ -8,7 +8,7 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 
 from layerwise import study
-from layerwise.config import dump_study, validate_study
+from layerwise.config import dump_study, validate_cluster, validate_study
 from layerwise.files import Contents, atomic_path, hash_script, writable
 from layerwise.files.documents import read_yaml
 
@@ -20,47 +20,44 @@ try:
     # Snakemake keeps the last value of a key that is given twice, and much else that is refused here.
     for path in workflow.configfiles:
         read_yaml(path)
+    CLUSTER = validate_cluster(config.pop("cluster", None))  # of a profile
     STUDY = validate_study(config)
     contents = Contents(".snakemake/layerwise/contents.json")
     CAUSES = study.Causes(STUDY, contents, lambda model: listed(model).manifest)
     REGIONS = CAUSES.regions
     LAYOUT = study.layout_of(STUDY)
+    MODELS = study.networks_of(STUDY)
+    FINETUNING_JOBS = study.finetuning_groups(STUDY)  # splits that share a job
     writable(LAYOUT.config)  # Snakemake tells of what is no folder in a traceback
 except (ValueError, OSError) as error:
     raise WorkflowError(str(error)) from None
 
 ENVIRONMENT = "../../envs/layerwise.yaml"
-MODELS = {entry.name: entry for entry in STUDY.models}
 OWN_MODELS = [name for name in MODELS if CAUSES.is_own(name)]
-METHODS = {entry.name: study.method_of(STUDY, entry.name) for entry in STUDY.ratings}
 KEPT = temp if STUDY.storage.activations == "temporary" else str  # files of activations
 RESOURCES = study.RuleResources(study.Plans(STUDY))
-RATED = [entry.name for entry in STUDY.ratings if entry.rater_columns]
+REQUESTS = study.ClusterRequests(CLUSTER, RESOURCES)
 
 
-def write_study():
-    """Write the study as it was validated, every default filled in, beside its results."""
+def start_run():
+    """Refuse a cluster that would take no job; write the study as it was validated, every default filled in."""
     try:
+        if workflow.executor_plugin.name == "slurm":
+            study.require_cluster(REQUESTS, warn=logger.warning)
         with atomic_path(LAYOUT.config) as temporary:
             temporary.write_text(dump_study(STUDY), encoding="utf-8")
     except (OSError, ValueError) as error:
-        raise WorkflowError(f"the study cannot be written: {error}") from None
+        raise WorkflowError(f"the run cannot start: {error}") from None
 
 
-def made_from(step):
+def made_from(step, **names):
     """All that decides what a step gives, for Snakemake to compare: code, settings, layers, content of files."""
-    return lambda wildcards: CAUSES.of(step, dict(wildcards.items()))
+    return lambda wildcards: CAUSES.of(step, {**names, **dict(wildcards.items())})
 
 
 def resources_of(step):
     """What each job of a rule asks for; more with each attempt."""
-
-    def ask(quantity):
-        return lambda wildcards, attempt: RESOURCES.of(
-            step, dict(wildcards.items())
-        ).ask(quantity, attempt)
-
-    return {quantity: ask(quantity) for quantity in RESOURCES.quantities}
+    return REQUESTS.of_rule(step)
 
 
 def option(name, find):
@@ -75,75 +72,10 @@ def one_of(names):
     return "|".join(map(re.escape, sorted(names))) or "(?!)"
 
 
-def user_files(files):
-    """Files of a user that are there: no date of theirs counts, but their content, which is read now.
-
-    LaMem's split files are no inputs, since fifteen for each of 900 jobs take Snakemake a second to plan.
-    """
-    there = study.present(files)
-    for path in there:
-        CAUSES.content(path)
-    return [ancient(path) for path in there] if len(there) == 1 else []
-
-
-def tables_of(stimuli):
-    """The tables of a stimulus set; of those that the workflow exports itself, the dates count as well."""
-    files = CAUSES.tables(stimuli)
-    return list(map(str, files)) if stimuli in CAUSES.exported else user_files(files)
-
-
-def tables_of_images(wildcards):
-    """The tables that name the images of a stimulus set; these are read now, too."""
-    CAUSES.of("pack_stimuli", dict(wildcards.items()))
-    return tables_of(wildcards.stimuli)
-
-
-def weights_of(wildcards):
-    """The local file of weights that the config names."""
-    return user_files(filter(None, [MODELS[wildcards.model].weights_file()]))
-
-
-def listed(model):
-    """The outputs of list_layers for an own network; the workflow waits for them."""
-    return checkpoints.list_layers.get(model=model).output
-
-
-def manifest_of(wildcards):
-    """The table of an own network's layers; that of a network that layerwise knows ships with it."""
-    return listed(wildcards.model).manifest if wildcards.model in OWN_MODELS else []
-
-
-def pixels_of(find):
-    """The pixels that a network sees; what an own one expects is known once its layers are listed."""
-
-    def path(wildcards):
-        model = wildcards.model
-        expected = study.preprocessing_of(MODELS[model])
-        if expected is None:
-            expected = study.read_preprocessing(Path(listed(model).preprocessing))
-        stimuli = wildcards.get("stimuli") or wildcards.ratings
-        return find(STUDY, LAYOUT, stimuli, expected) or []
-
-    return path
-
-
-def gate_of(wildcards):
-    """The proof of a network's accuracy, where the config asks for it and something is published."""
-    gated = STUDY.accuracy_gate and MODELS[wildcards.model].published is not None
-    return LAYOUT.accuracy(wildcards.model) if gated else []
-
-
-def scores_of(find):
-    """All scores of a network against regions, or against ratings."""
-    return lambda wildcards: find(
-        RESOURCES.plans, LAYOUT, wildcards.model, CAUSES.layers(wildcards.model)
-    )
-
-
 wildcard_constraints:
     model=one_of(MODELS),
     region=one_of(REGIONS),
     stimuli=one_of(STUDY.stimulus_sets()),
-    ratings=one_of(METHODS),
+    ratings=one_of(entry.name for entry in STUDY.ratings),
     geometry=r"(square|crop|squash|border)[a-z0-9.-]+",
     block=r"\d+(-\d+)?",

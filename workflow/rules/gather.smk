@@ -14,7 +14,11 @@ rule gather_model:
         brain=scores_of(study.brain_scores),
         memorability=scores_of(study.rating_scores),
         ceilings=expand(LAYOUT.ceiling("{region}"), region=REGIONS),
-        consistencies=expand(LAYOUT.consistency("{ratings}"), ratings=RATED),
+        consistencies=lambda wildcards: [
+            LAYOUT.consistency(entry.name)
+            for entry in study.scored_ratings(STUDY, wildcards.model)
+            if entry.rater_columns
+        ],
     output:
         LAYOUT.model_layers("{model}"),
     log:
@@ -35,7 +39,7 @@ rule gather_model:
 
 rule gather_study:
     input:
-        layers=expand(LAYOUT.model_layers("{model}"), model=MODELS),
+        layers=[LAYOUT.model_layers(entry.name) for entry in STUDY.models],
     output:
         table=LAYOUT.layers,
         csv=LAYOUT.table("layers", "csv"),

@@ -1,6 +1,8 @@
 # In:  activations, ratings; or, for ratings of many images, pixels and weights: no activations are stored then.
 # Out: the consistency of several raters, and one table of scores for each (network, set of ratings, block of layers).
 
+METHODS = {entry.name: study.method_of(STUDY, entry.name) for entry in STUDY.ratings}
+
 
 rule estimate_consistency:
     input:
@@ -12,7 +14,7 @@ rule estimate_consistency:
     benchmark:
         LAYOUT.benchmark("estimate_consistency", "{ratings}")
     wildcard_constraints:
-        ratings=one_of(RATED),
+        ratings=one_of(entry.name for entry in STUDY.ratings if entry.rater_columns),
     conda:
         ENVIRONMENT
     resources:

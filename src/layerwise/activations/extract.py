@@ -39,6 +39,7 @@ def extract_activations(
 ) -> None:
     """Run a network over stimuli and keep what regression needs of every layer.
 
+    A run that was stopped leaves the layers that are done beside the file, and the same call goes on with the others.
     Of a layer with no more units than there are stimuli the activations are kept; of a larger one the Gram
     matrix of the centred activations, which is all that PLS sees of it. The activations are kept in float32, a
     Gram matrix in float64. The peak of memory is `memory`, plus the network and what it needs for a batch.
@@ -85,28 +86,33 @@ def extract_activations(
     hashes = {"preprocessing": hash_object(asdict(preprocessing)), "stimuli": pixels.content_hash}
     on_gpu = devices[0].type == "cuda"  # all devices are alike, and each has as much memory
     taken = len(pixels) * pixels.read(0, 1).nbytes if on_gpu else 0
-    budget, plans = plan_extraction(layers, len(pixels), taken, memory, on_gpu, len(devices))
-    with (
-        full_precision(),
-        write_store(output, layers, pixels.ids, {**attributes, **hashes}) as store,
-        Writer(budget.backlog) as writer,
-    ):
-        model, shares = attributes["model"], []
+    plan_extraction(layers, len(pixels), taken, memory, on_gpu, len(devices))  # too little memory is told at once
+    with full_precision(), write_store(output, layers, pixels.ids, {**attributes, **hashes}) as store:
+        left, model = store.left(layers), attributes["model"]
         log.info("%s: %.2f GB on disk", model, stored_bytes(layers, len(pixels)) / 1e9)
-        for passes, place in zip(plans, devices, strict=False):
-            log.info("%s on %s: %s", model, place, describe(passes, len(pixels), budget))
-            own = own_network(network, len(plans)).to(place).eval()
-            images = Images(pixels, place, resident=bool(budget.resident))
-            reducer = Reducer(store, writer, len(pixels), place, largest_write(passes, len(pixels)))
-            shares.append(_Share(passes, own, images, preprocessing, BatchSize(batch_size), reducer))
-        works, places = [share.take() for share in shares], [str(place) for place in devices[: len(shares)]]
-        total = sum(map(len, plans)) * len(pixels)
-        # Closed before the file is: the threads of other devices end first.
-        with closing(run_together(works, places)) as steps:
-            for _ in progress(steps, f"running {model}", total):
-                pass
-    nonfinite = [name for share in shares for name in share.reducer.nonfinite]
-    warn_layers(nonfinite, model, NONFINITE, stacklevel=2)
+        if len(left) < len(layers):
+            log.info("%s: resuming, %d of %d layers are done", model, len(layers) - len(left), len(layers))
+        if left:
+            budget, plans = plan_extraction(left, len(pixels), taken, memory, on_gpu, len(devices))
+            with Writer(budget.backlog) as writer:
+                shares = []
+                for passes, place in zip(plans, devices, strict=False):
+                    log.info("%s on %s: %s", model, place, describe(passes, len(pixels), budget))
+                    own = own_network(network, len(plans)).to(place).eval()
+                    images = Images(pixels, place, resident=bool(budget.resident))
+                    reducer = Reducer(store, writer, len(pixels), place, largest_write(passes, len(pixels)))
+                    shares.append(_Share(passes, own, images, preprocessing, BatchSize(batch_size), reducer))
+                _run(shares, sum(map(len, plans)) * len(pixels), f"running {model}", progress)
+    warn_layers(store.nonfinite, model, NONFINITE, stacklevel=2)
+
+
+def _run(shares: Sequence["_Share"], total: int, what: str, progress: Progress) -> None:
+    # Closed before the file is: the threads of other devices end first.
+    with closing(
+        run_together([share.take() for share in shares], [str(share.images.device) for share in shares])
+    ) as steps:
+        for _ in progress(steps, what, total):
+            pass
 
 
 @dataclass

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from threading import Condition
 from types import TracebackType
 from typing import Self
@@ -98,11 +98,6 @@ class Reducer:
         Where they are.
     largest : int
         Bytes of the largest that is written at once.
-
-    Attributes
-    ----------
-    nonfinite : list of str
-        Layers that gave NaN or infinite values, known when the writer has ended.
     """
 
     store: StoreWriter
@@ -110,7 +105,6 @@ class Reducer:
     n_stimuli: int
     device: torch.device
     largest: int
-    nonfinite: list[str] = field(default_factory=list)
     _gram: torch.Tensor | None = None
     _upper: torch.Tensor | None = None
     _pinned: torch.Tensor | None = None
@@ -133,8 +127,7 @@ class Reducer:
 
         def write() -> None:
             values, finite = fetch()
-            self.store.put_activations(part, values.numpy())
-            self._note(part.layer, finite)
+            self.store.put_activations(part, values.numpy(), finite)
 
         self.writer.put(write, buffer.nbytes)
 
@@ -144,8 +137,7 @@ class Reducer:
 
         def write() -> None:
             values, finite = fetch()
-            self.store.put_gram(layer, (values if finite else values.fill_(torch.nan)).numpy())
-            self._note(layer, finite)
+            self.store.put_gram(layer, (values if finite else values.fill_(torch.nan)).numpy(), finite)
 
         self.writer.put(write, packed.nbytes)
 
@@ -179,8 +171,3 @@ class Reducer:
         if self._pinned is None:
             self._pinned = torch.empty(self.largest, dtype=torch.uint8, pin_memory=True)
         return self._pinned[: values.nbytes].view(values.dtype).view(values.shape)
-
-    def _note(self, layer: LayerSpec, finite: bool) -> None:
-        if not finite and layer.name not in self.nonfinite:
-            self.nonfinite.append(layer.name)
-            self.store.mark_nonfinite(layer)

@@ -8,9 +8,9 @@ behind those of HDF5 (`layerwise.files.sealed`).
 
 import errno
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -19,8 +19,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from layerwise.activations.packing import packed_size, unpack
+from layerwise.activations.partial import Columns, Done, Journal, Values
 from layerwise.activations.parts import Kind, Part, kind_of, stored_bytes
-from layerwise.files import Extent, atomic_path, check_seal, checksum, reraise_memory, seal
+from layerwise.files import (
+    check_seal,
+    checksum,
+    hash_object,
+    locked,
+    move_whole,
+    reraise_memory,
+    seal,
+    writable,
+)
 from layerwise.files.hdf5 import write_hdf5
 from layerwise.interfaces import LayerSpec
 
@@ -151,47 +161,64 @@ class ActivationStore:
 
 
 class StoreWriter:
-    """A file of activations while it is written; made by `write_store`."""
+    """A file of activations while it is written; made by `write_store`.
 
-    def __init__(self, file: h5py.File, n_stimuli: int, check_disk: Callable[[], None]) -> None:
-        self._layers = file.create_group("layers")
-        self._n_stimuli, self._check_disk = n_stimuli, check_disk
-        self._checksums: dict[str, list[tuple[int, int, int]]] = {}  # of columns from, to
+    Attributes
+    ----------
+    nonfinite : list of str
+        Layers that gave NaN or infinite values, as far as they are written.
+    """
 
-    def add(self, layer: LayerSpec) -> None:
-        """Make room for a layer."""
-        shape = _stored_shape(layer, self._n_stimuli)
-        kind = kind_of(layer, self._n_stimuli)
-        dataset = self._layers.create_dataset(_key(layer.name), shape, TYPES[kind])
-        dataset.attrs["layer"], dataset.attrs["class"] = layer.name, layer.kind
-        dataset.attrs["shape"], dataset.attrs["units"] = layer.shape, layer.units
-        dataset.attrs["depth"], dataset.attrs["kind"] = layer.depth, kind
-        dataset.attrs["nonfinite"] = False
-        self._checksums[layer.name] = []
+    def __init__(self, values: Values, layers: Sequence[LayerSpec], journal: Journal) -> None:
+        self._values, self._journal = values, journal
+        self._units = {layer.name: layer.units for layer in layers}
+        self._checksums: dict[str, list[Columns]] = {}
+        self._done: set[str] = set()
+        self.nonfinite: list[str] = []
 
-    def put_activations(self, part: Part, values: NDArray[np.float32]) -> None:
-        """Write the columns of some units, float32 array [stimulus, unit]."""
+    def take_over(self, layers: Sequence[LayerSpec], done: Mapping[str, Done]) -> None:
+        """Take over the layers that a stopped run has written."""
+        for layer in layers:
+            known = done.get(_key(layer.name))
+            if known is not None:
+                self._checksums[layer.name] = list(known.checksums)
+                self._done.add(layer.name)
+                self.nonfinite += [layer.name] if known.nonfinite else []
+
+    def left(self, layers: Sequence[LayerSpec]) -> list[LayerSpec]:
+        """Return those layers that are not written yet."""
+        return [layer for layer in layers if layer.name not in self._done]
+
+    def put_activations(self, part: Part, values: NDArray[np.float32], finite: bool = True) -> None:
+        """Write the columns of some units, float32 array [stimulus, unit], and note whether all are finite."""
         values = values.astype(TYPES["activations"], copy=False)
-        self._checksums[part.layer.name].append((part.start, part.stop, checksum(values)))
-        self._layers[_key(part.layer.name)][:, part.start : part.stop] = values
-        self._check_disk()
+        name = part.layer.name
+        self._put(name, part.start, values, finite)
+        if sum(stop - start for start, stop, _ in self._checksums[name]) == self._units[name]:
+            self._finish_layer(name)
 
-    def put_gram(self, layer: LayerSpec, packed: NDArray[np.float64]) -> None:
-        """Write the packed Gram matrix of a layer."""
+    def put_gram(self, layer: LayerSpec, packed: NDArray[np.float64], finite: bool = True) -> None:
+        """Write the packed Gram matrix of a layer, and note whether its values were finite."""
         packed = packed.astype(TYPES["gram"], copy=False)
-        self._checksums[layer.name] = [(0, len(packed), checksum(packed))]
-        self._layers[_key(layer.name)][:] = packed
-        self._check_disk()
+        self._put(layer.name, 0, packed, finite)
+        self._finish_layer(layer.name)
 
-    def mark_nonfinite(self, layer: LayerSpec) -> None:
-        """Note that a layer gave values that are not finite."""
-        self._layers[_key(layer.name)].attrs["nonfinite"] = True
-
-    def finish(self) -> list[Extent]:
-        """Write the checksums; return where in the file the values are that they stand for."""
+    def describe(self, file: h5py.File) -> None:
+        """Write the checksums of all values, and that the file is complete."""
         for name, checksums in self._checksums.items():
-            self._layers[_key(name)].attrs["checksums"] = np.array(checksums, np.int64).reshape(-1, 3)
-        return [_extent(self._layers[_key(name)]) for name, checksums in self._checksums.items() if checksums]
+            attributes = file["layers"][_key(name)].attrs
+            attributes["checksums"] = np.array(checksums, np.int64).reshape(-1, 3)
+            attributes["nonfinite"] = name in self.nonfinite
+        file.attrs["complete"] = True
+
+    def _put(self, name: str, first: int, values: NDArray[np.floating], finite: bool) -> None:
+        self._checksums.setdefault(name, []).append((first, first + values.shape[-1], checksum(values)))
+        self._values.put(_key(name), first, values)
+        if not finite and name not in self.nonfinite:
+            self.nonfinite.append(name)
+
+    def _finish_layer(self, name: str) -> None:
+        self._journal.add(_key(name), Done(tuple(self._checksums[name]), name in self.nonfinite))
 
 
 @contextmanager
@@ -199,6 +226,9 @@ def write_store(
     path: str | Path, layers: Sequence[LayerSpec], stimuli: Sequence[str], attributes: Mapping[str, str]
 ) -> Iterator[StoreWriter]:
     """Write a file of activations: it appears under its name when the block ends well, or not at all.
+
+    A run that is stopped leaves the layers that it has written in hidden files beside it, and the same call takes them
+    over; an error removes them. Of calls for the same file at the same time one writes, and the others wait for it.
 
     Parameters
     ----------
@@ -221,18 +251,64 @@ def write_store(
     missing = [name for name in REQUIRED if not attributes.get(name)]
     if missing:
         raise ValueError(f"activations cannot be told apart later without the attributes {', '.join(missing)}")
-    with atomic_path(path) as temporary:
-        _check_space(temporary.parent, layers, len(stimuli))
-        with write_hdf5(temporary) as (file, check_disk):
-            file.attrs.update({"format": FORMAT, "version": VERSION, **attributes, "complete": False})
-            file["stimuli"] = np.array(stimuli, dtype=object)
-            writer = StoreWriter(file, len(stimuli), check_disk)
-            for layer in layers:
-                writer.add(layer)
-            yield writer
-            apart = writer.finish()
-            file.attrs["complete"] = True
-        seal(temporary, apart)
+    path = writable(path)
+    journal = Journal(
+        path, hash_object([VERSION, [asdict(layer) for layer in layers], list(stimuli), dict(attributes)])
+    )
+    with locked(path):
+        done = journal.take_over()
+        if done is None:
+            _begin(journal, layers, stimuli, attributes)
+        values = Values(journal.file)
+        with journal.kept_if_stopped():
+            writer = StoreWriter(values, layers, journal)
+            writer.take_over(layers, done or {})
+            with values:
+                yield writer
+            with write_hdf5(journal.file, "r+") as (file, _):
+                writer.describe(file)
+            seal(journal.file, values.extents)
+            move_whole(journal.file, path)
+        journal.remove()
+
+
+def _begin(
+    journal: Journal, layers: Sequence[LayerSpec], stimuli: Sequence[str], attributes: Mapping[str, str]
+) -> None:
+    """Write the structure of a file, in which every value has its place."""
+    journal.remove()
+    _check_space(journal.file.parent, layers, len(stimuli))
+    try:
+        _write_structure(journal.file, layers, stimuli, attributes)
+        seal(journal.file, Values(journal.file).extents)
+        journal.begin()
+    except BaseException:
+        journal.remove()
+        raise
+
+
+def _write_structure(
+    path: Path, layers: Sequence[LayerSpec], stimuli: Sequence[str], attributes: Mapping[str, str]
+) -> None:
+    with write_hdf5(path) as (file, _):
+        file.attrs.update({"format": FORMAT, "version": VERSION, **attributes, "complete": False})
+        file["stimuli"] = np.array(stimuli, dtype=object)
+        group = file.create_group("layers")
+        for layer in layers:
+            _make_room(group, layer, len(stimuli))
+
+
+def _make_room(group: h5py.Group, layer: LayerSpec, n_stimuli: int) -> None:
+    kind = kind_of(layer, n_stimuli)
+    plan = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    plan.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
+    plan.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
+    space = h5py.h5s.create_simple(_stored_shape(layer, n_stimuli))
+    h5py.h5d.create(group.id, _key(layer.name).encode(), h5py.h5t.py_create(np.dtype(TYPES[kind])), space, plan)
+    attributes = group[_key(layer.name)].attrs
+    attributes.update({"layer": layer.name, "class": layer.kind, "shape": layer.shape, "units": layer.units})
+    attributes.update({"depth": layer.depth, "kind": kind, "nonfinite": False})
+    attributes["checksums"] = np.zeros((0, 3), np.int64)
 
 
 class _UnusableError(ValueError):
@@ -266,11 +342,6 @@ def _check_space(folder: Path, layers: Sequence[LayerSpec], n_stimuli: int) -> N
 
 def _stored_shape(layer: LayerSpec, n_stimuli: int) -> tuple[int, ...]:
     return (packed_size(n_stimuli),) if kind_of(layer, n_stimuli) == "gram" else (n_stimuli, layer.units)
-
-
-def _extent(dataset: h5py.Dataset) -> Extent:
-    start = int(dataset.id.get_offset())
-    return start, start + dataset.nbytes
 
 
 def _layer(dataset: h5py.Dataset) -> LayerSpec:

@@ -11,8 +11,9 @@ from typing import NoReturn
 
 import typer
 
-from layerwise.cli import data, models, show, steps, study
+from layerwise.cli import data, finetuned, models, predict, show, steps, study
 from layerwise.files.memory import MemoryRanOutError, ran_out, reason
+from layerwise.interfaces import StoppedError
 
 app = typer.Typer(
     name="layerwise",
@@ -21,14 +22,15 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for module in (show, models, data, study, steps):
+for module in (show, predict, models, data, study, steps, finetuned):
     module.register(app)
 
 
 def main() -> None:
     """Run a command; what goes wrong ends with a message and a status, not with a traceback.
 
-    The status is 1 for a user's mistake, 70 for what nobody foresaw, 130 for Ctrl-C and 143 for a termination.
+    The status is 1 for a user's mistake, 70 for what nobody foresaw, 75 where a job stopped in time and is to be
+    started again, 130 for Ctrl-C and 143 for a termination.
     """
     signal.signal(signal.SIGTERM, _terminate)
     sys.unraisablehook = _raise_again
@@ -39,6 +41,9 @@ def main() -> None:
     except KeyboardInterrupt:
         print("stopped; no result is half-written: run the same command again", file=sys.stderr)
         sys.exit(130)
+    except StoppedError as stopped:
+        print(stopped, file=sys.stderr)
+        sys.exit(os.EX_TEMPFAIL)
     except Exception as error:
         if os.environ.get("LAYERWISE_DEBUG"):
             raise

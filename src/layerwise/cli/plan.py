@@ -1,6 +1,7 @@
 """`layerwise plan`: what a study will take, said before anything runs."""
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -9,10 +10,12 @@ from layerwise.cli.options import CONFIG, Config
 
 if TYPE_CHECKING:
     from layerwise.config import Study
-    from layerwise.study.forecast import Forecast, Row
+    from layerwise.study.forecast import Forecast, Row, TrainingRow
 
 HEAD = ("network", "images of", "number", "layers", "method", "jobs", "passes", "GPU GB", "host GB", "disk GB", "hours")
 WORDS = (0, 1, 4)  # columns of text
+TRAINED = ("network", "splits", "jobs", "images/s", "of", "pixels", "GPU GB", "host GB", "hours", "rates")
+TRAINED_WORDS = (0, 4, 5, 9)
 
 
 def plan(
@@ -26,7 +29,7 @@ def plan(
     study = load_study(config)
     names = [study.model_entry(name).name for name in model] if model else [entry.name for entry in study.models]
     found = forecast(study, names)
-    for line in (*_table(found.rows), *_sums(study, found), *found.unknown):
+    for line in (*_table(found.rows), *_trained(found.trained), *_sums(study, found), *found.unknown):
         typer.echo(line)
     if found.failed:
         raise ValueError("\n".join([f"{len(found.failed)} of these cannot run as the config is:", *found.failed]))
@@ -34,13 +37,31 @@ def plan(
 
 def _table(rows: "Sequence[Row]") -> list[str]:
     """Return lines whose columns are as wide as their longest text."""
-    texts = [HEAD, *map(_cells, rows)]
+    return _aligned([HEAD, *map(_cells, rows)], WORDS)
+
+
+def _trained(rows: "Sequence[TrainingRow]") -> list[str]:
+    """Return the same of the networks that are trained on."""
+    return ["", "fine-tuning:", *_aligned([TRAINED, *map(_cells_trained, rows)], TRAINED_WORDS), ""] if rows else []
+
+
+def _aligned(texts: "Sequence[Sequence[str]]", words: Sequence[int]) -> list[str]:
     widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
-    return ["  ".join(map(_place, line, widths, range(len(widths)))).rstrip() for line in texts]
+    place = partial(_place, words=words)
+    return ["  ".join(map(place, line, widths, range(len(widths)))).rstrip() for line in texts]
 
 
-def _place(cell: str, width: int, column: int) -> str:
-    return cell.ljust(width) if column in WORDS else cell.rjust(width)
+def _place(cell: str, width: int, column: int, words: Sequence[int]) -> str:
+    return cell.ljust(width) if column in words else cell.rjust(width)
+
+
+def _cells_trained(row: "TrainingRow") -> tuple[str, ...]:
+    plan = row.plan
+    counted = f"{len(plan.splits)}", f"{plan.jobs}", f"{1 / plan.rate.seconds:,.0f}"
+    device = "a GPU" if plan.budget.on_gpu else "a core"
+    held = "held" if plan.holds_pixels(plan.budget.device) else "streamed"
+    sizes = f"{plan.device / 1e9:.1f}", f"{row.memory / 1e3:.1f}", f"{plan.jobs * plan.seconds / 3600:.1f}"
+    return plan.model, *counted, device, held, *sizes, "measured" if plan.rate.measured else "estimated"
 
 
 def _cells(row: "Row") -> tuple[str, ...]:
@@ -68,6 +89,8 @@ def _sums(study: "Study", found: "Forecast") -> Iterator[str]:
         f"pixels, {found.activations / 1e9:,.1f} GB of activations{removed}, and {found.scratch / 1e9:,.1f} GB of the "
         "sketches or saved state of the largest job until it ends, as often as jobs run at once"
     )
+    if found.weights:
+        yield f"{found.weights / 1e9:,.1f} GB of disk more for the weights of fine-tuned networks"
     for step, stage in found.stages.items():
         hours = [f"{stage.gpu_hours:,.2f} GPU-hours"] if stage.gpu_hours else []
         hours += [f"{stage.cpu_hours:,.2f} CPU-hours"] if stage.cpu_hours else []
@@ -77,12 +100,29 @@ def _sums(study: "Study", found: "Forecast") -> Iterator[str]:
         f"of a job is not among them. Jobs ask for {rates.slower:g} times as long, since other machines are slower."
     )
     yield from _notes(found)
+    if study.finetuning is not None and study.finetuning.profile:
+        yield (
+            "Not planned: the layers of fine-tuned networks (finetuning.profile). For each split they cost about as "
+            "much as those of the network before, of one split of the ratings; of other ratings nothing."
+        )
 
 
 def _notes(found: "Forecast") -> Iterator[str]:
+    if found.trained:
+        yield from _notes_of_training(found)
     methods = {row.plan.method for row in found.rows}
     if "streamed" in methods:
         yield (
             "Not planned: layers for which float32 is too coarse are fitted again in float64, with as many passes "
             "more; which these are shows only as they are fitted."
         )
+
+
+def _notes_of_training(found: "Forecast") -> Iterator[str]:
+    epochs = {row.plan.epochs for row in found.trained}
+    measured = sorted({row.plan.rate.source for row in found.trained if row.plan.rate.measured})
+    guessed = sorted({row.plan.rate.source for row in found.trained if not row.plan.rate.measured})
+    yield (
+        f"Fine-tuning is planned with {max(epochs)} epochs until early stopping, which is a guess, and the splits of "
+        f"a job one after another. Rates: {'; '.join([*measured, *guessed])}."
+    )

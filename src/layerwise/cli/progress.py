@@ -2,8 +2,10 @@
 
 import sys
 import time
-from collections.abc import Iterable, Iterator
-from typing import TypeVar
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 SECONDS = 30  # between two plain lines
@@ -56,3 +58,50 @@ def _line(description: str, done: int, total: int | None, seconds: float) -> str
 
 def _rate(rate: float) -> str:
     return f"{rate:,.0f}/s" if rate >= 10 else f"{rate:.2g}/s"
+
+
+# --- epochs ----------------------------------------------------------------------------------------------------------
+
+EpochReport = Callable[[str, Any, Any], None]  # a split, an epoch and its pace, of `layerwise.finetuning`
+
+
+@contextmanager
+def show_epochs(model: str, epochs: int) -> Iterator[EpochReport]:
+    """Give what shows each epoch of each split: a bar for each on a terminal, plain lines in a log.
+
+    Parameters
+    ----------
+    model : str
+        Name of the network.
+    epochs : int
+        The most that there may be; training may end before.
+    """
+    if not sys.stderr.isatty():
+        yield lambda split, epoch, pace: print(
+            f"{model}, split {split}: epoch {epoch.number} of at most {epochs}: {_tell(epoch, pace, epochs)}",
+            file=sys.stderr,
+            flush=True,
+        )
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[told]}")
+    with Progress(*columns, console=Console(stderr=True)) as bars:
+        known: dict[str, Any] = {}
+
+        def show(split: str, epoch: Any, pace: Any) -> None:
+            if split not in known:
+                known[split] = bars.add_task(f"{model}, split {split}", total=epochs, told="")
+            bars.update(known[split], completed=epoch.number, told=_tell(epoch, pace, epochs))
+
+        yield show
+
+
+def _tell(epoch: Any, pace: Any, epochs: int) -> str:
+    left = timedelta(seconds=round((epochs - epoch.number) * pace.seconds))
+    memory = f", {pace.memory / 1e9:.1f} GB of the GPU" if pace.memory else ""
+    return (
+        f"loss {epoch.training_loss:.5f}, validation loss {epoch.validation_loss:.5f}, rho {epoch.rho:.4f}, "
+        f"{pace.images_per_second:,.0f} images/s, {left} left at most{memory}"
+    )

@@ -50,7 +50,7 @@ def check_config(config: Config = CONFIG) -> None:
     """Validate a config and say what it holds."""
     from layerwise.config import load_study
     from layerwise.models import resolve_preprocessing
-    from layerwise.study import regions
+    from layerwise.study import finetuned_models, finetuned_splits, finetuning_groups, regions
 
     study = load_study(config)
     for entry in study.models:
@@ -60,6 +60,12 @@ def check_config(config: Config = CONFIG) -> None:
         f"{config} is valid: study {study.study!r}, {len(study.models)} networks, "
         f"{len(regions(study))} regions, {len(study.ratings)} sets of ratings"
     )
+    trained = finetuned_models(study)
+    if trained:
+        typer.echo(
+            f"fine-tuning: {len(trained)} networks on {len(finetuned_splits(study))} splits in "
+            f"{len(trained) * len(finetuning_groups(study))} jobs"
+        )
     ungated = [entry.name for entry in study.models if entry.published is None]
     if study.accuracy_gate and ungated:
         typer.echo(f"not checked by the accuracy gate, since no accuracy is published: {', '.join(ungated)}")

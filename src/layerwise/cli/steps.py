@@ -20,7 +20,7 @@ from layerwise.cli.options import (
     counted_warnings,
     writable_files,
 )
-from layerwise.cli.progress import show_progress
+from layerwise.cli.progress import show_epochs, show_progress
 
 if TYPE_CHECKING:
     from layerwise.config import Study
@@ -49,8 +49,10 @@ def register(app: typer.Typer) -> None:
         score_memorability,
         stream_memorability,
         sketch_memorability,
+        finetune_network,
         gather_model,
         gather_study,
+        gather_finetuned_layers,
         correlate_layers,
         analyse_layers,
         compare_finetuning,
@@ -220,6 +222,26 @@ def sketch_memorability(
         step(_study(config), model, ratings, block, pixels, output, file, manifest, threads, show_progress)
 
 
+def finetune_network(
+    model: Model,
+    splits: Annotated[list[str], typer.Option("--splits", help="Number of a split, from 1; repeat for more.")],
+    pixels: Pixels,
+    state_folder: Annotated[
+        Path, typer.Option("--state-folder", help="Folder for states, from which a stopped or killed job resumes.")
+    ],
+    output_folder: Annotated[
+        Path, typer.Option("--output-folder", help="Folder in which each split gets one for its results.")
+    ],
+    config: Config = CONFIG,
+    threads: Threads = None,
+) -> None:
+    """Train a network on to predict ratings; status 75 says that it stopped in time, and goes on if run again."""
+    from layerwise.steps.finetuning import finetune_network as step
+
+    with counted_warnings():
+        step(_study(config), model, splits, pixels, output_folder, state_folder, threads, show_epochs)
+
+
 def gather_model(
     model: Model, folder: Folder, output: Output, manifest: Manifest = None, config: Config = CONFIG
 ) -> None:
@@ -233,6 +255,14 @@ def gather_model(
 def gather_study(folder: Folder, output: Output, csv: Csv = None, config: Config = CONFIG) -> None:
     """Gather the networks of a study into one table: a row a layer."""
     from layerwise.steps.tables import gather_study as step
+
+    with counted_warnings():
+        step(_study(config), folder, output, csv)
+
+
+def gather_finetuned_layers(folder: Folder, output: Output, csv: Csv = None, config: Config = CONFIG) -> None:
+    """Join the layers of all fine-tuned networks, a row a layer of a network and a split (finetuning.profile)."""
+    from layerwise.steps.profiles import gather_finetuned_layers as step
 
     with counted_warnings():
         step(_study(config), folder, output, csv)

@@ -10,7 +10,10 @@ from pydantic import Field, model_validator
 
 from layerwise.config.base import MOST, Name, Section, Seed
 from layerwise.config.data import RatingEntry
+from layerwise.config.models import ModelEntry
 from layerwise.interfaces import FinetuneSettings
+
+UNTRAINED = "random"  # weights of a control, which is trained only if it is named
 
 
 class FinetuningSettings(Section):
@@ -28,7 +31,8 @@ class FinetuningSettings(Section):
     GPU."""
     profile: bool = False
     """Whether every layer of the fine-tuned networks is held against the brain and the ratings too, which costs as
-    much again for each split; else their penultimate layer is held against the brain."""
+    much again for each split; else their penultimate layer is held against the brain. Of the ratings, a network is
+    scored on the test images of its own split alone, since it has seen those of the others."""
     optimiser: Literal["sgd", "adamw"] = "sgd"
     """The paper's is stochastic gradient descent; most transformers are trained with `adamw`."""
     learning_rate: float = 1e-3
@@ -108,13 +112,14 @@ class FinetuningSettings(Section):
         return FinetuneSettings(**{field.name: getattr(self, field.name) for field in fields(FinetuneSettings)})
 
 
-def check_finetuning(section: FinetuningSettings, models: Sequence[str], ratings: Sequence[RatingEntry]) -> None:
+def check_finetuning(section: FinetuningSettings, models: Sequence[ModelEntry], ratings: Sequence[RatingEntry]) -> None:
     """Check what a study is to fine-tune against what it holds.
 
     Raises
     ------
     ValueError
-        It names a network, ratings or a split that the study does not have, or does not say which ratings.
+        It names a network, ratings or a split that the study does not have, does not say which ratings, or all networks
+        are untrained.
     """
     named = [entry.name for entry in ratings]
     if not named:
@@ -122,7 +127,9 @@ def check_finetuning(section: FinetuningSettings, models: Sequence[str], ratings
     if section.ratings is None and len(named) > 1:
         raise ValueError(f"finetuning: set `ratings` to those that networks are to predict, one of {_join(named)}")
     for model in section.models or []:
-        _must_be_known("models", model, models)
+        _must_be_known("models", model, [entry.name for entry in models])
+    if section.models is None and all(entry.weights == UNTRAINED for entry in models):
+        raise ValueError("finetuning: all networks have random weights: name those to train in `models`, or set null")
     if section.ratings is not None:
         _must_be_known("ratings", section.ratings, named)
     chosen = next(entry for entry in ratings if section.ratings in (None, entry.name))

@@ -13,6 +13,8 @@ from layerwise.models import registry
 from layerwise.models.preprocessing import resolve_preprocessing, states_itself
 from layerwise.models.registry import Library
 
+FINETUNED = ".finetuned-"  # between the name of a network and of the split that it was trained on
+
 Deviation = Annotated[float, Field(gt=0)]
 
 
@@ -160,3 +162,46 @@ class ModelEntry(Section):
         if self.weights in (None, "imagenet", "random"):
             return None
         return Path(str(self.weights))
+
+
+def name_finetuned(network: str, split: str) -> str:
+    """Name a network of the study as a split left it."""
+    return f"{network}{FINETUNED}{split}"
+
+
+class FineTunedEntry(ModelEntry):
+    """A network of the study as one of its splits left it; it stands in no config.
+
+    It is an own network, whose layers are listed, since its head is another one; its weights are a result.
+    """
+
+    name: str
+    network: Name
+    """Name of the network that was trained on."""
+    split: str
+    """Number of the split whose images it was trained on, from 1."""
+
+    @classmethod
+    def of(cls, entry: ModelEntry, split: str) -> Self:
+        """Make the entry of a network after it was trained on a split."""
+        source = {} if entry.timm or entry.factory else {"model": entry.model or entry.name}
+        given = entry.model_dump() | source
+        return cls(**given | {"name": name_finetuned(entry.name, split), "network": entry.name, "split": split})
+
+    @property
+    def registered(self) -> str | None:
+        """None: the manifest that ships is of a network with another head."""
+        return None
+
+    @property
+    def published(self) -> float | None:
+        """None: it gives scores, and no classes."""
+        return None
+
+    def spec(self) -> ModelSpec:
+        """Resolve the entry to all that is needed to build the network, but for its weights."""
+        return replace(super().spec(), weights="built", head=1)
+
+    def weights_file(self) -> Path | None:
+        """None: they are a result, and no file of the user's."""
+        return None

@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from layerwise.config.base import Degrees, Name, Section
 from layerwise.config.data import RatingEntry, RecordingEntry
 from layerwise.config.finetuning import FinetuningSettings, check_finetuning
-from layerwise.config.models import ModelEntry
+from layerwise.config.models import FINETUNED, FineTunedEntry, ModelEntry
 from layerwise.config.settings import (
     BrainSettings,
     ComputeSettings,
@@ -70,6 +70,9 @@ class Study(Section):
     @model_validator(mode="after")
     def _names_differ(self) -> Self:
         _must_differ("models", (entry.name for entry in self.models))
+        taken = [entry.name for entry in self.models if FINETUNED in entry.name]
+        if taken:
+            raise ValueError(f"models: {taken[0]!r} is named as fine-tuned networks are: leave out {FINETUNED!r}")
         _must_differ("recordings and ratings (pca_images is taken by brain.pca)", self.stimulus_sets())
         _must_differ("the measures of ratings", (entry.measure for entry in self.ratings))
         for entry in self.recordings:
@@ -90,7 +93,7 @@ class Study(Section):
     @model_validator(mode="after")
     def _finetuning_is_possible(self) -> Self:
         if self.finetuning is not None:
-            check_finetuning(self.finetuning, [entry.name for entry in self.models], self.ratings)
+            check_finetuning(self.finetuning, self.models, self.ratings)
         return self
 
     @model_validator(mode="after")
@@ -105,7 +108,10 @@ class Study(Section):
         return [entry.name for entry in self.recordings] + [entry.name for entry in self.ratings] + own
 
     def model_entry(self, name: str) -> ModelEntry:
-        """The entry of a network of the study."""
+        """The entry of a network of the study; `MODEL.finetuned-SPLIT` names what training on a split made of it."""
+        network, mark, split = name.rpartition(FINETUNED)
+        if mark:
+            return FineTunedEntry.of(_find(self.models, network, "model"), split)
         return _find(self.models, name, "model")
 
     def recording(self, name: str) -> RecordingEntry:

@@ -35,7 +35,7 @@ def plot_change(networks: pd.DataFrame, regions: Sequence[str]) -> Figure:
     palette = make_palette(list(networks["model"]))
     for axis, region in zip(axes, regions, strict=True):
         _draw_panel(axis, networks, region, palette)
-    figure.supylabel("Similarity of the penultimate layer (Pearson's r)", fontsize="medium")
+    figure.supylabel("Brain similarity (Pearson's r)", fontsize="medium")
     if palette is not None:
         draw_legend(figure, palette, columns=3)
     return figure

@@ -4,7 +4,7 @@ Tables (``layerwise.files.tables``) and HDF5 (``layerwise.files.hdf5``) are impo
 h5py, which planning does not need.
 """
 
-from layerwise.files.atomic import atomic_path, writable
+from layerwise.files.atomic import atomic_path, move_whole, writable
 from layerwise.files.code import hash_script, hash_source
 from layerwise.files.contents import Contents
 from layerwise.files.foreign import try_hdf5
@@ -33,6 +33,7 @@ __all__ = [
     "hash_source",
     "is_sealed",
     "locked",
+    "move_whole",
     "own_code",
     "ran_out",
     "reraise_memory",

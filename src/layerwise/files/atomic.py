@@ -36,10 +36,15 @@ def atomic_path(target: str | Path) -> Iterator[Path]:
     try:  # before there is a file: a signal may come at any moment
         temporary.touch(exist_ok=False)
         yield temporary
-        _flush(temporary)
-        temporary.replace(target)
+        move_whole(temporary, target)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def move_whole(temporary: Path, target: Path) -> None:
+    """Rename a complete file to its name, or over what has it; both are on one disk."""
+    _flush(temporary)
+    temporary.replace(target)
 
 
 def writable(target: str | Path) -> Path:

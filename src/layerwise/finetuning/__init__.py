@@ -6,6 +6,7 @@ from layerwise.finetuning.parts import Fold, Part, make_fold
 from layerwise.finetuning.predictions import Predictions
 from layerwise.finetuning.state import State
 from layerwise.finetuning.stopping import DivergedError, StoppedError, StopRequests
+from layerwise.finetuning.together import fine_tune_folds
 from layerwise.interfaces.finetuning import FinetuneSettings
 
 __all__ = [
@@ -20,5 +21,6 @@ __all__ = [
     "StopRequests",
     "StoppedError",
     "fine_tune",
+    "fine_tune_folds",
     "make_fold",
 ]

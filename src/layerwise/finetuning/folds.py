@@ -1,22 +1,23 @@
 """Fine-tuning of one network on one split: training, then the predictions of its validation and test images."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from layerwise.files import hash_arrays, hash_object
 from layerwise.finetuning.augmentation import Augmentation
 from layerwise.finetuning.history import Epoch, best_epoch
-from layerwise.finetuning.images import ResidentImages, StreamedImages
-from layerwise.finetuning.networks import replace_by_one_unit
+from layerwise.finetuning.images import Images, ResidentImages, StreamedImages
+from layerwise.finetuning.networks import replace_by_one_unit, skip_idle_pools
 from layerwise.finetuning.parts import Fold, Part
 from layerwise.finetuning.precision import arithmetic
 from layerwise.finetuning.predictions import Predictions, predict
-from layerwise.finetuning.state import Reached, State, hash_network
+from layerwise.finetuning.state import Reached, State, copy_values, hash_network
 from layerwise.finetuning.stopping import Stop, never
 from layerwise.finetuning.training import PREDICT_AT_ONCE, Report, Trainer, log_epoch
 from layerwise.interfaces import Pixels, Preprocessing
@@ -103,34 +104,75 @@ def fine_tune(
         The loss is no longer finite (`DivergedError`), the state is of something else, pixels are too small, or the
         network gives no score for each image.
     """
-    replace_by_one_unit(network, classifiers, settings, float(fold.train.scores.mean()))
-    network.to(device)
-    if device.type == "cuda":
-        network.to(memory_format=torch.channels_last)
-    augmentation = Augmentation(preprocessing, device)
-    kept = State(state, _key(network, pixels, preprocessing, fold, settings, depends_on)) if state else None
-    hold = ResidentImages if resident else StreamedImages
-    seen = hold(pixels, np.concatenate([fold.train.images, fold.validation.images]), device)
-    reached = Trainer(
-        network, seen, fold.train, fold.validation, augmentation, settings, device,
-        state=kept, stop=stop, report=report, names=pixels.ids, record=record,
-    ).run()  # fmt: skip
+    job = Job(classifiers, pixels, preprocessing, settings, device, depends_on, resident, stop, record)
+    seen = job.hold(images_seen([fold]))
+    reached = job.trainer(network, fold, seen, state, report).run()
     del seen
-    network.load_state_dict(reached.best)
-    at_once = PREDICT_AT_ONCE * -(-settings.batch_size // reached.accumulate)
+    return job.result(network, reached, fold)
 
-    def predict_part(part: Part) -> Predictions:
-        images = hold(pixels, part.images, device)
-        with arithmetic("float32", settings.deterministic):
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """What the splits of a network share; the parameters are those of `fine_tune`."""
+
+    classifiers: str | Sequence[str]
+    pixels: Pixels
+    preprocessing: Preprocessing
+    settings: FinetuneSettings
+    device: torch.device
+    depends_on: Mapping[str, str] | None
+    resident: bool
+    stop: Stop
+    record: bool
+
+    def hold(self, images: NDArray[np.int64]) -> Images:
+        """Make images ready for the device, by their indices."""
+        return (ResidentImages if self.resident else StreamedImages)(self.pixels, images, self.device)
+
+    def trainer(
+        self,
+        network: nn.Module,
+        fold: Fold,
+        seen: Images,
+        state: str | Path | None,
+        report: Report,
+        accumulate: int | None = None,
+    ) -> Trainer:
+        """Bring a network with its new head to the device; `accumulate` fixes the parts of a batch."""
+        settings, device = self.settings, self.device
+        replace_by_one_unit(network, self.classifiers, settings, float(fold.train.scores.mean()))
+        skip_idle_pools(network)
+        network.to(device)
+        if device.type == "cuda":
+            network.to(memory_format=torch.channels_last)
+        key = _key(network, self.pixels, self.preprocessing, fold, settings, self.depends_on) if state else {}
+        return Trainer(
+            network, seen, fold.train, fold.validation, Augmentation(self.preprocessing, device),
+            replace(settings, accumulate=accumulate) if accumulate else settings, device,
+            state=State(state, key) if state else None, stop=self.stop, report=report, names=self.pixels.ids,
+            record=self.record,
+        )  # fmt: skip
+
+    def result(self, network: nn.Module, reached: Reached, fold: Fold) -> FineTuned:
+        """Predict the validation and test images of a split with the best weights."""
+        copy_values(network.state_dict(), reached.best)
+        validation, test = (
+            self._predict(network, fold.split, part, reached.accumulate) for part in (fold.validation, fold.test)
+        )
+        best = best_epoch(reached.history, self.settings)
+        return FineTuned(reached.best, tuple(reached.history), best, validation, test)
+
+    def _predict(self, network: nn.Module, split: int, part: Part, accumulate: int) -> Predictions:
+        at_once = PREDICT_AT_ONCE * -(-self.settings.batch_size // accumulate)
+        images, augmentation = self.hold(part.images), Augmentation(self.preprocessing, self.device)
+        with arithmetic("float32", self.settings.deterministic):
             predicted = predict(network, images, part, augmentation, at_once, "float32")
-        return Predictions(fold.split, part.images, part.scores, predicted)
-
-    return _result(reached, settings, predict_part(fold.validation), predict_part(fold.test))
+        return Predictions(split, part.images, part.scores, predicted)
 
 
-def _result(reached: Reached, settings: FinetuneSettings, validation: Predictions, test: Predictions) -> FineTuned:
-    best = best_epoch(reached.history, settings)
-    return FineTuned(reached.best, tuple(reached.history), best, validation, test)
+def images_seen(folds: Sequence[Fold]) -> NDArray[np.int64]:
+    """Return the indices of the images that train a network on some of these splits, or are watched there."""
+    return np.unique(np.concatenate([part.images for fold in folds for part in (fold.train, fold.validation)]))
 
 
 def _key(

@@ -41,10 +41,7 @@ class _Chosen:
             raise ValueError(f"images must be chosen by their indices in the {len(pixels)} that there are")
 
     def places(self, wanted: NDArray[np.int64]) -> NDArray[np.int64]:
-        places = np.searchsorted(self.images, wanted)
-        if not np.array_equal(self.images[np.minimum(places, len(self.images) - 1)], wanted):
-            raise ValueError("an image was asked for that this part of the computation must not see")
-        return places
+        return _places(self.images, wanted)
 
 
 class ResidentImages:
@@ -104,6 +101,36 @@ class StreamedImages:
 
     def _read(self, image: int) -> NDArray[np.uint8]:
         return self._pixels.read(image, image + 1)
+
+
+class SomeImages:
+    """Some of the images that are kept for several splits, and no others: each split sees its own.
+
+    Parameters
+    ----------
+    images : Images
+        Of all the splits.
+    allowed : int64 array [image]
+        Indices of those that may be asked for.
+    """
+
+    def __init__(self, images: Images, allowed: NDArray[np.int64]) -> None:
+        self._images, self._allowed = images, np.unique(allowed)
+        self.height, self.width = images.height, images.width
+
+    def batches(self, wanted: Sequence[NDArray[np.int64]]) -> Iterator[Batch]:
+        """Yield what the images that are kept give for these batches."""
+        for batch in wanted:
+            _places(self._allowed, batch)
+        return self._images.batches(wanted)
+
+
+def _places(images: NDArray[np.int64], wanted: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return where each index is among those of the images that may be asked for, which are sorted."""
+    places = np.searchsorted(images, wanted)
+    if not np.array_equal(images[np.minimum(places, len(images) - 1)], wanted):
+        raise ValueError("an image was asked for that this part of the computation must not see")
+    return places
 
 
 def _runs(images: NDArray[np.int64]) -> Iterator[tuple[int, int]]:

@@ -38,6 +38,31 @@ def replace_by_one_unit(
     return network
 
 
+def skip_idle_pools(network: nn.Module) -> None:
+    """Let adaptive pools pass on, as it is, what has their output's size already: each cell is the mean of itself.
+
+    So it is in AlexNet and the VGGs at 224 pixels, and PyTorch has no deterministic gradient of such a pool on a GPU.
+    """
+    for module in network.modules():
+        if isinstance(module, nn.AdaptiveAvgPool2d) and "forward" not in vars(module):
+            vars(module)["forward"] = _PoolIfNeeded(module)
+
+
+class _PoolIfNeeded:
+    """The forward of an adaptive pool; a copy of the network keeps the copy's own."""
+
+    def __init__(self, pool: nn.AdaptiveAvgPool2d) -> None:
+        self._pool = pool
+
+    def __call__(self, x: Tensor) -> Tensor:
+        size = self._pool.output_size
+        wanted = size if isinstance(size, tuple) else (size, size)
+        given = tuple(x.shape[-2:])
+        if all(one in (None, other) for one, other in zip(wanted, given, strict=True)):
+            return x.clone()
+        return type(self._pool).forward(self._pool, x)
+
+
 def set_training(network: nn.Module, settings: FinetuneSettings) -> None:
     """Bring a network into the mode in which it learns, with batch normalisations frozen or not."""
     network.train()

@@ -1,5 +1,6 @@
 """Scores that a network predicts, and how well they are in order."""
 
+import logging
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr
 from torch import nn
 
+from layerwise.files import ran_out
 from layerwise.finetuning.augmentation import Augmentation
 from layerwise.finetuning.crops import centre_crops
 from layerwise.finetuning.images import Images
@@ -17,6 +19,8 @@ from layerwise.finetuning.networks import predict_scores
 from layerwise.finetuning.parts import FEWEST, Part
 from layerwise.finetuning.precision import Precision, autocast
 from layerwise.interfaces import DegenerateWarning
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,6 +68,8 @@ def predict(
 ) -> NDArray[np.float64]:
     """Predict the scores of images, cropped at the centre, with the network in eval mode (in which it stays).
 
+    Where memory runs out, half as many images are tried at once: a recorded step keeps all that training takes.
+
     Parameters
     ----------
     network : nn.Module
@@ -75,7 +81,7 @@ def predict(
     augmentation : Augmentation
         Of the network.
     batch_size : int
-        Images at once.
+        Images at once, at most.
     precision : {"tf32", "bf16", "float32"}
         "bf16" runs the network in it; the other two are set around this call (`arithmetic`).
     between : callable
@@ -86,6 +92,26 @@ def predict(
     float64 array [image]
     """
     network.eval()
+    while True:
+        try:
+            return _predict(network, images, part, augmentation, batch_size, precision, between)
+        except RuntimeError as error:
+            if batch_size == 1 or not ran_out(error):
+                raise
+        batch_size //= 2
+        log.warning("predictions do not fit into memory: %d images are tried at once", batch_size)
+        torch.cuda.empty_cache()
+
+
+def _predict(
+    network: nn.Module,
+    images: Images,
+    part: Part,
+    augmentation: Augmentation,
+    batch_size: int,
+    precision: Precision,
+    between: Callable[[], None],
+) -> NDArray[np.float64]:
     wanted = [part.images[start : start + batch_size] for start in range(0, len(part), batch_size)]
     crops = augmentation.place(centre_crops(batch_size, images.height, images.width, augmentation.size))
     predicted = []

@@ -155,19 +155,27 @@ def put_back(content: dict[str, Any], network: nn.Module, optimiser: torch.optim
 
     In place since a CUDA graph that was recorded before reads and writes these very tensors.
     """
-    with torch.no_grad():
-        for mine, saved in (
-            (network.state_dict(), content["network"]),
-            (state_tensors(optimiser), content["optimiser"]),
-        ):
-            if mine.keys() != saved.keys():
-                raise ValueError("the state holds other tensors than this network and its optimiser: delete it")
-            for name, tensor in mine.items():
-                tensor.copy_(saved[name])
+    for mine, saved in (
+        (network.state_dict(), content["network"]),
+        (state_tensors(optimiser), content["optimiser"]),
+    ):
+        if mine.keys() != saved.keys():
+            raise ValueError("the state holds other tensors than this network and its optimiser: delete it")
+        copy_values(mine, saved)
     values = content["reached"]
     reached.losses.copy_(values["losses"])
     reached.step, reached.best, reached.accumulate = values["step"], values["best"], values["accumulate"]
     reached.history = [Epoch(**epoch) for epoch in values["history"]]
+
+
+def copy_values(tensors: Mapping[str, Tensor], values: Mapping[str, Tensor]) -> None:
+    """Bring values into tensors of the same names, in place.
+
+    Not by `load_state_dict`: without the versions that files of weights have, MNASNet refuses to load.
+    """
+    with torch.no_grad():
+        for name, tensor in tensors.items():
+            tensor.copy_(values[name])
 
 
 def _read(path: Path) -> dict[str, Any] | None:

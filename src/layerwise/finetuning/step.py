@@ -281,6 +281,7 @@ def _warm_up(plain: PlainStep, inputs: Tensor, targets: Tensor) -> None:
 
 def _record(plain: PlainStep, inputs: Tensor, targets: Tensor, undo: _Undo) -> RecordedStep | None:
     """Return the step as a graph, or None and say why."""
+    wanted = _losses(plain, inputs, targets, undo)  # before the graph takes its memory
     try:
         recorded = RecordedStep(plain, inputs, targets)
     except (RuntimeError, ValueError) as error:
@@ -290,28 +291,24 @@ def _record(plain: PlainStep, inputs: Tensor, targets: Tensor, undo: _Undo) -> R
         log.warning("the step of this network cannot be recorded as a CUDA graph (%s): it runs call by call", first)
         return None
     undo()
-    different = _differ(recorded, plain, inputs, targets, undo)
-    if different:
-        log.warning(
-            "the graph of this network's step gives other losses than the step itself (%s): it draws random numbers "
-            "outside PyTorch's generator or depends on the images, so it runs call by call",
-            different,
-        )
-        return None
+    for given, loss in zip(_losses(recorded, inputs, targets, undo), wanted, strict=True):
+        if abs(given - loss) > TOLERANCE * abs(loss):
+            log.warning(
+                "the graph of this network's step gives other losses than the step itself (%.6g, not %.6g): it draws "
+                "random numbers outside PyTorch's generator or depends on the images, so it runs call by call",
+                given, loss,
+            )  # fmt: skip
+            return None
     return recorded
 
 
-def _differ(recorded: Step, plain: Step, inputs: Tensor, targets: Tensor, undo: _Undo) -> str:
-    """Compare two steps with different seeds, so that anything frozen into the graph shows."""
+def _losses(step: Step, inputs: Tensor, targets: Tensor, undo: _Undo) -> list[float]:
+    """Run a step with different images and seeds, so that anything frozen into a graph shows."""
+    losses = []
     for seed in (1, 2):
-        losses = []
-        for step in (recorded, plain):
-            losses.append([float(step(inputs, targets, seed)), float(step(inputs.flip(3), targets, seed + 2))])
-            undo()
-        for one, other in zip(*losses, strict=True):
-            if abs(one - other) > TOLERANCE * abs(other):
-                return f"{one:.6g}, not {other:.6g}"
-    return ""
+        losses += [float(step(inputs, targets, seed)), float(step(inputs.flip(3), targets, seed + 2))]
+        undo()
+    return losses
 
 
 def _free(device: torch.device) -> None:

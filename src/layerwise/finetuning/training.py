@@ -3,7 +3,9 @@
 import logging
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import NoReturn
 
 import numpy as np
 import torch
@@ -54,10 +56,10 @@ class Pace:
 Report = Callable[[Epoch, Pace], None]
 
 
-def log_epoch(epoch: Epoch, pace: Pace) -> None:
+def log_epoch(epoch: Epoch, pace: Pace, which: str = "") -> None:
     """Write a line to the log."""
     log.info(
-        "epoch %d: loss %.5f, validation loss %.5f, rho %.4f; %.0f images/s, %.0f s, %.1f GB",
+        "%sepoch %d: loss %.5f, validation loss %.5f, rho %.4f; %.0f images/s, %.0f s, %.1f GB",
         epoch.number, epoch.training_loss, epoch.validation_loss, epoch.rho,
         pace.images_per_second, pace.seconds, pace.memory / 1e9,
     )  # fmt: skip
@@ -123,6 +125,15 @@ class Batches:
         return inputs.contiguous(memory_format=torch.channels_last if on_gpu else torch.contiguous_format)
 
 
+@contextmanager
+def surroundings(settings: FinetuneSettings, device: torch.device) -> Iterator[None]:
+    """Set the arithmetic, the GPU and a random state of its own for training, of one network or of several in turns."""
+    devices = [device] if device.type == "cuda" else []
+    chosen = arithmetic(settings.precision, settings.deterministic)
+    with current_device(device), chosen, torch.random.fork_rng(devices):
+        yield
+
+
 class Trainer:
     """Trains a network until early stopping.
 
@@ -184,15 +195,25 @@ class Trainer:
         DivergedError
             The loss or the predictions are no longer finite.
         """
-        settings = self.settings
-        devices = [self.device] if self.device.type == "cuda" else []
-        chosen = arithmetic(settings.precision, settings.deterministic)
-        with current_device(self.device), chosen, torch.random.fork_rng(devices):
-            step = self._prepare()
-            while not ends(self.reached.history, settings):
-                self._train_epoch(step)
-        log.info("training ended %s", ends(self.reached.history, settings))
+        with surroundings(self.settings, self.device):
+            for _ in self.steps():
+                pass
         return self.reached
+
+    def steps(self) -> Iterator[None]:
+        """Train to the end, and pause when all is prepared and after each step, within `surroundings`."""
+        step = self._prepare()
+        yield
+        while not ends(self.reached.history, self.settings):
+            yield from self._train_epoch(step)
+        log.info("training ended %s", ends(self.reached.history, self.settings))
+
+    def halt(self, reason: str) -> NoReturn:
+        """Save the state, and raise `StoppedError`."""
+        self._check_losses()
+        where = f"after {len(self.reached.history)} epochs and {self.reached.step} steps"
+        kept = f"its state is in {self._state.path}" if self._state and self._save() else "no state was saved"
+        raise StoppedError(f"{reason}: training stopped {where}, and {kept}; start it again to resume")
 
     def _prepare(self) -> Prepared:
         """Make the optimiser and the step, and resume from the state if there is one."""
@@ -208,12 +229,12 @@ class Trainer:
         self.reached.accumulate = step.accumulate
         return step
 
-    def _train_epoch(self, step: Prepared) -> None:
+    def _train_epoch(self, step: Prepared) -> Iterator[None]:
         start, done = time.perf_counter(), self.reached.step
         epoch = len(self.reached.history)
         set_learning_rate(self._optimiser, learning_rate(self.settings, epoch))
         set_training(self.network, self.settings)
-        self._train_batches(step, epoch)
+        yield from self._train_batches(step, epoch)
         self._check_losses()
         trained = time.perf_counter()
         self._finish_epoch(epoch)
@@ -222,7 +243,7 @@ class Trainer:
         pace = Pace(images / (trained - start), time.perf_counter() - start, memory)
         self._report(self.reached.history[-1], pace)
 
-    def _train_batches(self, step: Prepared, epoch: int) -> None:
+    def _train_batches(self, step: Prepared, epoch: int) -> Iterator[None]:
         reached, settings = self.reached, self.settings
         for inputs, targets in self._batches.epoch(epoch, reached.step):
             run = step.step if len(inputs) == settings.batch_size else step.plain
@@ -231,6 +252,7 @@ class Trainer:
             if reached.step % CHECK_EVERY == 0:
                 self._check_losses()
             self._stop_if_asked()
+            yield
 
     def _finish_epoch(self, epoch: int) -> None:
         reached, settings = self.reached, self.settings
@@ -293,10 +315,7 @@ class Trainer:
     def _stop_if_asked(self) -> None:
         reason = self._stop()
         if reason:
-            self._check_losses()
-            where = f"after {len(self.reached.history)} epochs and {self.reached.step} steps"
-            kept = f"its state is in {self._state.path}" if self._state and self._save() else "no state was saved"
-            raise StoppedError(f"{reason}: training stopped {where}, and {kept}; start it again to resume")
+            self.halt(reason)
 
     def _save(self) -> bool:
         if self._state is None:

@@ -34,6 +34,7 @@ def recording(graph: torch.cuda.CUDAGraph) -> Iterator[None]:
     with _RECORDING:
         gc.collect()
         gc.disable()
+        _forget_workspaces()
         try:
             # thread_local: another thread, which drives another GPU, may allocate meanwhile. The stream that PyTorch
             # would take is one for all threads, on the GPU that recorded first.
@@ -45,4 +46,14 @@ def recording(graph: torch.cuda.CUDAGraph) -> Iterator[None]:
                 raise error.__context__ from None
             raise
         finally:
+            _forget_workspaces()
             gc.enable()
+
+
+def _forget_workspaces() -> None:
+    """Let cuBLAS allocate its working memory anew, which PyTorch keeps for each stream.
+
+    Graphs that were recorded in one stream, and PyTorch has only 32, would have one workspace between them: run at
+    once, they overwrite each other's partial sums there, and may wait for each other's counters for ever.
+    """
+    torch._C._cuda_clearCublasWorkspaces()

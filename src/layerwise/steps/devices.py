@@ -6,9 +6,12 @@ from contextlib import contextmanager
 
 import torch
 
+from layerwise.config import Study
 from layerwise.config.settings import ComputeSettings
 from layerwise.files.memory import MemoryRanOutError, ran_out, reason
 from layerwise.steps.limits import memory_limit
+from layerwise.study import Plans
+from layerwise.study.training import plan_training
 
 PROCESS = 2 * 10**9  # bytes that Python, its libraries and a network take themselves
 LEFT_TO_NETWORK = 0.15  # share of a GPU's free memory: parameters, a batch's activations, libraries
@@ -16,15 +19,27 @@ LEFT_TO_NETWORK = 0.15  # share of a GPU's free memory: parameters, a batch's ac
 log = logging.getLogger(__name__)
 
 
-def choose_device(wanted: str) -> str:
+def choose_device(wanted: str, gpus: int = 0) -> str:
     """Resolve "auto", and refuse a GPU that is not there.
+
+    Parameters
+    ----------
+    wanted : {"auto", "cpu", "cuda"}
+        Of the config.
+    gpus : int
+        GPUs that the job asked for: with one that torch does not see it would take a CPU for days, without a word.
 
     Raises
     ------
     ValueError
-        "cuda" is wanted, but torch sees no GPU, or has no kernels for it.
+        "cuda" is wanted, or GPUs were asked for, but torch sees no GPU, or has no kernels for it.
     """
     available = torch.cuda.is_available()
+    if wanted == "auto" and gpus and not available:
+        raise ValueError(
+            f"this job asked for {gpus} GPU (compute.gpus), but torch sees none here: see what `nvidia-smi` tells on "
+            "this node, run where there is one, or set compute.gpus to 0"
+        )
     if wanted == "cuda" and not available:
         raise ValueError("compute.device is cuda, but torch sees no GPU: ask for one (compute.gpus), or set it to auto")
     if wanted == "cpu" or not available:
@@ -47,7 +62,7 @@ def choose_devices(wanted: str, gpus: int) -> list[str]:
     ValueError
         As in `choose_device`.
     """
-    device = choose_device(wanted)
+    device = choose_device(wanted, gpus)
     if device == "cpu" or gpus < 2:
         return [device]
     seen = torch.cuda.device_count()
@@ -81,19 +96,8 @@ def warn_of_host(memory: int) -> None:
         )
 
 
-def require_planned(devices: Sequence[str], planned_on_gpu: bool, compute: ComputeSettings) -> None:
-    """Refuse to fit on a CPU what was planned for the memory of a GPU; say so if that of a GPU or the host is short.
-
-    Raises
-    ------
-    ValueError
-        A GPU was planned with, and torch sees none.
-    """
-    if planned_on_gpu and devices[0] == "cpu":
-        raise ValueError(
-            "this job was planned for a GPU and its memory (compute.gpus, compute.gpu_memory), but torch sees none: "
-            "run it where there is one, or set compute.gpus to 0, so that it is planned with compute.memory"
-        )
+def warn_of_plan(devices: Sequence[str], compute: ComputeSettings) -> None:
+    """Warn if the host, or a GPU, has less memory than the layers of this job were planned with."""
     warn_of_host(compute.memory)
     free = min((torch.cuda.mem_get_info(device)[0] for device in devices if device != "cpu"), default=None)
     if free is not None and free < compute.gpu_memory:
@@ -101,6 +105,37 @@ def require_planned(devices: Sequence[str], planned_on_gpu: bool, compute: Compu
             f"compute.gpu_memory is {compute.gpu_memory / 1e9:.1f} GB, by which the layers of this job were planned, "
             f"and the GPU has {free / 1e9:.1f} GB free: memory may run out; set it lower"
         )
+
+
+def hold_pixels(study: Study, model: str, pixels: int, n_splits: int, device: str) -> bool:
+    """Decide whether the pixels of images are held in the memory of the device on which a network is trained.
+
+    Parameters
+    ----------
+    study : Study
+        The study.
+    model : str
+        Name of the network.
+    pixels : int
+        Bytes of all images.
+    n_splits : int
+        Splits that are trained on at once.
+    device : str
+        "cpu" or "cuda".
+    """
+    compute, on_gpu = study.compute, device != "cpu"
+    memory = device_memory([device], compute.memory, compute.gpu_memory) if on_gpu else compute.memory
+    try:
+        training = n_splits * plan_training(Plans(study), model, on_gpu).rate.memory
+    except ValueError:  # its layers are not listed
+        training = memory // 2
+    held = training + pixels <= memory
+    log.info(
+        "%.1f GB of pixels %s: training is planned with %.1f GB, and %s is %.1f GB",
+        pixels / 1e9, "are held in memory" if held else "are read while the network is trained", training / 1e9,
+        "compute.gpu_memory, or what is free of it," if on_gpu else "compute.memory", memory / 1e9,
+    )  # fmt: skip
+    return held
 
 
 def limit_threads(threads: int) -> None:

@@ -13,7 +13,7 @@ from layerwise.data.recordings import read_recordings, stimuli_of
 from layerwise.interfaces import LayerSpec, Preprocessing, Ratings, Recordings, StimulusSet
 from layerwise.layers.manifest import read_manifest
 from layerwise.models.preprocessing import geometry_for
-from layerwise.study import find_region, layers_of
+from layerwise.study import find_region, finetuning_geometry, layers_of, own_split
 
 
 def region_recordings(study: Study, name: str) -> Recordings:
@@ -110,18 +110,55 @@ def with_pca_images(
     return JoinedPixels(pixels, fitted)
 
 
-def rated_pixels(study: Study, ratings: str, path: Path, expected: Preprocessing) -> tuple[Ratings, PixelCache]:
-    """Read ratings, and open the pixels of their images, in the same order.
+def scored_images(study: Study, model: str, ratings: str) -> Ratings:
+    """Read ratings with the splits on which a network is scored; of a fine-tuned one its own alone.
+
+    Raises
+    ------
+    ValueError
+        As of `rated_images` and `own_split`.
+    """
+    rated, own = rated_images(study, ratings)[0], own_split(study, model, ratings)
+    return rated if own is None else Ratings(rated.stimuli, rated.scores[own : own + 1], [rated.splits[own]])
+
+
+def rated_pixels(
+    study: Study, model: str, ratings: str, path: Path, expected: Preprocessing
+) -> tuple[Ratings, PixelCache]:
+    """Read the ratings that a network is scored on, and open the pixels of their images, in the same order.
 
     Raises
     ------
     ValueError
         The pixels are of other images, or cut for another network.
     """
-    rated, pixels = rated_images(study, ratings)[0], pixels_for(path, expected)
+    rated, pixels = scored_images(study, model, ratings), pixels_for(path, expected)
+    _require_same(path, pixels, rated, ratings)
+    return rated, pixels
+
+
+def rated_squares(study: Study, ratings: str, path: Path, expected: Preprocessing) -> tuple[Ratings, PixelCache]:
+    """Read ratings, and open the pixels of their images, in the same order, from which crops are taken.
+
+    Raises
+    ------
+    ValueError
+        The pixels are of other images, or made for another network.
+    """
+    rated, pixels = rated_images(study, ratings)[0], PixelCache(path)
+    wanted = finetuning_geometry(study, expected)
+    if pixels.geometry != wanted:
+        raise ValueError(
+            f"{path} holds images cut as {pixels.geometry.key}, but the network is shown crops of {wanted.key}: run "
+            f"pack-stimuli with --geometry {wanted.key}"
+        )
+    _require_same(path, pixels, rated, ratings)
+    return rated, pixels
+
+
+def _require_same(path: Path, pixels: PixelCache, rated: Ratings, ratings: str) -> None:
     if pixels.ids != rated.stimuli:
         raise ValueError(f"{path} holds other images than the ratings {ratings!r}: run pack-stimuli again")
-    return rated, pixels
 
 
 def layers_in(study: Study, model: str, manifest: Path | None) -> list[LayerSpec]:

@@ -1,6 +1,7 @@
 """Steps that hold layers against scores of images."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -13,17 +14,18 @@ from layerwise.analyses.memorability import BehaviouralAccuracy
 from layerwise.analyses.streamed import score_predictions
 from layerwise.config import Study
 from layerwise.data.ratings import read_raters
+from layerwise.files import locked
 from layerwise.files.tables import write_table
 from layerwise.interfaces import LayerSpec, Progress, RatedImages, Ratings, no_progress
 from layerwise.layers.blocks import in_block
 from layerwise.models import resolve_preprocessing
 from layerwise.sketching import Sketched, measured_error, sketch_pls
-from layerwise.steps.devices import choose_device, choose_devices, limit_threads, named_memory, require_planned
-from layerwise.steps.inputs import layers_in, rated_images, rated_pixels
+from layerwise.steps.devices import choose_device, choose_devices, limit_threads, named_memory, warn_of_plan
+from layerwise.steps.inputs import layers_in, rated_pixels, scored_images
 from layerwise.steps.loading import load_network
 from layerwise.steps.origins import origins_of
 from layerwise.streaming import Streamed, stream_pls_on
-from layerwise.study import Plans
+from layerwise.study import Plans, own_split
 
 
 def estimate_consistency(study: Study, ratings: str, output: Path) -> None:
@@ -56,7 +58,7 @@ def score_memorability(
     """Score a block of layers against behavioural scores: Spearman's rho in each split."""
     limit_threads(threads or study.compute.threads)
     accuracy = BehaviouralAccuracy(
-        rated_images(study, ratings)[0],
+        scored_images(study, model, ratings),
         study.rating(ratings).measure,
         study.regression.components,
         study.regression.solver,
@@ -64,7 +66,8 @@ def score_memorability(
     )
     with named_memory(study.compute):
         layers = in_block(layers_in(study, model, manifest), block)
-        write_table(accuracy.score(ActivationStore(activations, model), layers, progress), output)
+        table = accuracy.score(ActivationStore(activations, model), layers, progress)
+        write_table(_numbered(table, study, ratings), output)
 
 
 def stream_memorability(
@@ -85,9 +88,9 @@ def stream_memorability(
     devices = choose_devices(study.compute.device, study.compute.gpus)
     expected, group = resolve_preprocessing(study.model_entry(model).spec()), in_block(layers, block)
     plan = Plans(study).of(model, ratings, layers, expected.size)
-    require_planned(devices, plan.budget.on_gpu, study.compute)
+    warn_of_plan(devices, study.compute)
     plan.require_devices(block, len(devices))
-    rated, images = rated_pixels(study, ratings, pixels, expected)
+    rated, images = rated_pixels(study, model, ratings, pixels, expected)
     settings = Streamed(
         n_components=study.regression.components,
         batch_size=plan.batch_size,
@@ -120,11 +123,11 @@ def sketch_memorability(
     """Fit a group of layers to behavioural scores of many images from sketches, which take one forward pass."""
     layers, chosen = layers_in(study, model, manifest), study.memorability
     limit_threads(threads or study.compute.threads)
-    device = choose_device(study.compute.device)
+    device = choose_device(study.compute.device, study.compute.gpus)
     expected, group = resolve_preprocessing(study.model_entry(model).spec()), in_block(layers, block)
     plan = Plans(study).of(model, ratings, layers, expected.size)
-    require_planned([device], plan.budget.on_gpu, study.compute)
-    rated, images = rated_pixels(study, ratings, pixels, expected)
+    warn_of_plan([device], study.compute)
+    rated, images = rated_pixels(study, model, ratings, pixels, expected)
     settings = Sketched(
         n_components=study.regression.components,
         dimensions=chosen.dimensions,
@@ -141,7 +144,8 @@ def sketch_memorability(
         "dimensions": str(chosen.dimensions),
         "seed": str(chosen.seed),
     }
-    with named_memory(study.compute):
+    alone = locked(settings.file) if settings.file else nullcontext()
+    with named_memory(study.compute), alone:
         network = load_network(study, model, layers, images, expected, device)
         shown = RatedImages(images, expected, rated.scores, rated.splits)
         predictions = sketch_pls(network, group, shown, settings, attributes, progress)
@@ -160,4 +164,11 @@ def _score(
 ) -> pd.DataFrame:
     """Correlate predictions [layer, image, split] with the scores that the study names."""
     measure, components = study.rating(ratings).measure, study.regression.components
-    return score_predictions(predictions, group, rated, measure, components, attributes)
+    table = score_predictions(predictions, group, rated, measure, components, attributes)
+    return _numbered(table, study, ratings)
+
+
+def _numbered(table: pd.DataFrame, study: Study, ratings: str) -> pd.DataFrame:
+    """Give the one split of a fine-tuned network the number that it has in the ratings."""
+    own = own_split(study, table["model"].iloc[0], ratings) if len(table) else None
+    return table if own is None else table.assign(split=own)

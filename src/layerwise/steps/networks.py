@@ -62,7 +62,7 @@ def check_accuracy(
     if entry.published is None:
         raise ValueError(f"no accuracy is published for {model!r} (weights: {entry.spec().weights}): it needs no gate")
     limit_threads(threads or compute.threads)
-    device = choose_device(compute.device)
+    device = choose_device(compute.device, compute.gpus)
     images = read_labelled(study.imagenet.images, study.imagenet.labels)
     batch_size, weights = Budget.of(study, on_gpu=device != "cpu").batch_sizes[0], study.storage.weights
     with named_memory(compute):
@@ -86,7 +86,7 @@ def _require_one_value(network: nn.Module, spec: ModelSpec, layers: list[LayerSp
     require_own_outputs(network, layers, images)
     if spec.library == "factory":
         again = build(_untrained(spec))
-        if spec.weights in UNTRAINED:
+        if spec.weights in UNTRAINED and spec.head is None:  # weights of a fine-tuned network are none of the factory's
             require_repeated(network, again, spec.constructor)
         again.load_state_dict(network.state_dict())
         require_same_outputs(network, again, layers, images)

@@ -3,10 +3,11 @@
 from dataclasses import asdict
 
 from layerwise.config import Study
-from layerwise.files import hash_object
+from layerwise.config.models import ModelEntry
+from layerwise.files import hash_file, hash_object
 from layerwise.models import hash_weights, resolve_preprocessing
 from layerwise.models.versions import versions_of
-from layerwise.study import code_of, network_settings
+from layerwise.study import code_of, layout_of, network_settings, trained_weights
 
 
 def origins_of(step: str, study: Study, model: str, stimuli: str) -> dict[str, str]:
@@ -28,9 +29,16 @@ def origins_of(step: str, study: Study, model: str, stimuli: str) -> dict[str, s
     return {
         "model": model,
         "network": hash_object(network_settings(study, entry)),
-        "weights": hash_weights(spec, study.storage.weights, study.storage.results),
+        "weights": _hash_weights(study, entry),
         "preprocessing": hash_object(asdict(resolve_preprocessing(spec))),
         "stimuli": stimuli,
         "code": code_of(step),
         "versions": ", ".join(f"{name} {version}" for name, version in versions_of(spec).items()),
     }
+
+
+def _hash_weights(study: Study, entry: ModelEntry) -> str:
+    """Hash the weights of a network; those of a fine-tuned one are a result of the study."""
+    for path in trained_weights(entry, layout_of(study)):
+        return hash_file(path)
+    return hash_weights(entry.spec(), study.storage.weights, study.storage.results)

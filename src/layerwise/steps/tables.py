@@ -11,7 +11,16 @@ from layerwise.config import Study
 from layerwise.files.tables import read_table, write_csv, write_table
 from layerwise.statistics import summarise_models as summarise
 from layerwise.steps.inputs import layers_in
-from layerwise.study import Layout, Plans, brain_scores, kept_activations, rating_scores, regions
+from layerwise.study import (
+    Layout,
+    Plans,
+    brain_scores,
+    kept_activations,
+    own_split,
+    rating_scores,
+    regions,
+    scored_ratings,
+)
 
 _BRAIN, _RATED = ["layer", "region", "split", "r"], ["layer", "measure", "split", "rho"]  # columns of tables
 _CEILING, _CONSISTENCY = ["region", "half", "ceiling"], ["measure", "half", "ceiling"]
@@ -24,9 +33,13 @@ def gather_model(study: Study, model: str, folder: Path, output: Path, manifest:
         model,
         layers,
         [read_table(path, _BRAIN) for path in brain_scores(plans, layout, model, layers)],
-        [read_table(path, _RATED) for path in rating_scores(plans, layout, model, layers)],
+        [_of_own_split(read_table(path, _RATED), study, model) for path in rating_scores(plans, layout, model, layers)],
         [read_table(layout.ceiling(region.name), _CEILING) for region in regions(study)],
-        [read_table(layout.consistency(entry.name), _CONSISTENCY) for entry in study.ratings if entry.rater_columns],
+        [
+            read_table(layout.consistency(entry.name), _CONSISTENCY)
+            for entry in scored_ratings(study, model)
+            if entry.rater_columns
+        ],
         {
             name: ActivationStore(path, model).attributes
             for name, path in kept_activations(study, model, layout).items()
@@ -60,6 +73,26 @@ def summarise_models(study: Study, layers: Path, output: Path, csv: Path | None 
 def _marked(table: pd.DataFrame, source: pd.DataFrame) -> pd.DataFrame:
     """Mark a table that comes from simulated ones as such."""
     table.attrs |= {key: source.attrs[key] for key in ("simulated",) if key in source.attrs}
+    return table
+
+
+def _of_own_split(table: pd.DataFrame, study: Study, model: str) -> pd.DataFrame:
+    """Refuse scores of a fine-tuned network on other splits than its own, whose test images it was trained on.
+
+    Raises
+    ------
+    ValueError
+        There are such.
+    """
+    for entry in study.ratings:
+        rows = table[table["measure"] == entry.measure]
+        own = own_split(study, model, entry.name) if len(rows) else None
+        others = sorted(set(rows["split"]) - {own}) if own is not None else []
+        if others:
+            raise ValueError(
+                f"{model} has scores on split {others[0] + 1} of {entry.name}, of which it has seen test images: "
+                "delete its folder memorability, and run again"
+            )
     return table
 
 

@@ -17,13 +17,40 @@ from layerwise.study.finetuning import (
     finetuning_pixels_for,
 )
 from layerwise.study.layers import layers_of, preprocessing_of, read_preprocessing, write_preprocessing
-from layerwise.study.layout import ANALYSES, FINETUNED_FILES, FINETUNING_ANALYSES, Layout, layout_of
+from layerwise.study.layout import (
+    ANALYSES,
+    FINETUNED_FILES,
+    FINETUNING_ANALYSES,
+    HISTORY,
+    PREDICTIONS,
+    PRETRAINED,
+    WEIGHTS,
+    Layout,
+    layout_of,
+)
 from layerwise.study.networks import network_settings
 from layerwise.study.plan import Job, Plan, Plans
+from layerwise.study.profiles import (
+    networks_of,
+    own_split,
+    profiled_networks,
+    scored_ratings,
+    trained_weights,
+    weights_files,
+)
 from layerwise.study.ratings import method_of
 from layerwise.study.regions import Region, find_region, regions
 from layerwise.study.resources import RuleResources
-from layerwise.study.results import brain_scores, final_results, pca_pixels_for, pixels_for, rating_scores
+from layerwise.study.results import (
+    brain_scores,
+    figure3_region,
+    final_results,
+    pca_pixels_for,
+    penultimate_weights,
+    pixels_for,
+    rating_scores,
+)
+from layerwise.study.slurm import ClusterRequests, require_cluster
 from layerwise.study.staleness import Causes, code_of
 from layerwise.study.stimuli import geometry_of, pca_geometry, stimulus_files
 
@@ -31,8 +58,13 @@ __all__ = [
     "ANALYSES",
     "FINETUNED_FILES",
     "FINETUNING_ANALYSES",
+    "HISTORY",
+    "PREDICTIONS",
+    "PRETRAINED",
+    "WEIGHTS",
     "Budget",
     "Causes",
+    "ClusterRequests",
     "Job",
     "Layout",
     "Plan",
@@ -43,6 +75,7 @@ __all__ = [
     "brain_scores",
     "code_of",
     "families_of",
+    "figure3_region",
     "final_results",
     "find_region",
     "finetuned_models",
@@ -61,15 +94,23 @@ __all__ = [
     "layout_of",
     "method_of",
     "network_settings",
+    "networks_of",
+    "own_split",
     "own_weights",
     "pca_geometry",
     "pca_pixels_for",
+    "penultimate_weights",
     "pixels_for",
     "preprocessing_of",
     "present",
+    "profiled_networks",
     "rating_scores",
     "read_preprocessing",
     "regions",
+    "require_cluster",
+    "scored_ratings",
     "stimulus_files",
+    "trained_weights",
+    "weights_files",
     "write_preprocessing",
 ]

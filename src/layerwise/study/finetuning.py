@@ -3,13 +3,11 @@
 from collections.abc import Sequence
 
 from layerwise.config import Study
-from layerwise.config.finetuning import FinetuningSettings
+from layerwise.config.finetuning import UNTRAINED, FinetuningSettings
 from layerwise.interfaces import Geometry, Preprocessing
 from layerwise.models.preprocessing import geometry_to_crop_from
 from layerwise.study.counts import count_splits
 from layerwise.study.layout import FINETUNED_FILES, Layout
-
-UNTRAINED = "random"  # weights of a control, which is trained only if it is named
 
 
 def finetuning_of(study: Study) -> FinetuningSettings:

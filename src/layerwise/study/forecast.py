@@ -5,10 +5,13 @@ from dataclasses import dataclass, field
 
 from layerwise.config import Study
 from layerwise.config.study import PCA_IMAGES
+from layerwise.study.finetuning import finetuned_models, finetuned_ratings, finetuning_geometry
 from layerwise.study.plan import Plan, Plans, counts_of, shown_sets
 from layerwise.study.rates import GPU
 from layerwise.study.resources import Needs, RuleResources
+from layerwise.study.results import penultimate_weights
 from layerwise.study.stimuli import geometry_of, pca_geometry
+from layerwise.study.training import TrainingPlan, plan_training
 
 Names = dict[str, str]
 
@@ -37,6 +40,22 @@ class Row:
     def disk(self) -> int:
         """Bytes of stored activations; else those of the largest job, until it ends."""
         return max(job.disk for job in self.plan.jobs)
+
+
+@dataclass(frozen=True)
+class TrainingRow:
+    """A network that is trained on.
+
+    Parameters
+    ----------
+    plan : TrainingPlan
+        Of its jobs.
+    memory : int
+        Megabytes of the machine's memory that each asks for.
+    """
+
+    plan: TrainingPlan
+    memory: int
 
 
 @dataclass
@@ -72,11 +91,13 @@ class Forecast:
     ----------
     rows : list of Row
         One for each network and stimulus set that can be planned.
+    trained : list of TrainingRow
+        One for each network that is trained on and can be planned.
     stages : dict of str to Stage
         By rule.
-    pixels, activations, scratch : int
+    pixels, activations, scratch, weights : int
         Bytes on disk: decoded images, which networks share; stored activations; the sketches, or the saved state, of
-        the largest job, until it ends.
+        the largest job, until it ends; weights of networks that were trained on.
     unknown : list of str
         A sentence for each thing that is not known yet.
     failed : list of str
@@ -84,10 +105,12 @@ class Forecast:
     """
 
     rows: list[Row] = field(default_factory=list)
+    trained: list[TrainingRow] = field(default_factory=list)
     stages: dict[str, Stage] = field(default_factory=dict)
     pixels: int = 0
     activations: int = 0
     scratch: int = 0
+    weights: int = 0
     unknown: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
 
@@ -107,6 +130,9 @@ def forecast(study: Study, models: Sequence[str]) -> Forecast:
     names = list(dict.fromkeys(models))
     for model in names:
         _add_network(found, resources, model)
+    for model in names:
+        if model in finetuned_models(study):
+            _add_training(found, resources, model)
     for stimuli, geometry in sorted({pair for model in names for pair in _pixels(plans, model)}):
         needs = resources.of("pack_stimuli", {"stimuli": stimuli, "geometry": geometry})
         found.pixels += needs.disk
@@ -146,6 +172,30 @@ def _add_plan(found: Forecast, resources: RuleResources, plan: Plan) -> None:
         found.scratch = max(found.scratch, row.disk)
 
 
+def _add_training(found: Forecast, resources: RuleResources, model: str) -> None:
+    try:
+        plan = plan_training(resources.plans, model)
+    except ValueError as error:
+        found.unknown.append(str(error))
+        return
+    needs = resources.of_training(plan)
+    found.trained.append(TrainingRow(plan, needs.ask("mem_mb")))
+    _stage(found, "finetune_network").add(needs, plan.budget.threads, plan.jobs)
+    found.scratch = max(found.scratch, plan.states)
+    found.weights += plan.weights
+    _add_penultimate(found, resources, model)
+
+
+def _add_penultimate(found: Forecast, resources: RuleResources, model: str) -> None:
+    weights = penultimate_weights(resources.study)
+    try:
+        needs = resources.of_penultimate(model)
+    except ValueError:
+        return  # what is not known of its recordings was said
+    if weights:
+        _stage(found, "score_penultimate").add(needs, resources.plans.budget.threads, len(weights))
+
+
 def _stage(found: Forecast, step: str) -> Stage:
     return found.stages.setdefault(step, Stage())
 
@@ -160,3 +210,5 @@ def _pixels(plans: Plans, model: str) -> Iterator[tuple[str, str]]:
         fitted = pca_geometry(study, stimuli, expected)
         if fitted:
             yield PCA_IMAGES, fitted.key
+    if model in finetuned_models(study):
+        yield finetuned_ratings(study), finetuning_geometry(study, expected).key

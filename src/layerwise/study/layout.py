@@ -13,6 +13,7 @@ ANALYSES = (
 FINETUNING_ANALYSES = ("finetuning_change", "finetuning_networks")
 """Tables that `compare_finetuning` makes."""
 WEIGHTS, HISTORY, PREDICTIONS = "weights.safetensors", "history.parquet", "predictions.parquet"
+PRETRAINED = "pretrained"  # in the paths of what a network gave before it was trained on; afterwards, its split
 FINETUNED_FILES = (HISTORY, PREDICTIONS, WEIGHTS)  # of a network that was trained on a split
 
 
@@ -107,6 +108,11 @@ class Layout:
     def finetuned_table(self) -> str:
         """A row for each split that each network was trained on."""
         return f"{self.folder}/finetuned.parquet"
+
+    @property
+    def finetuned_layers(self) -> str:
+        """A row for each layer of each fine-tuned network that is profiled."""
+        return f"{self.folder}/finetuned_layers.parquet"
 
     def history_figure(self, model: str) -> list[str]:
         """The epochs of a network's training on all splits, in all formats."""

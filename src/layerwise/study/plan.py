@@ -33,8 +33,9 @@ from layerwise.streaming.groups import (
     plan_groups,
 )
 from layerwise.study.budget import Budget
-from layerwise.study.counts import Count, count_set, count_splits
+from layerwise.study.counts import Count, count_set
 from layerwise.study.layers import layers_of, listed_layers, listed_preprocessing, preprocessing_of
+from layerwise.study.profiles import count_scored_splits
 from layerwise.study.rates import SOLVER, Rates, rates_of
 from layerwise.study.ratings import Method, method_of
 from layerwise.study.regions import regions
@@ -368,7 +369,7 @@ def _score_jobs(study: Study, plan: Plan) -> list[Job]:
     # Of memorability, each layer by itself and without a GPU, though one that is there is used.
     on_gpu = plan.budget.on_gpu and not rated
     n_targets = 1 if rated else counts_of(study, plan.stimuli)[0].neuroids
-    n_splits = count_splits(study.rating(plan.stimuli)) if rated else study.recording(plan.stimuli).splits.n_splits
+    n_splits = _count_splits(study, plan) if rated else study.recording(plan.stimuli).splits.n_splits
     fit = _bytes_of_fit(plan, n_targets, n_splits)
     together = _at_once(plan, fit) if on_gpu else 1
     read = 2 * together * _largest_stored(plan)  # those in use, and the next ones
@@ -415,7 +416,7 @@ def _stream(study: Study, plan: Plan) -> Plan:
 def _stream_demand(study: Study, plan: Plan) -> Demand:
     """Return what streaming needs, with the largest batches that make no group more than small ones."""
     budget, layers = plan.budget, plan.layers
-    n_splits = count_splits(study.rating(plan.stimuli))
+    n_splits = _count_splits(study, plan)
     wanted = [
         Demand(plan.n_images, n_splits, study.regression.components, plan.size, size) for size in budget.batch_sizes
     ]
@@ -459,7 +460,7 @@ def _sketch(study: Study, plan: Plan) -> Plan:
     wanted = [SketchDemand(plan.n_images, chosen.dimensions, size, budget.on_gpu) for size in budget.batch_sizes]
     fitting = [sketches.fit_batch(plan.layers, demand, budget.device) for demand in wanted]
     demand = _fewest_groups(fitting, lambda one: plan_sketches(plan.layers, one, budget.device, budget.disk))
-    n_splits = count_splits(study.rating(plan.stimuli))
+    n_splits = _count_splits(study, plan)
     names = plan_sketches(plan.layers, demand, budget.device, budget.disk)
     jobs = tuple(_sketch_job(plan, demand, n_splits, name) for name in names)
     return replace(plan, jobs=jobs, demand=demand, batch_size=demand.batch_size)
@@ -479,6 +480,10 @@ def _sketch_job(plan: Plan, demand: SketchDemand, n_splits: int, block: str) -> 
 
 
 # --- shared ---------------------------------------------------------------------------------------------------------
+
+
+def _count_splits(study: Study, plan: Plan) -> int:
+    return count_scored_splits(study, plan.model, plan.stimuli)
 
 
 def _fewest_groups(demands: Sequence[AnyDemand], plan: Callable[[AnyDemand], list[str]]) -> AnyDemand:

@@ -53,7 +53,9 @@ class Causes:
             "region": lambda names: asdict(self.regions[names["region"]]),
             "regions": lambda _: [asdict(region) for region in self.regions.values()],
             "recording": lambda names: self.table_contents(self.regions[names["region"]].recording),
+            "recordings": lambda _: [self.table_contents(entry.name) for entry in study.recordings],
             "scores": lambda names: self.table_contents(names["ratings"]),
+            "scores of splits": lambda names: self._split_contents(names["ratings"], names["split"]),
             "tables": lambda names: self.table_contents(names["stimuli"]),
             "images": lambda names: self._images(names["stimuli"]),
             "drawn images": lambda names: self._drawn(names["stimuli"]),
@@ -120,6 +122,14 @@ class Causes:
         if stimuli in self.exported:
             return self._contents.of(self.tables(stimuli))
         return [self.content(path) for path in present(self.tables(stimuli))]
+
+    def _split_contents(self, ratings: str, splits: str) -> list[str]:
+        """Hash the tables that hold some splits, whose numbers are joined by hyphens: LaMem has three for each."""
+        files = present(self.tables(ratings))
+        if self._study.rating(ratings).splits is None:
+            return [self.content(path) for path in files]
+        wanted = set(splits.split("-"))
+        return [self.content(path) for path in files if Path(path).stem.rpartition("_")[2] in wanted]
 
     @cached_property
     def exported(self) -> set[str]:

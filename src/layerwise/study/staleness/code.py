@@ -8,6 +8,7 @@ from layerwise.study.staleness.declared import STEPS
 APART = {
     "layerwise.config": "of the config, settings count: those that a step depends on are in its parameters",
     "layerwise.study": "what it decides (regions, layers, files) is in the parameters and the inputs of each step",
+    "layerwise.finetuning.weights": "a file of weights has a version and a checksum, and what it holds is an input",
     "layerwise.steps.devices": "where and with how much memory a step runs changes nothing but rounding",
 }
 """Code that steps use and that makes no result stale, with the reason."""

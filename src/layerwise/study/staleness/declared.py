@@ -5,7 +5,9 @@ the recording, ratings or network that a job is about, the plural (``ratings.mea
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+
+from layerwise.interfaces import FinetuneSettings
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,9 @@ STANDS_FOR: dict[str, tuple[str, ...]] = {
     "region": ("recordings.regions", "recordings.file", "ratings.measure"),
     "regions": ("recordings.regions", "recordings.file", "ratings.measure"),
     "recording": ("recording.file",),
+    "recordings": ("recordings.file",),
     "scores": ("rating.scores", "rating.splits"),
+    "scores of splits": ("rating.scores", "rating.splits"),
     "tables": ("recording.file", "rating.scores", "rating.splits"),
     "images": ("recording.images", "rating.images", "brain.pca.images"),
     "drawn images": ("brain.pca.n_images",),
@@ -53,6 +57,8 @@ stands for:
 - layers: name, kind, shape and depth of each layer
 - region, regions: recording and label of the job's region, or of all
 - recording, scores, tables: content of the recording, of the tables of ratings, of either
+- recordings: content of all recordings
+- scores of splits: content of the tables of ratings that hold the splits that a job is about
 - images: names and content of the images that these name
 - drawn images: how many are drawn for principal components, where a job is about these
 - imagenet: content of ImageNet's images and labels
@@ -80,6 +86,9 @@ RUN_ONLY: dict[str, str] = {
     "memorability.small": "decides which step scores ratings, and each step has its own code",
     "memorability.method": "decides which step scores ratings, and each step has its own code",
     "memorability.disk": "says how many layers share a job; each is sketched by itself",
+    "finetuning.models": "says which networks are trained on; each is by itself",
+    "finetuning.splits": "is in the path of each result of a split",
+    "finetuning.folds_per_job": "says how many splits share a job; each is trained by itself",
     "memorability.save_every": "says how often the state of a job is saved",
 }
 """Settings that say only how or where to run, each with the reason why they change no result."""
@@ -88,9 +97,11 @@ _NEUROIDS = ("region", "recording", "recording.animals", "recording.min_reliabil
 _FOLDS = ("rating.folds", "rating.seed", "rating.fold_column")
 _SCORES = ("rating.image_column", "rating.score_column", "rating.rater_columns", "rating.unscored_images")
 _RATED = ("scores", *_SCORES, *_FOLDS, "rating.measure", "regression.components")
+_TRAINING = tuple(f"finetuning.{one.name}" for one in fields(FinetuneSettings))
 _NETWORK = ("network", "weights", "layers")
 _OVER_LAYERS = ("regions", "ratings.measure", "statistics", "families")
 _IMAGES_ARE_INPUTS = {"rating.images": "the images of a set are those of its pixels, which are an input"}
+_OWN_SPLIT = {"finetuning.ratings": "read of fine-tuned networks alone, whose weights are an input"}
 
 STEPS: dict[str, Step] = {
     "list_layers": Step("layerwise.steps.networks:list_layers", ("network",)),
@@ -111,7 +122,10 @@ STEPS: dict[str, Step] = {
     "extract_activations": Step(
         "layerwise.steps.activations:extract_activations",
         _NETWORK,
-        changes_nothing={"brain.pca": "only checked against the number of images; those are in the pixels, an input"},
+        changes_nothing={
+            "brain.pca": "only checked against the number of images; those are in the pixels, an input",
+            **_OWN_SPLIT,
+        },
     ),
     "estimate_ceiling": Step("layerwise.steps.brain:estimate_ceiling", (*_NEUROIDS, "regression.halves")),
     "score_brain": Step(
@@ -133,17 +147,56 @@ STEPS: dict[str, Step] = {
     "score_memorability": Step(
         "layerwise.steps.memorability:score_memorability",
         ("layers", *_RATED, "regression.solver"),
-        changes_nothing=_IMAGES_ARE_INPUTS,
+        changes_nothing=_IMAGES_ARE_INPUTS | _OWN_SPLIT,
     ),
     "stream_memorability": Step(
         "layerwise.steps.memorability:stream_memorability",
         (*_NETWORK, *_RATED, "memorability.convolutions"),
-        changes_nothing=_IMAGES_ARE_INPUTS,
+        changes_nothing=_IMAGES_ARE_INPUTS | _OWN_SPLIT,
     ),
     "sketch_memorability": Step(
         "layerwise.steps.memorability:sketch_memorability",
         (*_NETWORK, *_RATED, "memorability.convolutions", "memorability.dimensions", "memorability.seed"),
-        changes_nothing=_IMAGES_ARE_INPUTS,
+        changes_nothing=_IMAGES_ARE_INPUTS | _OWN_SPLIT,
+    ),
+    "finetune_network": Step(
+        "layerwise.steps.finetuning:finetune_network",
+        ("network", "weights", "scores of splits", *_SCORES, *_FOLDS, "rating.measure", *_TRAINING),
+        changes_nothing={
+            **_IMAGES_ARE_INPUTS,
+            "finetuning.ratings": "names scores and images that count by their content",
+            "rating.geometry": "the geometry is that of the pixels, which are an input",
+        },
+    ),
+    "score_penultimate": Step(
+        "layerwise.steps.penultimate:score_penultimate",
+        (
+            "network",
+            "weights",
+            "regions",
+            "recordings",
+            "recordings.animals",
+            "recordings.min_reliability",
+            "recordings.splits",
+            "regression.components",
+            "regression.solver",
+            "regression.halves",
+            "brain.pca.components",
+        ),
+        changes_nothing={"brain.pca": "the images that it is fitted on are in the pixels, an input"},
+    ),
+    "gather_finetuned": Step(
+        "layerwise.steps.finetuned:gather_finetuned",
+        ("regions", "scores", *_SCORES, *_FOLDS, "rating.measure"),
+        changes_nothing={
+            **_IMAGES_ARE_INPUTS,
+            "finetuning.ratings": "names scores that count by their content",
+        },
+    ),
+    "gather_finetuned_study": Step(
+        "layerwise.steps.finetuned:gather_finetuned_study",
+        ("models.name",),
+        changes_nothing={"models.weights": "says which networks are trained on; their tables are the inputs"},
     ),
     "gather_model": Step(
         "layerwise.steps.tables:gather_model",
@@ -158,14 +211,34 @@ STEPS: dict[str, Step] = {
                 "memorability.dimensions",
             ),
             "decides into how many blocks the layers are divided; their scores are the inputs",
-        ),
+        )
+        | _OWN_SPLIT,
     ),
     "gather_study": Step("layerwise.steps.tables:gather_study", ("models.name",)),
+    "gather_finetuned_layers": Step(
+        "layerwise.steps.profiles:gather_finetuned_layers",
+        ("models.name",),
+        changes_nothing=dict.fromkeys(
+            (
+                "models.weights",
+                "finetuning.profile",
+                "finetuning.ratings",
+                "ratings.splits",
+                "ratings.scores",
+                "ratings.folds",
+                "ratings.fold_column",
+            ),
+            "decides which networks and splits there are; their tables are the inputs",
+        ),
+    ),
     "correlate_layers": Step("layerwise.steps.statistics:correlate_layers", _OVER_LAYERS),
     "analyse_layers": Step("layerwise.steps.statistics:analyse_layers", (*_OVER_LAYERS, "accuracies")),
     "compare_finetuning": Step("layerwise.steps.statistics:compare_finetuning", ("regions", "statistics", "families")),
     "summarise_models": Step("layerwise.steps.tables:summarise_models", ("regions", "ratings.measure")),
     "plot_figure2": Step("layerwise.steps.figures:plot_figure2"),
+    "plot_figure3": Step("layerwise.steps.finetuned:plot_figure3"),
+    "plot_change": Step("layerwise.steps.finetuned:plot_change"),
+    "plot_history": Step("layerwise.steps.finetuned:plot_history"),
 }
 
 _PLURAL = {"model": "models", "recording": "recordings", "rating": "ratings"}

@@ -1,0 +1,99 @@
+"""How long a network trains, and in how much memory: as measured, or else as estimated from its layers.
+
+`finetune_rates.tsv` has a row for each network and precision that was measured: images a second and GB of a GPU, at
+batches of 32. `benchmarks/finetuning_rates.py` writes it.
+"""
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+from layerwise.interfaces import LayerSpec
+from layerwise.models import registry
+from layerwise.study.rates import CPU
+
+Precision = Literal["tf32", "bf16", "float32"]
+
+SOURCE = "benchmarks/finetuning_rates.md"  # of rows that name no other
+TABLE = Path(__file__).with_name("finetune_rates.tsv")
+BATCH = 32  # images of the batches that were measured
+GPU_CLASS = "an H100"
+# Of 20 networks measured in TF32 on an H100 and an H200 this gives .7 to 2.3 times the seconds and .9 to 1.9
+# times the bytes, but for resnet18, whose bytes count what libraries took while they tried algorithms.
+IMAGE, UNIT = 4e-5, 2.6e-11  # seconds of an image, and of each unit of its layers
+FLOAT32 = 2  # times as long as with TF32. Not measured: a bound
+BACKWARD = 3  # times as long as a forward pass alone. Not measured: a bound
+KEPT = 7  # bytes of a layer's output until gradients come back, for each unit and image
+PARAMETER = 16  # bytes of a parameter: itself, gradient, momentum, and one more of AdamW
+LIBRARIES = 5 * 10**8  # bytes of workspaces
+UNKNOWN = 10**8  # parameters of a network that nobody counted. Not measured: a bound
+
+
+@dataclass(frozen=True)
+class TrainingRate:
+    """How a network trains.
+
+    Parameters
+    ----------
+    seconds : float
+        Of an image, on a GPU or on a core.
+    memory : int
+        Bytes of the device, without pixels, at the batches that were asked for.
+    source : str
+        Machine and place of what was measured, or that it is estimated.
+    measured : bool
+        Whether it was.
+    """
+
+    seconds: float
+    memory: int
+    source: str
+    measured: bool
+
+
+def training_rate(
+    network: str | None, layers: Sequence[LayerSpec], precision: Precision, images: int, on_gpu: bool
+) -> TrainingRate:
+    """Return how a network trains.
+
+    Parameters
+    ----------
+    network : str or None
+        Its name, if layerwise knows it.
+    layers : sequence of LayerSpec
+        Its layers.
+    precision : {"tf32", "bf16", "float32"}
+        Of products on a GPU.
+    images : int
+        Images that go through it at once.
+    on_gpu : bool
+        Whether on a GPU.
+    """
+    n_parameters = parameters_of(network)
+    units = sum(layer.units for layer in layers)
+    memory = LIBRARIES + PARAMETER * n_parameters + KEPT * units * images
+    if not on_gpu:
+        seconds = BACKWARD * (CPU.exact_image + CPU.exact_unit * units)
+        return TrainingRate(seconds, memory, f"estimated as {BACKWARD} forward passes on {CPU.machine}", measured=False)
+    row = _measured().get((network or "", precision))
+    if row is not None:
+        known, fixed = round(1e9 * float(row["gigabytes"])), LIBRARIES + PARAMETER * n_parameters
+        scaled = known if images <= BATCH else fixed + max(0, known - fixed) * images // BATCH
+        source = f"one {row['device']} ({row.get('source') or SOURCE})"
+        return TrainingRate(1 / float(row["images_per_second"]), scaled, source, measured=True)
+    seconds = (IMAGE + UNIT * units) * (FLOAT32 if precision == "float32" else 1)
+    return TrainingRate(seconds, memory, f"estimated from the units of its layers, of {GPU_CLASS}", measured=False)
+
+
+def parameters_of(network: str | None) -> int:
+    """Return the parameters of a network that layerwise knows; of another one a bound."""
+    return (registry.find(network).parameters if network else None) or UNKNOWN
+
+
+@cache
+def _measured() -> dict[tuple[str, str], dict[str, str]]:
+    with TABLE.open(encoding="utf-8", newline="") as handle:
+        return {(row["model"], row["precision"]): row for row in csv.DictReader(handle, delimiter="\t")}

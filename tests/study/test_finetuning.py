@@ -1,0 +1,188 @@
+"""What a study fine-tunes, and what its jobs take, known without a tensor."""
+
+import csv
+from pathlib import Path
+
+import pytest
+
+from layerwise.cli import show
+from layerwise.config import dump_study, load_study, validate_study
+from layerwise.interfaces import Preprocessing
+from layerwise.models import registry
+from layerwise.study import (
+    Layout,
+    Plans,
+    RuleResources,
+    finetuned_models,
+    finetuned_results,
+    finetuned_splits,
+    finetuning_geometry,
+    finetuning_groups,
+    finetuning_pixels_for,
+)
+from layerwise.study.forecast import forecast
+from layerwise.study.results import final_results
+from layerwise.study.training import plan_training
+from layerwise.study.training_rates import TABLE
+
+LAMEM = {"name": "lamem", "images": "none", "splits": "none"}
+MODELS = ["resnet50", "vgg16", {"name": "untrained", "model": "resnet18", "weights": "random"}]
+ON_GPU = {"compute": {"gpus": 1}}
+
+
+def study(section, **changes):
+    return validate_study({"study": "s", "models": MODELS, "ratings": [LAMEM], "finetuning": section} | changes)
+
+
+def test_untrained_controls_are_trained_only_if_they_are_named():
+    assert finetuned_models(study({})) == ["resnet50", "vgg16"]
+    assert finetuned_models(study({"models": ["untrained", "resnet50"]})) == ["resnet50", "untrained"]
+    assert finetuned_models(study(None)) == []
+
+
+def test_splits_are_numbered_from_1_and_divided_over_jobs():
+    assert finetuned_splits(study({})) == ["1", "2", "3", "4", "5"]
+    assert finetuning_groups(study({"folds_per_job": 2})) == [["1", "2"], ["3", "4"], ["5"]]
+    assert finetuning_groups(study({"splits": [4, 2]})) == [["2"], ["4"]]
+    assert finetuning_groups(study(None)) == finetuned_splits(study(None)) == []
+
+
+def test_a_split_that_the_files_do_not_have_is_refused(tmp_path):
+    for number in (1, 2):
+        (tmp_path / f"train_{number}.txt").touch()
+    with pytest.raises(ValueError, match=r"finetuning.splits: there is no split 3: lamem is divided into 2"):
+        finetuned_splits(study({"splits": [1, 3]}, ratings=[LAMEM | {"splits": tmp_path}]))
+
+
+@pytest.mark.parametrize(
+    ("size", "resize", "crop", "kind", "key"),
+    [
+        (224, 256, "centre", "crop", "crop256to256-bilinear"),
+        (299, 342, "centre", "crop", "crop342to342-bilinear"),
+        (224, 224, "centre", "crop", "crop256to256-bilinear"),  # nothing would be left to crop
+        (380, 380, "centre", "crop", "crop434to434-bilinear"),
+        (331, 378, "squash", "crop", "squash378to378-bilinear"),
+        (224, 256, "centre", "square", "square256-bilinear"),
+    ],
+)
+def test_pixels_are_as_large_as_before_the_crop_that_a_network_was_trained_with(size, resize, crop, kind, key):
+    expected = Preprocessing(size, resize, "bilinear", (0, 0, 0), (1, 1, 1), crop=crop)
+    one = study({}, ratings=[LAMEM | {"geometry": kind}])
+    assert finetuning_geometry(one, expected).key == key
+    assert finetuning_pixels_for(one, Layout("r"), "lamem", expected) == f"r/stimuli/lamem/{key}.h5"
+
+
+def test_every_network_leaves_something_to_crop():
+    one = study({})
+    for name in registry.names():
+        expected = registry.find(name).preprocessing
+        assert finetuning_geometry(one, expected).size > expected.size
+
+
+def test_the_study_ends_with_the_files_of_each_network_and_split():
+    layout = Layout("r")
+    with_it, without = (set(final_results(study(section), layout)) for section in ({"splits": [1, 2]}, None))
+    assert with_it - without >= set(finetuned_results(study({"splits": [1, 2]}), layout))
+    assert "r/models/vgg16/finetuned/2/weights.safetensors" in with_it
+    assert not any("finetuned" in path for path in without)
+
+
+# --- jobs -------------------------------------------------------------------------------------------------------------
+
+
+def plan(section=None, model="resnet50", **changes):
+    return plan_training(Plans(study(section or {}, **(ON_GPU | changes))), model)
+
+
+def row_of(network, precision):
+    with TABLE.open() as file:
+        rows = list(csv.DictReader(file, delimiter="\t"))
+    return next(row for row in rows if (row["model"], row["precision"]) == (network, precision))
+
+
+def test_a_network_that_was_measured_is_planned_with_its_rate():
+    for precision in ("tf32", "bf16"):
+        row, found = row_of("resnet50", precision), plan({"precision": precision})
+        assert found.rate.measured and row["device"] in found.rate.source
+        assert found.seconds == pytest.approx(25 * 58_741 * 0.8 / float(row["images_per_second"]), rel=1e-4)
+        assert found.rate.memory == pytest.approx(1e9 * float(row["gigabytes"]))
+
+
+def test_a_network_that_was_not_is_estimated_and_says_so(monkeypatch):
+    known = plan()
+    monkeypatch.setattr("layerwise.study.training_rates._measured", dict)
+    found = plan()
+    assert not found.rate.measured and "estimated" in found.rate.source
+    assert 1 / 3 < found.rate.seconds / known.rate.seconds < 3
+    slower = plan({"precision": "float32"})
+    assert not slower.rate.measured and slower.rate.seconds == 2 * found.rate.seconds
+
+
+def test_epochs_are_those_of_the_config_where_it_allows_fewer_than_expected():
+    assert plan({"max_epochs": 5}).seconds == pytest.approx(plan().seconds / 5)
+    assert plan({"max_epochs": 50}).seconds == plan().seconds
+
+
+def test_pixels_are_held_where_they_fit_beside_the_training():
+    large, small = plan(), plan(compute={"gpus": 1, "gpu_memory": "13GB"})
+    assert large.pixels == small.pixels == 58_741 * 256**2 * 3
+    assert large.device == large.rate.memory + large.pixels
+    assert small.device == small.rate.memory < 13e9
+
+
+def test_splits_of_one_job_share_its_pixels_and_add_up_otherwise():
+    one, five = plan(), plan({"folds_per_job": 5})
+    assert (one.jobs, five.jobs) == (5, 1)
+    assert five.device - five.pixels == 5 * (one.device - one.pixels)
+    assert five.seconds == pytest.approx(5 * one.seconds)
+
+
+def test_parts_of_a_batch_and_large_batches_change_the_memory():
+    plain = plan().rate.memory
+    assert plan({"batch_size": 128}).rate.memory > 2 * plain
+    assert plan({"batch_size": 128, "accumulate": 4}).rate.memory == plain
+
+
+def test_a_job_asks_for_a_gpu_and_what_is_planned():
+    resources = RuleResources(Plans(study({}, compute={"gpus": 2})))
+    needs, planned = resources.of("finetune_network", {"model": "resnet50", "split": "1"}), plan()
+    assert needs.gpus == 1
+    assert (needs.memory, needs.seconds, needs.disk) == (planned.host, planned.seconds, planned.disk)
+    on_cpu = RuleResources(Plans(study({}))).of("finetune_network", {"model": "resnet50", "split": "1"})
+    assert on_cpu.gpus == 0 and on_cpu.memory > needs.memory and on_cpu.seconds > 20 * needs.seconds
+
+
+def test_the_forecast_counts_jobs_hours_weights_and_pixels():
+    found, without = (forecast(study(section, **ON_GPU), ["resnet50", "vgg16"]) for section in ({}, None))
+    assert [row.plan.model for row in found.trained] == ["resnet50", "vgg16"] and without.trained == []
+    stage = found.stages["finetune_network"]
+    assert stage.jobs == 10
+    assert stage.gpu_hours == pytest.approx(sum(5 * row.plan.seconds for row in found.trained) / 3600)
+    assert found.weights == 5 * 4 * sum(registry.find(name).parameters for name in ("resnet50", "vgg16"))
+    assert found.pixels - without.pixels == 58_741 * 256**2 * 3
+    assert found.stages["pack_stimuli"].jobs == without.stages["pack_stimuli"].jobs + 1
+
+
+def test_the_plan_is_printed_with_what_was_measured_and_what_is_guessed(tmp_path, capsys):
+    path = tmp_path / "config.yaml"
+    path.write_text(dump_study(study({}, **ON_GPU)))
+    show.plan(path, ["resnet50"])
+    told = capsys.readouterr().out
+    assert "fine-tuning:" in told and "measured" in told and "finetune_network: 5 jobs" in told
+    assert "25 epochs until early stopping, which is a guess" in told
+    path.write_text(dump_study(study(None)))
+    show.plan(path, ["resnet50"])
+    assert "fine-tuning" not in capsys.readouterr().out.lower()
+
+
+def test_a_checked_config_says_how_many_jobs_train_networks(tmp_path, capsys):
+    path = tmp_path / "config.yaml"
+    path.write_text(dump_study(study({"folds_per_job": 2})))
+    show.check_config(path)
+    assert "fine-tuning: 2 networks on 5 splits in 6 jobs" in capsys.readouterr().out
+
+
+def test_the_papers_config_fine_tunes_its_64_networks_in_320_jobs():
+    paper = load_study(Path(__file__).resolve().parents[2] / "config.yaml")
+    assert len(finetuned_models(paper)) == 64
+    assert len(finetuned_models(paper)) * len(finetuning_groups(paper)) == 320

@@ -1,0 +1,89 @@
+"""Fine-tuning in the workflow, run for real on a tiny network and two of three splits."""
+
+import pytest
+from small_study import CONFIG, Study, make_data
+
+from layerwise.files.tables import read_table
+from layerwise.finetuning.weights import load_finetuned
+
+pytestmark = pytest.mark.workflow
+
+TRAINING = {"models": ["tiny"], "splits": [1, 3], "batch_size": 8, "max_epochs": 2, "learning_rate": 0.01}
+MODELS = CONFIG["models"][:1]
+
+
+def target(split, file="weights.safetensors"):
+    return f"results/small/models/tiny/finetuned/{split}/{file}"
+
+
+def configure(study, finetuning=TRAINING, **changes):
+    study.configure(**{"models": MODELS, "recordings": [], "finetuning": finetuning, **changes})
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory) -> Study:
+    """The study, trained on its splits 1 and 3; tests may plan in it, but make nothing."""
+    folder = tmp_path_factory.mktemp("trained")
+    make_data(folder / "data")
+    done = Study(folder)
+    configure(done)
+    done.snakemake(target(1), target(3))
+    return done
+
+
+@pytest.fixture
+def as_trained(trained):
+    """The same; its config is put back afterwards."""
+    yield trained
+    configure(trained)
+
+
+def test_each_split_has_its_results_and_no_state_is_left(trained):
+    for split in ("1", "3"):
+        history = read_table(trained.folder / target(split, "history.parquet"))
+        assert list(history["epoch"]) == [1, 2] and set(history["split"]) == {split}
+        assert len(read_table(trained.folder / target(split, "predictions.parquet"))) > 13  # of 40 images
+        _, about = load_finetuned(trained.folder / target(split))
+        assert (about.split, about.settings.batch_size) == (split, 8)
+    assert not any(path.is_file() for path in (trained.results / "scratch").rglob("*"))
+    assert not (trained.folder / target(2)).exists()
+    told = (trained.results / "logs/finetune_network/tiny/3.log").read_text()
+    assert "tiny, split 3: epoch 2 of at most 2: loss" in told and "are watched by early stopping" in told
+
+
+def test_a_second_run_does_nothing(trained):
+    assert trained.planned(target(1), target(3)) == {}
+
+
+@pytest.mark.parametrize(
+    ("changes", "jobs"),
+    [
+        ({"finetuning": TRAINING | {"learning_rate": 0.02}}, {"finetune_network": 2}),
+        ({"finetuning": TRAINING | {"splits": None, "ratings": "rated"}, "regression": {"components": 3}}, {}),
+    ],
+)
+def test_what_is_edited_reruns_what_it_must(as_trained, changes, jobs):
+    configure(as_trained, **changes)
+    assert as_trained.planned(target(1), target(3)) == jobs
+
+
+def test_one_network_on_one_split_is_one_job_or_shares_it(as_trained):
+    configure(as_trained, TRAINING | {"splits": None})
+    assert as_trained.planned(target(2)) == {"finetune_network": 1}
+    configure(as_trained, TRAINING | {"splits": None, "folds_per_job": 2, "learning_rate": 0.02})
+    assert as_trained.planned(target(2), target(3)) == {"finetune_network_1_2": 1, "finetune_network_3": 1}
+
+
+def test_a_study_asks_for_all_its_splits_or_leaves_fine_tuning_out(as_trained):
+    configure(as_trained, TRAINING | {"splits": None})
+    assert as_trained.planned()["finetune_network"] == 1  # split 2; the others are there
+    configure(as_trained, None)
+    without = as_trained.planned()
+    assert not any("finetun" in rule for rule in without) and "gather_study" in without
+
+
+def test_a_split_that_is_not_there_is_told_without_a_traceback(as_trained):
+    configure(as_trained, TRAINING | {"splits": [7]})
+    with pytest.raises(RuntimeError, match="there is no split 7: rated is divided into 3") as raised:
+        as_trained.planned()
+    assert "Traceback" not in str(raised.value)
