@@ -34,6 +34,7 @@ include: "workflow/rules/memorability.smk"
 include: "workflow/rules/finetuning.smk"
 include: "workflow/rules/finetuned.smk"
 include: "workflow/rules/gather.smk"
+include: "workflow/rules/statistics.smk"
 include: "workflow/rules/profiles.smk"
 include: "workflow/rules/figures.smk"
 

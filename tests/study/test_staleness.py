@@ -23,6 +23,7 @@ from layerwise.config.models import FINETUNED, ModelEntry
 from layerwise.config.settings import ComputeSettings, StorageSettings
 from layerwise.data.recordings import write_recordings
 from layerwise.files import Contents
+from layerwise.files.tables import write_table
 from layerwise.interfaces import Recordings, StimulusSet
 from layerwise.layers.manifest import write_manifest
 from layerwise.study import WEIGHTS, Layout, layout_of
@@ -242,6 +243,8 @@ def jobs(layout: Layout):
         ("gather_model", tiny, {"folder": folder, "output": gathered, "manifest": manifest}, {}),
         ("gather_study", {}, {"folder": folder, "output": tables[0]}, {"models": CONTENT["models"][:1]}),
         ("correlate_layers", {}, {"layers": tables[0], "output": tables[1]}, {}),
+        ("analyse_layers", {}, {"layers": tables[0], "folder": folder}, {}),
+        ("compare_finetuning", {}, {"finetuned": Path(layout.finetuned_table), "folder": folder}, {}),
         ("summarise_models", {}, {"layers": tables[0], "output": Path(layout.table("models"))}, {}),
         ("stream_memorability", {**tiny, **rated}, {"pixels": cut["rated"], "output": scored("rated"), **block}, many),
         (
@@ -325,6 +328,8 @@ def ran(home):
 
         patch.setattr(proof, "build", lambda spec, weights_folder: proof.build_empty(spec).to_empty(device="cpu"))
         patch.setattr("layerwise.analyses.accuracy.Accuracy.passed", True, raising=False)
+        trained = {f"{region}_{when}": 0.5 for region in ("V1", "V1_again") for when in ("before", "after")}
+        write_table(pd.DataFrame([{"model": "tiny", "split": "1", **trained}]), "results/s/finetuned.parquet")
         threads, found = torch.get_num_threads(), []
         for step, names, arguments, changes in jobs(layout_of(validate_study(CONTENT))):
             study = validate_study(CONTENT | changes)

@@ -133,7 +133,14 @@ def test_ratings_of_many_images_are_sketched_in_one_pass(study, finished):
     assert "8 layers in one forward pass over 40 images: 5 of them sketched to 512 numbers, 3 kept" in told
 
 
-GATHER = {"gather_model": 1, "gather_study": 1, "correlate_layers": 1, "summarise_models": 1, "plot_figure2": 1}
+GATHER = {
+    "gather_model": 1,
+    "gather_study": 1,
+    "correlate_layers": 1,
+    "analyse_layers": 1,
+    "summarise_models": 1,
+    "plot_figure2": 1,
+}
 
 
 def test_editing_one_network_reruns_it_alone(as_finished):

@@ -35,9 +35,10 @@ def write_table(table: pd.DataFrame, path: str | Path) -> None:
 
 
 def write_csv(table: pd.DataFrame, path: str | Path) -> None:
-    """Write a table as CSV, whole or not at all."""
+    """Write a table as CSV, whole or not at all; of one that is simulated, a comment in the first line says so."""
+    mark = f"# {table.attrs['simulated']}\n" if "simulated" in table.attrs else ""
     with atomic_path(path) as temporary:
-        table.to_csv(temporary, index=False)
+        temporary.write_text(mark + table.to_csv(index=False), encoding="utf-8")
 
 
 def read_table(path: str | Path, columns: Sequence[str] = ()) -> pd.DataFrame:

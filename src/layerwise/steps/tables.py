@@ -9,7 +9,6 @@ from layerwise.analyses.gather import check_data, tell_versions
 from layerwise.analyses.gather import gather_model as gather
 from layerwise.config import Study
 from layerwise.files.tables import read_table, write_csv, write_table
-from layerwise.statistics import correlate_layers as correlate
 from layerwise.statistics import summarise_models as summarise
 from layerwise.steps.inputs import layers_in
 from layerwise.study import (
@@ -56,6 +55,7 @@ def gather_study(study: Study, folder: Path, output: Path, csv: Path | None = No
     check_data(tables)
     table = pd.concat(tables.values(), ignore_index=True)
     table.attrs = {"data": {name: one.attrs.get("data", {}) for name, one in tables.items()}}
+    table.attrs["nested"] = {name: one.attrs["nested"] for name, one in tables.items() if "nested" in one.attrs}
     tell_versions(tables)
     errors = {name: one.attrs["sketch_error"] for name, one in tables.items() if "sketch_error" in one.attrs}
     if errors:
@@ -63,16 +63,17 @@ def gather_study(study: Study, folder: Path, output: Path, csv: Path | None = No
     _write(table, output, csv)
 
 
-def correlate_layers(study: Study, layers: Path, output: Path, csv: Path | None = None) -> None:
-    """Correlate brain similarity with each measure over all layers, for each region."""
-    names, measures = [region.name for region in regions(study)], [rating.measure for rating in study.ratings]
-    _write(correlate(read_table(layers, [*names, *measures]), names, measures), output, csv)
-
-
 def summarise_models(study: Study, layers: Path, output: Path, csv: Path | None = None) -> None:
     """Find the best layer of each network for each region and measure."""
     columns = [region.name for region in regions(study)] + [rating.measure for rating in study.ratings]
-    _write(summarise(read_table(layers, ["model", "layer", "depth", *columns]), columns), output, csv)
+    table = read_table(layers, ["model", "layer", "depth", *columns])
+    _write(_marked(summarise(table, columns, table.attrs.get("nested", {})), table), output, csv)
+
+
+def _marked(table: pd.DataFrame, source: pd.DataFrame) -> pd.DataFrame:
+    """Mark a table that comes from simulated ones as such."""
+    table.attrs |= {key: source.attrs[key] for key in ("simulated",) if key in source.attrs}
+    return table
 
 
 def _of_own_split(table: pd.DataFrame, study: Study, model: str) -> pd.DataFrame:

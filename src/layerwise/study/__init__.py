@@ -4,6 +4,7 @@ Both the workflow's rules and the commands that they call read a study through t
 """
 
 from layerwise.study.budget import Budget
+from layerwise.study.families import accuracies_of, families_of
 from layerwise.study.files import fingerprint, imagenet_fingerprint, kept_activations, own_weights, present
 from layerwise.study.finetuning import (
     finetuned_models,
@@ -16,7 +17,17 @@ from layerwise.study.finetuning import (
     finetuning_pixels_for,
 )
 from layerwise.study.layers import layers_of, preprocessing_of, read_preprocessing, write_preprocessing
-from layerwise.study.layout import FINETUNED_FILES, HISTORY, PREDICTIONS, PRETRAINED, WEIGHTS, Layout, layout_of
+from layerwise.study.layout import (
+    ANALYSES,
+    FINETUNED_FILES,
+    FINETUNING_ANALYSES,
+    HISTORY,
+    PREDICTIONS,
+    PRETRAINED,
+    WEIGHTS,
+    Layout,
+    layout_of,
+)
 from layerwise.study.networks import network_settings
 from layerwise.study.plan import Job, Plan, Plans
 from layerwise.study.profiles import (
@@ -44,7 +55,9 @@ from layerwise.study.staleness import Causes, code_of
 from layerwise.study.stimuli import geometry_of, pca_geometry, stimulus_files
 
 __all__ = [
+    "ANALYSES",
     "FINETUNED_FILES",
+    "FINETUNING_ANALYSES",
     "HISTORY",
     "PREDICTIONS",
     "PRETRAINED",
@@ -58,8 +71,10 @@ __all__ = [
     "Plans",
     "Region",
     "RuleResources",
+    "accuracies_of",
     "brain_scores",
     "code_of",
+    "families_of",
     "figure3_region",
     "final_results",
     "find_region",

@@ -114,6 +114,8 @@ class RuleResources:
             "gather_study": _tables,
             "gather_finetuned_layers": _tables,
             "correlate_layers": _tables,
+            "analyse_layers": _tables,
+            "compare_finetuning": _tables,
             "summarise_models": _tables,
             "plot_figure2": _tables,
             "plot_figure3": _tables,

@@ -6,7 +6,7 @@ from layerwise.config import Study
 from layerwise.config.study import PCA_IMAGES
 from layerwise.interfaces import LayerSpec, Preprocessing
 from layerwise.study.finetuning import finetuned_models, finetuned_results, finetuned_splits
-from layerwise.study.layout import PRETRAINED, Layout
+from layerwise.study.layout import FINETUNING_ANALYSES, PRETRAINED, Layout
 from layerwise.study.plan import Plans
 from layerwise.study.profiles import profiled_networks, scored_ratings
 from layerwise.study.regions import regions
@@ -54,8 +54,9 @@ def penultimate_weights(study: Study) -> list[str]:
 
 
 def final_results(study: Study, layout: Layout) -> list[str]:
-    """List what a study ends with: tables, figure 2 where there is something to correlate, and networks trained on."""
-    figure = [layout.table("correlations"), *layout.figure("figure2")]
+    """List what a study ends with: tables, statistics and figure 2 where there is something to correlate, and networks
+    trained on."""
+    figure = [layout.table("correlations"), *layout.analyses(), *layout.figure("figure2")]
     figures = figure if regions(study) and study.ratings else []
     profiles = [layout.finetuned_layers] if profiled_networks(study) else []
     return [layout.layers, layout.table("models"), *figures, *_finetuned(study, layout), *profiles]
@@ -67,4 +68,5 @@ def _finetuned(study: Study, layout: Layout) -> list[str]:
         return []
     histories = [path for model in models for path in layout.history_figure(model)]
     figures = [*layout.figure("figure3"), *layout.figure("figure3_change")] if regions(study) else []
-    return [*finetuned_results(study, layout), layout.finetuned_table, *histories, *figures]
+    changes = layout.analyses(FINETUNING_ANALYSES) if regions(study) else []
+    return [*finetuned_results(study, layout), layout.finetuned_table, *changes, *histories, *figures]
