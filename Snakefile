@@ -1,9 +1,10 @@
-# The study of config.yaml, from images to figure 2.
+# The study of config.yaml, from images to tables and figures.
 #
 #   snakemake --profile profiles/slurm                                   everything, on a cluster
 #   snakemake --profile profiles/local                                   everything, here
 #   snakemake --profile profiles/local results/STUDY/models/MODEL/layers.parquet     one network
 #   snakemake -n                                                         what would be done
+#   snakemake --report report.zip                                        figures and tables that are there, as a page
 #
 # Rules know files and settings; each calls one command of `layerwise`, which also works by hand.
 from snakemake.exceptions import WorkflowError
@@ -30,6 +31,7 @@ include: "workflow/rules/activations.smk"
 include: "workflow/rules/brain.smk"
 include: "workflow/rules/memorability.smk"
 include: "workflow/rules/gather.smk"
+include: "workflow/rules/tables.smk"
 include: "workflow/rules/figures.smk"
 
 

@@ -35,6 +35,7 @@ OWN_MODELS = [name for name in MODELS if CAUSES.is_own(name)]
 METHODS = {entry.name: study.method_of(STUDY, entry.name) for entry in STUDY.ratings}
 KEPT = temp if STUDY.storage.activations == "temporary" else str  # files of activations
 RESOURCES = study.RuleResources(study.Plans(STUDY))
+FINETUNED = [LAYOUT.finetuned_table] if STUDY.finetuning is not None else []
 RATED = [entry.name for entry in STUDY.ratings if entry.rater_columns]
 
 
@@ -68,6 +69,25 @@ def option(name, find):
     return lambda wildcards: shlex.join(
         [name, path] if (path := find(wildcards)) else []
     )
+
+
+def reported(path, name, category, **labels):
+    """A file that is shown in Snakemake's report, with its caption."""
+    shown = {"caption": f"../report/{name}.rst", "category": category, "labels": labels}
+    return report(path, **shown)
+
+
+def reported_figure(name):
+    """A figure in all its formats."""
+    return [
+        reported(path, name, "Figures", figure=name, format=Path(path).suffix[1:])
+        for path in LAYOUT.figure(name)
+    ]
+
+
+def reported_table(name):
+    """A table for people."""
+    return reported(LAYOUT.table(name, "csv"), name, "Tables", table=name)
 
 
 def one_of(names):

@@ -60,7 +60,7 @@ rule correlate_layers:
         layers=LAYOUT.layers,
     output:
         table=LAYOUT.table("correlations"),
-        csv=LAYOUT.table("correlations", "csv"),
+        csv=reported_table("correlations"),
     log:
         LAYOUT.log("correlate_layers"),
     conda:
@@ -80,7 +80,7 @@ rule summarise_models:
         layers=LAYOUT.layers,
     output:
         table=LAYOUT.table("models"),
-        csv=LAYOUT.table("models", "csv"),
+        csv=reported_table("models"),
     log:
         LAYOUT.log("summarise_models"),
     conda:

@@ -63,8 +63,9 @@ def add_penultimate(
     scored = table[columns].notna().any(axis=1).to_numpy()
     layer = np.array([name or "" for name in found], dtype=object)
     table["penultimate"] = np.where(scored, "input of the classifier", layer)
+    values = table[columns].to_numpy(float).copy()
     for number in np.flatnonzero(~scored & (layer != "")):
         rows = by_model[table["model"].iloc[number]]
-        values = rows.loc[rows["layer"] == layer[number], list(regions)]
-        table.loc[table.index[number], columns] = values.to_numpy(float)[0]
+        values[number] = rows.loc[rows["layer"] == layer[number], list(regions)].to_numpy(float)[0]
+    table[columns] = values
     return table

@@ -55,7 +55,27 @@ METHODS = {
 
 @dataclass(frozen=True)
 class Compared:
-    """A number of the paper beside ours; NaN and empty where there is none of ours."""
+    """A number of the paper beside ours.
+
+    Parameters
+    ----------
+    quantity : str
+        What it is.
+    where : str
+        Figure or table of the paper.
+    paper : float
+        The paper's value, as printed.
+    ours : float
+        This study's; NaN where there is none, or where the study is not the paper's.
+    low, high : float
+        Its interval of 95 %, where it has one.
+    difference : float
+        Ours less the paper's.
+    inside : str
+        Whether the paper's value lies in our interval: yes or no, empty where there is none.
+    reason : str
+        Why there is no value of ours.
+    """
 
     quantity: str
     where: str
@@ -92,7 +112,7 @@ def compare_paper(
     rows = [
         *(_compare(number, _row(correlations, "region", region), reason) for region, number in CORRELATIONS.items()),
         *(
-            _compare(number, _row(controls[controls["region"] == CONTROL_REGION], "figure", figure), reason)
+            _compare(number, _row(controls[controls["region"].isin([CONTROL_REGION, ""])], "figure", figure), reason)
             for figure, number in CONTROLS.items()
         ),
         _compare(BEST, pd.Series({"rho": _highest(networks, "finetuned")}), reason),

@@ -33,6 +33,13 @@ RatingsName = Annotated[str, typer.Option("--ratings", help="Name of a set of ra
 Pixels = Annotated[Path, typer.Option("--pixels", help="File that pack-stimuli made.")]
 Folder = Annotated[Path, typer.Option("--folder", help="Folder of results to gather from.")]
 Layers = Annotated[Path, typer.Option("--layers", help="Table that gather-study made.")]
+Correlations = Annotated[Path, typer.Option("--correlations", help="Table that correlate-layers made.")]
+Networks = Annotated[Path, typer.Option("--networks", help="Table that score-networks made.")]
+Controls = Annotated[Path, typer.Option("--controls", help="Table that correlate-networks made.")]
+Figures = Annotated[
+    list[Path],
+    typer.Option("--output", callback=writable_files, help="File to write (.pdf, .svg or .png); repeat for more."),
+]
 Csv = Annotated[Path | None, typer.Option("--csv", callback=writable_files, help="The same table for people.")]
 
 
@@ -53,7 +60,18 @@ def register(app: typer.Typer) -> None:
         gather_study,
         correlate_layers,
         summarise_models,
+        tabulate_networks,
+        score_networks,
+        correlate_networks,
+        correlate_regions,
+        compare_published,
+        compare_paper,
+        describe_tables,
         plot_figure2,
+        plot_figure4,
+        plot_figure_s1,
+        plot_profiles,
+        plot_regions,
     )
     for command in commands:
         app.command(name=command.__name__.replace("_", "-"), rich_help_panel="Steps of the workflow")(command)
@@ -262,13 +280,85 @@ def summarise_models(
         step(_study(config), layers, output, csv)
 
 
+def tabulate_networks(layers: Layers, output: Output, csv: Csv = None, config: Config = CONFIG) -> None:
+    """List the networks: layers, parameters, input size, accuracy, where their weights come from (table S1)."""
+    from layerwise.steps.paper import tabulate_networks as step
+
+    with counted_warnings():
+        step(_study(config), layers, output, csv)
+
+
+def score_networks(
+    layers: Layers,
+    networks: Annotated[Path, typer.Option("--networks", help="Table that tabulate-networks made.")],
+    output: Output,
+    csv: Csv = None,
+    finetuned: Annotated[
+        Path | None, typer.Option("--finetuned", help="Table of fine-tuned networks, if there is one.")
+    ] = None,
+    config: Config = CONFIG,
+) -> None:
+    """Find for each network its best layers, its penultimate layer and what fine-tuning made of it."""
+    from layerwise.steps.paper import score_networks as step
+
+    with counted_warnings():
+        step(_study(config), layers, networks, output, csv, finetuned)
+
+
+def correlate_networks(networks: Networks, output: Output, csv: Csv = None, config: Config = CONFIG) -> None:
+    """Correlate over networks what figures 3, 4 and S1 draw."""
+    from layerwise.steps.paper import correlate_networks as step
+
+    with counted_warnings():
+        step(_study(config), networks, output, csv)
+
+
+def correlate_regions(layers: Layers, output: Output, csv: Csv = None, config: Config = CONFIG) -> None:
+    """Correlate regions and measures with each other over layers."""
+    from layerwise.steps.paper import correlate_regions as step
+
+    with counted_warnings():
+        step(_study(config), layers, output, csv)
+
+
+def compare_published(networks: Networks, output: Output, csv: Csv = None, config: Config = CONFIG) -> None:
+    """List published accuracies of predicting memorability beside the study's (table S2)."""
+    from layerwise.steps.paper import compare_published as step
+
+    with counted_warnings():
+        step(_study(config), networks, output, csv)
+
+
+def compare_paper(
+    layers: Layers,
+    correlations: Correlations,
+    controls: Controls,
+    networks: Networks,
+    output: Output,
+    csv: Csv = None,
+    config: Config = CONFIG,
+) -> None:
+    """Hold the paper's numbers against the study's, if it is the paper's study."""
+    from layerwise.steps.paper import compare_paper as step
+
+    with counted_warnings():
+        step(_study(config), layers, correlations, controls, networks, output, csv)
+
+
+def describe_tables(
+    tables: Annotated[list[Path], typer.Option("--table", help="Table to describe (.parquet); repeat for more.")],
+    output: Annotated[Path, typer.Option("--output", callback=writable_files, help="File to write (.csv).")],
+) -> None:
+    """Write the dictionary of tables: what each column means, its unit, and where it comes from."""
+    from layerwise.steps.dictionary import describe_tables as step
+
+    step(tables, output)
+
+
 def plot_figure2(
     layers: Layers,
-    correlations: Annotated[Path, typer.Option("--correlations", help="Table that correlate-layers made.")],
-    output: Annotated[
-        list[Path],
-        typer.Option("--output", callback=writable_files, help="File to write (.pdf, .svg or .png); repeat for more."),
-    ],
+    correlations: Correlations,
+    output: Figures,
     measure: Annotated[str, typer.Option("--measure", help="The measure on the x axis.")] = "memorability",
 ) -> None:
     """Draw brain similarity against the accuracy of predicting memorability."""
@@ -276,6 +366,57 @@ def plot_figure2(
 
     with counted_warnings():
         step(layers, correlations, output, measure)
+
+
+def plot_figure4(
+    networks: Networks,
+    controls: Controls,
+    output: Figures,
+    region: Annotated[str, typer.Option("--region", help="The region on the y axes.")] = "IT",
+) -> None:
+    """Draw ImageNet accuracy against brain similarity of the penultimate and the best layer."""
+    from layerwise.steps.figures import plot_figure4 as step
+
+    with counted_warnings():
+        step(networks, controls, output, region)
+
+
+def plot_figure_s1(
+    networks: Networks,
+    controls: Controls,
+    output: Figures,
+    measure: Annotated[str, typer.Option("--measure", help="The measure on the y axis.")] = "memorability",
+) -> None:
+    """Draw ImageNet accuracy against the accuracy of predicting memorability."""
+    from layerwise.steps.figures import plot_figure_s1 as step
+
+    with counted_warnings():
+        step(networks, controls, output, measure)
+
+
+def plot_profiles(
+    layers: Layers,
+    output: Figures,
+    region: Annotated[list[str], typer.Option("--region", help="Region to draw; repeat for more.")],
+    measure: Annotated[list[str] | None, typer.Option("--measure", help="Measure to draw; repeat for more.")] = None,
+    only: Annotated[str | None, typer.Option("--only", help="A network or a family; default: all.")] = None,
+) -> None:
+    """Draw scores over the depth of networks or families."""
+    from layerwise.steps.figures import plot_profiles as step
+
+    with counted_warnings():
+        step(layers, output, region, measure or [], only)
+
+
+def plot_regions(
+    agreement: Annotated[Path, typer.Option("--agreement", help="Table that correlate-regions made.")],
+    output: Figures,
+) -> None:
+    """Draw how far regions agree on which layers are good."""
+    from layerwise.steps.figures import plot_regions as step
+
+    with counted_warnings():
+        step(agreement, output)
 
 
 def _study(config: Path) -> "Study":

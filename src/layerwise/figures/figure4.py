@@ -1,5 +1,7 @@
 """Figure 4: ImageNet accuracy against brain similarity of the penultimate layer (A) and of the best layer (B)."""
 
+from collections.abc import Iterator
+
 import pandas as pd
 from matplotlib.figure import Figure
 
@@ -29,6 +31,12 @@ def plot_figure4(networks: pd.DataFrame, correlations: pd.DataFrame, region: str
     """
     similarity = f"{label(region)} similarity (Pearson's r)"
     names = {"top1": TOP1, f"{region}_before": similarity, region: similarity}
-    chosen = correlations[correlations["region"] == region].set_index("figure")
-    rows = {title: chosen.loc[name] for title, name in PANELS.items() if name in chosen.index}
+    chosen = correlations[correlations["region"] == region]
+    rows = dict(_rows(chosen))
     return plot_controls(networks, rows, names, height=2.0)
+
+
+def _rows(chosen: pd.DataFrame) -> Iterator[tuple[str, pd.Series]]:
+    for title, name in PANELS.items():
+        for _, row in chosen[chosen["figure"] == name].iterrows():
+            yield title, row

@@ -1,4 +1,4 @@
-"""Agreement of regions: which layers are similar to one region are they to the others, and do they predict the score?"""
+"""Agreement of regions: are layers that are similar to one region similar to the others, and predict the score?"""
 
 import matplotlib.pyplot as plt
 import numpy as np

@@ -4,6 +4,7 @@ Both the workflow's rules and the commands that they call read a study through t
 """
 
 from layerwise.study.budget import Budget
+from layerwise.study.facts import network_facts
 from layerwise.study.files import fingerprint, imagenet_fingerprint, kept_activations, own_weights, present
 from layerwise.study.finetuning import (
     finetuned_models,
@@ -18,11 +19,20 @@ from layerwise.study.finetuning import (
 from layerwise.study.layers import layers_of, preprocessing_of, read_preprocessing, write_preprocessing
 from layerwise.study.layout import FINETUNED_FILES, Layout, layout_of
 from layerwise.study.networks import network_settings
+from layerwise.study.paper import differs_from_paper
 from layerwise.study.plan import Job, Plan, Plans
 from layerwise.study.ratings import method_of
 from layerwise.study.regions import Region, find_region, regions
 from layerwise.study.resources import RuleResources
-from layerwise.study.results import brain_scores, final_results, pca_pixels_for, pixels_for, rating_scores
+from layerwise.study.results import (
+    brain_scores,
+    described_tables,
+    final_results,
+    main_region,
+    pca_pixels_for,
+    pixels_for,
+    rating_scores,
+)
 from layerwise.study.staleness import Causes, code_of
 from layerwise.study.stimuli import geometry_of, pca_geometry, stimulus_files
 
@@ -38,6 +48,8 @@ __all__ = [
     "RuleResources",
     "brain_scores",
     "code_of",
+    "described_tables",
+    "differs_from_paper",
     "final_results",
     "find_region",
     "finetuned_models",
@@ -54,7 +66,9 @@ __all__ = [
     "kept_activations",
     "layers_of",
     "layout_of",
+    "main_region",
     "method_of",
+    "network_facts",
     "network_settings",
     "own_weights",
     "pca_geometry",

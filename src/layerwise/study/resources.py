@@ -107,7 +107,18 @@ class RuleResources:
             "gather_study": _tables,
             "correlate_layers": _tables,
             "summarise_models": _tables,
+            "tabulate_networks": _tables,
+            "score_networks": _tables,
+            "correlate_networks": _tables,
+            "correlate_regions": _tables,
+            "compare_published": _tables,
+            "compare_paper": _tables,
+            "describe_tables": _tables,
             "plot_figure2": _tables,
+            "plot_figure4": _tables,
+            "plot_figure_s1": _tables,
+            "plot_profiles": _tables,
+            "plot_regions": _tables,
         }
 
     @property

@@ -1,10 +1,11 @@
 """Which results a study consists of: what its rules ask for, and what its steps gather."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from layerwise.config import Study
 from layerwise.config.study import PCA_IMAGES
 from layerwise.interfaces import LayerSpec, Preprocessing
+from layerwise.study.facts import network_facts
 from layerwise.study.finetuning import finetuned_results
 from layerwise.study.layout import Layout
 from layerwise.study.plan import Plans
@@ -41,8 +42,38 @@ def rating_scores(plans: Plans, layout: Layout, model: str, layers: Sequence[Lay
     ]
 
 
+TABLES = ("correlations", "models", "networks", "network_scores", "network_correlations")
+PAPER = ("regions", "published", "reproduction")  # tables of a study that has both regions and ratings
+FIGURES = ("figure2", "profiles", "regions")
+CONTROLS = ("figure4", "figureS1")  # figures over networks whose ImageNet accuracy is known
+FEWEST = 3  # such networks
+IT = "IT"
+
+
+def main_region(names: Iterable[str]) -> str:
+    """Return the region of figures 3 and 4: IT, as in the paper, or the last one of a study without it."""
+    found = list(names)
+    return IT if IT in found or not found else found[-1]
+
+
+def described_tables(study: Study, layout: Layout) -> list[str]:
+    """List the tables of a study, which its dictionary describes."""
+    names = (*TABLES, *PAPER) if _correlates(study) else ("models", "networks")
+    tuned = [layout.finetuned_table] if study.finetuning is not None else []
+    return [layout.layers, *tuned, *map(layout.table, names)]
+
+
 def final_results(study: Study, layout: Layout) -> list[str]:
-    """List what a study ends with: tables, figure 2 where there is something to correlate, and networks trained on."""
-    figure = [layout.table("correlations"), *layout.figure("figure2")]
-    figures = figure if regions(study) and study.ratings else []
-    return [layout.layers, layout.table("models"), *figures, *finetuned_results(study, layout)]
+    """List what a study ends with: tables, figures where there is something to correlate, and networks trained on."""
+    figures = (*FIGURES, *(CONTROLS if _known_accuracies(study) >= FEWEST else ())) if _correlates(study) else ()
+    drawn = [path for name in figures for path in layout.figure(name)]
+    described = [*described_tables(study, layout), layout.table("dictionary", "csv")]
+    return [*described, *drawn, *finetuned_results(study, layout)]
+
+
+def _correlates(study: Study) -> bool:
+    return bool(regions(study) and study.ratings)
+
+
+def _known_accuracies(study: Study) -> int:
+    return sum(facts["top1"] is not None for facts in network_facts(study))

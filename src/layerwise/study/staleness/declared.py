@@ -42,6 +42,8 @@ STANDS_FOR: dict[str, tuple[str, ...]] = {
     "images": ("recording.images", "rating.images", "brain.pca.images"),
     "drawn images": ("brain.pca.n_images",),
     "imagenet": ("imagenet",),
+    "facts": ("models",),
+    "paper": ("models", "recordings", "ratings", "regression.components"),
 }
 """Causes that are no plain settings, since a hash of files or something derived says more; and the settings that each
 stands for:
@@ -54,6 +56,8 @@ stands for:
 - images: names and content of the images that these name
 - drawn images: how many are drawn for principal components, where a job is about these
 - imagenet: content of ImageNet's images and labels
+- facts: what is published of the networks
+- paper: in what the study differs from the paper's
 """
 
 RUN_ONLY: dict[str, str] = {
@@ -159,7 +163,18 @@ STEPS: dict[str, Step] = {
     "gather_study": Step("layerwise.steps.tables:gather_study", ("models.name",)),
     "correlate_layers": Step("layerwise.steps.tables:correlate_layers", ("regions", "ratings.measure")),
     "summarise_models": Step("layerwise.steps.tables:summarise_models", ("regions", "ratings.measure")),
+    "tabulate_networks": Step("layerwise.steps.paper:tabulate_networks", ("facts",)),
+    "score_networks": Step("layerwise.steps.paper:score_networks", ("regions", "ratings.measure")),
+    "correlate_networks": Step("layerwise.steps.paper:correlate_networks", ("regions", "ratings.measure")),
+    "correlate_regions": Step("layerwise.steps.paper:correlate_regions", ("regions", "ratings.measure")),
+    "compare_published": Step("layerwise.steps.paper:compare_published", ("regions", "ratings.measure")),
+    "compare_paper": Step("layerwise.steps.paper:compare_paper", ("paper",)),
+    "describe_tables": Step("layerwise.steps.dictionary:describe_tables"),
     "plot_figure2": Step("layerwise.steps.figures:plot_figure2"),
+    "plot_figure4": Step("layerwise.steps.figures:plot_figure4"),
+    "plot_figure_s1": Step("layerwise.steps.figures:plot_figure_s1"),
+    "plot_profiles": Step("layerwise.steps.figures:plot_profiles"),
+    "plot_regions": Step("layerwise.steps.figures:plot_regions"),
 }
 
 _PLURAL = {"model": "models", "recording": "recordings", "rating": "ratings"}

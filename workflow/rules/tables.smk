@@ -1,0 +1,157 @@
+# In:  the layers of all networks, and fine-tuned networks where there are some.
+# Out: tables of networks, of what agrees, and of what was published beside it; the dictionary of all tables.
+
+
+localrules:
+    tabulate_networks,
+    score_networks,
+    correlate_networks,
+    correlate_regions,
+    compare_published,
+    compare_paper,
+    describe_tables,
+
+
+rule tabulate_networks:
+    input:
+        layers=LAYOUT.layers,
+    output:
+        table=LAYOUT.table("networks"),
+        csv=reported_table("networks"),
+    log:
+        LAYOUT.log("tabulate_networks"),
+    conda:
+        ENVIRONMENT
+    resources:
+        **resources_of("tabulate_networks"),
+    params:
+        config=LAYOUT.config,
+        made_from=made_from("tabulate_networks"),
+    shell:
+        "layerwise tabulate-networks --config {params.config:q} --layers {input.layers:q}"
+        " --output {output.table:q} --csv {output.csv:q} > {log:q} 2>&1"
+
+
+rule score_networks:
+    input:
+        layers=LAYOUT.layers,
+        networks=LAYOUT.table("networks"),
+        finetuned=FINETUNED,
+    output:
+        table=LAYOUT.table("network_scores"),
+        csv=reported_table("network_scores"),
+    log:
+        LAYOUT.log("score_networks"),
+    conda:
+        ENVIRONMENT
+    resources:
+        **resources_of("score_networks"),
+    params:
+        config=LAYOUT.config,
+        made_from=made_from("score_networks"),
+        finetuned=shlex.join(f"--finetuned={path}" for path in FINETUNED),
+    shell:
+        "layerwise score-networks --config {params.config:q} --layers {input.layers:q} --networks {input.networks:q} {params.finetuned}"
+        " --output {output.table:q} --csv {output.csv:q} > {log:q} 2>&1"
+
+
+rule correlate_networks:
+    input:
+        networks=LAYOUT.table("network_scores"),
+    output:
+        table=LAYOUT.table("network_correlations"),
+        csv=reported_table("network_correlations"),
+    log:
+        LAYOUT.log("correlate_networks"),
+    conda:
+        ENVIRONMENT
+    resources:
+        **resources_of("correlate_networks"),
+    params:
+        config=LAYOUT.config,
+        made_from=made_from("correlate_networks"),
+    shell:
+        "layerwise correlate-networks --config {params.config:q} --networks {input.networks:q}"
+        " --output {output.table:q} --csv {output.csv:q} > {log:q} 2>&1"
+
+
+rule correlate_regions:
+    input:
+        layers=LAYOUT.layers,
+    output:
+        table=LAYOUT.table("regions"),
+        csv=reported_table("regions"),
+    log:
+        LAYOUT.log("correlate_regions"),
+    conda:
+        ENVIRONMENT
+    resources:
+        **resources_of("correlate_regions"),
+    params:
+        config=LAYOUT.config,
+        made_from=made_from("correlate_regions"),
+    shell:
+        "layerwise correlate-regions --config {params.config:q} --layers {input.layers:q}"
+        " --output {output.table:q} --csv {output.csv:q} > {log:q} 2>&1"
+
+
+rule compare_published:
+    input:
+        networks=LAYOUT.table("network_scores"),
+    output:
+        table=LAYOUT.table("published"),
+        csv=reported_table("published"),
+    log:
+        LAYOUT.log("compare_published"),
+    conda:
+        ENVIRONMENT
+    resources:
+        **resources_of("compare_published"),
+    params:
+        config=LAYOUT.config,
+        made_from=made_from("compare_published"),
+    shell:
+        "layerwise compare-published --config {params.config:q} --networks {input.networks:q}"
+        " --output {output.table:q} --csv {output.csv:q} > {log:q} 2>&1"
+
+
+rule compare_paper:
+    input:
+        layers=LAYOUT.layers,
+        correlations=LAYOUT.table("correlations"),
+        controls=LAYOUT.table("network_correlations"),
+        networks=LAYOUT.table("network_scores"),
+    output:
+        table=LAYOUT.table("reproduction"),
+        csv=reported_table("reproduction"),
+    log:
+        LAYOUT.log("compare_paper"),
+    conda:
+        ENVIRONMENT
+    resources:
+        **resources_of("compare_paper"),
+    params:
+        config=LAYOUT.config,
+        made_from=made_from("compare_paper"),
+    shell:
+        "layerwise compare-paper --config {params.config:q} --layers {input.layers:q}"
+        " --correlations {input.correlations:q} --controls {input.controls:q} --networks {input.networks:q}"
+        " --output {output.table:q} --csv {output.csv:q} > {log:q} 2>&1"
+
+
+rule describe_tables:
+    input:
+        study.described_tables(STUDY, LAYOUT),
+    output:
+        LAYOUT.table("dictionary", "csv"),
+    log:
+        LAYOUT.log("describe_tables"),
+    conda:
+        ENVIRONMENT
+    resources:
+        **resources_of("describe_tables"),
+    params:
+        made_from=made_from("describe_tables"),
+        tables=lambda wildcards, input: shlex.join(f"--table={path}" for path in input),
+    shell:
+        "layerwise describe-tables {params.tables} --output {output:q} > {log:q} 2>&1"
