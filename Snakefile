@@ -31,6 +31,7 @@ include: "workflow/rules/activations.smk"
 include: "workflow/rules/brain.smk"
 include: "workflow/rules/memorability.smk"
 include: "workflow/rules/gather.smk"
+include: "workflow/rules/statistics.smk"
 include: "workflow/rules/tables.smk"
 include: "workflow/rules/figures.smk"
 

@@ -56,7 +56,8 @@ def text(truths: dict, counts: dict[str, Counter], given: argparse.Namespace, se
     sizes = paper_sizes()
     margin = 196 * (0.95 * 0.05 / given.studies) ** 0.5
     planted = "; ".join(
-        f"{name}: " + ", ".join(f"{part} {value:.3f}" for part, value in truth.items()) for name, truth in truths.items()
+        f"{name}: " + ", ".join(f"{part} {value:.3f}" for part, value in truth.items())
+        for name, truth in truths.items()
     )
     return "\n".join(
         [

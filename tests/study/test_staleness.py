@@ -227,6 +227,8 @@ def jobs(layout: Layout):
         ("gather_model", tiny, {"folder": folder, "output": gathered, "manifest": manifest}, {}),
         ("gather_study", {}, {"folder": folder, "output": tables[0]}, {"models": CONTENT["models"][:1]}),
         ("correlate_layers", {}, {"layers": tables[0], "output": tables[1]}, {}),
+        ("analyse_layers", {}, {"layers": tables[0], "folder": folder}, {}),
+        ("compare_finetuning", {}, {"finetuned": Path(layout.finetuned_table), "folder": folder}, {}),
         ("summarise_models", {}, {"layers": tables[0], "output": Path(layout.table("models"))}, {}),
         ("stream_memorability", {**tiny, **rated}, {"pixels": cut["rated"], "output": scored("rated"), **block}, many),
         (

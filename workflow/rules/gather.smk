@@ -1,11 +1,10 @@
 # In:  scores of all blocks.
-# Out: a row a layer for each network, then for the study; correlations over layers; the best layers.
+# Out: a row a layer for each network, then for the study; the best layers.
 
 
 localrules:
     gather_model,
     gather_study,
-    correlate_layers,
     summarise_models,
 
 
@@ -52,26 +51,6 @@ rule gather_study:
         folder=lambda wildcards: LAYOUT.folder,
     shell:
         "layerwise gather-study --config {params.config:q} --folder {params.folder:q}"
-        " --output {output.table:q} --csv {output.csv:q} > {log:q} 2>&1"
-
-
-rule correlate_layers:
-    input:
-        layers=LAYOUT.layers,
-    output:
-        table=LAYOUT.table("correlations"),
-        csv=reported_table("correlations"),
-    log:
-        LAYOUT.log("correlate_layers"),
-    conda:
-        ENVIRONMENT
-    resources:
-        **resources_of("correlate_layers"),
-    params:
-        config=LAYOUT.config,
-        made_from=made_from("correlate_layers"),
-    shell:
-        "layerwise correlate-layers --config {params.config:q} --layers {input.layers:q}"
         " --output {output.table:q} --csv {output.csv:q} > {log:q} 2>&1"
 
 

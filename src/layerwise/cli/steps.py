@@ -31,7 +31,7 @@ Manifest = Annotated[
 Stimuli = Annotated[str, typer.Option("--stimuli", help="Name of a recording or of ratings of the study.")]
 RatingsName = Annotated[str, typer.Option("--ratings", help="Name of a set of ratings of the study.")]
 Pixels = Annotated[Path, typer.Option("--pixels", help="File that pack-stimuli made.")]
-Folder = Annotated[Path, typer.Option("--folder", help="Folder of results to gather from.")]
+Folder = Annotated[Path, typer.Option("--folder", help="Folder of results.")]
 Layers = Annotated[Path, typer.Option("--layers", help="Table that gather-study made.")]
 Correlations = Annotated[Path, typer.Option("--correlations", help="Table that correlate-layers made.")]
 Networks = Annotated[Path, typer.Option("--networks", help="Table that score-networks made.")]
@@ -59,6 +59,8 @@ def register(app: typer.Typer) -> None:
         gather_model,
         gather_study,
         correlate_layers,
+        analyse_layers,
+        compare_finetuning,
         summarise_models,
         tabulate_networks,
         score_networks,
@@ -260,11 +262,31 @@ def correlate_layers(
     csv: Csv = None,
     config: Config = CONFIG,
 ) -> None:
-    """Correlate brain similarity with each measure over all layers, for each region."""
-    from layerwise.steps.tables import correlate_layers as step
+    """Correlate brain similarity with each measure over all layers, for each region, with intervals."""
+    from layerwise.steps.statistics import correlate_layers as step
 
     with counted_warnings():
         step(_study(config), layers, output, csv)
+
+
+def analyse_layers(layers: Layers, folder: Folder, config: Config = CONFIG) -> None:
+    """Write what else is said of the correlations over layers: within networks, of each, held fixed, compared."""
+    from layerwise.steps.statistics import analyse_layers as step
+
+    with counted_warnings():
+        step(_study(config), layers, folder)
+
+
+def compare_finetuning(
+    finetuned: Annotated[Path, typer.Option("--finetuned", help="Table that gather-finetuned-study made.")],
+    folder: Folder,
+    config: Config = CONFIG,
+) -> None:
+    """Write how fine-tuning changes the similarity of networks to each region."""
+    from layerwise.steps.statistics import compare_finetuning as step
+
+    with counted_warnings():
+        step(_study(config), finetuned, folder)
 
 
 def summarise_models(

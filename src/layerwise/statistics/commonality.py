@@ -86,7 +86,9 @@ def divide_variance(
     DataFrame
         A row for each measure, scale and part, with the fields of `Share`.
     """
-    rows = [row for measure in measures for scale in scales for row in _parts(layers, regions, measure, scale, sampling)]
+    rows = [
+        row for measure in measures for scale in scales for row in _parts(layers, regions, measure, scale, sampling)
+    ]
     return table_of(rows, Share)
 
 
@@ -112,7 +114,8 @@ def commonalities(moments: NDArray[np.float64], n_regions: int) -> dict[Subset, 
         rest = set(every) - set(some)
         # Inclusion and exclusion: what is lost with all of the set, that is not lost with fewer of it.
         parts[some] = sum(
-            (-1) ** (len(kept) + 1) * r2[tuple(sorted(rest | set(kept)))] for kept in _subsets(some, range(len(some) + 1))
+            (-1) ** (len(kept) + 1) * r2[tuple(sorted(rest | set(kept)))]
+            for kept in _subsets(some, range(len(some) + 1))
         )
     return {**parts, (): r2[tuple(every)]}
 

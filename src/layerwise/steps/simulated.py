@@ -9,7 +9,8 @@ from layerwise.files.tables import write_csv, write_table
 from layerwise.layers.manifest import read_manifest, shipped_manifest
 from layerwise.models import registry
 from layerwise.models.families import family_of
-from layerwise.steps.tables import correlate_layers, summarise_models
+from layerwise.steps.statistics import correlate_layers
+from layerwise.steps.tables import summarise_models
 from layerwise.study import Layout
 
 

@@ -9,7 +9,6 @@ from layerwise.analyses.gather import check_data, tell_versions
 from layerwise.analyses.gather import gather_model as gather
 from layerwise.config import Study
 from layerwise.files.tables import marked, read_table, write_both, write_table
-from layerwise.statistics import correlate_layers as correlate
 from layerwise.statistics import summarise_models as summarise
 from layerwise.steps.inputs import layers_in
 from layerwise.study import Layout, Plans, brain_scores, kept_activations, rating_scores, regions
@@ -48,13 +47,6 @@ def gather_study(study: Study, folder: Path, output: Path, csv: Path | None = No
     if errors:
         table.attrs["sketch_error"] = errors
     write_both(table, output, csv)
-
-
-def correlate_layers(study: Study, layers: Path, output: Path, csv: Path | None = None) -> None:
-    """Correlate brain similarity with each measure over all layers, for each region."""
-    names, measures = [region.name for region in regions(study)], [rating.measure for rating in study.ratings]
-    table = read_table(layers, [*names, *measures])
-    write_both(marked(correlate(table, names, measures), table), output, csv)
 
 
 def summarise_models(study: Study, layers: Path, output: Path, csv: Path | None = None) -> None:

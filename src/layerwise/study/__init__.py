@@ -5,6 +5,7 @@ Both the workflow's rules and the commands that they call read a study through t
 
 from layerwise.study.budget import Budget
 from layerwise.study.facts import network_facts
+from layerwise.study.families import accuracies_of, families_of
 from layerwise.study.files import fingerprint, imagenet_fingerprint, kept_activations, own_weights, present
 from layerwise.study.finetuning import (
     finetuned_models,
@@ -17,7 +18,7 @@ from layerwise.study.finetuning import (
     finetuning_pixels_for,
 )
 from layerwise.study.layers import layers_of, preprocessing_of, read_preprocessing, write_preprocessing
-from layerwise.study.layout import FINETUNED_FILES, Layout, layout_of
+from layerwise.study.layout import ANALYSES, FINETUNED_FILES, FINETUNING_ANALYSES, Layout, layout_of
 from layerwise.study.networks import network_settings
 from layerwise.study.paper import differs_from_paper
 from layerwise.study.plan import Job, Plan, Plans
@@ -37,7 +38,9 @@ from layerwise.study.staleness import Causes, code_of
 from layerwise.study.stimuli import geometry_of, pca_geometry, stimulus_files
 
 __all__ = [
+    "ANALYSES",
     "FINETUNED_FILES",
+    "FINETUNING_ANALYSES",
     "Budget",
     "Causes",
     "Job",
@@ -46,10 +49,12 @@ __all__ = [
     "Plans",
     "Region",
     "RuleResources",
+    "accuracies_of",
     "brain_scores",
     "code_of",
     "described_tables",
     "differs_from_paper",
+    "families_of",
     "final_results",
     "find_region",
     "finetuned_models",

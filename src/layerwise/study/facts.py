@@ -3,8 +3,8 @@
 from layerwise.config import Study
 from layerwise.config.models import ModelEntry
 from layerwise.models import registry
-from layerwise.models.families import family_of
 from layerwise.models.registry import RegistryRow
+from layerwise.study.families import families_of
 from layerwise.study.layers import listed_preprocessing, preprocessing_of
 
 Facts = dict[str, str | float | int | None]
@@ -31,7 +31,7 @@ def _facts(study: Study, entry: ModelEntry) -> Facts:
     facts: Facts = {
         "model": entry.name,
         "network": row.name if row else entry.timm or entry.factory,
-        "family": family_of(row.name) if row else entry.name,
+        "family": families_of(study)[entry.name],
         "library": row.library if row else "timm" if entry.timm else "factory",
         "parameters": row.parameters if row and entry.registered else None,
         "input_size": expected.size if expected else None,

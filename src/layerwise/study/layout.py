@@ -5,6 +5,13 @@ from dataclasses import dataclass
 from layerwise.config import Study
 
 FIGURE_FORMATS = ("pdf", "svg", "png")
+ANALYSES = (
+    *("within_between", "per_network", "families", "layer_types"),
+    *("comparisons", "partial", "commonality", "mixed"),
+)
+"""Tables that `analyse_layers` makes."""
+FINETUNING_ANALYSES = ("finetuning_change", "finetuning_networks")
+"""Tables that `compare_finetuning` makes."""
 WEIGHTS, HISTORY, PREDICTIONS = "weights.safetensors", "history.parquet", "predictions.parquet"
 FINETUNED_FILES = (HISTORY, PREDICTIONS, WEIGHTS)  # of a network that was trained on a split
 
@@ -119,6 +126,10 @@ class Layout:
     def table(self, name: str, ending: str = "parquet") -> str:
         """A table of the study: correlations, models, or layers as CSV."""
         return f"{self.folder}/tables/{name}.{ending}"
+
+    def analyses(self, names: tuple[str, ...] = ANALYSES) -> list[str]:
+        """Tables of the study, each in both its formats."""
+        return [self.table(name, ending) for name in names for ending in ("parquet", "csv")]
 
     def figure(self, name: str) -> list[str]:
         """A figure in all its formats."""

@@ -106,6 +106,8 @@ class RuleResources:
             "gather_model": _tables,
             "gather_study": _tables,
             "correlate_layers": _tables,
+            "analyse_layers": _tables,
+            "compare_finetuning": _tables,
             "summarise_models": _tables,
             "tabulate_networks": _tables,
             "score_networks": _tables,

@@ -7,7 +7,7 @@ from layerwise.config.study import PCA_IMAGES
 from layerwise.interfaces import LayerSpec, Preprocessing
 from layerwise.study.facts import network_facts
 from layerwise.study.finetuning import finetuned_results
-from layerwise.study.layout import Layout
+from layerwise.study.layout import ANALYSES, FINETUNING_ANALYSES, Layout
 from layerwise.study.plan import Plans
 from layerwise.study.regions import regions
 from layerwise.study.stimuli import geometry_of, pca_geometry
@@ -58,17 +58,18 @@ def main_region(names: Iterable[str]) -> str:
 
 def described_tables(study: Study, layout: Layout) -> list[str]:
     """List the tables of a study, which its dictionary describes."""
-    names = (*TABLES, *PAPER) if _correlates(study) else ("models", "networks")
+    names = (*TABLES, *PAPER, *ANALYSES) if _correlates(study) else ("models", "networks")
     tuned = [layout.finetuned_table] if study.finetuning is not None else []
-    return [layout.layers, *tuned, *map(layout.table, names)]
+    changes = FINETUNING_ANALYSES if tuned and regions(study) else ()
+    return [layout.layers, *tuned, *map(layout.table, (*names, *changes))]
 
 
 def final_results(study: Study, layout: Layout) -> list[str]:
     """List what a study ends with: tables, figures where there is something to correlate, and networks trained on."""
     figures = (*FIGURES, *(CONTROLS if _known_accuracies(study) >= FEWEST else ())) if _correlates(study) else ()
     drawn = [path for name in figures for path in layout.figure(name)]
-    described = [*described_tables(study, layout), layout.table("dictionary", "csv")]
-    return [*described, *drawn, *finetuned_results(study, layout)]
+    described = described_tables(study, layout)
+    return [*described, layout.table("dictionary", "csv"), *drawn, *finetuned_results(study, layout)]
 
 
 def _correlates(study: Study) -> bool:

@@ -42,8 +42,10 @@ STANDS_FOR: dict[str, tuple[str, ...]] = {
     "images": ("recording.images", "rating.images", "brain.pca.images"),
     "drawn images": ("brain.pca.n_images",),
     "imagenet": ("imagenet",),
-    "facts": ("models",),
+    "facts": ("models", "statistics.families"),
     "paper": ("models", "recordings", "ratings", "regression.components"),
+    "families": ("models", "statistics.families"),
+    "accuracies": ("models",),
 }
 """Causes that are no plain settings, since a hash of files or something derived says more; and the settings that each
 stands for:
@@ -58,6 +60,7 @@ stands for:
 - imagenet: content of ImageNet's images and labels
 - facts: what is published of the networks
 - paper: in what the study differs from the paper's
+- families, accuracies: the family of each network, and the published accuracy of those that have one
 """
 
 RUN_ONLY: dict[str, str] = {
@@ -90,6 +93,7 @@ _FOLDS = ("rating.folds", "rating.seed", "rating.fold_column")
 _SCORES = ("rating.image_column", "rating.score_column", "rating.rater_columns", "rating.unscored_images")
 _RATED = ("scores", *_SCORES, *_FOLDS, "rating.measure", "regression.components")
 _NETWORK = ("network", "weights", "layers")
+_OVER_LAYERS = ("regions", "ratings.measure", "statistics", "families")
 _IMAGES_ARE_INPUTS = {"rating.images": "the images of a set are those of its pixels, which are an input"}
 
 STEPS: dict[str, Step] = {
@@ -161,7 +165,9 @@ STEPS: dict[str, Step] = {
         ),
     ),
     "gather_study": Step("layerwise.steps.tables:gather_study", ("models.name",)),
-    "correlate_layers": Step("layerwise.steps.tables:correlate_layers", ("regions", "ratings.measure")),
+    "correlate_layers": Step("layerwise.steps.statistics:correlate_layers", _OVER_LAYERS),
+    "analyse_layers": Step("layerwise.steps.statistics:analyse_layers", (*_OVER_LAYERS, "accuracies")),
+    "compare_finetuning": Step("layerwise.steps.statistics:compare_finetuning", ("regions", "statistics", "families")),
     "summarise_models": Step("layerwise.steps.tables:summarise_models", ("regions", "ratings.measure")),
     "tabulate_networks": Step("layerwise.steps.paper:tabulate_networks", ("facts",)),
     "score_networks": Step("layerwise.steps.paper:score_networks", ("regions", "ratings.measure")),
