@@ -1,4 +1,4 @@
-# The study of config.yaml, from images to figure 2.
+# The study of config.yaml, from images to figure 2 and the report.
 #
 #   snakemake --profile profiles/slurm                                   everything, on a cluster
 #   snakemake --profile profiles/local                                   everything, here
@@ -31,6 +31,7 @@ include: "workflow/rules/brain.smk"
 include: "workflow/rules/memorability.smk"
 include: "workflow/rules/gather.smk"
 include: "workflow/rules/figures.smk"
+include: "workflow/rules/report.smk"
 
 
 rule all:

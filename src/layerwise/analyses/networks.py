@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from layerwise.models import registry
 from layerwise.models.families import family_of
+from layerwise.models.registry import find, names
 from layerwise.statistics.correlation import spearman
 
 IT = "IT"
@@ -117,8 +117,7 @@ def describe_origins(data: Mapping[str, Mapping[str, Mapping[str, str]]]) -> pd.
 
 
 def _published(model: str) -> dict[str, Any]:
-    known = set(registry.names())
-    row = registry.find(model) if model in known else None
+    row = find(model) if model in names() else None
     top1 = (row.top1 or row.top1_stated) if row else None
     return {
         "family": family_of(model),

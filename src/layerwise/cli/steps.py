@@ -54,6 +54,7 @@ def register(app: typer.Typer) -> None:
         correlate_layers,
         summarise_models,
         plot_figure2,
+        make_report,
     )
     for command in commands:
         app.command(name=command.__name__.replace("_", "-"), rich_help_panel="Steps of the workflow")(command)
@@ -276,6 +277,14 @@ def plot_figure2(
 
     with counted_warnings():
         step(layers, correlations, output, measure)
+
+
+def make_report(folder: Folder, output: Output) -> None:
+    """Make a page on which a study is explored: one HTML file, which loads nothing."""
+    from layerwise.steps.report import make_report as step
+
+    with counted_warnings():
+        step(folder, output)
 
 
 def _study(config: Path) -> "Study":

@@ -22,7 +22,14 @@ from layerwise.study.plan import Job, Plan, Plans
 from layerwise.study.ratings import method_of
 from layerwise.study.regions import Region, find_region, regions
 from layerwise.study.resources import RuleResources
-from layerwise.study.results import brain_scores, final_results, pca_pixels_for, pixels_for, rating_scores
+from layerwise.study.results import (
+    brain_scores,
+    final_results,
+    pca_pixels_for,
+    pixels_for,
+    rating_scores,
+    reported_tables,
+)
 from layerwise.study.staleness import Causes, code_of
 from layerwise.study.stimuli import geometry_of, pca_geometry, stimulus_files
 
@@ -65,6 +72,7 @@ __all__ = [
     "rating_scores",
     "read_preprocessing",
     "regions",
+    "reported_tables",
     "stimulus_files",
     "write_preprocessing",
 ]

@@ -108,6 +108,7 @@ class RuleResources:
             "correlate_layers": _tables,
             "summarise_models": _tables,
             "plot_figure2": _tables,
+            "make_report": _tables,
         }
 
     @property

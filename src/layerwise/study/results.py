@@ -41,8 +41,17 @@ def rating_scores(plans: Plans, layout: Layout, model: str, layers: Sequence[Lay
     ]
 
 
+def reported_tables(study: Study, layout: Layout) -> list[str]:
+    """List the tables of the study that its report shows."""
+    correlated = [layout.table("correlations")] if _correlates(study) else []
+    return [layout.layers, layout.table("models"), *correlated]
+
+
 def final_results(study: Study, layout: Layout) -> list[str]:
-    """List what a study ends with: tables, figure 2 where there is something to correlate, and networks trained on."""
-    figure = [layout.table("correlations"), *layout.figure("figure2")]
-    figures = figure if regions(study) and study.ratings else []
-    return [layout.layers, layout.table("models"), *figures, *finetuned_results(study, layout)]
+    """List what a study ends with: tables, figures where there is something to correlate, report, trained networks."""
+    figures = layout.figure("figure2") if _correlates(study) else []
+    return [*reported_tables(study, layout), *figures, layout.report, *finetuned_results(study, layout)]
+
+
+def _correlates(study: Study) -> bool:
+    return bool(regions(study) and study.ratings)

@@ -160,6 +160,7 @@ STEPS: dict[str, Step] = {
     "correlate_layers": Step("layerwise.steps.tables:correlate_layers", ("regions", "ratings.measure")),
     "summarise_models": Step("layerwise.steps.tables:summarise_models", ("regions", "ratings.measure")),
     "plot_figure2": Step("layerwise.steps.figures:plot_figure2"),
+    "make_report": Step("layerwise.steps.report:make_report"),
 }
 
 _PLURAL = {"model": "models", "recording": "recordings", "rating": "ratings"}
