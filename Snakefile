@@ -33,7 +33,9 @@ include: "workflow/rules/memorability.smk"
 include: "workflow/rules/gather.smk"
 include: "workflow/rules/statistics.smk"
 include: "workflow/rules/tables.smk"
+include: "workflow/rules/published.smk"
 include: "workflow/rules/figures.smk"
+include: "workflow/rules/report.smk"
 
 
 rule all:

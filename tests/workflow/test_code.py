@@ -26,6 +26,7 @@ BEHIND = {
     "correlate_layers": {"statistics.correlation"},
     "summarise_models": {"statistics.summary"},
     "plot_figure2": {"figures.figure2", "figures.style"},
+    "make_report": {"report.page", "report.panels", "report.columns", "analyses.networks", "statistics.correlation"},
 }
 NOT_BEHIND = {
     "extract_activations": {"steps.inputs:rated_images", "steps.inputs:region_recordings", "data.recordings"},
@@ -36,6 +37,7 @@ NOT_BEHIND = {
     "gather_study": {"activations.store", "steps.tables:gather_model"},
     "correlate_layers": {"statistics.summary", "analyses.gather"},
     "plot_figure2": {"analyses.gather"},
+    "make_report": {"figures.figure2", "analyses.gather", "models.building"},
 }
 
 

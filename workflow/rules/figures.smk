@@ -19,6 +19,7 @@ rule plot_figure2:
     input:
         layers=LAYOUT.layers,
         correlations=LAYOUT.table("correlations"),
+        networks=LAYOUT.table("networks"),
     output:
         reported_figure("figure2"),
     log:
@@ -33,7 +34,7 @@ rule plot_figure2:
         measure=next((entry.measure for entry in STUDY.ratings), ""),
     shell:
         "layerwise plot-figure2 --layers {input.layers:q} --correlations {input.correlations:q}"
-        " --measure {params.measure:q} {params.outputs} > {log:q} 2>&1"
+        " --measure {params.measure:q} --networks {input.networks:q} {params.outputs} > {log:q} 2>&1"
 
 
 rule plot_figure4:
@@ -81,6 +82,7 @@ rule plot_figure_s1:
 rule plot_profiles:
     input:
         layers=LAYOUT.layers,
+        networks=LAYOUT.table("networks"),
     output:
         reported_figure("profiles"),
     log:
@@ -99,7 +101,7 @@ rule plot_profiles:
             ]
         ),
     shell:
-        "layerwise plot-profiles --layers {input.layers:q} {params.scores} {params.outputs} > {log:q} 2>&1"
+        "layerwise plot-profiles --layers {input.layers:q} --networks {input.networks:q} {params.scores} {params.outputs} > {log:q} 2>&1"
 
 
 rule plot_regions:

@@ -1,5 +1,5 @@
 # In:  the layers of all networks, and fine-tuned networks where there are some.
-# Out: tables of networks, of what agrees, and of what was published beside it; the dictionary of all tables.
+# Out: tables of networks and of what agrees over layers; the dictionary of all tables.
 
 
 localrules:
@@ -7,8 +7,6 @@ localrules:
     score_networks,
     correlate_networks,
     correlate_regions,
-    compare_published,
-    compare_paper,
     describe_tables,
 
 
@@ -92,50 +90,6 @@ rule correlate_regions:
         made_from=made_from("correlate_regions"),
     shell:
         "layerwise correlate-regions --config {params.config:q} --layers {input.layers:q}"
-        " --output {output.table:q} --csv {output.csv:q} > {log:q} 2>&1"
-
-
-rule compare_published:
-    input:
-        networks=LAYOUT.table("network_scores"),
-    output:
-        table=LAYOUT.table("published"),
-        csv=reported_table("published"),
-    log:
-        LAYOUT.log("compare_published"),
-    conda:
-        ENVIRONMENT
-    resources:
-        **resources_of("compare_published"),
-    params:
-        config=LAYOUT.config,
-        made_from=made_from("compare_published"),
-    shell:
-        "layerwise compare-published --config {params.config:q} --networks {input.networks:q}"
-        " --output {output.table:q} --csv {output.csv:q} > {log:q} 2>&1"
-
-
-rule compare_paper:
-    input:
-        layers=LAYOUT.layers,
-        correlations=LAYOUT.table("correlations"),
-        controls=LAYOUT.table("network_correlations"),
-        networks=LAYOUT.table("network_scores"),
-    output:
-        table=LAYOUT.table("reproduction"),
-        csv=reported_table("reproduction"),
-    log:
-        LAYOUT.log("compare_paper"),
-    conda:
-        ENVIRONMENT
-    resources:
-        **resources_of("compare_paper"),
-    params:
-        config=LAYOUT.config,
-        made_from=made_from("compare_paper"),
-    shell:
-        "layerwise compare-paper --config {params.config:q} --layers {input.layers:q}"
-        " --correlations {input.correlations:q} --controls {input.controls:q} --networks {input.networks:q}"
         " --output {output.table:q} --csv {output.csv:q} > {log:q} 2>&1"
 
 

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from layerwise.models import registry
 from layerwise.models.families import family_of
+from layerwise.models.registry import find, names
 from layerwise.statistics.correlation import spearman
 
 IT = "IT"
@@ -24,7 +24,7 @@ CONTROLS = {
 
 def scored_columns(layers: pd.DataFrame) -> tuple[list[str], list[str]]:
     """Return the regions and the measures of a table of layers, which its columns tell."""
-    scored = [name.removesuffix("_splits") for name in layers if name.endswith("_splits")]
+    scored = [name.removesuffix("_splits") for name in map(str, layers) if name.endswith("_splits")]
     regions = [name for name in scored if f"{name}_ceiled_2020" in layers]
     return regions, [name for name in scored if name not in regions]
 
@@ -117,8 +117,7 @@ def describe_origins(data: Mapping[str, Mapping[str, Mapping[str, str]]]) -> pd.
 
 
 def _published(model: str) -> dict[str, Any]:
-    known = {name for name in registry.names()}
-    row = registry.find(model) if model in known else None
+    row = find(model) if model in names() else None
     top1 = (row.top1 or row.top1_stated) if row else None
     return {
         "family": family_of(model),

@@ -36,6 +36,9 @@ Layers = Annotated[Path, typer.Option("--layers", help="Table that gather-study 
 Correlations = Annotated[Path, typer.Option("--correlations", help="Table that correlate-layers made.")]
 Networks = Annotated[Path, typer.Option("--networks", help="Table that score-networks made.")]
 Controls = Annotated[Path, typer.Option("--controls", help="Table that correlate-networks made.")]
+Families = Annotated[
+    Path | None, typer.Option("--networks", help="Table that tabulate-networks made, which tells families.")
+]
 Figures = Annotated[
     list[Path],
     typer.Option("--output", callback=writable_files, help="File to write (.pdf, .svg or .png); repeat for more."),
@@ -74,6 +77,7 @@ def register(app: typer.Typer) -> None:
         plot_figure_s1,
         plot_profiles,
         plot_regions,
+        make_report,
     )
     for command in commands:
         app.command(name=command.__name__.replace("_", "-"), rich_help_panel="Steps of the workflow")(command)
@@ -382,12 +386,13 @@ def plot_figure2(
     correlations: Correlations,
     output: Figures,
     measure: Annotated[str, typer.Option("--measure", help="The measure on the x axis.")] = "memorability",
+    networks: Families = None,
 ) -> None:
     """Draw brain similarity against the accuracy of predicting memorability."""
     from layerwise.steps.figures import plot_figure2 as step
 
     with counted_warnings():
-        step(layers, correlations, output, measure)
+        step(layers, correlations, output, measure, networks)
 
 
 def plot_figure4(
@@ -421,13 +426,14 @@ def plot_profiles(
     output: Figures,
     region: Annotated[list[str], typer.Option("--region", help="Region to draw; repeat for more.")],
     measure: Annotated[list[str] | None, typer.Option("--measure", help="Measure to draw; repeat for more.")] = None,
+    networks: Families = None,
     only: Annotated[str | None, typer.Option("--only", help="A network or a family; default: all.")] = None,
 ) -> None:
     """Draw scores over the depth of networks or families."""
     from layerwise.steps.figures import plot_profiles as step
 
     with counted_warnings():
-        step(layers, output, region, measure or [], only)
+        step(layers, output, region, measure or [], networks, only)
 
 
 def plot_regions(
@@ -439,6 +445,14 @@ def plot_regions(
 
     with counted_warnings():
         step(agreement, output)
+
+
+def make_report(folder: Folder, output: Output) -> None:
+    """Make a page on which a study is explored: one HTML file, which loads nothing."""
+    from layerwise.steps.report import make_report as step
+
+    with counted_warnings():
+        step(folder, output)
 
 
 def _study(config: Path) -> "Study":

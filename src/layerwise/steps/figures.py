@@ -12,15 +12,20 @@ from layerwise.figures.profiles import plot_profiles as draw_profiles
 from layerwise.figures.regions import plot_regions as draw_regions
 from layerwise.figures.style import save_figure
 from layerwise.files.tables import read_table
-from layerwise.models.families import family_of
 
 
-def plot_figure2(layers: Path, correlations: Path, output: Sequence[Path], measure: str = "memorability") -> None:
+def plot_figure2(
+    layers: Path,
+    correlations: Path,
+    output: Sequence[Path],
+    measure: str = "memorability",
+    networks: Path | None = None,
+) -> None:
     """Draw brain similarity against the accuracy of predicting a measure."""
     correlated = read_table(correlations, ["region", "measure", "rho"])
     drawn = correlated.loc[correlated["measure"] == measure, "region"]
     columns = ["model", *drawn, *([measure] if len(drawn) else [])]  # the figure refuses an unknown measure
-    save_figure(draw_figure2(_with_families(read_table(layers, columns)), correlated, measure), output)
+    save_figure(draw_figure2(_with_families(read_table(layers, columns), networks), correlated, measure), output)
 
 
 def plot_figure4(networks: Path, correlations: Path, output: Sequence[Path], region: str = "IT") -> None:
@@ -37,11 +42,16 @@ def plot_figure_s1(networks: Path, correlations: Path, output: Sequence[Path], m
 
 
 def plot_profiles(
-    layers: Path, output: Sequence[Path], regions: Sequence[str], measures: Sequence[str], only: str | None = None
+    layers: Path,
+    output: Sequence[Path],
+    regions: Sequence[str],
+    measures: Sequence[str],
+    networks: Path | None = None,
+    only: str | None = None,
 ) -> None:
     """Draw scores over the depth of networks or families."""
     table = read_table(layers, ["model", "depth", *regions, *measures])
-    save_figure(draw_profiles(_with_families(table), regions, measures, only), output)
+    save_figure(draw_profiles(_with_families(table, networks), regions, measures, only), output)
 
 
 def plot_regions(agreement: Path, output: Sequence[Path]) -> None:
@@ -49,5 +59,9 @@ def plot_regions(agreement: Path, output: Sequence[Path]) -> None:
     save_figure(draw_regions(read_table(agreement, ["one", "two", "total", "within"])), output)
 
 
-def _with_families(layers: pd.DataFrame) -> pd.DataFrame:
-    return layers if "family" in layers else layers.assign(family=layers["model"].map(family_of))
+def _with_families(layers: pd.DataFrame, networks: Path | None) -> pd.DataFrame:
+    """Add the family of each network, where there is a table of networks that tells."""
+    if networks is None:
+        return layers
+    table = read_table(networks, ["model", "family"])
+    return layers.assign(family=layers["model"].map(dict(zip(table["model"], table["family"], strict=True))))

@@ -121,6 +121,7 @@ class RuleResources:
             "plot_figure_s1": _tables,
             "plot_profiles": _tables,
             "plot_regions": _tables,
+            "make_report": _tables,
         }
 
     @property

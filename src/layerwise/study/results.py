@@ -56,6 +56,12 @@ def main_region(names: Iterable[str]) -> str:
     return IT if IT in found or not found else found[-1]
 
 
+def reported_tables(study: Study, layout: Layout) -> list[str]:
+    """List the tables of the study that its report shows."""
+    correlated = [layout.table("correlations")] if _correlates(study) else []
+    return [layout.layers, layout.table("models"), *correlated]
+
+
 def described_tables(study: Study, layout: Layout) -> list[str]:
     """List the tables of a study, which its dictionary describes."""
     names = (*TABLES, *PAPER, *ANALYSES) if _correlates(study) else ("models", "networks")
@@ -69,7 +75,8 @@ def final_results(study: Study, layout: Layout) -> list[str]:
     figures = (*FIGURES, *(CONTROLS if _known_accuracies(study) >= FEWEST else ())) if _correlates(study) else ()
     drawn = [path for name in figures for path in layout.figure(name)]
     described = described_tables(study, layout)
-    return [*described, layout.table("dictionary", "csv"), *drawn, *finetuned_results(study, layout)]
+    last = [layout.table("dictionary", "csv"), layout.report]
+    return [*described, *drawn, *last, *finetuned_results(study, layout)]
 
 
 def _correlates(study: Study) -> bool:

@@ -181,6 +181,7 @@ STEPS: dict[str, Step] = {
     "plot_figure_s1": Step("layerwise.steps.figures:plot_figure_s1"),
     "plot_profiles": Step("layerwise.steps.figures:plot_profiles"),
     "plot_regions": Step("layerwise.steps.figures:plot_regions"),
+    "make_report": Step("layerwise.steps.report:make_report"),
 }
 
 _PLURAL = {"model": "models", "recording": "recordings", "rating": "ratings"}
