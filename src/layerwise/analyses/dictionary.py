@@ -10,11 +10,22 @@ import pandas as pd
 from layerwise.analyses.controls import Control
 from layerwise.analyses.networks import scored_columns
 from layerwise.analyses.reproduction import Compared
+from layerwise.statistics.commonality import Share
+from layerwise.statistics.comparison import Comparison
 from layerwise.statistics.correlation import Correlation
+from layerwise.statistics.finetuning import Change
+from layerwise.statistics.finetuning import OfNetwork as NetworkChange
+from layerwise.statistics.groups import OfGroup, OfNetwork
+from layerwise.statistics.mixed import Mixed
+from layerwise.statistics.nested import Part
+from layerwise.statistics.partial import Partial
 
 R, RHO, COUNT, TEXT = "Pearson's r", "Spearman's rho", "count", "text"
 GATHERED, SUMMARISED, TUNED = "gather-study", "summarise-models", "gather-finetuned-study"
 FACTS, SCORED, AGREED, PUBLISHED = "tabulate-networks", "score-networks", "correlate-regions", "compare-published"
+
+ANALYSED, CHANGED = "analyse-layers", "compare-finetuning"
+GROUPED = {"families": "family", "layer_types": "class"}  # columns that a table has in place of the field `group`
 
 
 @dataclass(frozen=True)
@@ -160,16 +171,32 @@ CLASSES: dict[str, tuple[str, type]] = {
     "correlations": ("correlate-layers", Correlation),
     "network_correlations": ("correlate-networks", Control),
     "reproduction": ("compare-paper", Compared),
+    "within_between": (ANALYSED, Part),
+    "per_network": (ANALYSED, OfNetwork),
+    "families": (ANALYSED, OfGroup),
+    "layer_types": (ANALYSED, OfGroup),
+    "comparisons": (ANALYSED, Comparison),
+    "partial": (ANALYSED, Partial),
+    "commonality": (ANALYSED, Share),
+    "mixed": (ANALYSED, Mixed),
+    "finetuning_change": (CHANGED, Change),
+    "finetuning_networks": (CHANGED, NetworkChange),
 }
 """Tables with the fields of a dataclass, whose docstring describes them."""
 
 UNITS = {
-    r"rho|total|within|between|.*low|.*high": "correlation",
+    r"rho.*|total|within|combined": RHO,
+    r"before|after|change": R,
+    r".*low.*|.*high.*": "as the value",
+    r"icc_.*": "correlation",
     r"p|p_.*": "probability",
-    r"n_.*|networks|left_out|layers|undefined": COUNT,
-    r"level": "share",
-    r"error": "Fisher's z",
-    r"paper|ours|difference": "as the quantity",
+    r"n_.*|networks|left_out|layers": COUNT,
+    r"level|r2|share": "share",
+    r"error|z_.*": "Fisher's z",
+    r"slope.*": "measure for one of the region",
+    r"converged": "true or false",
+    r"difference": "as the values",
+    r"paper|ours": "as the quantity",
 }
 """Units of these fields, by name; of others text."""
 
@@ -196,7 +223,7 @@ def describe_table(name: str, table: pd.DataFrame) -> pd.DataFrame:
     """
     if name not in TABLES and name not in CLASSES:
         raise ValueError(f"no table {name!r} is described; there are: {', '.join([*TABLES, *CLASSES])}")
-    described = _of_class(*CLASSES[name]) if name in CLASSES else TABLES[name]
+    described = _of_class(*CLASSES[name], GROUPED.get(name)) if name in CLASSES else TABLES[name]
     if name == "layers":
         described = _with_scores(described, table)
     rows = [(name, str(column), *_describe(name, str(column), described)) for column in table.columns]
@@ -224,10 +251,15 @@ def _with_scores(described: Described, table: pd.DataFrame) -> Described:
     return Described(described.source, [*described.columns, *scores])
 
 
-def _of_class(source: str, kind: type) -> Described:
+def _of_class(source: str, kind: type, group: str | None = None) -> Described:
+    """Describe the fields of a dataclass; a column that its table has in place of the field `group` as that one."""
     meanings = documented(kind)
     columns = [
-        Column(re.escape(field.name), _unit(field.name), _literal(meanings[field.name]))
+        Column(
+            re.escape(group if group and field.name == "group" else field.name),
+            _unit(field.name),
+            _literal(meanings[field.name]),
+        )
         for field in fields(kind)
         if field.name in meanings
     ]
