@@ -22,7 +22,7 @@ from layerwise.statistics.partial import Partial
 
 R, RHO, COUNT, TEXT = "Pearson's r", "Spearman's rho", "count", "text"
 GATHERED, SUMMARISED, TUNED = "gather-study", "summarise-models", "gather-finetuned-study"
-FACTS, SCORED, AGREED, PUBLISHED = "tabulate-networks", "score-networks", "correlate-regions", "compare-published"
+FACTS, SCORED, AGREED, PUBLISHED = "tabulate-networks", "score-networks", "correlate-regions", "compare-paper"
 
 ANALYSED, CHANGED = "analyse-layers", "compare-finetuning"
 GROUPED = {"families": "family", "layer_types": "class"}  # columns that a table has in place of the field `group`
@@ -169,8 +169,8 @@ TABLES: dict[str, Described] = {
 
 CLASSES: dict[str, tuple[str, type]] = {
     "correlations": ("correlate-layers", Correlation),
-    "network_correlations": ("correlate-networks", Control),
-    "reproduction": ("compare-paper", Compared),
+    "network_correlations": (SCORED, Control),
+    "reproduction": (PUBLISHED, Compared),
     "within_between": (ANALYSED, Part),
     "per_network": (ANALYSED, OfNetwork),
     "families": (ANALYSED, OfGroup),
