@@ -230,6 +230,12 @@ def describe_table(name: str, table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["table", "column", "unit", "meaning", "source"])
 
 
+def write_dictionary() -> str:
+    """Write the dictionary of all tables as Markdown; NAME in a column stands for that of a region or measure."""
+    parts = [_section(name, described) for name, described in _all().items()]
+    return "\n\n".join([_OPENING, *parts]) + "\n"
+
+
 def documented(kind: type) -> Mapping[str, str]:
     """Read what the docstring of a dataclass says of its fields, under Parameters."""
     return dict(_read(getdoc(kind) or ""))
@@ -280,3 +286,41 @@ def _read(text: str) -> Iterator[tuple[str, str]]:
     for names, meaning in re.findall(r"^(\S.*?) : .*\n((?:[ ]{4}.*\n?)+)", listed, re.MULTILINE):
         for name in names.split(", "):
             yield name, " ".join(meaning.split())
+
+
+_OPENING = """# Tables of a study
+
+Each table is written twice: as Parquet, and for people as CSV (`tables/*.csv`). `tables/dictionary.csv` says of the
+columns that a study has what is said here of all. NAME, REGION and MEASURE stand for their names. `layerwise tables`
+writes this page. A table of simulated data says so in its attributes, and its CSV in the first line, a comment (#)."""
+
+
+def _all() -> dict[str, Described]:
+    found = {name: _of_class(*CLASSES[name], GROUPED.get(name)) for name in CLASSES}
+    layers = TABLES["layers"]
+    scores = [
+        Column(word, one.unit, one.meaning.format(name=f"the {word.lower()}"))
+        for word, one in (("REGION", _REGION), ("MEASURE", _MEASURE))
+    ]
+    return {**TABLES, "layers": Described(layers.source, [*layers.columns, *scores]), **found}
+
+
+def _section(name: str, described: Described) -> str:
+    rows = [
+        f"| `{_spelled(column.pattern)}` | {column.unit} | {column.meaning.format(name='NAME')} |"
+        for column in described.columns
+    ]
+    head = [
+        f"## {name}",
+        "",
+        f"Made by `layerwise {described.source}`.",
+        "",
+        "| column | unit | meaning |",
+        "|---|---|---|",
+    ]
+    return "\n".join([*head, *rows])
+
+
+def _spelled(pattern: str) -> str:
+    """Return a pattern of columns as people write it."""
+    return re.sub(r"\(\?P<name>\.\+\)", "NAME", pattern).replace("(?P<name>train|val|test)", "NAME").replace("|", ", ")
