@@ -92,6 +92,8 @@ TABLES: dict[str, Described] = {
             Column("best_layer", TEXT, "layer with the highest value"),
             Column("relative_depth", "share", "its depth, of the deepest layer's"),
             Column("value", "as the score", "its value; optimistic, since the same splits choose and score it"),
+            Column("nested", "as the score", "mean over splits of the score of the layer that is best on the others"),
+            Column("same", "share", "splits of which the others choose the same layer"),
         ],
     ),
     "finetuned": Described(

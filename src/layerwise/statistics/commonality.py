@@ -10,9 +10,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from layerwise.statistics.choosing import choose_layers
-from layerwise.statistics.correlation import table_of
 from layerwise.statistics.intervals import DEFAULT, Sampling, jackknife
 from layerwise.statistics.moments import explained_variance, rank_moments, value_moments
+from layerwise.statistics.rows import table_of
 
 MOST = 8  # regions of which all 2^n - 1 parts are given; of more, what each explains alone
 JOIN = "+"

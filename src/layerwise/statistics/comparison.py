@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from layerwise.statistics.choosing import choose_layers
 from layerwise.statistics.clusters import Clusters, draw_clusters, leave_one_out
-from layerwise.statistics.correlation import table_of
 from layerwise.statistics.intervals import DEFAULT, UNDEFINED, Interval, Sampling, fisher, jackknife, percentile
 from layerwise.statistics.ranks import ClusteredRanks
+from layerwise.statistics.rows import table_of
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,7 @@
 """Do layers that predict the brain well predict memorability well? (figure 2 of the paper)."""
 
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass, fields
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -14,6 +13,7 @@ from layerwise.statistics.clusters import Clusters, draw_clusters, leave_one_out
 from layerwise.statistics.intervals import DEFAULT, UNDEFINED, Interval, Sampling, jackknife_rho, percentile
 from layerwise.statistics.permutation import permute_clusters
 from layerwise.statistics.ranks import ClusteredRanks
+from layerwise.statistics.rows import table_of
 
 
 @dataclass(frozen=True)
@@ -148,11 +148,6 @@ def correlate_layers(
     """
     rows = [_correlate(layers, region, measure, sampling) for measure in measures for region in regions]
     return table_of(rows, Correlation)
-
-
-def table_of(rows: Sequence[Any], kind: type) -> pd.DataFrame:
-    """Make a table of instances of a dataclass: a row each, a column a field."""
-    return pd.DataFrame([astuple(row) for row in rows], columns=[field.name for field in fields(kind)])
 
 
 def _correlate(layers: pd.DataFrame, region: str, measure: str, sampling: Sampling) -> Correlation:

@@ -8,8 +8,8 @@ import pandas as pd
 from scipy import stats
 
 from layerwise.statistics.choosing import choose_layers
-from layerwise.statistics.correlation import table_of
 from layerwise.statistics.intervals import DEFAULT, Sampling, jackknife
+from layerwise.statistics.rows import table_of
 
 BEFORE, AFTER = "_before", "_after"
 

@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from layerwise.statistics.choosing import Chosen, choose_layers
-from layerwise.statistics.correlation import Bounds, bound_rho, table_of
+from layerwise.statistics.correlation import Bounds, bound_rho
 from layerwise.statistics.intervals import DEFAULT, UNDEFINED, Sampling, fisher
+from layerwise.statistics.rows import table_of
 
 LAGS = 5  # autocorrelations are summed up to a fifth of the layers: beyond, they are noise
 

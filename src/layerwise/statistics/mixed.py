@@ -10,8 +10,8 @@ from scipy import stats
 
 from layerwise.interfaces import DegenerateWarning
 from layerwise.statistics.choosing import Chosen, choose_layers
-from layerwise.statistics.correlation import table_of
 from layerwise.statistics.intervals import DEFAULT, Sampling
+from layerwise.statistics.rows import table_of
 
 FEWEST = 5  # networks, below which their variance is a guess
 FAILED = "did not converge"

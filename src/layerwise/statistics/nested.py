@@ -24,9 +24,10 @@ from numpy.typing import NDArray
 
 from layerwise.statistics.choosing import choose_layers
 from layerwise.statistics.clusters import Clusters
-from layerwise.statistics.correlation import bound_rho, table_of
+from layerwise.statistics.correlation import bound_rho
 from layerwise.statistics.intervals import DEFAULT, UNDEFINED, Interval, Sampling, jackknife_rho, percentile
 from layerwise.statistics.ranks import count_below
+from layerwise.statistics.rows import table_of
 
 PARTS = ("total", "between", "within")
 

@@ -8,9 +8,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from layerwise.statistics.choosing import Chosen, choose_layers
-from layerwise.statistics.correlation import table_of
 from layerwise.statistics.intervals import DEFAULT, UNDEFINED, Sampling, jackknife_rho
 from layerwise.statistics.moments import partial_correlations, rank_moments
+from layerwise.statistics.rows import table_of
 
 DEPTH, UNITS, KIND, ACCURACY, OTHERS = "depth", "units", "class", "accuracy", "other regions"
 HELD_FIXED: tuple[tuple[str, ...], ...] = (

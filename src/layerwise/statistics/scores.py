@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from layerwise.interfaces import DegenerateWarning
 from layerwise.statistics.clusters import draw_clusters
 from layerwise.statistics.intervals import Interval, fisher
 
@@ -164,19 +163,8 @@ def choose_best(scores: NDArray[np.float64]) -> Best | None:
     -------
     Best or None
         None where no layer has a value in each split.
-
-    Warns
-    -----
-    DegenerateWarning
-        Layers lack a value in some splits, and cannot be chosen.
     """
     whole = np.flatnonzero(np.isfinite(scores).all(axis=1))
-    if len(whole) < len(scores):
-        warnings.warn(
-            f"{len(scores) - len(whole)} of {len(scores)} layers lack a score in some splits and cannot be the best",
-            DegenerateWarning,
-            stacklevel=2,
-        )
     if not len(whole) or not scores.shape[1]:
         return None
     kept, n_splits = scores[whole], scores.shape[1]

@@ -21,7 +21,7 @@ from layerwise.statistics import (
 from layerwise.statistics import correlate_layers as correlate
 from layerwise.study import Layout, accuracies_of, families_of, regions
 
-FAMILY, LAYER = "family", ["model", "layer", "class", "units", "depth"]
+FAMILY, LAYER = "family", ["model", "class", "units", "depth"]
 
 
 def correlate_layers(study: Study, layers: Path, output: Path, csv: Path | None = None) -> None:

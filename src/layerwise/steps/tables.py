@@ -42,6 +42,7 @@ def gather_study(study: Study, folder: Path, output: Path, csv: Path | None = No
     check_data(tables)
     table = pd.concat(tables.values(), ignore_index=True)
     table.attrs = {"data": {name: one.attrs.get("data", {}) for name, one in tables.items()}}
+    table.attrs["nested"] = {name: one.attrs["nested"] for name, one in tables.items() if "nested" in one.attrs}
     tell_versions(tables)
     errors = {name: one.attrs["sketch_error"] for name, one in tables.items() if "sketch_error" in one.attrs}
     if errors:
@@ -53,4 +54,4 @@ def summarise_models(study: Study, layers: Path, output: Path, csv: Path | None 
     """Find the best layer of each network for each region and measure."""
     columns = [region.name for region in regions(study)] + [rating.measure for rating in study.ratings]
     table = read_table(layers, ["model", "layer", "depth", *columns])
-    write_both(marked(summarise(table, columns), table), output, csv)
+    write_both(marked(summarise(table, columns, table.attrs.get("nested", {})), table), output, csv)
