@@ -27,8 +27,6 @@ BEHIND = {
     "analyse_layers": {"statistics.nested", "statistics.groups", "statistics.mixed", "statistics.commonality"},
     "compare_finetuning": {"statistics.finetuning", "statistics.intervals"},
     "summarise_models": {"statistics.summary"},
-    "analyse_layers": {"statistics.mixed", "statistics.nested"},
-    "compare_finetuning": {"statistics.finetuning"},
     "tabulate_networks": {"files.tables"},
     "score_networks": {"analyses.controls", "analyses.networks", "analyses.penultimate", "statistics.intervals"},
     "correlate_regions": {"statistics.agreement"},

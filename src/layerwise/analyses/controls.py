@@ -8,8 +8,9 @@ import pandas as pd
 
 from layerwise.analyses.networks import CONTROLS
 from layerwise.statistics.clusters import Clusters
-from layerwise.statistics.correlation import bound_rho, table_of
+from layerwise.statistics.correlation import bound_rho
 from layerwise.statistics.intervals import Sampling
+from layerwise.statistics.rows import table_of
 
 FEWEST = 3  # networks of a correlation
 

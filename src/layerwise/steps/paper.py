@@ -31,7 +31,7 @@ def tabulate_networks(study: Study, layers: Path, output: Path, csv: Path | None
 
 
 def score_networks(study: Study, layers: Path, networks: Path, folder: Path, finetuned: Path | None = None) -> None:
-    """Find for each network its best layers, its penultimate layer and what fine-tuning made of it; and correlate these.
+    """Find for each network its best layers, its penultimate layer and what fine-tuning made of it; correlate these.
 
     Two tables are written into a folder of results: a row a network, and a row a correlation over them.
     """
