@@ -173,9 +173,6 @@ def home(tmp_path_factory):
     images = StimulusSet("photos", tuple(names), tuple(folder / "photos" / name for name in names))
     recordings = Recordings(rng.standard_normal((4, N, 3)), tuple(names), tuple("abc"), ("V1",) * 3)
     write_recordings(recordings, folder / "movies.nc", images)
-    regions = [f"{region}_{when}" for region in ("V1", "V1_again") for when in ("before", "after")]
-    tuned = pd.DataFrame({"model": "tiny", "split": ["1", "2"], "rho": 0.5} | dict.fromkeys(regions, 0.1))
-    write_table(tuned, folder / layout_of(validate_study(CONTENT | {"recordings": []})).finetuned_table)
     return folder
 
 
@@ -295,7 +292,7 @@ def ran(home):
         patch.setattr(proof, "build", lambda spec, weights_folder: proof.build_empty(spec).to_empty(device="cpu"))
         patch.setattr("layerwise.analyses.accuracy.Accuracy.passed", True, raising=False)
         trained = {f"{region}_{when}": 0.5 for region in ("V1", "V1_again") for when in ("before", "after")}
-        write_table(pd.DataFrame([{"model": "tiny", "split": "1", **trained}]), "results/s/finetuned.parquet")
+        write_table(pd.DataFrame([{"model": "tiny", "split": "1", "rho": 0.5, **trained}]), "results/s/finetuned.parquet")
         threads, found = torch.get_num_threads(), []
         for step, names, arguments, changes in jobs(layout_of(validate_study(CONTENT))):
             study = validate_study(CONTENT | changes)
