@@ -3,13 +3,14 @@
 "use strict";
 (() => {
   const MOST_TRACKS = 12; // networks whose profile is drawn as a line
+  const MOST_NAMES = 20; // networks whose names stand at their points
   const ROWS = 50; // of a page of the table of layers
   const MOVED = 4; // pixels between press and release of a drag, and not a click
   const facts = JSON.parse(document.getElementById("facts").textContent);
   const element = (id) => document.getElementById(id);
   const scores = [...facts.regions, ...facts.measures];
   const state = { picks: [], cursor: -1, measure: facts.measures[0], region: facts.region, brushed: false };
-  let layers, networks, cursor, networkCursor, tracks, figures, starts;
+  let layers, networks, cursor, networkCursor, tracks, names, figures, starts;
 
   function make(name, text = "", properties = {}) {
     const node = document.createElement(name);
@@ -31,8 +32,8 @@
 
   function start(page) {
     const source = (name) => page.get_model_by_name(name);
-    [layers, networks, cursor, networkCursor, tracks] =
-      ["layers", "networks", "cursor", "network cursor", "tracks"].map(source);
+    [layers, networks, cursor, networkCursor, tracks, names] =
+      ["layers", "networks", "cursor", "network cursor", "tracks", "network names"].map(source);
     starts = firstLayers(layers.data._network);
     figures = [...document.querySelectorAll("figure.panel")].map((node) => new Panel(node));
     fillLegend();
@@ -65,6 +66,7 @@
       this.points = this.renderer("points");
       this.ring = this.renderer("ring");
       this.line = this.renderer("line");
+      this.names = this.renderer("names");
       this.ofLayers = this.points.data_source === layers;
     }
 
@@ -82,6 +84,7 @@
       if (points.glyph.x.field === x && points.glyph.y.field === y) return;
       for (const glyph of [points.glyph, points.selection_glyph, points.nonselection_glyph, ring.glyph])
         glyph.setv({ x: { field: x }, y: { field: y } });
+      this.names?.glyph.setv({ x: { field: x }, y: { field: y } });
       line?.glyph.setv({ x: { field: `${x} ${y} x` }, y: { field: `${x} ${y} y` } });
     }
 
@@ -103,7 +106,7 @@
         const row = facts.correlations.find((one) => one.region === region && one.measure === state.measure);
         panel.show(state.measure, region);
         panel.label(`${state.measure} (Spearman's ρ of predictions)`, `${region} similarity (r)`);
-        title.textContent = row ? `ρ = ${number(row.rho, 2)}${interval(row)}, ${whole(row.layers)} layers` : "not correlated";
+        title.textContent = row ? `ρ = ${number(row.rho, 2)}${interval(row)}, ${whole(row.n_layers)} layers` : "not correlated";
       } else {
         const shown = element("shown").value;
         panel.show("_relative", shown);
@@ -113,7 +116,7 @@
   }
 
   function fillNetworkFigure(panel, figure, title, interval) {
-    const row = facts.relations.find((one) => one.figure === figure && one.region === state.region);
+    const row = facts.relations.find((one) => one.figure === figure && [state.region, ""].includes(one.region));
     if (!row) return;
     panel.show(row.x, row.y);
     panel.label(facts.labels[row.x], facts.labels[row.y]);
@@ -167,7 +170,7 @@
 
   function pairOf(panel, source, index) {
     const { x, y } = panel.points.glyph;
-    const named = (field) => (field === "_relative" ? "depth" : (facts.labels[field] ?? field));
+    const named = (field) => (field === "_relative" ? "relative depth" : panel.ofLayers ? field : (facts.labels[field] ?? field));
     return `${named(x.field)} ${number(source.data[x.field][index])}, ${named(y.field)} ${number(source.data[y.field][index])}`;
   }
 
@@ -236,16 +239,27 @@
   }
 
   function showPicks(picked, count) {
-    const names = state.picks.map((pick) => pick.name).join(", ");
-    element("picked").textContent = names ? `${names}: ${whole(count)} layers` : "";
-    element("clear").disabled = !names && !state.brushed;
+    element("picks").replaceChildren(...state.picks.map(chip));
+    element("picked").textContent = count ? `${whole(count)} layers of ${picked.length} network${picked.length === 1 ? "" : "s"} picked` : "";
+    element("clear").disabled = !count;
     for (const button of document.querySelectorAll("#families [data-kind]")) {
       const place = state.picks.findIndex((pick) => pick.kind === button.dataset.kind && pick.name === button.dataset.name);
       button.setAttribute("aria-pressed", String(place >= 0));
       button.style.setProperty("--colour", facts.colours[place] ?? "");
     }
     drawTracks(picked.slice(0, MOST_TRACKS));
+    nameNetworks(picked.slice(0, MOST_NAMES));
     layerTable.fill();
+  }
+
+  /** What is picked, in its colour: a button that takes it back. */
+  function chip({ kind, name }, place) {
+    const button = make("button", name, { type: "button", className: "chip", onclick: () => toggle(kind, name) });
+    button.style.setProperty("--colour", facts.colours[place]);
+    button.setAttribute("aria-label", `take back ${name}`);
+    const item = make("li");
+    item.append(button);
+    return item;
   }
 
   function drawTracks(picked) {
@@ -256,6 +270,12 @@
       y: picked.map((network) => Array.from(y.slice(starts[network], starts[network + 1]))),
       colour: picked.map(colour),
     };
+  }
+
+  function nameNetworks(picked) {
+    const columns = Object.keys(networks.data);
+    const data = Object.fromEntries(columns.map((name) => [name, picked.map((network) => networks.data[name][network])]));
+    names.data = { ...data, _name: picked.map((network) => facts.networks[network]) };
   }
 
   function selectionChanged() {
@@ -410,14 +430,14 @@
   // --- theme --------------------------------------------------------------------------------------------------------
 
   const THEMES = {
-    light: { text: "#1b1f24", quiet: "#57606a", grid: "#d5dae0", point: "#3b6fb6", faint: "#8a8f98" },
-    dark: { text: "#e8eaed", quiet: "#a8b0ba", grid: "#3a424c", point: "#7fb0f5", faint: "#7b8491" },
+    light: { text: "#1b1f24", quiet: "#57606a", grid: "#e3e7eb", point: "#3b6fb6", faint: "#8a8f98" },
+    dark: { text: "#e8eaed", quiet: "#a8b0ba", grid: "#2c333b", point: "#7fb0f5", faint: "#7b8491" },
   };
 
   function setTheme(name) {
     document.documentElement.dataset.theme = name;
     const colours = THEMES[name];
-    for (const { figure, points, ring, line } of figures) {
+    for (const { figure, points, ring, line, names: named } of figures) {
       for (const axis of [...figure.below, ...figure.left])
         axis.setv({ axis_label_text_color: colours.text, major_label_text_color: colours.quiet, major_tick_line_color: colours.quiet, axis_line_color: colours.quiet });
       for (const grid of figure.center.filter((one) => "grid_line_color" in one.attributes)) grid.grid_line_color = colours.grid;
@@ -425,6 +445,7 @@
       points.nonselection_glyph.fill_color = { value: colours.faint };
       ring.glyph.line_color = { value: colours.text };
       if (line) line.glyph.line_color = { value: colours.text };
+      if (named) named.glyph.text_color = { value: colours.text };
     }
   }
 
