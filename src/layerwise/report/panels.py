@@ -78,7 +78,7 @@ def network_figures(contents: Contents) -> dict[str, figure]:
     names = ColumnDataSource({str(name): EMPTY for name in (*networks.data, NAME)}, name="network names")
     figures = {}
     for name, (x, y) in zip(relations["figure"], pairs, strict=True):
-        panel = _panel(DataRange1d(range_padding=0.1), "", "")
+        panel = _panel(DataRange1d(range_padding=0.16), "", "")
         _add_points(panel, networks, x, y, 9.0, opacity=0.75)
         panel.line(
             f"{x} {y} x", f"{x} {y} y", source=lines, line_width=2, name="line", line_dash="dashed",

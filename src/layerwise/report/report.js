@@ -3,7 +3,7 @@
 "use strict";
 (() => {
   const MOST_TRACKS = 12; // networks whose profile is drawn as a line
-  const MOST_NAMES = 20; // networks whose names stand at their points
+  const MOST_NAMES = 10; // networks whose names stand at their points
   const ROWS = 50; // of a page of the table of layers
   const MOVED = 4; // pixels between press and release of a drag, and not a click
   const facts = JSON.parse(document.getElementById("facts").textContent);
@@ -39,11 +39,12 @@
     fillLegend();
     fillTitles();
     layers.inspect.connect(([renderer]) => hover(renderer, layers, pointAtLayer));
-    networks.inspect.connect(([renderer]) => hover(renderer, networks, pointAtNetwork));
+    networks?.inspect.connect(([renderer]) => hover(renderer, networks, pointAtNetwork));
     layers.selected.properties.indices.change.connect(selectionChanged);
     listen();
     setTheme(matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");
     layerTable.fill();
+    element("legend").open = !matchMedia("(max-width: 60rem)").matches;
     document.documentElement.dataset.ready = "yes";
   }
 
@@ -218,17 +219,17 @@
     const chosen = [];
     const picked = [];
     layers.data._pick.fill(0);
-    networks.data._pick.fill(0);
+    networks?.data._pick.fill(0);
     state.picks.forEach((pick, number) => {
       for (const network of members(pick)) {
-        networks.data._pick[network] = number + 1;
+        if (networks) networks.data._pick[network] = number + 1;
         picked.push(network);
         layers.data._pick.fill(number + 1, starts[network], starts[network + 1]);
         for (const index of layersOf(network)) chosen.push(index);
       }
     });
     select(layers, chosen);
-    select(networks, picked);
+    if (networks) select(networks, picked);
     showPicks([...new Set(picked)], new Set(chosen).size);
   }
 
@@ -264,7 +265,7 @@
 
   function drawTracks(picked) {
     const y = layers.data[element("shown").value];
-    const colour = (network) => facts.colours[networks.data._pick[network] - 1];
+    const colour = (network) => facts.colours[layers.data._pick[starts[network]] - 1];
     tracks.data = {
       x: picked.map((network) => Array.from(layers.data._relative.slice(starts[network], starts[network + 1]))),
       y: picked.map((network) => Array.from(y.slice(starts[network], starts[network + 1]))),
@@ -273,6 +274,7 @@
   }
 
   function nameNetworks(picked) {
+    if (!networks) return; // the study has no figure of them
     const columns = Object.keys(networks.data);
     const data = Object.fromEntries(columns.map((name) => [name, picked.map((network) => networks.data[name][network])]));
     names.data = { ...data, _name: picked.map((network) => facts.networks[network]) };
