@@ -138,14 +138,16 @@ def test_the_keyboard_walks_through_layers_and_picks(full, visit):
 
 def test_tables_sort_by_value_and_back(full, visit):
     page = visit(full.path).page
-    column = page.locator("#layer-table th").filter(has_text="IT")
+    column = page.locator("#layer-table th").filter(has_text=re.compile("^IT$"))
     best = full.layers.sort_values("IT", ascending=False).iloc[0]
     column.locator("button").click()
     assert column.get_attribute("aria-sort") == "ascending"
     column.locator("button").click()
     row = page.locator("#layer-table tbody tr").first.locator("td").all_inner_texts()
     assert row[:2] == [best["model"], best["layer"]]
-    page.locator('table[data-name="network_scores"] th').filter(has_text="layers").locator("button").click()
+    page.locator('table[data-name="network_scores"] th').filter(has_text=re.compile("^layers$")).locator(
+        "button"
+    ).click()
     cells = page.locator('table[data-name="network_scores"] tbody tr').first.locator("td").all_inner_texts()
     assert cells[0] == full.layers.groupby("model").size().idxmin()
 
@@ -161,6 +163,9 @@ def test_the_page_is_as_wide_as_a_telephone_and_answers_a_finger(full, visit):
     page.touchscreen.tap(*points[layer])
     opened.settle()
     assert text(page, "#card").startswith(full.layers["model"].iloc[layer])
+    assert page.locator("#picks button").count() == 0
+    page.touchscreen.tap(*points[layer])
+    assert page.locator("#picks button").all_inner_texts() == [full.layers["model"].iloc[layer]]
 
 
 @pytest.mark.parametrize(("regions", "measures"), [((), ("memorability",)), (("V1",), ()), (("V1",), ("one", "two"))])
@@ -203,6 +208,7 @@ def test_names_with_markup_are_shown_as_they_are(small, visit):
 
 def test_every_control_has_a_name(full, visit):
     page = visit(full.path).page
-    nameless = page.evaluate("""() => [...document.querySelectorAll("main button, main select, main input, figure")].filter(
-      node => !(node.textContent.trim() || node.ariaLabel || node.labels?.length)).map(node => node.outerHTML)""")
-    assert nameless == []
+    controls = "main button, main select, main input, figure"
+    nameless = """selector => [...document.querySelectorAll(selector)].filter(
+      node => !(node.textContent.trim() || node.ariaLabel || node.labels?.length)).map(node => node.outerHTML)"""
+    assert page.evaluate(nameless, controls) == []

@@ -38,8 +38,8 @@
     figures = [...document.querySelectorAll("figure.panel")].map((node) => new Panel(node));
     fillLegend();
     fillTitles();
-    layers.inspect.connect(([renderer]) => hover(renderer, layers, pointAtLayer));
-    networks?.inspect.connect(([renderer]) => hover(renderer, networks, pointAtNetwork));
+    layers.inspect.connect(([renderer]) => hover(renderer, layers));
+    networks?.inspect.connect(([renderer]) => hover(renderer, networks));
     layers.selected.properties.indices.change.connect(selectionChanged);
     listen();
     setTheme(matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");
@@ -130,16 +130,26 @@
   let keyed = false; // whether a key moved the cursor last, and not the pointer
 
   /** Bokeh's index of points gives the few that are near; of these the nearest on the screen counts. */
-  function hover(renderer, source, then) {
+  function hover(renderer, source) {
     const panel = figures.find((one) => one.points === renderer);
-    const { indices } = source.inspected;
-    if (keyed || !panel?.node.matches(":hover")) return; // Bokeh looks again whenever something is drawn
-    if (indices.length) then(nearest(panel, source, indices), panel);
+    if (keyed || !panel || !isInside(panel.node, pointer)) return; // Bokeh looks again whenever something is drawn
+    if (source.inspected.indices.length) point(panel, source.inspected.indices);
     else element("tip").hidden = true;
   }
 
-  function nearest(panel, source, indices) {
-    const { glyph } = panel.points;
+  function point(panel, indices) {
+    const index = nearest(panel, indices);
+    if (panel.ofLayers) pointAtLayer(index, panel);
+    else pointAtNetwork(index, panel);
+  }
+
+  function isInside(node, { clientX, clientY }) {
+    const { left, right, top, bottom } = node.getBoundingClientRect();
+    return left <= clientX && clientX <= right && top <= clientY && clientY <= bottom;
+  }
+
+  function nearest(panel, indices) {
+    const { glyph, data_source: source } = panel.points;
     const [xs, ys] = [source.data[glyph.x.field], source.data[glyph.y.field]];
     const { x_scale, y_scale } = panel.view.frame;
     const box = panel.view.canvas_view.el.getBoundingClientRect();
@@ -401,6 +411,26 @@
     if (network !== undefined) toggle("network", facts.networks[network]);
   }
 
+  /** Pick what is under the pointer. A finger points at it first, and picks when it comes again. */
+  function click(event, panel) {
+    const before = panel.ofLayers ? state.cursor : state.network;
+    if (event.pointerType === "touch") {
+      element("tip").hidden = true;
+      touch(event, panel);
+      if (before !== (panel.ofLayers ? state.cursor : state.network)) return;
+    }
+    if (!element("tip").hidden) pickAtCursor(panel);
+  }
+
+  /** Point at what a finger is on: Bokeh tells of a mouse alone. */
+  function touch(event, panel) {
+    const box = panel.view.canvas_view.el.getBoundingClientRect();
+    const [sx, sy] = [event.clientX - box.left, event.clientY - box.top];
+    const hit = panel.view.views.find_one(panel.points).hit_test({ type: "point", sx, sy });
+    [pointer, keyed] = [event, false];
+    if (hit?.indices.length) point(panel, hit.indices);
+  }
+
   function listen() {
     let pressed = pointer;
     const moved = (event) => ((pointer = event), (keyed = false));
@@ -411,7 +441,7 @@
       panel.node.addEventListener("pointerleave", () => (element("tip").hidden = true));
       panel.node.addEventListener("click", (event) => {
         const still = Math.hypot(event.clientX - pressed.clientX, event.clientY - pressed.clientY) < MOVED;
-        if (still && !element("tip").hidden && event.composedPath().some((node) => node.localName === "canvas")) pickAtCursor(panel);
+        if (still && event.composedPath().includes(panel.view.canvas_view.el)) click(event, panel);
       });
       if (matchMedia("(pointer: coarse)").matches) panel.figure.toolbar.active_drag = null; // a finger scrolls
     }
