@@ -64,8 +64,8 @@ def text(truths: dict, counts: dict[str, Counter], given: argparse.Namespace, se
             "# How often intervals over layers hold the truth",
             "",
             (
-                f"`python benchmarks/coverage.py --studies {given.studies} --draws {given.draws} --seed {given.seed}` on "
-                f"{processor()}, {len(os.sched_getaffinity(0))} cores: {seconds / 60:.0f} min. Each study has "
+                f"`python benchmarks/coverage.py --studies {given.studies} --draws {given.draws} --seed {given.seed}` "
+                f"on {processor()}, {len(os.sched_getaffinity(0))} cores: {seconds / 60:.0f} min. Each study has "
                 f"{len(sizes)} networks and {sizes.sum():,} layers. Spearman's rho over very many networks: {planted}."
             ),
             "",
@@ -78,8 +78,8 @@ def text(truths: dict, counts: dict[str, Counter], given: argparse.Namespace, se
             "",
             (
                 "Per cent of studies in which a test finds something (p < 0.05). Both regions correlate alike with the "
-                "measure, so that a difference found is false in each column; a correlation found is false in the first, "
-                "and the power of the test in the others."
+                "measure, so that a difference is false wherever it is found; a correlation is false in the first "
+                "column, and the power of the test in the others."
             ),
             "",
             *table("test", counts, finds, given.studies),

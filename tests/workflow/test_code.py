@@ -25,7 +25,18 @@ BEHIND = {
     "gather_study": {"analyses.gather"},
     "correlate_layers": {"statistics.correlation"},
     "summarise_models": {"statistics.summary"},
+    "analyse_layers": {"statistics.mixed", "statistics.nested"},
+    "compare_finetuning": {"statistics.finetuning"},
+    "tabulate_networks": {"files.tables"},
+    "score_networks": {"analyses.controls", "analyses.networks", "analyses.penultimate", "statistics.intervals"},
+    "correlate_regions": {"statistics.agreement"},
+    "compare_paper": {"analyses.reproduction"},
+    "describe_tables": {"analyses.dictionary"},
     "plot_figure2": {"figures.figure2", "figures.style"},
+    "plot_figure4": {"figures.figure4", "figures.controls"},
+    "plot_figure_s1": {"figures.figure_s1", "figures.controls"},
+    "plot_profiles": {"figures.profiles"},
+    "plot_regions": {"figures.regions"},
     "make_report": {"report.page", "report.panels", "report.columns", "analyses.networks", "statistics.correlation"},
 }
 NOT_BEHIND = {
@@ -37,6 +48,8 @@ NOT_BEHIND = {
     "gather_study": {"activations.store", "steps.tables:gather_model"},
     "correlate_layers": {"statistics.summary", "analyses.gather"},
     "plot_figure2": {"analyses.gather"},
+    "tabulate_networks": {"analyses.networks"},
+    "compare_paper": {"analyses.gather", "figures.figure2"},
     "make_report": {"figures.figure2", "analyses.gather", "models.building"},
 }
 

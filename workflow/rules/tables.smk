@@ -5,7 +5,6 @@
 localrules:
     tabulate_networks,
     score_networks,
-    correlate_networks,
     correlate_regions,
     describe_tables,
 
@@ -36,8 +35,10 @@ rule score_networks:
         networks=LAYOUT.table("networks"),
         finetuned=FINETUNED,
     output:
-        table=LAYOUT.table("network_scores"),
-        csv=reported_table("network_scores"),
+        LAYOUT.table("network_scores"),
+        LAYOUT.table("network_correlations"),
+        reported_table("network_scores"),
+        reported_table("network_correlations"),
     log:
         LAYOUT.log("score_networks"),
     conda:
@@ -47,30 +48,11 @@ rule score_networks:
     params:
         config=LAYOUT.config,
         made_from=made_from("score_networks"),
+        folder=lambda wildcards: LAYOUT.folder,
         finetuned=shlex.join(f"--finetuned={path}" for path in FINETUNED),
     shell:
-        "layerwise score-networks --config {params.config:q} --layers {input.layers:q} --networks {input.networks:q} {params.finetuned}"
-        " --output {output.table:q} --csv {output.csv:q} > {log:q} 2>&1"
-
-
-rule correlate_networks:
-    input:
-        networks=LAYOUT.table("network_scores"),
-    output:
-        table=LAYOUT.table("network_correlations"),
-        csv=reported_table("network_correlations"),
-    log:
-        LAYOUT.log("correlate_networks"),
-    conda:
-        ENVIRONMENT
-    resources:
-        **resources_of("correlate_networks"),
-    params:
-        config=LAYOUT.config,
-        made_from=made_from("correlate_networks"),
-    shell:
-        "layerwise correlate-networks --config {params.config:q} --networks {input.networks:q}"
-        " --output {output.table:q} --csv {output.csv:q} > {log:q} 2>&1"
+        "layerwise score-networks --config {params.config:q} --layers {input.layers:q} --networks {input.networks:q}"
+        " {params.finetuned} --folder {params.folder:q} > {log:q} 2>&1"
 
 
 rule correlate_regions:

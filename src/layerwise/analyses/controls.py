@@ -65,7 +65,7 @@ def correlate_controls(networks: pd.DataFrame, regions: Sequence[str], measures:
     -------
     DataFrame
         Rows with the fields of `Control`. A figure whose columns are not there has none; without fine-tuning, figure
-        S1 has the first measure of the best layer.
+        S1 has each measure of the best layer.
     """
     return table_of([_control(networks, *one) for one in _drawn(networks, regions, measures)], Control)
 
@@ -79,9 +79,9 @@ def _drawn(
         about = regions if any("{region}" in axis for axis in axes) else [""]
         for region in about:
             x, y = (axis.format(region=region) for axis in axes)
-            y = measures[0] if y == "finetuned" and not tuned and measures else y
-            if {x, y} <= set(networks):
-                yield figure, region, x, y
+            for name in measures if y == "finetuned" and not tuned else [y]:
+                if {x, name} <= set(networks):
+                    yield figure, region, x, name
 
 
 def _control(networks: pd.DataFrame, figure: str, region: str, x: str, y: str) -> Control:

@@ -10,11 +10,22 @@ import pandas as pd
 from layerwise.analyses.controls import Control
 from layerwise.analyses.networks import scored_columns
 from layerwise.analyses.reproduction import Compared
+from layerwise.statistics.commonality import Share
+from layerwise.statistics.comparison import Comparison
 from layerwise.statistics.correlation import Correlation
+from layerwise.statistics.finetuning import Change
+from layerwise.statistics.finetuning import OfNetwork as NetworkChange
+from layerwise.statistics.groups import OfGroup, OfNetwork
+from layerwise.statistics.mixed import Mixed
+from layerwise.statistics.nested import Part
+from layerwise.statistics.partial import Partial
 
 R, RHO, COUNT, TEXT = "Pearson's r", "Spearman's rho", "count", "text"
 GATHERED, SUMMARISED, TUNED = "gather-study", "summarise-models", "gather-finetuned-study"
-FACTS, SCORED, AGREED, PUBLISHED = "tabulate-networks", "score-networks", "correlate-regions", "compare-published"
+FACTS, SCORED, AGREED, PUBLISHED = "tabulate-networks", "score-networks", "correlate-regions", "compare-paper"
+
+ANALYSED, CHANGED = "analyse-layers", "compare-finetuning"
+GROUPED = {"families": "family", "layer_types": "class"}  # columns that a table has in place of the field `group`
 
 
 @dataclass(frozen=True)
@@ -158,18 +169,34 @@ TABLES: dict[str, Described] = {
 
 CLASSES: dict[str, tuple[str, type]] = {
     "correlations": ("correlate-layers", Correlation),
-    "network_correlations": ("correlate-networks", Control),
-    "reproduction": ("compare-paper", Compared),
+    "network_correlations": (SCORED, Control),
+    "reproduction": (PUBLISHED, Compared),
+    "within_between": (ANALYSED, Part),
+    "per_network": (ANALYSED, OfNetwork),
+    "families": (ANALYSED, OfGroup),
+    "layer_types": (ANALYSED, OfGroup),
+    "comparisons": (ANALYSED, Comparison),
+    "partial": (ANALYSED, Partial),
+    "commonality": (ANALYSED, Share),
+    "mixed": (ANALYSED, Mixed),
+    "finetuning_change": (CHANGED, Change),
+    "finetuning_networks": (CHANGED, NetworkChange),
 }
 """Tables with the fields of a dataclass, whose docstring describes them."""
 
 UNITS = {
-    r"rho|total|within|between|.*low|.*high": "correlation",
+    r"rho.*|total|within|combined": RHO,
+    r"before|after|change": R,
+    r".*low.*|.*high.*": "as the value",
+    r"icc_.*": "correlation",
     r"p|p_.*": "probability",
-    r"n_.*|networks|left_out|layers|undefined": COUNT,
-    r"level": "share",
-    r"error": "Fisher's z",
-    r"paper|ours|difference": "as the quantity",
+    r"n_.*|networks|left_out|layers": COUNT,
+    r"level|r2|share": "share",
+    r"error|z_.*": "Fisher's z",
+    r"slope.*": "measure for one of the region",
+    r"converged": "true or false",
+    r"difference": "as the values",
+    r"paper|ours": "as the quantity",
 }
 """Units of these fields, by name; of others text."""
 
@@ -196,11 +223,17 @@ def describe_table(name: str, table: pd.DataFrame) -> pd.DataFrame:
     """
     if name not in TABLES and name not in CLASSES:
         raise ValueError(f"no table {name!r} is described; there are: {', '.join([*TABLES, *CLASSES])}")
-    described = _of_class(*CLASSES[name]) if name in CLASSES else TABLES[name]
+    described = _of_class(*CLASSES[name], GROUPED.get(name)) if name in CLASSES else TABLES[name]
     if name == "layers":
         described = _with_scores(described, table)
     rows = [(name, str(column), *_describe(name, str(column), described)) for column in table.columns]
     return pd.DataFrame(rows, columns=["table", "column", "unit", "meaning", "source"])
+
+
+def write_dictionary() -> str:
+    """Write the dictionary of all tables as Markdown; NAME in a column stands for that of a region or measure."""
+    parts = [_section(name, described) for name, described in _all().items()]
+    return "\n\n".join([_OPENING, *parts]) + "\n"
 
 
 def documented(kind: type) -> Mapping[str, str]:
@@ -224,10 +257,15 @@ def _with_scores(described: Described, table: pd.DataFrame) -> Described:
     return Described(described.source, [*described.columns, *scores])
 
 
-def _of_class(source: str, kind: type) -> Described:
+def _of_class(source: str, kind: type, group: str | None = None) -> Described:
+    """Describe the fields of a dataclass; a column that its table has in place of the field `group` as that one."""
     meanings = documented(kind)
     columns = [
-        Column(re.escape(field.name), _unit(field.name), _literal(meanings[field.name]))
+        Column(
+            re.escape(group if group and field.name == "group" else field.name),
+            _unit(field.name),
+            _literal(meanings[field.name]),
+        )
         for field in fields(kind)
         if field.name in meanings
     ]
@@ -248,3 +286,41 @@ def _read(text: str) -> Iterator[tuple[str, str]]:
     for names, meaning in re.findall(r"^(\S.*?) : .*\n((?:[ ]{4}.*\n?)+)", listed, re.MULTILINE):
         for name in names.split(", "):
             yield name, " ".join(meaning.split())
+
+
+_OPENING = """# Tables of a study
+
+Each table is written twice: as Parquet, and for people as CSV (`tables/*.csv`). `tables/dictionary.csv` says of the
+columns that a study has what is said here of all. NAME, REGION and MEASURE stand for their names. `layerwise tables`
+writes this page. A table of simulated data says so in its attributes, and its CSV in the first line, a comment (#)."""
+
+
+def _all() -> dict[str, Described]:
+    found = {name: _of_class(*CLASSES[name], GROUPED.get(name)) for name in CLASSES}
+    layers = TABLES["layers"]
+    scores = [
+        Column(word, one.unit, one.meaning.format(name=f"the {word.lower()}"))
+        for word, one in (("REGION", _REGION), ("MEASURE", _MEASURE))
+    ]
+    return {**TABLES, "layers": Described(layers.source, [*layers.columns, *scores]), **found}
+
+
+def _section(name: str, described: Described) -> str:
+    rows = [
+        f"| `{_spelled(column.pattern)}` | {column.unit} | {column.meaning.format(name='NAME')} |"
+        for column in described.columns
+    ]
+    head = [
+        f"## {name}",
+        "",
+        f"Made by `layerwise {described.source}`.",
+        "",
+        "| column | unit | meaning |",
+        "|---|---|---|",
+    ]
+    return "\n".join([*head, *rows])
+
+
+def _spelled(pattern: str) -> str:
+    """Return a pattern of columns as people write it."""
+    return re.sub(r"\(\?P<name>\.\+\)", "NAME", pattern).replace("(?P<name>train|val|test)", "NAME").replace("|", ", ")

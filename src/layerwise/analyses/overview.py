@@ -42,12 +42,12 @@ def summarise_results(tables: Mapping[str, Path]) -> list[Section]:
 
 def _over_layers(table: pd.DataFrame) -> Section:
     layers = "n_layers" if "n_layers" in table else "layers"
-    rows = [(row["region"], row["measure"], _rho(row), f"{row[layers]:,}") for _, row in table.iterrows()]
+    rows = [_texts(row["region"], row["measure"], _rho(row), f"{row[layers]:,}") for _, row in table.iterrows()]
     return "Over layers", ("region", "measure", "rho", "layers"), rows
 
 
 def _over_networks(table: pd.DataFrame) -> Section:
-    rows = [(row["figure"], row["x"], row["y"], _rho(row), str(row["networks"])) for _, row in table.iterrows()]
+    rows = [_texts(row["figure"], row["x"], row["y"], _rho(row), row["networks"]) for _, row in table.iterrows()]
     return "Over networks", ("figure", "x", "y", "rho", "networks"), rows
 
 
@@ -59,7 +59,7 @@ def _best(networks: pd.DataFrame, column: str) -> Section:
         return title, (), []
     chosen = networks.dropna(subset=[column]).nlargest(BEST, column)
     rows = [
-        (row["model"], *([row[f"{column}_layer"]] if named else []), _number(row[column]))
+        _texts(row["model"], *([row[f"{column}_layer"]] if named else []), _number(row[column]))
         for _, row in chosen.iterrows()
     ]
     return title, ("network", *(["layer"] if named else []), "value"), rows
@@ -70,7 +70,7 @@ def _reproduced(table: pd.DataFrame) -> Section:
         reasons = "; ".join(table["reason"].unique())
         return "The paper's numbers", ("not compared, since",), [(reasons,)]
     rows = [
-        (row["quantity"], _number(row["paper"]), _rho(row, "ours"), _number(row["difference"]), row["inside"])
+        _texts(row["quantity"], _number(row["paper"]), _rho(row, "ours"), _number(row["difference"]), row["inside"])
         for _, row in table.iterrows()
     ]
     return "The paper's numbers", ("quantity", "paper", "ours", "difference", "in our interval"), rows
@@ -86,3 +86,7 @@ def _number(value: float) -> str:
     if not np.isfinite(value):
         return "not defined"
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3f}"
+
+
+def _texts(*values: object) -> tuple[str, ...]:
+    return tuple(map(str, values))

@@ -14,7 +14,7 @@ RESULTS = ("correlations", "network_correlations", "network_scores", "reproducti
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the application."""
-    for command in (layers, schema, plan, show, cite):
+    for command in (layers, schema, plan, show, cite, tables):
         app.command(rich_help_panel="Look things up")(command)
     app.command(name="check-config", rich_help_panel="Look things up")(check_config)
 
@@ -81,11 +81,11 @@ def show(config: Config = CONFIG) -> None:
     from layerwise.study import layout_of
 
     layout = layout_of(load_study(config))
-    tables = {name: Path(layout.table(name)) for name in RESULTS}
-    sections = summarise_results({name: path for name, path in tables.items() if path.is_file()})
+    paths = {name: Path(layout.table(name)) for name in RESULTS}
+    sections = summarise_results({name: path for name, path in paths.items() if path.is_file()})
     for section in sections:
         _print_section(*section)
-    lacking = [name for name, path in tables.items() if not path.is_file()]
+    lacking = [name for name, path in paths.items() if not path.is_file()]
     if lacking:
         typer.echo(f"\nnot there yet: {', '.join(lacking)}; run snakemake to make them")
     typer.echo(f"\ntables:  {layout.table('*', 'csv')}\nfigures: {Path(layout.figure('x')[0]).parent}")
@@ -100,6 +100,13 @@ def cite(config: Config = CONFIG) -> None:
     typer.echo(entries, nl=False)
     for one in unknown:
         typer.echo(f"no entry is known for {one}: cite its source yourself", err=True)
+
+
+def tables() -> None:
+    """Print what each column of each table means, as Markdown (docs/tables.md)."""
+    from layerwise.analyses.dictionary import write_dictionary
+
+    typer.echo(write_dictionary(), nl=False)
 
 
 def _print_section(title: str, columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:

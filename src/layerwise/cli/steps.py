@@ -34,8 +34,10 @@ Pixels = Annotated[Path, typer.Option("--pixels", help="File that pack-stimuli m
 Folder = Annotated[Path, typer.Option("--folder", help="Folder of results.")]
 Layers = Annotated[Path, typer.Option("--layers", help="Table that gather-study made.")]
 Correlations = Annotated[Path, typer.Option("--correlations", help="Table that correlate-layers made.")]
-Networks = Annotated[Path, typer.Option("--networks", help="Table that score-networks made.")]
-Controls = Annotated[Path, typer.Option("--controls", help="Table that correlate-networks made.")]
+Networks = Annotated[Path, typer.Option("--networks", help="Table of networks that score-networks made.")]
+Controls = Annotated[
+    Path, typer.Option("--controls", help="Table of correlations over networks that score-networks made.")
+]
 Families = Annotated[
     Path | None, typer.Option("--networks", help="Table that tabulate-networks made, which tells families.")
 ]
@@ -67,9 +69,7 @@ def register(app: typer.Typer) -> None:
         summarise_models,
         tabulate_networks,
         score_networks,
-        correlate_networks,
         correlate_regions,
-        compare_published,
         compare_paper,
         describe_tables,
         plot_figure2,
@@ -317,26 +317,17 @@ def tabulate_networks(layers: Layers, output: Output, csv: Csv = None, config: C
 def score_networks(
     layers: Layers,
     networks: Annotated[Path, typer.Option("--networks", help="Table that tabulate-networks made.")],
-    output: Output,
-    csv: Csv = None,
+    folder: Folder,
     finetuned: Annotated[
         Path | None, typer.Option("--finetuned", help="Table of fine-tuned networks, if there is one.")
     ] = None,
     config: Config = CONFIG,
 ) -> None:
-    """Find for each network its best layers, its penultimate layer and what fine-tuning made of it."""
+    """Find for each network its best layers and what fine-tuning made of it, and correlate these over networks."""
     from layerwise.steps.paper import score_networks as step
 
     with counted_warnings():
-        step(_study(config), layers, networks, output, csv, finetuned)
-
-
-def correlate_networks(networks: Networks, output: Output, csv: Csv = None, config: Config = CONFIG) -> None:
-    """Correlate over networks what figures 3, 4 and S1 draw."""
-    from layerwise.steps.paper import correlate_networks as step
-
-    with counted_warnings():
-        step(_study(config), networks, output, csv)
+        step(_study(config), layers, networks, folder, finetuned)
 
 
 def correlate_regions(layers: Layers, output: Output, csv: Csv = None, config: Config = CONFIG) -> None:
@@ -347,28 +338,19 @@ def correlate_regions(layers: Layers, output: Output, csv: Csv = None, config: C
         step(_study(config), layers, output, csv)
 
 
-def compare_published(networks: Networks, output: Output, csv: Csv = None, config: Config = CONFIG) -> None:
-    """List published accuracies of predicting memorability beside the study's (table S2)."""
-    from layerwise.steps.paper import compare_published as step
-
-    with counted_warnings():
-        step(_study(config), networks, output, csv)
-
-
 def compare_paper(
     layers: Layers,
     correlations: Correlations,
     controls: Controls,
     networks: Networks,
-    output: Output,
-    csv: Csv = None,
+    folder: Folder,
     config: Config = CONFIG,
 ) -> None:
-    """Hold the paper's numbers against the study's, if it is the paper's study."""
+    """Hold what was published against the study (table S2), and the paper's numbers, if the study is the paper's."""
     from layerwise.steps.paper import compare_paper as step
 
     with counted_warnings():
-        step(_study(config), layers, correlations, controls, networks, output, csv)
+        step(_study(config), layers, correlations, controls, networks, folder)
 
 
 def describe_tables(

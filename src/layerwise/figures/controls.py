@@ -10,11 +10,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from layerwise.figures.groups import LEGEND_ROW, Groups, draw_group_legend, group_networks, legend_rows
-from layerwise.figures.parts import BEHIND, draw_regression
-from layerwise.figures.style import COLUMN, SMALL, mark_simulated, set_style
-from layerwise.figures.words import count, state_rho
+from layerwise.figures.parts import draw_regression
+from layerwise.figures.style import COLUMN, mark_simulated, set_style
+from layerwise.figures.words import count, state_rho, tell
 
-ROOM = 0.3  # of the height, above the points, for words
 TOP1 = "ImageNet top-1 accuracy (%)"
 
 
@@ -64,11 +63,8 @@ def _draw_panel(axis: Axes, networks: pd.DataFrame, row: pd.Series, groups: Grou
         axis.plot(*place, look.marker, color=look.colour, ms=3.5, mec="white", mew=0.3, alpha=0.9)
     if np.isfinite(row["rho"]):
         draw_regression(axis, x, y)
-    told = f"{state_rho(row)}\n{_told(len(points), len(networks))}"
-    axis.text(0.03, 0.98, told, transform=axis.transAxes, va="top", ha="left", bbox=BEHIND, fontsize=SMALL)
     axis.margins(0.08, 0.08)
-    low, high = axis.get_ylim()
-    axis.set_ylim(low, high + ROOM * (high - low))
+    tell(axis, f"{state_rho(row)}\n{_told(len(points), len(networks))}")
     sns.despine(ax=axis)
 
 

@@ -11,9 +11,9 @@ from matplotlib.figure import Figure
 from scipy.ndimage import gaussian_filter
 
 from layerwise.figures.groups import LEGEND_ROW, Groups, draw_group_legend, group_networks, legend_rows
-from layerwise.figures.parts import BEHIND, GREY, draw_regression
-from layerwise.figures.style import COLUMN, PAGE, SMALL, mark_simulated, set_style
-from layerwise.figures.words import label, pick, state_rho
+from layerwise.figures.parts import GREY, draw_regression
+from layerwise.figures.style import COLUMN, PAGE, mark_simulated, set_style
+from layerwise.figures.words import label, pick, state_rho, tell
 
 MANY = 2000  # layers of a panel that colours cannot tell apart: they are grey, under the medians of groups
 SHARES = (0.9, 0.6, 0.3)  # of the layers, within the contours of density
@@ -87,8 +87,8 @@ def _draw_panel(axis: Axes, layers: pd.DataFrame, measure: str, row: pd.Series, 
     axis.set(title=label(region))
     lost = len(layers) - len(points)
     told = state_rho(row) + (f"\n{lost:,} without a value" if lost else "")
-    axis.text(0.03, 0.98, told, transform=axis.transAxes, va="top", ha="left", bbox=BEHIND, fontsize=SMALL)
-    axis.margins(0.05, 0.12)
+    axis.margins(0.05, 0.05)
+    tell(axis, told)
     sns.despine(ax=axis)
 
 
@@ -98,7 +98,7 @@ def _draw_few(axis: Axes, x: np.ndarray, y: np.ndarray, models: np.ndarray, grou
 
 
 def _draw_many(axis: Axes, x: np.ndarray, y: np.ndarray, models: np.ndarray, groups: Groups) -> None:
-    axis.scatter(x, y, s=1.2, c="0.6", alpha=0.35, linewidth=0, rasterized=True)  # a vector file would open slowly
+    axis.scatter(x, y, s=1.2, c="0.65", alpha=0.3, linewidth=0, rasterized=True)  # a vector file would open slowly
     _draw_density(axis, x, y)
     names = np.array([groups.of[model] for model in models])
     for name, look in groups.looks.items():

@@ -25,7 +25,7 @@ def plot_figure_s1(networks: pd.DataFrame, correlations: pd.DataFrame, measure: 
     ValueError
         No network has both columns.
     """
-    chosen = correlations[correlations["figure"] == "figureS1"]
+    chosen = correlations[(correlations["figure"] == "figureS1") & correlations["y"].isin(["finetuned", measure])]
     rows = {"": chosen.iloc[0]} if len(chosen) else {}
     what = f"{label(measure).capitalize()} accuracy"
     names = {

@@ -99,7 +99,7 @@ def _draw_panel(axis: Axes, rows: pd.DataFrame, looks: dict[str, tuple[Colour, o
     for name, (colour, dash) in looks.items():
         curves = _average(rows, name)
         if curves.notna().any(axis=None):
-            axis.plot(curves.index, curves.mean(axis=1), color=colour, linestyle=dash, linewidth=1)  # type: ignore[arg-type]
+            axis.plot(curves.index, curves.mean(axis=1), color=colour, linestyle=dash, linewidth=1)
             if curves.shape[1] > 1:
                 axis.fill_between(curves.index, curves.min(axis=1), curves.max(axis=1), color=colour, alpha=0.13, lw=0)
         if points:

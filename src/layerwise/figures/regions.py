@@ -48,7 +48,7 @@ def plot_regions(agreement: pd.DataFrame) -> Figure:
     sns.despine(ax=axis, left=True, bottom=True)
     bar = figure.colorbar(image, ax=axis, shrink=0.7, pad=0.02)
     bar.set_label("Spearman's ρ")
-    bar.outline.set_visible(False)  # type: ignore[operator]
+    bar.outline.set_visible(False)
     mark_simulated(figure, agreement.attrs)
     return figure
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import seaborn as sns
@@ -27,7 +28,7 @@ def set_style() -> None:
     mpl.rcParams.update({"xtick.major.pad": 2, "ytick.major.pad": 2, "figure.constrained_layout.h_pad": 0.03})
 
 
-def mark_simulated(figure: Figure, attributes: Mapping[str, object]) -> None:
+def mark_simulated(figure: Figure, attributes: Mapping[Any, Any]) -> None:
     """Write "simulated data" up the right edge of a figure of tables that say so in their attributes."""
     if "simulated" not in attributes:
         return

@@ -2,8 +2,12 @@
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 
 from layerwise.figures.parts import signed
+from layerwise.figures.style import SMALL
+
+LINE = 0.1  # of a small panel's height, which a line of words takes
 
 
 def label(name: str) -> str:
@@ -38,3 +42,10 @@ def state_rho(row: pd.Series) -> str:
 def count(number: int, what: str) -> str:
     """Write a number of things: "1 network", "64 networks"."""
     return f"{number:,} {what}" + ("" if number == 1 else "s")
+
+
+def tell(axis: Axes, text: str) -> None:
+    """Write words into the upper left corner of a panel, above its points."""
+    low, high = axis.get_ylim()
+    axis.set_ylim(low, low + (high - low) / (1 - LINE * (1 + text.count("\n"))))
+    axis.text(0.03, 0.98, text, transform=axis.transAxes, va="top", ha="left", fontsize=SMALL)

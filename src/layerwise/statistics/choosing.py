@@ -34,6 +34,21 @@ class Chosen:
     undefined: int
 
     @property
+    def n_layers(self) -> int:
+        """How many layers."""
+        return len(self.table)
+
+    @property
+    def n_networks(self) -> int:
+        """How many networks they are of."""
+        return int(self.table["model"].nunique())
+
+    @property
+    def n_families(self) -> int:
+        """How many families these are of."""
+        return int(self.table["family"].nunique())
+
+    @property
     def values(self) -> NDArray[np.float64]:
         """Float array [layer, column]."""
         return self.table[list(self.columns)].to_numpy(float)

@@ -34,13 +34,13 @@ class Clusters:
         return len(self.names)
 
     @cached_property
-    def sizes(self) -> NDArray[np.int64]:
+    def sizes(self) -> NDArray[np.intp]:
         """Layers of each cluster [cluster]."""
         return np.bincount(self.codes, minlength=len(self))
 
     def sum(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Sum values [layer] within clusters: [cluster]."""
-        return np.bincount(self.codes, weights=values, minlength=len(self))
+        return np.asarray(np.bincount(self.codes, weights=values, minlength=len(self)), float)
 
     def mean(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Average values [layer] within clusters: [cluster]."""

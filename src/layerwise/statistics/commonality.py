@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from layerwise.statistics.choosing import choose_layers
 from layerwise.statistics.correlation import table_of
-from layerwise.statistics.intervals import UNDEFINED, Sampling, jackknife
+from layerwise.statistics.intervals import DEFAULT, Sampling, jackknife
 from layerwise.statistics.moments import explained_variance, rank_moments, value_moments
 
 MOST = 8  # regions of which all 2^n - 1 parts are given; of more, what each explains alone
@@ -65,7 +65,7 @@ def divide_variance(
     layers: pd.DataFrame,
     regions: Sequence[str],
     measures: Sequence[str],
-    sampling: Sampling = Sampling(),
+    sampling: Sampling = DEFAULT,
     scales: Sequence[Scale] = ("values", "ranks"),
 ) -> pd.DataFrame:
     """Divide the variance of each measure that regions explain into unique and common parts.
@@ -137,21 +137,26 @@ def _parts(
     layers: pd.DataFrame, regions: Sequence[str], measure: str, scale: Scale, sampling: Sampling
 ) -> Iterator[Share]:
     chosen = choose_layers(layers, [*regions, measure], warn=False)
-    counts = len(chosen.table), chosen.table["model"].nunique(), chosen.undefined
     clusters, reason = chosen.clusters(sampling.cluster), chosen.undefined_because()
-    if reason:
-        nan = float("nan")
-        yield Share(measure, scale, "total", JOIN.join(regions), nan, nan, nan, sampling.level, nan, *counts, reason)
-        return
-    make = rank_moments if scale == "ranks" else value_moments
-    parts = commonalities(make(chosen.values, clusters), len(regions))
-    reason = "" if len(clusters) > 1 else "one cluster only: there is no interval"
+    parts: dict[Subset, NDArray[np.float64]] = {(): np.array([np.nan])}
+    if not reason:
+        make = rank_moments if scale == "ranks" else value_moments
+        parts = commonalities(make(chosen.values, clusters), len(regions))
+        reason = "" if len(clusters) > 1 else "one cluster only: there is no interval"
     for some, r2 in parts.items():
-        part = {0: "total", 1: "unique"}.get(len(some), "common")
-        names = JOIN.join(regions[one] for one in some or range(len(regions)))
-        bounds = jackknife(float(r2[0]), r2[1:], sampling.level) if len(r2) > 2 else UNDEFINED
-        share = float(r2[0] / parts[()][0])
+        bounds = jackknife(float(r2[0]), r2[1:], sampling.level)
         yield Share(
-            *(measure, scale, part, names, float(r2[0]), bounds.low, bounds.high, sampling.level, share),
-            *(*counts, reason),
+            measure=measure,
+            scale=scale,
+            part={0: "total", 1: "unique"}.get(len(some), "common"),
+            regions=JOIN.join(regions[one] for one in some or range(len(regions))),
+            r2=float(r2[0]),
+            low=bounds.low,
+            high=bounds.high,
+            level=sampling.level,
+            share=float(r2[0] / parts[()][0]) if parts[()][0] else float("nan"),
+            n_layers=chosen.n_layers,
+            n_networks=chosen.n_networks,
+            n_undefined=chosen.undefined,
+            reason=reason,
         )

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from layerwise.statistics.choosing import choose_layers
 from layerwise.statistics.clusters import Clusters, draw_clusters, leave_one_out
 from layerwise.statistics.correlation import table_of
-from layerwise.statistics.intervals import UNDEFINED, Interval, Sampling, fisher, jackknife, percentile
+from layerwise.statistics.intervals import DEFAULT, UNDEFINED, Interval, Sampling, fisher, jackknife, percentile
 from layerwise.statistics.ranks import ClusteredRanks
 
 
@@ -67,7 +67,7 @@ class Comparison:
 
 
 def compare_correlations(
-    layers: pd.DataFrame, regions: Sequence[str], measures: Sequence[str], sampling: Sampling = Sampling()
+    layers: pd.DataFrame, regions: Sequence[str], measures: Sequence[str], sampling: Sampling = DEFAULT
 ) -> pd.DataFrame:
     """Compare the correlations of every two regions with each measure.
 
@@ -135,7 +135,23 @@ def _compare(layers: pd.DataFrame, region: str, other: str, measure: str, sampli
         reason = f"one {sampling.cluster} only: there is no interval" if len(clusters) < 2 else ""
     z = fisher(rho)
     return Comparison(
-        *(measure, region, other, float(rho[0]), float(rho[1]), float(rho[0] - rho[1])),
-        *(float(z[0] - z[1]), jack.low, jack.high, drawn.low, drawn.high, sampling.level, jack.p, drawn.p),
-        *(sampling.cluster, len(chosen.table), chosen.table["model"].nunique(), chosen.undefined, reason),
+        measure=measure,
+        region=region,
+        other=other,
+        rho=float(rho[0]),
+        rho_other=float(rho[1]),
+        difference=float(rho[0] - rho[1]),
+        z_difference=float(z[0] - z[1]),
+        z_low=jack.low,
+        z_high=jack.high,
+        difference_low=drawn.low,
+        difference_high=drawn.high,
+        level=sampling.level,
+        p=jack.p,
+        p_bootstrap=drawn.p,
+        cluster=sampling.cluster,
+        n_layers=chosen.n_layers,
+        n_networks=chosen.n_networks,
+        n_undefined=chosen.undefined,
+        reason=reason,
     )

@@ -9,9 +9,9 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
-from layerwise.statistics.choosing import FEWEST, Chosen, choose_layers
+from layerwise.statistics.choosing import FEWEST, choose_layers
 from layerwise.statistics.clusters import Clusters, draw_clusters, leave_one_out
-from layerwise.statistics.intervals import UNDEFINED, Interval, Sampling, jackknife_rho, percentile
+from layerwise.statistics.intervals import DEFAULT, UNDEFINED, Interval, Sampling, jackknife_rho, percentile
 from layerwise.statistics.permutation import permute_clusters
 from layerwise.statistics.ranks import ClusteredRanks
 
@@ -123,7 +123,7 @@ def bound_rho(x: NDArray[np.float64], y: NDArray[np.float64], clusters: Clusters
 
 
 def correlate_layers(
-    layers: pd.DataFrame, regions: Sequence[str], measures: Sequence[str], sampling: Sampling = Sampling()
+    layers: pd.DataFrame, regions: Sequence[str], measures: Sequence[str], sampling: Sampling = DEFAULT
 ) -> pd.DataFrame:
     """Correlate every region with every measure over all layers of all networks.
 
@@ -168,32 +168,30 @@ def _correlate(layers: pd.DataFrame, region: str, measure: str, sampling: Sampli
         reason = why_unbounded(clusters, bounds, sampling)
     first = bounds.jackknife if sampling.interval == "jackknife" else bounds.percentile
     return Correlation(
-        region,
-        measure,
-        bounds.rho,
-        first.low,
-        first.high,
-        sampling.level,
-        sampling.interval,
-        sampling.cluster,
-        first.p,
-        permuted,
-        independent,
-        bounds.jackknife.low,
-        bounds.jackknife.high,
-        bounds.percentile.low,
-        bounds.percentile.high,
-        family.low,
-        family.high,
-        bounds.jackknife.error,
-        *_counted(chosen),
-        reason,
+        region=region,
+        measure=measure,
+        rho=bounds.rho,
+        low=first.low,
+        high=first.high,
+        level=sampling.level,
+        interval=sampling.interval,
+        cluster=sampling.cluster,
+        p=first.p,
+        p_permutation=permuted,
+        p_independent=independent,
+        jackknife_low=bounds.jackknife.low,
+        jackknife_high=bounds.jackknife.high,
+        percentile_low=bounds.percentile.low,
+        percentile_high=bounds.percentile.high,
+        family_low=family.low,
+        family_high=family.high,
+        error=bounds.jackknife.error,
+        n_layers=chosen.n_layers,
+        n_networks=chosen.n_networks,
+        n_families=chosen.n_families,
+        n_undefined=chosen.undefined,
+        reason=reason,
     )
-
-
-def _counted(chosen: Chosen) -> tuple[int, int, int, int]:
-    table = chosen.table
-    return len(table), table["model"].nunique(), table["family"].nunique(), chosen.undefined
 
 
 def why_unbounded(clusters: Clusters, bounds: Bounds, sampling: Sampling) -> str:

@@ -9,7 +9,7 @@ from scipy import stats
 
 from layerwise.statistics.choosing import choose_layers
 from layerwise.statistics.correlation import table_of
-from layerwise.statistics.intervals import Sampling, jackknife
+from layerwise.statistics.intervals import DEFAULT, Sampling, jackknife
 
 BEFORE, AFTER = "_before", "_after"
 
@@ -80,7 +80,7 @@ class OfNetwork:
 
 
 def compare_finetuned(
-    finetuned: pd.DataFrame, regions: Sequence[str], sampling: Sampling = Sampling()
+    finetuned: pd.DataFrame, regions: Sequence[str], sampling: Sampling = DEFAULT
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Compare the similarity of networks to regions before and after fine-tuning.
 

@@ -10,7 +10,7 @@ from scipy import stats
 
 from layerwise.statistics.choosing import Chosen, choose_layers
 from layerwise.statistics.correlation import Bounds, bound_rho, table_of
-from layerwise.statistics.intervals import UNDEFINED, Sampling, fisher
+from layerwise.statistics.intervals import DEFAULT, UNDEFINED, Sampling, fisher
 
 LAGS = 5  # autocorrelations are summed up to a fifth of the layers: beyond, they are noise
 
@@ -82,7 +82,7 @@ class OfGroup:
 
 
 def correlate_networks(
-    layers: pd.DataFrame, regions: Sequence[str], measures: Sequence[str], sampling: Sampling = Sampling()
+    layers: pd.DataFrame, regions: Sequence[str], measures: Sequence[str], sampling: Sampling = DEFAULT
 ) -> pd.DataFrame:
     """Correlate every region with every measure within each network.
 
@@ -114,7 +114,7 @@ def correlate_groups(
     column: str,
     regions: Sequence[str],
     measures: Sequence[str],
-    sampling: Sampling = Sampling(),
+    sampling: Sampling = DEFAULT,
 ) -> pd.DataFrame:
     """Correlate every region with every measure within each group of layers, and without it.
 
@@ -171,13 +171,25 @@ def _autocorrelations(values: NDArray[np.float64], lags: int) -> NDArray[np.floa
 
 def _of_network(model: str, layers: pd.DataFrame, region: str, measure: str, level: float) -> OfNetwork:
     chosen = choose_layers(layers, [region, measure], warn=False)
-    family = str(layers["family"].iloc[0]) if "family" in layers else model
     rho, low, high, effective, reason = _bounded(chosen, level)
-    counts = len(chosen.table), chosen.undefined
-    return OfNetwork(model, family, region, measure, rho, low, high, level, effective, *counts, reason)
+    return OfNetwork(
+        model=model,
+        family=str(layers["family"].iloc[0]) if "family" in layers else model,
+        region=region,
+        measure=measure,
+        rho=rho,
+        low=low,
+        high=high,
+        level=level,
+        n_effective=effective,
+        n_layers=chosen.n_layers,
+        n_undefined=chosen.undefined,
+        reason=reason,
+    )
 
 
 def _bounded(chosen: Chosen, level: float) -> tuple[float, float, float, float, str]:
+    """Return rho of one network, the ends of its interval, its effective layers, and why something is NaN."""
     nan, reason = float("nan"), chosen.undefined_because()
     if reason:
         return nan, nan, nan, nan, reason
@@ -194,15 +206,23 @@ def _of_group(
     layers: pd.DataFrame, inside: "pd.Series[bool]", group: str, region: str, measure: str, level: float
 ) -> OfGroup:
     chosen = choose_layers(layers[inside], [region, measure], warn=False)
-    rest = choose_layers(layers[~inside], [region, measure], warn=False)
-    own, others = _bound(chosen, level), _bound(rest, level)
-    networks, reason = chosen.table["model"].nunique(), chosen.undefined_because()
-    if not reason and networks < 2:
-        reason = "one network only: there is no interval between networks"
+    own, others = _bound(chosen, level), _bound(choose_layers(layers[~inside], [region, measure], warn=False), level)
+    alone = "one network only: there is no interval between networks" if chosen.n_networks < 2 else ""
     return OfGroup(
-        *(group, region, measure, own.rho, own.jackknife.low, own.jackknife.high, level),
-        *(others.rho, others.jackknife.low, others.jackknife.high),
-        *(len(chosen.table), networks, chosen.undefined, reason),
+        group=group,
+        region=region,
+        measure=measure,
+        rho=own.rho,
+        low=own.jackknife.low,
+        high=own.jackknife.high,
+        level=level,
+        rho_without=others.rho,
+        low_without=others.jackknife.low,
+        high_without=others.jackknife.high,
+        n_layers=chosen.n_layers,
+        n_networks=chosen.n_networks,
+        n_undefined=chosen.undefined,
+        reason=chosen.undefined_because() or alone,
     )
 
 

@@ -39,6 +39,9 @@ class Sampling:
     cluster: Unit = "network"
 
 
+DEFAULT = Sampling()
+
+
 @dataclass(frozen=True)
 class Interval:
     """An interval, and the test whether it holds 0.

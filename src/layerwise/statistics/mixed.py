@@ -6,15 +6,15 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from scipy import stats
 
 from layerwise.interfaces import DegenerateWarning
 from layerwise.statistics.choosing import Chosen, choose_layers
 from layerwise.statistics.correlation import table_of
-from layerwise.statistics.intervals import Sampling
+from layerwise.statistics.intervals import DEFAULT, Sampling
 
 FEWEST = 5  # networks, below which their variance is a guess
+FAILED = "did not converge"
 REGION = 1  # its place among the fixed effects
 
 
@@ -54,7 +54,7 @@ class Mixed:
 
 
 def fit_mixed(
-    layers: pd.DataFrame, regions: Sequence[str], measures: Sequence[str], sampling: Sampling = Sampling()
+    layers: pd.DataFrame, regions: Sequence[str], measures: Sequence[str], sampling: Sampling = DEFAULT
 ) -> pd.DataFrame:
     """Fit a mixed model of each measure on every region.
 
@@ -80,7 +80,7 @@ def fit_mixed(
     relative = layers["depth"] / layers.groupby("model")["depth"].transform("max")
     table = layers.assign(relative=relative, log_units=np.log(layers["units"]))
     rows = [_fit(table, region, measure, sampling.level) for measure in measures for region in regions]
-    failed = [f"{row.region} and {row.measure}" for row in rows if not row.converged and row.n_networks >= FEWEST]
+    failed = [f"{row.region} and {row.measure}" for row in rows if row.reason.startswith(FAILED)]
     if failed:
         warnings.warn(f"the mixed model of {', '.join(failed)} did not converge", DegenerateWarning, stacklevel=2)
     return table_of(rows, Mixed)
@@ -88,21 +88,43 @@ def fit_mixed(
 
 def _fit(table: pd.DataFrame, region: str, measure: str, level: float) -> Mixed:
     chosen = choose_layers(table, [region, measure, "relative", "log_units"], warn=False)
-    values, reason = (np.full(5, np.nan), False), chosen.undefined_because()
-    networks = chosen.table["model"].nunique()
-    if not reason and networks < FEWEST:
-        reason = f"{networks} networks, and {FEWEST} are needed to tell how they vary"
+    fitted, reason = Fitted(), chosen.undefined_because()
+    if not reason and chosen.n_networks < FEWEST:
+        reason = f"{chosen.n_networks} networks, and {FEWEST} are needed to tell how they vary"
     if not reason:
-        *values, reason = _maximise(chosen, level)
-    (slope, low, high, p, spread), converged = values
+        fitted = _maximise(chosen)
+        reason = fitted.told
+    half = float(stats.norm.ppf((1 + level) / 2)) * fitted.error
     return Mixed(
-        *(region, measure, float(slope), float(low), float(high), level, float(p), float(spread), converged),
-        *(len(chosen.table), networks, chosen.undefined, reason),
+        region=region,
+        measure=measure,
+        slope=fitted.slope,
+        low=fitted.slope - half,
+        high=fitted.slope + half,
+        level=level,
+        p=float(2 * stats.norm.sf(abs(fitted.slope) / fitted.error)),
+        slope_spread=fitted.spread,
+        converged=fitted.converged,
+        n_layers=chosen.n_layers,
+        n_networks=chosen.n_networks,
+        n_undefined=chosen.undefined,
+        reason=reason,
     )
 
 
-def _maximise(chosen: Chosen, level: float) -> tuple[NDArray[np.float64], bool, str]:
-    """Fit by restricted likelihood: slope, its interval and p, spread of slopes; whether it converged; what was said."""
+@dataclass(frozen=True)
+class Fitted:
+    """What the fit gave: the region's slope and its error, the spread of slopes, and what statsmodels said."""
+
+    slope: float = float("nan")
+    error: float = float("nan")
+    spread: float = float("nan")
+    converged: bool = False
+    told: str = ""
+
+
+def _maximise(chosen: Chosen) -> Fitted:
+    """Fit by restricted likelihood."""
     from statsmodels.regression.mixed_linear_model import MixedLM  # takes a second to import
 
     scaled = (chosen.values - chosen.values.mean(axis=0)) / chosen.values.std(axis=0)
@@ -112,12 +134,10 @@ def _maximise(chosen: Chosen, level: float) -> tuple[NDArray[np.float64], bool, 
         warnings.simplefilter("always")
         try:
             fit = model.fit(reml=True, method=["lbfgs", "bfgs", "cg"])
-        except np.linalg.LinAlgError as error:
-            return np.full(5, np.nan), False, f"statsmodels: {error}"
+        except np.linalg.LinAlgError as failure:
+            return Fitted(told=f"{FAILED}: {failure}")
     told = "; ".join(dict.fromkeys(str(one.message).split("\n")[0] for one in said))
     slope, error = float(fit.fe_params[REGION]), float(fit.bse_fe[REGION])
     if not (fit.converged and np.isfinite([slope, error]).all()):
-        return np.full(5, np.nan), False, f"did not converge: {told or 'no error of the slope'}"
-    half, p = stats.norm.ppf((1 + level) / 2) * error, 2 * stats.norm.sf(abs(slope) / error)
-    spread = np.sqrt(max(0.0, fit.cov_re[REGION, REGION]))
-    return np.array([slope, slope - half, slope + half, p, spread]), True, told
+        return Fitted(told=f"{FAILED}: {told or 'the slope has no error'}")
+    return Fitted(slope, error, float(np.sqrt(max(0.0, fit.cov_re[REGION, REGION]))), True, told)

@@ -1,18 +1,18 @@
 """Total, between-network and within-network rank correlation: do networks go together, or the layers of each?
 
 The three population values are those that Tu, Li & Shepherd define ("Between- and within-cluster Spearman rank
-correlations", Statistics in Medicine 2025, doi:10.1002/sim.10326), as far as the abstract, the manual of their R package
-(rankCorr) and the theory of probability-scale residuals tell: the total one is Spearman's rho of all layers; the between
-one that of the medians of clusters; the within one the partial Spearman correlation given the cluster, which is the
-correlation of probability-scale residuals, P(X < x | cluster) - P(X > x | cluster), pooled over layers.
+correlations", Statistics in Medicine 2025, doi:10.1002/sim.10326), as far as the abstract, the manual of their R
+package (rankCorr) and the theory of probability-scale residuals tell: the total one is Spearman's rho of all layers;
+the between one that of the medians of clusters; the within one the partial Spearman correlation given the cluster,
+which is the correlation of probability-scale residuals, P(X < x | cluster) - P(X > x | cluster), pooled over layers.
 
 What is theirs and not ours: they estimate the distribution within a cluster, and its median, by a cumulative
 probability model in which clusters shift one common distribution. Here each cluster has its own, empirical one, so
 residuals are the layer's mid-rank in its network and the median is that of the sample; nothing is assumed to be common,
 at a loss of efficiency for clusters of few layers. Intervals are ours: the jackknife over networks in place of their
-large-sample ones. Their weights "obs" are taken (a layer counts once) for the total and the within correlation, and each
-network counts once in the between one. Numbers of rankCorr itself could not be compared (GPL, and no R here); the tests
-hold the estimates against those of Gaussian variables, for which all three are known.
+large-sample ones. Their weights "obs" are taken (a layer counts once) for the total and the within correlation, and
+each network counts once in the between one. The paper's text could not be read here, and numbers of rankCorr not be
+compared; the tests hold the estimates against those of Gaussian variables, for which all three are known.
 """
 
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from layerwise.statistics.choosing import choose_layers
 from layerwise.statistics.clusters import Clusters
 from layerwise.statistics.correlation import bound_rho, table_of
-from layerwise.statistics.intervals import UNDEFINED, Interval, Sampling, jackknife_rho, percentile
+from layerwise.statistics.intervals import DEFAULT, UNDEFINED, Interval, Sampling, jackknife_rho, percentile
 from layerwise.statistics.ranks import count_below
 
 PARTS = ("total", "between", "within")
@@ -76,7 +76,7 @@ class Part:
 
 
 def divide_correlations(
-    layers: pd.DataFrame, regions: Sequence[str], measures: Sequence[str], sampling: Sampling = Sampling()
+    layers: pd.DataFrame, regions: Sequence[str], measures: Sequence[str], sampling: Sampling = DEFAULT
 ) -> pd.DataFrame:
     """Divide the correlation of every region with every measure into that between and that within networks.
 
@@ -104,7 +104,7 @@ def between_rho(
     """Correlate the medians of clusters: rho, the jackknife's interval and the percentile one; NaN below three."""
     if len(clusters) < 3:
         return float("nan"), UNDEFINED, UNDEFINED
-    medians = [pd.Series(values).groupby(clusters.codes).median().to_numpy() for values in (x, y)]
+    medians = [np.asarray(pd.Series(values).groupby(clusters.codes).median(), float) for values in (x, y)]
     each = Clusters(np.arange(len(clusters)), clusters.names)
     bounds = bound_rho(medians[0], medians[1], each, sampling)
     return bounds.rho, bounds.jackknife, bounds.percentile
@@ -155,26 +155,36 @@ def _ratio(sums: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _parts(layers: pd.DataFrame, region: str, measure: str, sampling: Sampling) -> list[Part]:
     chosen = choose_layers(layers, [region, measure], warn=False)
-    (x, y), clusters, reason = chosen.values.T, chosen.clusters(), chosen.undefined_because()
-    counts = len(x), len(clusters), chosen.undefined
-    if reason:
-        nan = [np.nan] * 3
-        return [
-            Part(region, measure, part, *nan, sampling.level, *nan, *nan, np.nan, *counts, reason) for part in PARTS
-        ]
-    total = bound_rho(x, y, clusters, sampling)
-    found = {
-        "total": (total.rho, total.jackknife, total.percentile),
-        "between": between_rho(x, y, clusters, sampling),
-        "within": within_rho(x, y, clusters, sampling),
-    }
-    icc = rank_icc(x, clusters), rank_icc(y, clusters)
-    combined = _combine(found["between"][0], found["within"][0], icc)
+    clusters, reason = chosen.clusters(), chosen.undefined_because()
+    nan = float("nan")
+    found: dict[str, tuple[float, Interval, Interval]] = dict.fromkeys(PARTS, (nan, UNDEFINED, UNDEFINED))
+    icc, combined = (nan, nan), nan
+    if not reason:
+        x, y = chosen.values.T
+        total = bound_rho(x, y, clusters, sampling)
+        between, within = between_rho(x, y, clusters, sampling), within_rho(x, y, clusters, sampling)
+        found = {"total": (total.rho, total.jackknife, total.percentile), "between": between, "within": within}
+        icc = rank_icc(x, clusters), rank_icc(y, clusters)
+        combined = _combine(between[0], within[0], icc)
     return [
         Part(
-            *(region, measure, part, rho, jack.low, jack.high, sampling.level, jack.p, drawn.low, drawn.high),
-            *(*icc, combined, *counts),
-            reason=_reason(part, rho, jack, clusters),
+            region=region,
+            measure=measure,
+            part=part,
+            rho=rho,
+            low=jack.low,
+            high=jack.high,
+            level=sampling.level,
+            p=jack.p,
+            percentile_low=drawn.low,
+            percentile_high=drawn.high,
+            icc_region=icc[0],
+            icc_measure=icc[1],
+            combined=combined,
+            n_layers=chosen.n_layers,
+            n_networks=chosen.n_networks,
+            n_undefined=chosen.undefined,
+            reason=reason or _reason(part, rho, jack, clusters),
         )
         for part, (rho, jack, drawn) in found.items()
     ]

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from layerwise.statistics.choosing import Chosen, choose_layers
 from layerwise.statistics.correlation import table_of
-from layerwise.statistics.intervals import UNDEFINED, Sampling, jackknife_rho
+from layerwise.statistics.intervals import DEFAULT, UNDEFINED, Sampling, jackknife_rho
 from layerwise.statistics.moments import partial_correlations, rank_moments
 
 DEPTH, UNITS, KIND, ACCURACY, OTHERS = "depth", "units", "class", "accuracy", "other regions"
@@ -66,7 +66,7 @@ def correlate_partially(
     regions: Sequence[str],
     measures: Sequence[str],
     accuracy: Mapping[str, float] | None = None,
-    sampling: Sampling = Sampling(),
+    sampling: Sampling = DEFAULT,
 ) -> pd.DataFrame:
     """Correlate every region with every measure, holding fixed each of `HELD_FIXED`.
 
@@ -116,8 +116,17 @@ def _correlate(
             interval = jackknife_rho(float(rho[0]), rho[1:], sampling.level) if len(rho) > 2 else UNDEFINED
             rows.append(
                 Partial(
-                    *(region, measure, ", ".join(fixed), float(rho[0]), interval.low, interval.high, sampling.level),
-                    *(interval.p, len(chosen.table), chosen.table["model"].nunique(), chosen.undefined),
+                    region=region,
+                    measure=measure,
+                    held_fixed=", ".join(fixed),
+                    rho=float(rho[0]),
+                    low=interval.low,
+                    high=interval.high,
+                    level=sampling.level,
+                    p=interval.p,
+                    n_layers=chosen.n_layers,
+                    n_networks=chosen.n_networks,
+                    n_undefined=chosen.undefined,
                     reason=empty or _reason(rho, interval.low, len(clusters)),
                 )
             )

@@ -50,6 +50,7 @@ class ClusteredRanks:
         Without NaN.
     clusters : Clusters
         Of the layers.
+        The counts are kept: 8 bytes for each layer, cluster and variable.
     few : int
         Clusters up to which T is made; beyond, ranks [layer, sample] are, in chunks of samples.
     """
@@ -80,7 +81,7 @@ class ClusteredRanks:
         float array [sample, pair]
             Spearman's rho; NaN where one of the two does not vary in the sample.
         """
-        needed = {tuple(sorted(pair)) for pair in pairs} | {(one, one) for pair in pairs for one in pair}
+        needed = {(min(pair), max(pair)) for pair in pairs} | {(one, one) for pair in pairs for one in pair}
         sums = {pair: self._sum(weights, pair) for pair in needed}
         columns = [_divide(sums[min(a, b), max(a, b)], sums[a, a], sums[b, b]) for a, b in pairs]
         return np.stack(columns, axis=1)

@@ -1,4 +1,4 @@
-"""How uncertain the score of a layer is itself: neuroids are a sample, and the best of many layers is chosen by luck."""
+"""How uncertain the score of a layer is itself: neuroids are a sample, and the best of many layers is luck in part."""
 
 import warnings
 from collections.abc import Iterator

@@ -8,11 +8,11 @@ from layerwise.analyses.controls import correlate_controls
 from layerwise.analyses.networks import describe_networks
 from layerwise.analyses.penultimate import add_penultimate
 from layerwise.analyses.reproduction import compare_paper as compare
-from layerwise.analyses.reproduction import compare_published as list_published
+from layerwise.analyses.reproduction import compare_published
 from layerwise.config import Study
 from layerwise.files.tables import marked, read_table, write_both
 from layerwise.statistics.agreement import correlate_regions as agree
-from layerwise.study import differs_from_paper, network_facts, regions
+from layerwise.study import Layout, differs_from_paper, network_facts, regions
 
 _FACTS = ["parameters", "input_size", "top1"]  # numbers among the facts
 
@@ -30,10 +30,11 @@ def tabulate_networks(study: Study, layers: Path, output: Path, csv: Path | None
     write_both(marked(facts, table), output, csv)
 
 
-def score_networks(
-    study: Study, layers: Path, networks: Path, output: Path, csv: Path | None = None, finetuned: Path | None = None
-) -> None:
-    """Find for each network its best layers, its penultimate layer and what fine-tuning made of it."""
+def score_networks(study: Study, layers: Path, networks: Path, folder: Path, finetuned: Path | None = None) -> None:
+    """Find for each network its best layers, its penultimate layer and what fine-tuning made of it; and correlate these.
+
+    Two tables are written into a folder of results: a row a network, and a row a correlation over them.
+    """
     names, measures = _columns(study)
     table = read_table(layers, ["model", "layer", "units", "depth", *names, *measures])
     facts = read_table(networks, ["model", "network", "family", "top1"])
@@ -42,13 +43,8 @@ def score_networks(
     scores = describe_networks(table, names, measures, tuned)
     scores = facts[["model"]].merge(scores, on="model", how="left", validate="one_to_one")
     scores[["family", "parameters", "top1"]] = facts[["family", "parameters", "top1"]]
-    write_both(marked(add_penultimate(scores, table, list(facts["network"]), names), table), output, csv)
-
-
-def correlate_networks(study: Study, networks: Path, output: Path, csv: Path | None = None) -> None:
-    """Correlate over networks what figures 3, 4 and S1 draw."""
-    table = read_table(networks, ["model", "family", "top1"])
-    write_both(marked(correlate_controls(table, *_columns(study)), table), output, csv)
+    scores = add_penultimate(scores, table, list(facts["network"]), names)
+    _write_all(folder, table, network_scores=scores, network_correlations=correlate_controls(scores, names, measures))
 
 
 def correlate_regions(study: Study, layers: Path, output: Path, csv: Path | None = None) -> None:
@@ -58,32 +54,27 @@ def correlate_regions(study: Study, layers: Path, output: Path, csv: Path | None
     write_both(marked(agree(table, [*names, *measures]), table), output, csv)
 
 
-def compare_published(study: Study, networks: Path, output: Path, csv: Path | None = None) -> None:
-    """List published accuracies of predicting memorability beside the study's."""
-    table = read_table(networks, ["model"])
-    write_both(marked(list_published(table, _columns(study)[1][0]), table), output, csv)
+def compare_paper(study: Study, layers: Path, correlations: Path, controls: Path, networks: Path, folder: Path) -> None:
+    """Hold what was published against the study: accuracies of others, and the paper's numbers, if the study is its.
 
-
-def compare_paper(
-    study: Study,
-    layers: Path,
-    correlations: Path,
-    controls: Path,
-    networks: Path,
-    output: Path,
-    csv: Path | None = None,
-) -> None:
-    """Hold the paper's numbers against the study's, if it is the paper's study."""
-    table = read_table(layers, ["model", "layer"])
+    Two tables are written into a folder of results.
+    """
+    table, scores = read_table(layers, ["model", "layer"]), read_table(networks, ["model"])
     reason = "its tables are simulated" if "simulated" in table.attrs else differs_from_paper(study)
-    compared = compare(
+    over_layers = read_table(correlations, ["region", "measure", "rho"])
+    over_networks = read_table(controls, ["figure", "region", "rho"])
+    _write_all(
+        folder,
         table,
-        read_table(correlations, ["region", "measure", "rho"]),
-        read_table(controls, ["figure", "region", "rho"]),
-        read_table(networks, ["model"]),
-        reason,
+        published=compare_published(scores, _columns(study)[1][0]),
+        reproduction=compare(table, over_layers, over_networks, scores, reason),
     )
-    write_both(marked(compared, table), output, csv)
+
+
+def _write_all(folder: Path, source: pd.DataFrame, **tables: pd.DataFrame) -> None:
+    layout = Layout(str(folder))
+    for name, table in tables.items():
+        write_both(marked(table, source), layout.table(name), layout.table(name, "csv"))
 
 
 def _columns(study: Study) -> tuple[list[str], list[str]]:

@@ -49,7 +49,7 @@ def analyse_layers(study: Study, layers: Path, folder: Path) -> None:
 
 
 def compare_finetuning(study: Study, finetuned: Path, folder: Path) -> None:
-    """Write how fine-tuning changes the similarity to each region, over networks and of each, into a folder of results."""
+    """Write how fine-tuning changes the similarity to each region into a folder of results."""
     names, layout = [region.name for region in regions(study)], Layout(str(folder))
     columns = [f"{name}_{when}" for name in names for when in ("before", "after")]
     table = _with_families(study, read_table(finetuned, ["model", "split", *columns]))
