@@ -8,7 +8,7 @@ localrules:
 
 rule make_report:
     input:
-        study.reported_tables(STUDY, LAYOUT),
+        study.described_tables(STUDY, LAYOUT),
     output:
         LAYOUT.report,
     log:

@@ -63,32 +63,6 @@ def describe_networks(
     return table.merge(_over_splits(finetuned, regions), on="model", how="left", validate="one_to_one")
 
 
-def correlate_networks(networks: pd.DataFrame, regions: Sequence[str]) -> pd.DataFrame:
-    """Correlate the two axes of the figures that have a point a network.
-
-    Parameters
-    ----------
-    networks : DataFrame
-        What `describe_networks` gives.
-    regions : sequence of str
-        Of the study.
-
-    Returns
-    -------
-    DataFrame
-        Rows (figure, region) with x and y, its columns, rho (NaN where it is undefined) and networks, how many have
-        both. Figures whose columns are not there have no row.
-    """
-    rows = []
-    for region in regions:
-        for figure, axes in CONTROLS.items():
-            x, y = (axis.format(region=region) for axis in axes)
-            if {x, y} <= set(networks):
-                pairs = networks[[x, y]].dropna().to_numpy(float)
-                rows.append((figure, region, x, y, spearman(*pairs.T)[0], len(pairs)))
-    return pd.DataFrame(rows, columns=["figure", "region", "x", "y", "rho", "networks"])
-
-
 def main_region(regions: Sequence[str]) -> str | None:
     """Return the region of figures 3 and 4: IT, as in the paper, or the last one of a study without it."""
     return IT if IT in regions else next(reversed(regions), None)

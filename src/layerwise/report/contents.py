@@ -20,12 +20,10 @@ class Contents:
         A row for each network of `layers`: model, family, layers, top1, and what is drawn of networks.
     regions, measures : sequence of str
         Columns of `layers`.
-    correlations : DataFrame, optional
-        Rows (region, measure) with rho, and low and high where it has an interval.
-    relations : DataFrame
-        Rows (figure, region) with x and y, columns of `networks`, and rho and networks, their number.
     tables : mapping of str to DataFrame
-        All other tables of the study, by name.
+        The study's other tables, by name. Figures show two of them: "correlations", rows (region, measure) with rho,
+        low, high and n_layers, and "network_correlations", rows (figure, region) with x and y, columns of `networks`,
+        rho, low, high and networks, their number.
     origins : DataFrame
         What the scores were made from: a row a fact.
     config : str
@@ -43,11 +41,14 @@ class Contents:
     networks: pd.DataFrame
     regions: Sequence[str]
     measures: Sequence[str]
-    relations: pd.DataFrame
-    correlations: pd.DataFrame | None = None
     tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     origins: pd.DataFrame = field(default_factory=pd.DataFrame)
     config: str = ""
     simulated: str = ""
     region: str | None = None
     versions: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def relations(self) -> pd.DataFrame:
+        """What is drawn of networks: rows (figure, region); a figure without a region has an empty one."""
+        return self.tables.get("network_correlations", pd.DataFrame(columns=["figure", "region", "x", "y"]))

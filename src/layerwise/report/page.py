@@ -23,6 +23,7 @@ CONTROLS = {
     "figure4b": ("4B", "ImageNet accuracy and the best layer"),
     "figureS1": ("S1", "ImageNet accuracy and accuracy after fine-tuning"),
 }
+FIRST = ("correlations", "reproduction", "network_scores")  # of the tables, and open
 MOST_ROWS = 1000  # of a table of the page; longer ones are cut, which is said
 
 
@@ -50,6 +51,7 @@ def render_page(contents: Contents) -> str:
         contents=contents,
         tables=_tables(contents),
         most=MOST_ROWS,
+        first=FIRST,
         controls={key: CONTROLS[key] for key in networks},
         missing={name: title for key, (name, title) in CONTROLS.items() if key not in networks},
         divs={key: Markup(div) for key, div in divs.items()},
@@ -75,7 +77,7 @@ def _facts(contents: Contents, texts: dict[str, list[str]]) -> dict[str, Any]:
         "measures": list(contents.measures),
         "region": contents.region,
         "colours": list(PICKED),
-        "correlations": _records(contents.correlations),
+        "correlations": _records(contents.tables.get("correlations")),
         "relations": _records(contents.relations),
         "labels": labels_of([str(name) for name in networks], contents.regions),
     }
@@ -97,12 +99,10 @@ def _script_json(value: Any) -> str:
 
 
 def _tables(contents: Contents) -> dict[str, pd.DataFrame]:
-    named = {"networks": contents.networks}
-    if contents.correlations is not None:
-        named["correlations"] = contents.correlations
-    if len(contents.relations):
-        named["figures of networks"] = contents.relations
-    return named | dict(contents.tables)
+    """Return the tables in the order of the page: first what the study is about."""
+    named = {"network_scores": contents.networks} | dict(contents.tables)
+    first = [name for name in FIRST if name in named]
+    return {name: named[name] for name in (*first, *(name for name in named if name not in first))}
 
 
 def _is_number(value: Any) -> bool:

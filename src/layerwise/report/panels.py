@@ -28,11 +28,12 @@ from layerwise.report.contents import Contents
 PICKED = ("#d55e00", "#0072b2", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#a6761d", "#8c6bb1")
 """Colours of what is picked, in this order; told apart by colour-blind readers too (Okabe and Ito's, and two more)."""
 
-TEXT, QUIET, LINE, COLOUR, BESIDE = "#1b1f24", "#57606a", "#d5dae0", "#3b6fb6", "#8a8f98"  # report.js: of a light page
-POINT, FAINT = 0.28, 0.07  # opacity of a point, and of one beside those that are picked
-FEW, LARGE, SMALL = 2000, 6.0, 3.4  # points are large where there are few
+TEXT, QUIET, LINE, COLOUR, BESIDE = "#1b1f24", "#57606a", "#e3e7eb", "#3b6fb6", "#8a8f98"  # report.js: of a light page
+POINT, FAINT = 0.22, 0.07  # opacity of a point, and of one beside those that are picked
+FEW, LARGE, SMALL = 2000, 6.0, 3.0  # points are large where there are few
 NEAR = 4.0  # a point answers within so many times its radius
 EMPTY: list[float] = []
+NAME = "_name"
 
 
 def layer_figures(contents: Contents) -> tuple[dict[str, figure], dict[str, list[str]]]:
@@ -68,21 +69,26 @@ def layer_figures(contents: Contents) -> tuple[dict[str, figure], dict[str, list
 
 def network_figures(contents: Contents) -> dict[str, figure]:
     """Make the figures that have a point a network: 3, 4A, 4B, S1, those that the study has."""
-    relations = contents.relations[contents.relations["region"] == contents.region]
+    relations = contents.relations[contents.relations["region"].isin([contents.region, ""])]
     pairs = list(relations[["x", "y"]].itertuples(index=False, name=None))
     networks = ColumnDataSource({**network_columns(contents.networks)}, name="networks")
     every = list(contents.relations[["x", "y"]].drop_duplicates().itertuples(index=False, name=None))
     lines = ColumnDataSource({**fitted_lines(contents.networks, every)}, name="network lines")
     ring = ColumnDataSource({str(name): EMPTY for name in networks.data}, name="network cursor")
+    names = ColumnDataSource({str(name): EMPTY for name in (*networks.data, NAME)}, name="network names")
     figures = {}
     for name, (x, y) in zip(relations["figure"], pairs, strict=True):
-        panel = _panel(DataRange1d(range_padding=0.1), "", "")
+        panel = _panel(DataRange1d(range_padding=0.16), "", "")
         _add_points(panel, networks, x, y, 9.0, opacity=0.75)
         panel.line(
             f"{x} {y} x", f"{x} {y} y", source=lines, line_width=2, name="line", line_dash="dashed",
             line_color=TEXT, level="overlay",
         )  # fmt: skip
         _add_ring(panel, ring, x, y)
+        panel.text(
+            x, y, NAME, source=names, x_offset=8, y_offset=4, level="overlay", name="names", text_color=TEXT,
+            text_font_size="11px",
+        )  # fmt: skip
         figures[name] = panel
     return figures
 

@@ -3,13 +3,14 @@
 "use strict";
 (() => {
   const MOST_TRACKS = 12; // networks whose profile is drawn as a line
+  const MOST_NAMES = 10; // networks whose names stand at their points
   const ROWS = 50; // of a page of the table of layers
   const MOVED = 4; // pixels between press and release of a drag, and not a click
   const facts = JSON.parse(document.getElementById("facts").textContent);
   const element = (id) => document.getElementById(id);
   const scores = [...facts.regions, ...facts.measures];
   const state = { picks: [], cursor: -1, measure: facts.measures[0], region: facts.region, brushed: false };
-  let layers, networks, cursor, networkCursor, tracks, figures, starts;
+  let layers, networks, cursor, networkCursor, tracks, names, figures, starts;
 
   function make(name, text = "", properties = {}) {
     const node = document.createElement(name);
@@ -31,18 +32,19 @@
 
   function start(page) {
     const source = (name) => page.get_model_by_name(name);
-    [layers, networks, cursor, networkCursor, tracks] =
-      ["layers", "networks", "cursor", "network cursor", "tracks"].map(source);
+    [layers, networks, cursor, networkCursor, tracks, names] =
+      ["layers", "networks", "cursor", "network cursor", "tracks", "network names"].map(source);
     starts = firstLayers(layers.data._network);
     figures = [...document.querySelectorAll("figure.panel")].map((node) => new Panel(node));
     fillLegend();
     fillTitles();
-    layers.inspect.connect(([renderer]) => hover(renderer, layers, pointAtLayer));
-    networks.inspect.connect(([renderer]) => hover(renderer, networks, pointAtNetwork));
+    layers.inspect.connect(([renderer]) => hover(renderer, layers));
+    networks?.inspect.connect(([renderer]) => hover(renderer, networks));
     layers.selected.properties.indices.change.connect(selectionChanged);
     listen();
     setTheme(matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");
     layerTable.fill();
+    element("legend").open = !matchMedia("(max-width: 60rem)").matches;
     document.documentElement.dataset.ready = "yes";
   }
 
@@ -65,6 +67,7 @@
       this.points = this.renderer("points");
       this.ring = this.renderer("ring");
       this.line = this.renderer("line");
+      this.names = this.renderer("names");
       this.ofLayers = this.points.data_source === layers;
     }
 
@@ -82,6 +85,7 @@
       if (points.glyph.x.field === x && points.glyph.y.field === y) return;
       for (const glyph of [points.glyph, points.selection_glyph, points.nonselection_glyph, ring.glyph])
         glyph.setv({ x: { field: x }, y: { field: y } });
+      this.names?.glyph.setv({ x: { field: x }, y: { field: y } });
       line?.glyph.setv({ x: { field: `${x} ${y} x` }, y: { field: `${x} ${y} y` } });
     }
 
@@ -103,7 +107,7 @@
         const row = facts.correlations.find((one) => one.region === region && one.measure === state.measure);
         panel.show(state.measure, region);
         panel.label(`${state.measure} (Spearman's ρ of predictions)`, `${region} similarity (r)`);
-        title.textContent = row ? `ρ = ${number(row.rho, 2)}${interval(row)}, ${whole(row.layers)} layers` : "not correlated";
+        title.textContent = row ? `ρ = ${number(row.rho, 2)}${interval(row)}, ${whole(row.n_layers)} layers` : "not correlated";
       } else {
         const shown = element("shown").value;
         panel.show("_relative", shown);
@@ -113,7 +117,7 @@
   }
 
   function fillNetworkFigure(panel, figure, title, interval) {
-    const row = facts.relations.find((one) => one.figure === figure && one.region === state.region);
+    const row = facts.relations.find((one) => one.figure === figure && [state.region, ""].includes(one.region));
     if (!row) return;
     panel.show(row.x, row.y);
     panel.label(facts.labels[row.x], facts.labels[row.y]);
@@ -126,16 +130,26 @@
   let keyed = false; // whether a key moved the cursor last, and not the pointer
 
   /** Bokeh's index of points gives the few that are near; of these the nearest on the screen counts. */
-  function hover(renderer, source, then) {
+  function hover(renderer, source) {
     const panel = figures.find((one) => one.points === renderer);
-    const { indices } = source.inspected;
-    if (keyed || !panel?.node.matches(":hover")) return; // Bokeh looks again whenever something is drawn
-    if (indices.length) then(nearest(panel, source, indices), panel);
+    if (keyed || !panel || !isInside(panel.node, pointer)) return; // Bokeh looks again whenever something is drawn
+    if (source.inspected.indices.length) point(panel, source.inspected.indices);
     else element("tip").hidden = true;
   }
 
-  function nearest(panel, source, indices) {
-    const { glyph } = panel.points;
+  function point(panel, indices) {
+    const index = nearest(panel, indices);
+    if (panel.ofLayers) pointAtLayer(index, panel);
+    else pointAtNetwork(index, panel);
+  }
+
+  function isInside(node, { clientX, clientY }) {
+    const { left, right, top, bottom } = node.getBoundingClientRect();
+    return left <= clientX && clientX <= right && top <= clientY && clientY <= bottom;
+  }
+
+  function nearest(panel, indices) {
+    const { glyph, data_source: source } = panel.points;
     const [xs, ys] = [source.data[glyph.x.field], source.data[glyph.y.field]];
     const { x_scale, y_scale } = panel.view.frame;
     const box = panel.view.canvas_view.el.getBoundingClientRect();
@@ -167,7 +181,7 @@
 
   function pairOf(panel, source, index) {
     const { x, y } = panel.points.glyph;
-    const named = (field) => (field === "_relative" ? "depth" : (facts.labels[field] ?? field));
+    const named = (field) => (field === "_relative" ? "relative depth" : panel.ofLayers ? field : (facts.labels[field] ?? field));
     return `${named(x.field)} ${number(source.data[x.field][index])}, ${named(y.field)} ${number(source.data[y.field][index])}`;
   }
 
@@ -215,17 +229,17 @@
     const chosen = [];
     const picked = [];
     layers.data._pick.fill(0);
-    networks.data._pick.fill(0);
+    networks?.data._pick.fill(0);
     state.picks.forEach((pick, number) => {
       for (const network of members(pick)) {
-        networks.data._pick[network] = number + 1;
+        if (networks) networks.data._pick[network] = number + 1;
         picked.push(network);
         layers.data._pick.fill(number + 1, starts[network], starts[network + 1]);
         for (const index of layersOf(network)) chosen.push(index);
       }
     });
     select(layers, chosen);
-    select(networks, picked);
+    if (networks) select(networks, picked);
     showPicks([...new Set(picked)], new Set(chosen).size);
   }
 
@@ -236,26 +250,44 @@
   }
 
   function showPicks(picked, count) {
-    const names = state.picks.map((pick) => pick.name).join(", ");
-    element("picked").textContent = names ? `${names}: ${whole(count)} layers` : "";
-    element("clear").disabled = !names && !state.brushed;
+    element("picks").replaceChildren(...state.picks.map(chip));
+    element("picked").textContent = count ? `${whole(count)} layers of ${picked.length} network${picked.length === 1 ? "" : "s"} picked` : "";
+    element("clear").disabled = !count;
     for (const button of document.querySelectorAll("#families [data-kind]")) {
       const place = state.picks.findIndex((pick) => pick.kind === button.dataset.kind && pick.name === button.dataset.name);
       button.setAttribute("aria-pressed", String(place >= 0));
       button.style.setProperty("--colour", facts.colours[place] ?? "");
     }
     drawTracks(picked.slice(0, MOST_TRACKS));
+    nameNetworks(picked.slice(0, MOST_NAMES));
     layerTable.fill();
+  }
+
+  /** What is picked, in its colour: a button that takes it back. */
+  function chip({ kind, name }, place) {
+    const button = make("button", name, { type: "button", className: "chip", onclick: () => toggle(kind, name) });
+    button.style.setProperty("--colour", facts.colours[place]);
+    button.setAttribute("aria-label", `take back ${name}`);
+    const item = make("li");
+    item.append(button);
+    return item;
   }
 
   function drawTracks(picked) {
     const y = layers.data[element("shown").value];
-    const colour = (network) => facts.colours[networks.data._pick[network] - 1];
+    const colour = (network) => facts.colours[layers.data._pick[starts[network]] - 1];
     tracks.data = {
       x: picked.map((network) => Array.from(layers.data._relative.slice(starts[network], starts[network + 1]))),
       y: picked.map((network) => Array.from(y.slice(starts[network], starts[network + 1]))),
       colour: picked.map(colour),
     };
+  }
+
+  function nameNetworks(picked) {
+    if (!networks) return; // the study has no figure of them
+    const columns = Object.keys(networks.data);
+    const data = Object.fromEntries(columns.map((name) => [name, picked.map((network) => networks.data[name][network])]));
+    names.data = { ...data, _name: picked.map((network) => facts.networks[network]) };
   }
 
   function selectionChanged() {
@@ -379,6 +411,26 @@
     if (network !== undefined) toggle("network", facts.networks[network]);
   }
 
+  /** Pick what is under the pointer. A finger points at it first, and picks when it comes again. */
+  function click(event, panel) {
+    const before = panel.ofLayers ? state.cursor : state.network;
+    if (event.pointerType === "touch") {
+      element("tip").hidden = true;
+      touch(event, panel);
+      if (before !== (panel.ofLayers ? state.cursor : state.network)) return;
+    }
+    if (!element("tip").hidden) pickAtCursor(panel);
+  }
+
+  /** Point at what a finger is on: Bokeh tells of a mouse alone. */
+  function touch(event, panel) {
+    const box = panel.view.canvas_view.el.getBoundingClientRect();
+    const [sx, sy] = [event.clientX - box.left, event.clientY - box.top];
+    const hit = panel.view.views.find_one(panel.points).hit_test({ type: "point", sx, sy });
+    [pointer, keyed] = [event, false];
+    if (hit?.indices.length) point(panel, hit.indices);
+  }
+
   function listen() {
     let pressed = pointer;
     const moved = (event) => ((pointer = event), (keyed = false));
@@ -389,7 +441,7 @@
       panel.node.addEventListener("pointerleave", () => (element("tip").hidden = true));
       panel.node.addEventListener("click", (event) => {
         const still = Math.hypot(event.clientX - pressed.clientX, event.clientY - pressed.clientY) < MOVED;
-        if (still && !element("tip").hidden && event.composedPath().some((node) => node.localName === "canvas")) pickAtCursor(panel);
+        if (still && event.composedPath().includes(panel.view.canvas_view.el)) click(event, panel);
       });
       if (matchMedia("(pointer: coarse)").matches) panel.figure.toolbar.active_drag = null; // a finger scrolls
     }
@@ -410,14 +462,14 @@
   // --- theme --------------------------------------------------------------------------------------------------------
 
   const THEMES = {
-    light: { text: "#1b1f24", quiet: "#57606a", grid: "#d5dae0", point: "#3b6fb6", faint: "#8a8f98" },
-    dark: { text: "#e8eaed", quiet: "#a8b0ba", grid: "#3a424c", point: "#7fb0f5", faint: "#7b8491" },
+    light: { text: "#1b1f24", quiet: "#57606a", grid: "#e3e7eb", point: "#3b6fb6", faint: "#8a8f98" },
+    dark: { text: "#e8eaed", quiet: "#a8b0ba", grid: "#2c333b", point: "#7fb0f5", faint: "#7b8491" },
   };
 
   function setTheme(name) {
     document.documentElement.dataset.theme = name;
     const colours = THEMES[name];
-    for (const { figure, points, ring, line } of figures) {
+    for (const { figure, points, ring, line, names: named } of figures) {
       for (const axis of [...figure.below, ...figure.left])
         axis.setv({ axis_label_text_color: colours.text, major_label_text_color: colours.quiet, major_tick_line_color: colours.quiet, axis_line_color: colours.quiet });
       for (const grid of figure.center.filter((one) => "grid_line_color" in one.attributes)) grid.grid_line_color = colours.grid;
@@ -425,6 +477,7 @@
       points.nonselection_glyph.fill_color = { value: colours.faint };
       ring.glyph.line_color = { value: colours.text };
       if (line) line.glyph.line_color = { value: colours.text };
+      if (named) named.glyph.text_color = { value: colours.text };
     }
   }
 

@@ -5,19 +5,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from layerwise.analyses.networks import (
-    correlate_networks,
-    describe_networks,
-    describe_origins,
-    main_region,
-    scored_columns,
-)
+from layerwise.analyses.networks import describe_networks, describe_origins, main_region, scored_columns
 from layerwise.files import atomic_path
 from layerwise.files.tables import read_table
 from layerwise.report import Contents, render_page
 from layerwise.study import Layout
-
-_SHOWN = ("correlations", "layers")  # tables that have a place of their own
 
 
 def make_report(folder: Path, output: Path) -> None:
@@ -32,18 +24,16 @@ def make_report(folder: Path, output: Path) -> None:
     """
     layout = Layout(str(folder))
     layers = read_table(layout.layers, ["model", "layer", "class", "shape", "units", "depth"])
-    finetuned = _optional(layout.finetuned_table)
     regions, measures = scored_columns(layers)
-    networks = describe_networks(layers, regions, measures, finetuned)
+    tables = _tables(layout)
+    networks = tables.get("network_scores")
     contents = Contents(
         study=folder.resolve().name,
         layers=layers,
-        networks=networks,
+        networks=describe_networks(layers, regions, measures) if networks is None else networks,
         regions=regions,
         measures=measures,
-        relations=correlate_networks(networks, regions),
-        correlations=_optional(layout.table("correlations")),
-        tables=_others(layout) | ({} if finetuned is None else {"fine-tuning": finetuned}),
+        tables=tables,
         origins=describe_origins(layers.attrs.get("data", {})),
         config=_text(Path(layout.config)),
         simulated=layers.attrs.get("simulated", ""),
@@ -54,13 +44,12 @@ def make_report(folder: Path, output: Path) -> None:
         temporary.write_text(render_page(contents), encoding="utf-8")
 
 
-def _optional(path: str) -> pd.DataFrame | None:
-    return read_table(path) if Path(path).exists() else None
-
-
-def _others(layout: Layout) -> dict[str, pd.DataFrame]:
+def _tables(layout: Layout) -> dict[str, pd.DataFrame]:
+    """Read all tables of a study that are there, but that of its layers."""
     found = sorted(Path(layout.table("layers")).parent.glob("*.parquet"))
-    return {path.stem: read_table(path) for path in found if path.stem not in _SHOWN}
+    tables = {path.stem: read_table(path) for path in found}
+    tuned = Path(layout.finetuned_table)
+    return tables | ({"finetuned": read_table(tuned)} if tuned.exists() else {})
 
 
 def _text(path: Path) -> str:

@@ -33,7 +33,6 @@ from layerwise.study.results import (
     pca_pixels_for,
     pixels_for,
     rating_scores,
-    reported_tables,
 )
 from layerwise.study.staleness import Causes, code_of
 from layerwise.study.stimuli import geometry_of, pca_geometry, stimulus_files
@@ -85,7 +84,6 @@ __all__ = [
     "rating_scores",
     "read_preprocessing",
     "regions",
-    "reported_tables",
     "stimulus_files",
     "write_preprocessing",
 ]

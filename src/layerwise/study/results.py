@@ -56,12 +56,6 @@ def main_region(names: Iterable[str]) -> str:
     return IT if IT in found or not found else found[-1]
 
 
-def reported_tables(study: Study, layout: Layout) -> list[str]:
-    """List the tables of the study that its report shows."""
-    correlated = [layout.table("correlations")] if _correlates(study) else []
-    return [layout.layers, layout.table("models"), *correlated]
-
-
 def described_tables(study: Study, layout: Layout) -> list[str]:
     """List the tables of a study, which its dictionary describes."""
     names = (*TABLES, *PAPER, *ANALYSES) if _correlates(study) else ("models", "networks")
