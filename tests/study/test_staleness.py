@@ -292,7 +292,9 @@ def ran(home):
         patch.setattr(proof, "build", lambda spec, weights_folder: proof.build_empty(spec).to_empty(device="cpu"))
         patch.setattr("layerwise.analyses.accuracy.Accuracy.passed", True, raising=False)
         trained = {f"{region}_{when}": 0.5 for region in ("V1", "V1_again") for when in ("before", "after")}
-        write_table(pd.DataFrame([{"model": "tiny", "split": "1", "rho": 0.5, **trained}]), "results/s/finetuned.parquet")
+        write_table(
+            pd.DataFrame([{"model": "tiny", "split": "1", "rho": 0.5, **trained}]), "results/s/finetuned.parquet"
+        )
         threads, found = torch.get_num_threads(), []
         for step, names, arguments, changes in jobs(layout_of(validate_study(CONTENT))):
             study = validate_study(CONTENT | changes)
