@@ -90,6 +90,11 @@ def reported_table(name):
     return reported(LAYOUT.table(name, "csv"), name, "Tables", table=name)
 
 
+def outputs_of(figure):
+    """Options that name the files of a figure."""
+    return shlex.join(f"--output={path}" for path in LAYOUT.figure(figure))
+
+
 def one_of(names):
     """A wildcard that is one of these names, or nothing at all if there are none."""
     return "|".join(map(re.escape, sorted(names))) or "(?!)"

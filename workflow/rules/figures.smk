@@ -10,11 +10,6 @@ localrules:
     plot_regions,
 
 
-def outputs_of(figure):
-    """Options that name the files of a figure."""
-    return shlex.join(f"--output={path}" for path in LAYOUT.figure(figure))
-
-
 rule plot_figure2:
     input:
         layers=LAYOUT.layers,
