@@ -29,6 +29,11 @@ BEHIND = {
     "analyse_layers": {"statistics.nested", "statistics.groups", "statistics.mixed", "statistics.commonality"},
     "compare_finetuning": {"statistics.finetuning", "statistics.intervals"},
     "summarise_models": {"statistics.summary"},
+    "tabulate_networks": {"files.tables"},
+    "score_networks": {"analyses.controls", "analyses.networks", "analyses.penultimate", "statistics.intervals"},
+    "correlate_regions": {"statistics.agreement"},
+    "compare_paper": {"analyses.reproduction"},
+    "describe_tables": {"analyses.dictionary"},
     "plot_figure2": {"figures.figure2", "figures.style"},
     "score_penultimate": {"analyses.penultimate", "analyses.brain", "activations.extract"},
     "gather_finetuned": {"analyses.finetuned", "analyses.gather", "data.ratings"},
@@ -36,6 +41,11 @@ BEHIND = {
     "plot_figure3": {"figures.figure3", "figures.style", "statistics.folds", "statistics.correlation"},
     "plot_change": {"figures.change", "statistics.folds"},
     "plot_history": {"figures.history", "figures.style"},
+    "plot_figure4": {"figures.figure4", "figures.controls"},
+    "plot_figure_s1": {"figures.figure_s1", "figures.controls"},
+    "plot_profiles": {"figures.profiles"},
+    "plot_regions": {"figures.regions"},
+    "make_report": {"report.page", "report.panels", "report.columns", "analyses.networks", "statistics.correlation"},
 }
 NOT_BEHIND = {
     "extract_activations": {"steps.inputs:rated_images", "steps.inputs:region_recordings", "data.recordings"},
@@ -53,6 +63,9 @@ NOT_BEHIND = {
     "gather_finetuned_study": {"data.ratings", "figures.figure3"},
     "plot_figure3": {"analyses.finetuned", "figures.history", "data.ratings"},
     "plot_history": {"analyses.finetuned", "figures.figure3", "statistics.folds"},
+    "tabulate_networks": {"analyses.networks"},
+    "compare_paper": {"analyses.gather", "figures.figure2"},
+    "make_report": {"figures.figure2", "analyses.gather", "models.building"},
 }
 
 

@@ -67,6 +67,30 @@ def option(name, find):
     )
 
 
+def reported(path, name, category, **labels):
+    """A file that is shown in Snakemake's report, with its caption."""
+    shown = {"caption": f"../report/{name}.rst", "category": category, "labels": labels}
+    return report(path, **shown)
+
+
+def reported_figure(name):
+    """A figure in all its formats."""
+    return [
+        reported(path, name, "Figures", figure=name, format=Path(path).suffix[1:])
+        for path in LAYOUT.figure(name)
+    ]
+
+
+def reported_table(name):
+    """A table for people."""
+    return reported(LAYOUT.table(name, "csv"), name, "Tables", table=name)
+
+
+def outputs_of(figure):
+    """Options that name the files of a figure."""
+    return shlex.join(f"--output={path}" for path in LAYOUT.figure(figure))
+
+
 def one_of(names):
     """A wildcard that is one of these names, or nothing at all if there are none."""
     return "|".join(map(re.escape, sorted(names))) or "(?!)"

@@ -63,7 +63,7 @@ rule summarise_models:
         layers=LAYOUT.layers,
     output:
         table=LAYOUT.table("models"),
-        csv=LAYOUT.table("models", "csv"),
+        csv=reported_table("models"),
     log:
         LAYOUT.log("summarise_models"),
     conda:

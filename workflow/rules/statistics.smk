@@ -13,7 +13,7 @@ rule correlate_layers:
         layers=LAYOUT.layers,
     output:
         table=LAYOUT.table("correlations"),
-        csv=LAYOUT.table("correlations", "csv"),
+        csv=reported_table("correlations"),
     log:
         LAYOUT.log("correlate_layers"),
     conda:

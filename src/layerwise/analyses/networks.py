@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from layerwise.models import registry
 from layerwise.models.families import family_of
+from layerwise.models.registry import find, names
 from layerwise.statistics.correlation import spearman
 
 IT = "IT"
@@ -24,7 +24,7 @@ CONTROLS = {
 
 def scored_columns(layers: pd.DataFrame) -> tuple[list[str], list[str]]:
     """Return the regions and the measures of a table of layers, which its columns tell."""
-    scored = [name.removesuffix("_splits") for name in layers if name.endswith("_splits")]
+    scored = [name.removesuffix("_splits") for name in map(str, layers) if name.endswith("_splits")]
     regions = [name for name in scored if f"{name}_ceiled_2020" in layers]
     return regions, [name for name in scored if name not in regions]
 
@@ -63,32 +63,6 @@ def describe_networks(
     return table.merge(_over_splits(finetuned, regions), on="model", how="left", validate="one_to_one")
 
 
-def correlate_networks(networks: pd.DataFrame, regions: Sequence[str]) -> pd.DataFrame:
-    """Correlate the two axes of the figures that have a point a network.
-
-    Parameters
-    ----------
-    networks : DataFrame
-        What `describe_networks` gives.
-    regions : sequence of str
-        Of the study.
-
-    Returns
-    -------
-    DataFrame
-        Rows (figure, region) with x and y, its columns, rho (NaN where it is undefined) and networks, how many have
-        both. Figures whose columns are not there have no row.
-    """
-    rows = []
-    for region in regions:
-        for figure, axes in CONTROLS.items():
-            x, y = (axis.format(region=region) for axis in axes)
-            if {x, y} <= set(networks):
-                pairs = networks[[x, y]].dropna().to_numpy(float)
-                rows.append((figure, region, x, y, spearman(*pairs.T)[0], len(pairs)))
-    return pd.DataFrame(rows, columns=["figure", "region", "x", "y", "rho", "networks"])
-
-
 def main_region(regions: Sequence[str]) -> str | None:
     """Return the region of figures 3 and 4: IT, as in the paper, or the last one of a study without it."""
     return IT if IT in regions else next(reversed(regions), None)
@@ -117,8 +91,7 @@ def describe_origins(data: Mapping[str, Mapping[str, Mapping[str, str]]]) -> pd.
 
 
 def _published(model: str) -> dict[str, Any]:
-    known = {name for name in registry.names()}
-    row = registry.find(model) if model in known else None
+    row = find(model) if model in names() else None
     top1 = (row.top1 or row.top1_stated) if row else None
     return {
         "family": family_of(model),

@@ -60,6 +60,7 @@ def _study(folder: Path) -> Study:
                 {"name": name, "file": f"{data}/{name}.nc", "regions": names} for name, names in regions.items()
             ],
             "ratings": [{"name": "lamem", "images": f"{data}/lamem", "splits": f"{data}/splits"}],
+            "finetuning": {},
             "storage": {"results": str(folder.parent)},
         },
         f"{folder}: the folder's name is the study's, and",

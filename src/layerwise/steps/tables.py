@@ -8,7 +8,7 @@ from layerwise.activations import ActivationStore
 from layerwise.analyses.gather import check_data, tell_versions
 from layerwise.analyses.gather import gather_model as gather
 from layerwise.config import Study
-from layerwise.files.tables import read_table, write_csv, write_table
+from layerwise.files.tables import marked, read_table, write_both, write_table
 from layerwise.statistics import summarise_models as summarise
 from layerwise.steps.inputs import layers_in
 from layerwise.study import (
@@ -60,20 +60,14 @@ def gather_study(study: Study, folder: Path, output: Path, csv: Path | None = No
     errors = {name: one.attrs["sketch_error"] for name, one in tables.items() if "sketch_error" in one.attrs}
     if errors:
         table.attrs["sketch_error"] = errors
-    _write(table, output, csv)
+    write_both(table, output, csv)
 
 
 def summarise_models(study: Study, layers: Path, output: Path, csv: Path | None = None) -> None:
     """Find the best layer of each network for each region and measure."""
     columns = [region.name for region in regions(study)] + [rating.measure for rating in study.ratings]
     table = read_table(layers, ["model", "layer", "depth", *columns])
-    _write(_marked(summarise(table, columns, table.attrs.get("nested", {})), table), output, csv)
-
-
-def _marked(table: pd.DataFrame, source: pd.DataFrame) -> pd.DataFrame:
-    """Mark a table that comes from simulated ones as such."""
-    table.attrs |= {key: source.attrs[key] for key in ("simulated",) if key in source.attrs}
-    return table
+    write_both(marked(summarise(table, columns, table.attrs.get("nested", {})), table), output, csv)
 
 
 def _of_own_split(table: pd.DataFrame, study: Study, model: str) -> pd.DataFrame:
@@ -94,9 +88,3 @@ def _of_own_split(table: pd.DataFrame, study: Study, model: str) -> pd.DataFrame
                 "delete its folder memorability, and run again"
             )
     return table
-
-
-def _write(table: pd.DataFrame, output: Path, csv: Path | None) -> None:
-    write_table(table, output)
-    if csv:
-        write_csv(table, csv)

@@ -141,6 +141,11 @@ class Layout:
         """A figure in all its formats."""
         return [f"{self.folder}/figures/{name}.{ending}" for ending in FIGURE_FORMATS]
 
+    @property
+    def report(self) -> str:
+        """The page on which the study is explored."""
+        return f"{self.folder}/report.html"
+
     # --- what jobs leave ------------------------------------------------------------------------------------------
 
     def log(self, step: str, *names: str) -> str:

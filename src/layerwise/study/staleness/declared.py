@@ -46,6 +46,8 @@ STANDS_FOR: dict[str, tuple[str, ...]] = {
     "images": ("recording.images", "rating.images", "brain.pca.images"),
     "drawn images": ("brain.pca.n_images",),
     "imagenet": ("imagenet",),
+    "facts": ("models", "statistics.families"),
+    "paper": ("models", "recordings", "ratings", "regression.components"),
     "families": ("models", "statistics.families"),
     "accuracies": ("models",),
 }
@@ -62,6 +64,8 @@ stands for:
 - images: names and content of the images that these name
 - drawn images: how many are drawn for principal components, where a job is about these
 - imagenet: content of ImageNet's images and labels
+- facts: what is published of the networks
+- paper: in what the study differs from the paper's
 - families, accuracies: the family of each network, and the published accuracy of those that have one
 """
 
@@ -235,10 +239,20 @@ STEPS: dict[str, Step] = {
     "analyse_layers": Step("layerwise.steps.statistics:analyse_layers", (*_OVER_LAYERS, "accuracies")),
     "compare_finetuning": Step("layerwise.steps.statistics:compare_finetuning", ("regions", "statistics", "families")),
     "summarise_models": Step("layerwise.steps.tables:summarise_models", ("regions", "ratings.measure")),
+    "tabulate_networks": Step("layerwise.steps.paper:tabulate_networks", ("facts",)),
+    "score_networks": Step("layerwise.steps.paper:score_networks", ("regions", "ratings.measure")),
+    "correlate_regions": Step("layerwise.steps.paper:correlate_regions", ("regions", "ratings.measure")),
+    "compare_paper": Step("layerwise.steps.paper:compare_paper", ("paper", "regions", "ratings.measure")),
+    "describe_tables": Step("layerwise.steps.dictionary:describe_tables"),
     "plot_figure2": Step("layerwise.steps.figures:plot_figure2"),
     "plot_figure3": Step("layerwise.steps.finetuned:plot_figure3"),
     "plot_change": Step("layerwise.steps.finetuned:plot_change"),
     "plot_history": Step("layerwise.steps.finetuned:plot_history"),
+    "plot_figure4": Step("layerwise.steps.figures:plot_figure4"),
+    "plot_figure_s1": Step("layerwise.steps.figures:plot_figure_s1"),
+    "plot_profiles": Step("layerwise.steps.figures:plot_profiles"),
+    "plot_regions": Step("layerwise.steps.figures:plot_regions"),
+    "make_report": Step("layerwise.steps.report:make_report"),
 }
 
 _PLURAL = {"model": "models", "recording": "recordings", "rating": "ratings"}
