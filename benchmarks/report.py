@@ -26,6 +26,13 @@ from machine import processor
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests/fixtures"))
 
 LAYERS, REGIONS, X = 16_862, ("V1", "V2", "V4", "IT"), "memorability"
+WHY = (
+    "Bokeh draws the report, on a canvas. Columns are sent as bytes, and one source is shared by all panels, so that a "
+    "brush in one selects in all without code of ours; an index finds what is under the mouse; its JavaScript is in "
+    "the package that the lock names. Plotly's JavaScript alone fills the 5 MB that a page may have. Altair sends "
+    "records, a row a layer, which leaves little for the other columns, and draws all panels anew at each move of a "
+    "brush. WebGL costs the page's thread less, but by the clock it is slower where there is no GPU."
+)
 FRAMES = "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
 BOKEH = "window.Bokeh?.documents.length && Bokeh.documents[0].is_idle"
 
@@ -172,7 +179,7 @@ def main() -> None:
         "| drawn by | MB | drawn (s) | clock (s) | hover (ms) | brush (ms) | clock (ms) |",
         "|---|---|---|---|---|---|---|",
     ]
-    given.output.write_text("\n".join(["# What draws the report", "", about, "", *head, *rows, ""]))
+    given.output.write_text("\n".join(["# What draws the report", "", about, "", *head, *rows, "", WHY, ""]))
 
 
 if __name__ == "__main__":

@@ -31,31 +31,60 @@ def browser() -> Iterator:
         opened.close()
 
 
-@pytest.fixture
-def visit(browser) -> Iterator[Callable]:
-    """Open a page of a file; afterwards, it must have had no error and asked for nothing but itself."""
-    opened, seen = [], []
+class Visits:
+    """Pages that were opened, and what they logged or asked for."""
 
-    def go(path: Path, **options):
-        page = browser.new_page(**{"viewport": {"width": 1440, "height": 1000}} | options)
-        page.on("console", lambda message: seen.append(message.text) if message.type in ("error", "warning") else None)
-        page.on("pageerror", lambda error: seen.append(str(error)))
-        page.on("dialog", lambda dialog: (seen.append(dialog.message), dialog.dismiss()))
-        page.on("request", lambda request: None if request.url == path.as_uri() else seen.append(request.url[:80]))
+    def __init__(self, browser) -> None:
+        self.browser, self.pages, self.seen = browser, [], []
+
+    def open(self, path: Path, **options) -> SimpleNamespace:
+        page = self.browser.new_page(**{"viewport": {"width": 1440, "height": 1000}} | options)
+        self.pages.append(page)
+        self._watch(page, path.as_uri())
         session = page.context.new_cdp_session(page)
         session.send("Performance.enable", {"timeDomain": "threadTicks"})
         page.goto(path.as_uri())
         page.wait_for_selector("html[data-ready]", state="attached")
         page.evaluate(FRAMES)
-        opened.append(page)
-        return SimpleNamespace(
-            page=page, session=session, settle=lambda: page.evaluate(FRAMES), busy=lambda: busy(session)
-        )
+        return SimpleNamespace(page=page, settle=lambda: page.evaluate(FRAMES), busy=lambda: busy(session))
 
-    yield go
-    for page in opened:
+    def _watch(self, page, own: str) -> None:
+        keep = self.seen.append
+        page.on("console", lambda message: keep(message.text) if message.type in ("error", "warning") else None)
+        page.on("pageerror", lambda error: keep(str(error)))
+        page.on("dialog", lambda dialog: (keep(dialog.message), dialog.dismiss()))
+        page.on("request", lambda one: None if one.url == own or one.url.startswith("data:") else keep(one.url[:80]))
+
+
+@pytest.fixture(scope="session")
+def visits(browser) -> Visits:
+    return Visits(browser)
+
+
+@pytest.fixture
+def visit(visits) -> Iterator[Callable]:
+    """Open the page of a file; afterwards it must have had no error, and have asked for nothing but itself."""
+    before = len(visits.pages)
+    yield visits.open
+    for page in visits.pages[before:]:
         page.close()
-    assert [text for text in seen if not text.startswith("data:")] == []
+    assert visits.seen == []
+
+
+@pytest.fixture(scope="session")
+def opened_once(visits, full) -> SimpleNamespace:
+    return visits.open(full.path)
+
+
+@pytest.fixture
+def explored(visits, opened_once) -> Iterator[SimpleNamespace]:
+    """The page of full size, with nothing picked; each test that gets it leaves no error."""
+    opened_once.page.mouse.move(2, 2)
+    opened_once.page.keyboard.press("Escape")
+    opened_once.page.evaluate("scrollTo({top: 0, behavior: 'instant'})")
+    opened_once.settle()
+    yield opened_once
+    assert visits.seen == []
 
 
 def busy(session) -> float:

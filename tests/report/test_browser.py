@@ -43,8 +43,8 @@ def test_full_size_is_small_and_drawn_in_time(full, visit, scheme):
     assert sum("16,862 layers" in title for title in titles) == 4
 
 
-def test_the_layer_that_is_nearest_to_the_pointer_is_named_in_time(full, visit, rng):
-    opened = visit(full.path)
+def test_the_layer_that_is_nearest_to_the_pointer_is_named_in_time(full, explored, rng):
+    opened = explored
     page, points, seconds = opened.page, places(opened.page, "IT"), []
     for layer in rng.choice(len(points), 12, replace=False):
         x, y = points[layer] + rng.uniform(-1, 1, 2)
@@ -61,8 +61,8 @@ def test_the_layer_that_is_nearest_to_the_pointer_is_named_in_time(full, visit, 
     assert re.search(r"units [\d,]+ \(.*\) depth \d+ of \d+ V1 .* ± .* IT .* ± ", text(page, "#card"))
 
 
-def test_a_brush_in_one_panel_selects_in_all(full, visit):
-    opened = visit(full.path)
+def test_a_brush_in_one_panel_selects_in_all(full, explored):
+    opened = explored
     page, points = opened.page, places(opened.page, "V2")
     corner, far = np.quantile(points, 0.3, axis=0), np.quantile(points, 0.6, axis=0)
     page.mouse.move(*corner)
@@ -88,8 +88,8 @@ def test_a_brush_in_one_panel_selects_in_all(full, visit):
     assert text(page, "#picked") == ""
 
 
-def test_networks_and_families_are_picked_by_search_legend_and_click(full, visit):
-    opened = visit(full.path)
+def test_networks_and_families_are_picked_by_search_legend_and_click(full, explored):
+    opened = explored
     page, sizes = opened.page, full.layers.groupby("model").size()
     page.fill("#wanted", "vgg")
     page.keyboard.press("Enter")
@@ -116,8 +116,8 @@ def test_networks_and_families_are_picked_by_search_legend_and_click(full, visit
     assert text(page, "#picked") == "No network or family is called no such network"
 
 
-def test_the_keyboard_walks_through_layers_and_picks(full, visit):
-    opened = visit(full.path)
+def test_the_keyboard_walks_through_layers_and_picks(full, explored):
+    opened = explored
     page, layers = opened.page, full.layers
     first = layers.groupby("model", sort=False).head(1).reset_index(drop=True)
     page.focus("figure[data-region=V4]")
@@ -136,8 +136,8 @@ def test_the_keyboard_walks_through_layers_and_picks(full, visit):
     assert page.locator("#picks button").all_inner_texts() == [first["model"][1]]
 
 
-def test_tables_sort_by_value_and_back(full, visit):
-    page = visit(full.path).page
+def test_tables_sort_by_value_and_back(full, explored):
+    page = explored.page
     column = page.locator("#layer-table th").filter(has_text=re.compile("^IT$"))
     best = full.layers.sort_values("IT", ascending=False).iloc[0]
     column.locator("button").click()
@@ -157,7 +157,7 @@ def test_the_page_is_as_wide_as_a_telephone_and_answers_a_finger(full, visit):
     opened = visit(full.path, **telephone)
     page = opened.page
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
-    page.locator("figure[data-region=V1]").scroll_into_view_if_needed()
+    page.evaluate("document.querySelector('figure[data-region=V1]').scrollIntoView({behavior: 'instant'})")
     points = places(page, "V1")
     layer = int(np.argmin(points[:, 0]))
     page.touchscreen.tap(*points[layer])
@@ -206,8 +206,8 @@ def test_names_with_markup_are_shown_as_they_are(small, visit):
     assert page.locator("img, mjx-container").count() == 0
 
 
-def test_every_control_has_a_name(full, visit):
-    page = visit(full.path).page
+def test_every_control_has_a_name(explored):
+    page = explored.page
     controls = "main button, main select, main input, figure"
     nameless = """selector => [...document.querySelectorAll(selector)].filter(
       node => !(node.textContent.trim() || node.ariaLabel || node.labels?.length)).map(node => node.outerHTML)"""

@@ -68,7 +68,7 @@ def test_nothing_is_loaded(rng):
     [
         ((), ("memorability",), "Figure 2 is missing: the study has no recordings"),
         (("V1",), (), "Figure 2 is missing: the study has no ratings"),
-        (("V1", "IT"), ("memorability",), "Figure 3 (does fine-tuning make networks more alike the brain?) is missing"),
+        (("V1", "IT"), ("memorability",), "tuning) is missing: it needs recordings and fine-tuned networks."),
     ],
 )
 def test_what_is_missing_is_said(rng, regions, measures, told):

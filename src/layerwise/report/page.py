@@ -17,11 +17,12 @@ from pandas.api.types import is_numeric_dtype
 from layerwise.report.contents import Contents
 from layerwise.report.panels import PICKED, labels_of, layer_figures, network_figures
 
-CONTROLS = {
-    "figure3": ("3", "Does fine-tuning make networks more alike the brain?"),
-    "figure4a": ("4A", "ImageNet accuracy and the layer before the last"),
-    "figure4b": ("4B", "ImageNet accuracy and the best layer"),
-    "figureS1": ("S1", "ImageNet accuracy and accuracy after fine-tuning"),
+_KNOWN = "three networks whose ImageNet accuracy is known"
+CONTROLS = {  # number, title, what the figure needs
+    "figure3": ("3", "Accuracy and brain similarity after fine-tuning", "recordings and fine-tuned networks"),
+    "figure4a": ("4A", "ImageNet accuracy and the layer before the last", f"recordings, fine-tuning and {_KNOWN}"),
+    "figure4b": ("4B", "ImageNet accuracy and the best layer", f"recordings and {_KNOWN}"),
+    "figureS1": ("S1", "ImageNet accuracy and prediction accuracy", f"ratings and {_KNOWN}"),
 }
 FIRST = ("correlations", "reproduction", "network_scores")  # of the tables, and open
 MOST_ROWS = 1000  # of a table of the page; longer ones are cut, which is said
@@ -53,7 +54,7 @@ def render_page(contents: Contents) -> str:
         most=MOST_ROWS,
         first=FIRST,
         controls={key: CONTROLS[key] for key in networks},
-        missing={name: title for key, (name, title) in CONTROLS.items() if key not in networks},
+        missing=[figure for key, figure in CONTROLS.items() if key not in networks],
         divs={key: Markup(div) for key, div in divs.items()},
         facts=Markup(_script_json(_facts(contents, texts))),
         style=Markup(_text("report.css")),

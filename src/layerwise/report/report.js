@@ -98,7 +98,7 @@
 
   function fillTitles() {
     const interval = (row) =>
-      Number.isFinite(row.low) && Number.isFinite(row.high) ? ` [${number(row.low, 2)}, ${number(row.high, 2)}]` : "";
+      Number.isFinite(row.low) && Number.isFinite(row.high) ? ` (${100 * (row.level ?? 0.95)} %: ${number(row.low, 2)} to ${number(row.high, 2)})` : "";
     for (const panel of figures) {
       const { region, figure } = panel.node.dataset;
       const title = panel.node.querySelector(".rho");
