@@ -6,7 +6,7 @@ import pytest
 from scipy import stats
 
 from layerwise.analyses.controls import correlate_controls
-from layerwise.analyses.penultimate import add_penultimate, find_penultimate
+from layerwise.analyses.last_layers import add_penultimate, find_penultimate
 from layerwise.analyses.reproduction import METHODS, compare_paper, compare_published
 from layerwise.layers.manifest import read_manifest, shipped_manifest
 from layerwise.models import registry

@@ -30,7 +30,7 @@ BEHIND = {
     "compare_finetuning": {"statistics.finetuning", "statistics.intervals"},
     "summarise_models": {"statistics.summary"},
     "tabulate_networks": {"files.tables"},
-    "score_networks": {"analyses.controls", "analyses.networks", "analyses.penultimate", "statistics.intervals"},
+    "score_networks": {"analyses.controls", "analyses.networks", "analyses.last_layers", "statistics.intervals"},
     "correlate_regions": {"statistics.agreement"},
     "compare_paper": {"analyses.reproduction"},
     "describe_tables": {"analyses.dictionary"},

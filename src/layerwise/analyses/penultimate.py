@@ -1,71 +1,83 @@
-"""The representation that a network's classifier reads, where one of its layers is that."""
+"""The penultimate representation, as if it were a layer: what a network's classifier receives."""
 
 from collections.abc import Sequence
 
-import numpy as np
 import pandas as pd
+import torch
+from torch import nn
 
-from layerwise.models import registry
+from layerwise.activations.store import ActivationStore
+from layerwise.analyses.brain import BrainSimilarity
+from layerwise.interfaces import LayerSpec
+from layerwise.models import PenultimateTap
+
+PENULTIMATE = "penultimate"
 
 
-def find_penultimate(layers: pd.DataFrame, network: str) -> str | None:
-    """Find the layer that gives just what the classifier of a network of the registry reads.
+class Penultimate(nn.Module):
+    """A network that ends with its penultimate representation: what its module `penultimate` gives.
+
+    So it is probed, run and kept as every layer is, though many networks have no module that gives it.
 
     Parameters
     ----------
-    layers : DataFrame
-        The rows of one network, with layer, units and depth.
-    network : str
-        Its name in the registry.
+    network : nn.Module
+        Network.
+    classifiers : sequence of str
+        Dotted names of what turns the representation into classes, or into a score (`find_classifiers`).
 
-    Returns
-    -------
-    str or None
-        None where no layer is known to be that: functions between the last layer and the classifier, such as a
-        pooling, give other units, and are no module (DenseNet, DPN, Inception-v3 and others).
+    Raises
+    ------
+    ValueError
+        The network has no such module.
     """
-    if network not in registry.names():
-        return None
-    row, ordered = registry.find(network), layers.sort_values("depth")
-    place = ordered["layer"].to_numpy() == row.classifier
-    if not place.any() or not place.argmax():
-        return None
-    before = ordered.iloc[int(place.argmax()) - 1]
-    return str(before["layer"]) if before["units"] == row.penultimate_dim else None
+
+    def __init__(self, network: nn.Module, classifiers: Sequence[str]) -> None:
+        super().__init__()
+        PenultimateTap(network, classifiers)  # refuses unknown names now, and not when images are there
+        self.network, self.classifiers = network, tuple(classifiers)
+        self.penultimate = nn.Identity()
+
+    @property
+    def layer(self) -> LayerSpec:
+        """The representation, as a row of a manifest."""
+        units = sum(_inputs(self.network.get_submodule(name)) for name in self.classifiers)
+        return LayerSpec(PENULTIMATE, type(self).__name__, (units,), units, 1)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Return the representation [image, unit]."""
+        with PenultimateTap(self.network, self.classifiers) as tap:
+            self.network(images)
+        if tap.output is None:
+            raise ValueError(f"the classifier does not run: {', '.join(self.classifiers)}")
+        output: torch.Tensor = self.penultimate(tap.output)
+        return output
 
 
-def add_penultimate(
-    networks: pd.DataFrame, layers: pd.DataFrame, names: Sequence[str], regions: Sequence[str]
-) -> pd.DataFrame:
-    """Add the similarity of the penultimate representation before fine-tuning, where it was not scored by itself.
+def _inputs(classifier: nn.Module) -> int:
+    return int(classifier.in_channels if isinstance(classifier, nn.Conv2d) else classifier.in_features)  # type: ignore[arg-type]
+
+
+def score_penultimate(store: ActivationStore, similarities: Sequence[BrainSimilarity]) -> pd.DataFrame:
+    """Score the penultimate representation against regions.
 
     Parameters
     ----------
-    networks : DataFrame
-        A row for each network: model and maybe `{region}_before`.
-    layers : DataFrame
-        A row for each layer of all networks.
-    names : sequence of str
-        Of each row's network in the registry.
-    regions : sequence of str
-        Columns of scores.
+    store : ActivationStore
+        With the layer `penultimate`, of the stimuli of one recording.
+    similarities : sequence of BrainSimilarity
+        One for each region of that recording.
 
     Returns
     -------
     DataFrame
-        The same with penultimate, the layer ("input of the classifier" where fine-tuning scored it, empty where it is
-        not known), and `{region}_before` for each region.
+        The rows of `BrainSimilarity.score`; `attrs["data"]` holds hashes for each region.
     """
-    table, by_model = networks.copy(), dict(list(layers.groupby("model", sort=False)))
-    found = [find_penultimate(by_model[model], name) for model, name in zip(table["model"], names, strict=True)]
-    columns = [f"{region}_before" for region in regions]
-    table = table.reindex(columns=[*table.columns, *(name for name in columns if name not in table)])
-    scored = table[columns].notna().any(axis=1).to_numpy()
-    layer = np.array([name or "" for name in found], dtype=object)
-    table["penultimate"] = np.where(scored, "input of the classifier", layer)
-    values = table[columns].to_numpy(float).copy()
-    for number in np.flatnonzero(~scored & (layer != "")):
-        rows = by_model[table["model"].iloc[number]]
-        values[number] = rows.loc[rows["layer"] == layer[number], list(regions)].to_numpy(float)[0]
-    table[columns] = values
-    return table
+    return join_scores([similarity.score(store, store.layers) for similarity in similarities])
+
+
+def join_scores(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Join tables of scores, with what each says of its regions."""
+    joined = pd.concat(tables, ignore_index=True)
+    joined.attrs = {"data": {name: hashes for one in tables for name, hashes in one.attrs["data"].items()}}
+    return joined
