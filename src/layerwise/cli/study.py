@@ -132,6 +132,6 @@ def show_recovery(
     console = Console(width=160)
     console.print(table)
     columns = ["region", "measure", "rho", "low", "high", "n_layers", "n_networks"]
-    console.print(read_table(layout.table("correlations"), columns).round(2).to_string(index=False))
+    console.print(read_table(layout.table("correlations"), columns)[columns].round(2).to_string(index=False))
     figures, tables = layout.figure("*")[0], layout.table("*", "csv")
     console.print(f"\nfigures: {figures}\ntables:  {tables}\nto explore: {layout.report}")
