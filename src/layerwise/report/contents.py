@@ -55,6 +55,6 @@ class Contents:
         A figure of which no network has both values is left out.
         """
         found = self.tables.get("network_correlations", pd.DataFrame(columns=["figure", "region", "x", "y"]))
-        drawn = [self.networks[[x, y]].notna().all(axis=1).any() for x, y in zip(found["x"], found["y"], strict=True)]
-        kept = set(found.loc[drawn, "figure"])
+        pairs = zip(found["figure"], found["x"], found["y"], strict=True)
+        kept = {figure for figure, x, y in pairs if self.networks[[x, y]].notna().all(axis=1).any()}
         return found[found["figure"].isin(kept)]
