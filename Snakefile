@@ -25,12 +25,14 @@ if "study" not in config:
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/inputs.smk"
 include: "workflow/rules/recordings.smk"
 include: "workflow/rules/stimuli.smk"
 include: "workflow/rules/activations.smk"
 include: "workflow/rules/brain.smk"
 include: "workflow/rules/memorability.smk"
 include: "workflow/rules/finetuning.smk"
+include: "workflow/rules/finetuned.smk"
 include: "workflow/rules/gather.smk"
 include: "workflow/rules/profiles.smk"
 include: "workflow/rules/figures.smk"

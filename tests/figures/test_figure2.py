@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from layerwise.figures.figure2 import MAX_COLOURS, plot_figure2
+from layerwise.figures.figure2 import plot_figure2
+from layerwise.figures.parts import MAX_COLOURS
 from layerwise.figures.style import save_figure
 from layerwise.statistics import correlate_layers
 

@@ -25,7 +25,7 @@ from layerwise.data.recordings import write_recordings
 from layerwise.files import Contents
 from layerwise.interfaces import Recordings, StimulusSet
 from layerwise.layers.manifest import write_manifest
-from layerwise.study import Layout, layout_of
+from layerwise.study import WEIGHTS, Layout, layout_of
 from layerwise.study.staleness import RUN_ONLY, STANDS_FOR, STEPS, Causes, is_declared, sources_of
 from layerwise.study.staleness.code import APART
 
@@ -52,6 +52,7 @@ CONTENT = {
     "finetuning": {"ratings": "rated", "batch_size": 8, "max_epochs": 1},
     "compute": {"threads": 1},
 }
+BEFORE = ("<module>", "__getattr__", "__create_fn__")  # what runs when a module is imported, or a class of it made
 ENTRIES = {"models": ModelEntry, "recordings": RecordingEntry, "ratings": RatingEntry}
 SINGULAR = {"models": "model", "recordings": "recording", "ratings": "rating"}
 
@@ -145,7 +146,7 @@ class Tracing:
             return
         module, name = frame.f_globals.get("__name__", ""), frame.f_code.co_qualname.partition(".")[0]
         # What runs when a module is imported is no code of the step; a package's `__getattr__` looks names up.
-        if module.startswith("layerwise.") and name not in ("<module>", "__getattr__") and not is_apart(frame):
+        if module.startswith("layerwise.") and name not in BEFORE and not is_apart(frame):
             self.known.add(frame.f_code)
             self.code.add(f"{module}.{name}" if module.startswith("layerwise.steps.") else module)
 
@@ -249,6 +250,7 @@ def jobs(layout: Layout):
             {"pixels": cut["rated"], "output": scored("rated"), **block},
             {"memorability": {"small": 10, "method": "sketch", "dimensions": 64}},
         ),
+        *finetuned_jobs(layout, cut["movies"], drawn),
         ("check_accuracy", {"model": "squeezenet"}, {"output": Path(layout.accuracy("squeezenet"))}, GATE),
         *jobs_of_profiles(layout, cut["rated"]),
     ]  # fmt: skip
@@ -279,6 +281,24 @@ def jobs_of_profiles(layout: Layout, pixels: Path):
     ]
 
 
+def finetuned_jobs(layout, movies, drawn):
+    """What comes of a network that was trained on a split; both recordings have the same pixels."""
+    tiny, folder, jobs = {"model": "tiny"}, Path(layout.folder), []
+    for weights in ("pretrained", "2"):
+        arguments = {
+            "pixels": [movies, movies],
+            "pca_pixels": [drawn, drawn],
+            "activations": [Path(layout.penultimate("tiny", weights, name)) for name in ("movies", "others")],
+            "output": Path(layout.penultimate_scores("tiny", weights)),
+            "weights": None if weights == "pretrained" else Path(layout.finetuned("tiny", weights, WEIGHTS)),
+        }
+        jobs.append(("score_penultimate", tiny, arguments))
+    jobs.append(("gather_finetuned", tiny, {"folder": folder, "output": Path(layout.model_finetuned("tiny"))}))
+    jobs.append(("gather_finetuned_study", {}, {"folder": folder, "output": Path(layout.finetuned_table)}))
+    changes = {"finetuning": CONTENT["finetuning"] | {"models": ["tiny"], "splits": [2]}}
+    return [(*job, changes) for job in jobs]
+
+
 GATE = {"models": [{"name": "squeezenet", "model": "squeezenet1_1"}]}
 
 
@@ -286,7 +306,8 @@ def run(step, names, arguments, study):
     """Run a step on a study that writes down what is read of it."""
     module, _, function = STEPS[step].function.partition(":")
     call, seen = getattr(import_module(module), function), Seen()
-    named = {*names.values(), *({study.finetuning.ratings} if step == "finetune_network" else ())}
+    of_ratings = step in ("finetune_network", "gather_finetuned")
+    named = {*names.values(), *({study.finetuning.ratings} if of_ratings else ())}
     named |= {network for name in named for network, mark, _ in [name.rpartition(FINETUNED)] if mark}
     about = {*named, {"V1": "movies", "V1_again": "others"}.get(names.get("region"))}
     with Tracing(seen):
@@ -312,8 +333,11 @@ def ran(home):
     return found
 
 
+DRAWING = {"plot_figure2", "plot_figure3", "plot_change", "plot_history"}
+
+
 def test_every_step_that_is_given_a_study_is_run(ran):
-    assert {step for step, _, _ in ran} == set(STEPS) - {"plot_figure2"}
+    assert {step for step, _, _ in ran} == set(STEPS) - DRAWING
 
 
 def test_no_step_reads_a_setting_that_it_does_not_declare(ran):
@@ -336,6 +360,8 @@ def test_no_step_calls_code_that_is_not_behind_it(ran):
         ("extract_activations", "network"),
         ("finetune_network", "finetuning.learning_rate"),
         ("finetune_network", "rating.folds"),
+        ("score_penultimate", "recordings.splits"),
+        ("gather_finetuned", "rating.folds"),
         ("gather_model", "regions"),
         ("correlate_layers", "ratings.measure"),
     ],

@@ -28,6 +28,12 @@ BEHIND = {
     "correlate_layers": {"statistics.correlation"},
     "summarise_models": {"statistics.summary"},
     "plot_figure2": {"figures.figure2", "figures.style"},
+    "score_penultimate": {"analyses.penultimate", "analyses.brain", "activations.extract"},
+    "gather_finetuned": {"analyses.finetuned", "analyses.gather", "data.ratings"},
+    "gather_finetuned_study": {"analyses.finetuned", "analyses.gather"},
+    "plot_figure3": {"figures.figure3", "figures.style", "statistics.folds", "statistics.correlation"},
+    "plot_change": {"figures.change", "statistics.folds"},
+    "plot_history": {"figures.history", "figures.style"},
 }
 NOT_BEHIND = {
     "extract_activations": {"steps.inputs:rated_images", "steps.inputs:region_recordings", "data.recordings"},
@@ -39,6 +45,11 @@ NOT_BEHIND = {
     "gather_study": {"activations.store", "steps.tables:gather_model"},
     "correlate_layers": {"statistics.summary", "analyses.gather"},
     "plot_figure2": {"analyses.gather"},
+    "score_penultimate": {"finetuning.training", "streaming.fit", "data.ratings", "figures.figure3"},
+    "gather_finetuned": {"regression.pls", "finetuning.training", "figures.figure3"},
+    "gather_finetuned_study": {"data.ratings", "figures.figure3"},
+    "plot_figure3": {"analyses.finetuned", "figures.history", "data.ratings"},
+    "plot_history": {"analyses.finetuned", "figures.figure3", "statistics.folds"},
 }
 
 
@@ -48,7 +59,7 @@ def test_every_rule_has_the_code_of_its_step():
         for rule, body in re.findall(
             r"^(?:rule|checkpoint) (\w+):\n((?:    .*\n|\n)+)", file.read_text(), re.MULTILINE
         ):
-            rules[rule] = re.findall(r'made_from\("(\w+)"\)', body)
+            rules[rule] = re.findall(r'made_from\(\s*"(\w+)"', body)
     # The rule of fine-tuning has its name from its splits, since there may be one for each group of them.
     text = (ROOT / "workflow/rules/finetuning.smk").read_text()
     rules["finetune_network"] = re.findall(r'made_from\(\s*"(\w+)"', text)

@@ -78,15 +78,15 @@ def gather_model(
     )
     medians = median_ceilings(ceilings)
     for region, rows in _by(brain, "region"):
-        table = _join(table, _summarise(rows, region, "r"), region)
+        table = _join(table, summarise_layers(rows, region, "r"), region)
         table = _add_ceilings(table, region, medians[region])
     for measure, rows in _by(behaviour, "measure"):
-        table = _join(table, _summarise(rows, measure, "rho"), measure)
+        table = _join(table, summarise_layers(rows, measure, "rho"), measure)
     for measure, rows in _by(consistencies, "measure"):
         table[f"{measure}_ceiling"] = rows["ceiling"].mean()
     kept = pd.DataFrame()
     kept.attrs["data"] = activations or {}
-    table.attrs = {"data": _origins([*brain, *behaviour, *ceilings, *consistencies, kept])}
+    table.attrs = {"data": gather_origins([*brain, *behaviour, *ceilings, *consistencies, kept])}
     _check_network(model, table.attrs["data"])
     tell_versions({model: table})
     errors = [rows.attrs["sketch_error"] for rows in behaviour if "sketch_error" in rows.attrs]
@@ -136,7 +136,8 @@ def median_ceilings(ceilings: Sequence[pd.DataFrame]) -> dict[str, float]:
     }
 
 
-def _origins(tables: Sequence[pd.DataFrame]) -> dict[str, dict[str, str]]:
+def gather_origins(tables: Sequence[pd.DataFrame]) -> dict[str, dict[str, str]]:
+    """Join what tables say of their origins, and refuse those that saw other data under the same name."""
     found: dict[str, dict[str, str]] = {}
     for table in tables:
         for name, hashes in table.attrs.get("data", {}).items():
@@ -202,7 +203,8 @@ def _by(tables: Sequence[pd.DataFrame], column: str) -> Iterable[tuple[str, pd.D
     return ((str(name), rows) for name, rows in pd.concat(tables).groupby(column, sort=False))
 
 
-def _summarise(rows: pd.DataFrame, name: str, value: str) -> pd.DataFrame:
+def summarise_layers(rows: pd.DataFrame, name: str, value: str) -> pd.DataFrame:
+    """Average a value over the splits of each layer, under a name; NaN where fewer than half of them have one."""
     grouped = rows.groupby("layer", sort=False)[value]
     defined = grouped.count()
     error: pd.Series[float] = grouped.std(ddof=0) / np.sqrt(defined)

@@ -16,7 +16,7 @@ from layerwise.study.finetuning import (
     finetuning_pixels_for,
 )
 from layerwise.study.layers import layers_of, preprocessing_of, read_preprocessing, write_preprocessing
-from layerwise.study.layout import FINETUNED_FILES, Layout, layout_of
+from layerwise.study.layout import FINETUNED_FILES, HISTORY, PREDICTIONS, PRETRAINED, WEIGHTS, Layout, layout_of
 from layerwise.study.networks import network_settings
 from layerwise.study.plan import Job, Plan, Plans
 from layerwise.study.profiles import (
@@ -30,13 +30,25 @@ from layerwise.study.profiles import (
 from layerwise.study.ratings import method_of
 from layerwise.study.regions import Region, find_region, regions
 from layerwise.study.resources import RuleResources
-from layerwise.study.results import brain_scores, final_results, pca_pixels_for, pixels_for, rating_scores
+from layerwise.study.results import (
+    brain_scores,
+    figure3_region,
+    final_results,
+    pca_pixels_for,
+    penultimate_weights,
+    pixels_for,
+    rating_scores,
+)
 from layerwise.study.slurm import ClusterRequests, require_cluster
 from layerwise.study.staleness import Causes, code_of
 from layerwise.study.stimuli import geometry_of, pca_geometry, stimulus_files
 
 __all__ = [
     "FINETUNED_FILES",
+    "HISTORY",
+    "PREDICTIONS",
+    "PRETRAINED",
+    "WEIGHTS",
     "Budget",
     "Causes",
     "ClusterRequests",
@@ -48,6 +60,7 @@ __all__ = [
     "RuleResources",
     "brain_scores",
     "code_of",
+    "figure3_region",
     "final_results",
     "find_region",
     "finetuned_models",
@@ -71,6 +84,7 @@ __all__ = [
     "own_weights",
     "pca_geometry",
     "pca_pixels_for",
+    "penultimate_weights",
     "pixels_for",
     "preprocessing_of",
     "present",

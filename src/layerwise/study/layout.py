@@ -6,6 +6,7 @@ from layerwise.config import Study
 
 FIGURE_FORMATS = ("pdf", "svg", "png")
 WEIGHTS, HISTORY, PREDICTIONS = "weights.safetensors", "history.parquet", "predictions.parquet"
+PRETRAINED = "pretrained"  # in the paths of what a network gave before it was trained on; afterwards, its split
 FINETUNED_FILES = (HISTORY, PREDICTIONS, WEIGHTS)  # of a network that was trained on a split
 
 

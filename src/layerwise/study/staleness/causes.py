@@ -52,6 +52,7 @@ class Causes:
             "region": lambda names: asdict(self.regions[names["region"]]),
             "regions": lambda _: [asdict(region) for region in self.regions.values()],
             "recording": lambda names: self.table_contents(self.regions[names["region"]].recording),
+            "recordings": lambda _: [self.table_contents(entry.name) for entry in study.recordings],
             "scores": lambda names: self.table_contents(names["ratings"]),
             "scores of splits": lambda names: self._split_contents(names["ratings"], names["split"]),
             "tables": lambda names: self.table_contents(names["stimuli"]),

@@ -39,6 +39,7 @@ STANDS_FOR: dict[str, tuple[str, ...]] = {
     "region": ("recordings.regions", "recordings.file", "ratings.measure"),
     "regions": ("recordings.regions", "recordings.file", "ratings.measure"),
     "recording": ("recording.file",),
+    "recordings": ("recordings.file",),
     "scores": ("rating.scores", "rating.splits"),
     "scores of splits": ("rating.scores", "rating.splits"),
     "tables": ("recording.file", "rating.scores", "rating.splits"),
@@ -54,6 +55,7 @@ stands for:
 - layers: name, kind, shape and depth of each layer
 - region, regions: recording and label of the job's region, or of all
 - recording, scores, tables: content of the recording, of the tables of ratings, of either
+- recordings: content of all recordings
 - scores of splits: content of the tables of ratings that hold the splits that a job is about
 - images: names and content of the images that these name
 - drawn images: how many are drawn for principal components, where a job is about these
@@ -162,6 +164,36 @@ STEPS: dict[str, Step] = {
             "rating.geometry": "the geometry is that of the pixels, which are an input",
         },
     ),
+    "score_penultimate": Step(
+        "layerwise.steps.penultimate:score_penultimate",
+        (
+            "network",
+            "weights",
+            "regions",
+            "recordings",
+            "recordings.animals",
+            "recordings.min_reliability",
+            "recordings.splits",
+            "regression.components",
+            "regression.solver",
+            "regression.halves",
+            "brain.pca.components",
+        ),
+        changes_nothing={"brain.pca": "the images that it is fitted on are in the pixels, an input"},
+    ),
+    "gather_finetuned": Step(
+        "layerwise.steps.finetuned:gather_finetuned",
+        ("regions", "scores", *_SCORES, *_FOLDS, "rating.measure"),
+        changes_nothing={
+            **_IMAGES_ARE_INPUTS,
+            "finetuning.ratings": "names scores that count by their content",
+        },
+    ),
+    "gather_finetuned_study": Step(
+        "layerwise.steps.finetuned:gather_finetuned_study",
+        ("models.name",),
+        changes_nothing={"models.weights": "says which networks are trained on; their tables are the inputs"},
+    ),
     "gather_model": Step(
         "layerwise.steps.tables:gather_model",
         ("layers", "regions", "ratings.name", "ratings.measure", "ratings.rater_columns"),
@@ -198,6 +230,9 @@ STEPS: dict[str, Step] = {
     "correlate_layers": Step("layerwise.steps.tables:correlate_layers", ("regions", "ratings.measure")),
     "summarise_models": Step("layerwise.steps.tables:summarise_models", ("regions", "ratings.measure")),
     "plot_figure2": Step("layerwise.steps.figures:plot_figure2"),
+    "plot_figure3": Step("layerwise.steps.finetuned:plot_figure3"),
+    "plot_change": Step("layerwise.steps.finetuned:plot_change"),
+    "plot_history": Step("layerwise.steps.finetuned:plot_history"),
 }
 
 _PLURAL = {"model": "models", "recording": "recordings", "rating": "ratings"}
