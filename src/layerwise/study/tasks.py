@@ -6,8 +6,8 @@ This says of the rules in `workflow/rules` what can be said beforehand; tests ho
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from layerwise.config import Study
 from layerwise.config.study import PCA_IMAGES
+from layerwise.layers.manifest import shipped_manifest
 from layerwise.study.finetuning import (
     finetuned_models,
     finetuned_ratings,
@@ -15,7 +15,6 @@ from layerwise.study.finetuning import (
     finetuning_groups,
     finetuning_pixels_for,
 )
-from layerwise.study.layers import layers_of
 from layerwise.study.layout import FINETUNED_FILES, HISTORY, PREDICTIONS, WEIGHTS, layout_of
 from layerwise.study.plan import Plans
 from layerwise.study.profiles import networks_of, profiled_networks, scored_ratings, trained_weights
@@ -82,10 +81,13 @@ class Tasks:
         Those that are known.
     unknown : list of str
         A sentence for each network of which more jobs are not known yet.
+    targets : frozenset of str
+        The results that are asked for.
     """
 
     tasks: list[Task] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
+    targets: frozenset[str] = frozenset()
 
     def making(self) -> dict[str, Task]:
         """Map each file to the job that makes it."""
@@ -106,7 +108,7 @@ def list_tasks(plans: Plans, targets: Sequence[str] | None = None) -> Tasks:
     every = Tasks(list(lister.all()), lister.unknown)
     wanted = final_results(plans.study, lister.layout) if targets is None else targets
     needed = _behind(every.making(), wanted)
-    return Tasks([task for task in every.tasks if id(task) in needed], every.unknown)
+    return Tasks([task for task in every.tasks if id(task) in needed], every.unknown, frozenset(wanted))
 
 
 def _behind(making: Mapping[str, Task], targets: Iterable[str]) -> set[int]:
@@ -240,7 +242,8 @@ class _Lister:
         return method_of(self.study, ratings)
 
     def _is_own(self, model: str) -> bool:
-        return layers_of(self.models[model]) is None
+        known = self.models[model].registered
+        return not known or shipped_manifest(known) is None
 
     def _manifest(self, model: str) -> list[str]:
         return [self.layout.manifest(model)] if self._is_own(model) else []
@@ -308,9 +311,7 @@ class _Lister:
         drawn = [layout.layers, layout.table("correlations")]
         yield self._whole("plot_figure2", drawn, layout.figure("figure2"))
         tables = [layout.model_finetuned(model) for model in trained]
-        yield self._whole(
-            "gather_finetuned_study", tables, [layout.finetuned_table, layout.table("finetuned", "csv")]
-        )
+        yield self._whole("gather_finetuned_study", tables, [layout.finetuned_table, layout.table("finetuned", "csv")])
         yield self._whole("plot_figure3", [layout.finetuned_table], layout.figure("figure3"))
         yield self._whole("plot_change", [layout.finetuned_table], layout.figure("figure3_change"))
         for model in trained:
