@@ -10,6 +10,7 @@ from pathlib import Path
 from statistics import median
 from typing import Literal
 
+from layerwise.files.made import read_run
 from layerwise.study.plan import Plans
 from layerwise.study.rates import START
 from layerwise.study.resources import RuleResources
@@ -23,7 +24,7 @@ LOCKS = ".snakemake/locks"
 PENDING = {"PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_HOLD", "SPECIAL_EXIT", "SUSPENDED"}
 SAMPLE = 30  # finished jobs of a stage whose time is read
 TAIL = 64 * 2**10  # bytes of a log that are read from its end
-SILENT = "it ended without a message: it was killed, or the machine went down"
+SILENT = "it ended without a message: it was cancelled or killed (memory, time), or its machine went down"
 TOLD = re.compile(r"^(internal )?error: ")
 STOPPED = re.compile(r"start it again to resume|started again")  # of a job that ended in time, with status 75
 ENDED_BY_SLURM = re.compile(r"(slurmstepd|srun): error: .*(CANCELLED|oom|OOM|memory|TIME LIMIT|PREEMPT|NODE FAIL)")
@@ -221,9 +222,9 @@ def _failed(task: Task) -> str:
     told = [line for line in text.splitlines() if TOLD.match(line)]
     if told:
         return told[-1]
-    if STOPPED.search(text) or _ended_well(task):
+    if STOPPED.search(text) or _ended_well(task) or read_run(text.splitlines()):
         return ""
-    return by_slurm or (SILENT if task.benchmark else "")
+    return by_slurm or SILENT
 
 
 def _ended_well(task: Task) -> bool:
