@@ -7,6 +7,7 @@ import pytest
 import yaml
 from small_study import CONFIG, ROOT
 
+from layerwise.cli.schedule import rerun_lines
 from layerwise.config import load_study
 from layerwise.study.plan import Plans
 from layerwise.study.tasks import list_tasks
@@ -40,3 +41,18 @@ def test_the_papers_study(study, monkeypatch):
     paper = yaml.safe_load((ROOT / "config.yaml").read_text())
     (study.folder / "config.yaml").write_text(yaml.safe_dump(paper | {"models": ["resnet18", "cornet_s"]}))
     assert known(study.folder, monkeypatch) == study.planned()
+
+
+def test_what_snakemake_would_run_is_told_with_its_reasons(study, monkeypatch):
+    study.configure(models=["alexnet"], recordings=[], finetuning=None)
+    monkeypatch.chdir(study.folder)
+    lines = list(rerun_lines(Path("config.yaml")))
+    planned = study.planned()
+    assert lines[1] == "Snakemake would run:"
+    assert [line for line in lines if line.startswith("  ")][: len(planned)] == [
+        f"  {rule}: {count}" for rule, count in planned.items()
+    ]
+    assert any(line.startswith("  output files have to be generated: ") for line in lines)
+    (study.folder / "config.yaml").write_text("study: [")
+    with pytest.raises(ValueError, match="Snakemake cannot plan it: "):
+        list(rerun_lines(Path("config.yaml")))
