@@ -50,6 +50,13 @@ def start_run():
         raise WorkflowError(f"the run cannot start: {error}") from None
 
 
+def start_run_as_module():
+    """Start a run as this workflow does by itself; Snakemake calls no `onstart` of a module."""
+    if not workflow.modifier.is_main_snakefile():
+        own = workflow._onstart
+        workflow._onstart = lambda log: (start_run(), own(log))
+
+
 def made_from(step, **names):
     """All that decides what a step gives, for Snakemake to compare: code, settings, layers, content of files."""
     return lambda wildcards: CAUSES.of(step, {**names, **dict(wildcards.items())})
@@ -65,6 +72,30 @@ def option(name, find):
     return lambda wildcards: shlex.join(
         [name, path] if (path := find(wildcards)) else []
     )
+
+
+def reported(path, name, category, **labels):
+    """A file that is shown in Snakemake's report, with its caption."""
+    shown = {"caption": f"../report/{name}.rst", "category": category, "labels": labels}
+    return report(path, **shown)
+
+
+def reported_figure(name):
+    """A figure in all its formats."""
+    return [
+        reported(path, name, "Figures", figure=name, format=Path(path).suffix[1:])
+        for path in LAYOUT.figure(name)
+    ]
+
+
+def reported_table(name):
+    """A table for people."""
+    return reported(LAYOUT.table(name, "csv"), name, "Tables", table=name)
+
+
+def outputs_of(figure):
+    """Options that name the files of a figure."""
+    return shlex.join(f"--output={path}" for path in LAYOUT.figure(figure))
 
 
 def one_of(names):

@@ -15,13 +15,21 @@ from layerwise.study.finetuning import (
     finetuning_groups,
     finetuning_pixels_for,
 )
-from layerwise.study.layout import FINETUNED_FILES, HISTORY, PREDICTIONS, WEIGHTS, layout_of
+from layerwise.study.layout import (
+    FINETUNED_FILES,
+    FINETUNING_ANALYSES,
+    HISTORY,
+    PREDICTIONS,
+    WEIGHTS,
+    layout_of,
+)
 from layerwise.study.plan import Plans
 from layerwise.study.profiles import networks_of, profiled_networks, scored_ratings, trained_weights
 from layerwise.study.ratings import method_of
 from layerwise.study.regions import regions
 from layerwise.study.results import (
     brain_scores,
+    described_tables,
     final_results,
     pca_pixels_for,
     penultimate_weights,
@@ -303,23 +311,51 @@ class _Lister:
     # --- tables and figures -------------------------------------------------------------------------------------
 
     def _tables(self) -> Iterator[Task]:
+        """Yield the jobs that gather, analyse and draw the study; those that it does not ask for are left out later."""
         layout, trained = self.layout, finetuned_models(self.study)
+        layers, tuned = layout.layers, layout.finetuned_table
         gathered = [layout.model_layers(entry.name) for entry in self.study.models]
-        yield self._whole("gather_study", gathered, [layout.layers, layout.table("layers", "csv")])
-        for step, table in (("correlate_layers", "correlations"), ("summarise_models", "models")):
-            yield self._whole(step, [layout.layers], [layout.table(table), layout.table(table, "csv")])
-        drawn = [layout.layers, layout.table("correlations")]
-        yield self._whole("plot_figure2", drawn, layout.figure("figure2"))
+        yield self._whole("gather_study", gathered, [layers, layout.table("layers", "csv")])
         tables = [layout.model_finetuned(model) for model in trained]
-        yield self._whole("gather_finetuned_study", tables, [layout.finetuned_table, layout.table("finetuned", "csv")])
-        yield self._whole("plot_figure3", [layout.finetuned_table], layout.figure("figure3"))
-        yield self._whole("plot_change", [layout.finetuned_table], layout.figure("figure3_change"))
-        for model in trained:
-            epochs = [layout.finetuned(model, split, HISTORY) for split in finetuned_splits(self.study)]
-            yield self._task("plot_history", {"model": model}, epochs, layout.history_figure(model))
+        yield self._whole("gather_finetuned_study", tables, [tuned, layout.table("finetuned", "csv")])
         profiled = [layout.model_layers(name) for name in profiled_networks(self.study)]
         outputs = [layout.finetuned_layers, layout.table("finetuned_layers", "csv")]
         yield self._whole("gather_finetuned_layers", profiled, outputs)
+        yield from self._analyses(layers, tuned, tables)
+        yield from self._drawn(layers, tuned)
+        for model in trained:
+            epochs = [layout.finetuned(model, split, HISTORY) for split in finetuned_splits(self.study)]
+            yield self._task("plot_history", {"model": model}, epochs, layout.history_figure(model))
+        described = described_tables(self.study, layout)
+        yield self._whole("describe_tables", described, [layout.table("dictionary", "csv")])
+        yield self._whole("make_report", described, [layout.report])
+
+    def _analyses(self, layers: str, tuned: str, trained: list[str]) -> Iterator[Task]:
+        table, both = self.layout.table, self.layout.analyses
+        for step, name in (
+            ("correlate_layers", "correlations"),
+            ("summarise_models", "models"),
+            ("tabulate_networks", "networks"),
+            ("correlate_regions", "regions"),
+        ):
+            yield self._whole(step, [layers], both((name,)))
+        yield self._whole("analyse_layers", [layers], both())
+        yield self._whole("compare_finetuning", [tuned], both(FINETUNING_ANALYSES))
+        networks = "network_scores", "network_correlations"
+        yield self._whole("score_networks", [layers, table("networks"), *trained], both(networks))
+        read = [layers, *map(table, ("correlations", *networks))]
+        yield self._whole("compare_paper", read, both(("published", "reproduction")))
+
+    def _drawn(self, layers: str, tuned: str) -> Iterator[Task]:
+        table, figure = self.layout.table, self.layout.figure
+        controls = [table("network_scores"), table("network_correlations")]
+        yield self._whole("plot_figure2", [layers, table("correlations"), table("networks")], figure("figure2"))
+        yield self._whole("plot_profiles", [layers, table("networks")], figure("profiles"))
+        yield self._whole("plot_regions", [table("regions")], figure("regions"))
+        yield self._whole("plot_figure4", controls, figure("figure4"))
+        yield self._whole("plot_figure_s1", controls, figure("figureS1"))
+        yield self._whole("plot_figure3", [tuned], figure("figure3"))
+        yield self._whole("plot_change", [tuned], figure("figure3_change"))
 
     def _whole(self, step: str, inputs: Iterable[str], outputs: Iterable[str]) -> Task:
         return self._task(step, {}, inputs, outputs)
