@@ -51,7 +51,7 @@ def mine(study):
 
 
 def test_all_jobs_are_planned_and_run_as_a_module(mine):
-    planned = snakemake(mine.folder, "--dry-run")
+    planned = snakemake(mine.folder, "--dry-run", "--printshellcmds")
     assert "everything" in planned and "score_brain" in planned
     assert str(ROOT / "workflow/scripts/export_brainscore.py") in planned
     assert not (mine.results / "config.yaml").exists()

@@ -321,7 +321,7 @@ class _Lister:
         profiled = [layout.model_layers(name) for name in profiled_networks(self.study)]
         outputs = [layout.finetuned_layers, layout.table("finetuned_layers", "csv")]
         yield self._whole("gather_finetuned_layers", profiled, outputs)
-        yield from self._analyses(layers, tuned, tables)
+        yield from self._analyses(layers, tuned, [tuned] if trained else [])
         yield from self._drawn(layers, tuned)
         for model in trained:
             epochs = [layout.finetuned(model, split, HISTORY) for split in finetuned_splits(self.study)]
