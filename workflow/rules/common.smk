@@ -50,6 +50,13 @@ def start_run():
         raise WorkflowError(f"the run cannot start: {error}") from None
 
 
+def start_run_as_module():
+    """Start a run as this workflow does by itself; Snakemake calls no `onstart` of a module."""
+    if not workflow.modifier.is_main_snakefile():
+        own = workflow._onstart
+        workflow._onstart = lambda log: (start_run(), own(log))
+
+
 def made_from(step, **names):
     """All that decides what a step gives, for Snakemake to compare: code, settings, layers, content of files."""
     return lambda wildcards: CAUSES.of(step, {**names, **dict(wildcards.items())})
