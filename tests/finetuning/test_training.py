@@ -23,6 +23,12 @@ def tune(study, settings, network=None, **options):
     return fine_tune(network or tiny(), "fc", pixels, PREPROCESSING, fold, settings, CPU, **options)
 
 
+def test_each_epoch_is_logged(study, caplog):
+    caplog.set_level("INFO")
+    tune(study, small_settings(max_epochs=2))
+    assert [line.partition(":")[0] for line in caplog.messages if ": loss " in line] == ["epoch 1", "epoch 2"]
+
+
 def plain_loop(pixels, fold, settings):
     """What everybody writes, with PyTorch's own scheduler, on one order and crop that cannot vary."""
     network = replace_by_one_unit(tiny(), "fc", settings, float(fold.train.scores.mean()))

@@ -99,6 +99,7 @@ def test_a_step_that_stopped_is_started_again_if_it_came_further(slurm, monkeypa
         raise StoppedError("the time limit is near: half is done", advanced)
 
     monkeypatch.setattr(app, "app", stop)
+    monkeypatch.setattr(app, "_show_plans", lambda: None)
     monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.setattr(app.signal, "signal", lambda *_: None)
     with pytest.raises(SystemExit) as ended:

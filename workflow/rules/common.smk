@@ -13,8 +13,9 @@ from layerwise.files import Contents, atomic_path, hash_script, writable
 from layerwise.files.documents import read_yaml
 
 # Jobs find `layerwise` beside this Snakemake's Python, also where the environment is not activated; last, so that a
-# conda environment goes before it.
-shell.prefix(f'PATH="$PATH:{Path(sys.executable).parent}"; ')
+# conda environment goes before it. A job of a cluster runs one step alone, and may be started again as a whole.
+ALONE = "export LAYERWISE_REQUEUE=1; " if workflow.remote_exec else ""
+shell.prefix(f'{ALONE}PATH="$PATH:{Path(sys.executable).parent}"; ')
 
 try:
     # Snakemake keeps the last value of a key that is given twice, and much else that is refused here.

@@ -61,7 +61,7 @@ def log_epoch(epoch: Epoch, pace: Pace, which: str = "") -> None:
     """Write a line to the log."""
     log.info(
         "%sepoch %d: loss %.5f, validation loss %.5f, rho %.4f; %.0f images/s, %.0f s, %.1f GB",
-        epoch.number, epoch.training_loss, epoch.validation_loss, epoch.rho,
+        which, epoch.number, epoch.training_loss, epoch.validation_loss, epoch.rho,
         pace.images_per_second, pace.seconds, pace.memory / 1e9,
     )  # fmt: skip
 
