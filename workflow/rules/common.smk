@@ -2,6 +2,7 @@
 # All of it is decided in layerwise.study; this turns it into what Snakemake asks for.
 import re
 import shlex
+import signal
 import sys
 from pathlib import Path
 
@@ -14,6 +15,9 @@ from layerwise.files.documents import read_yaml
 
 # Jobs find `layerwise` beside this Snakemake's Python, also where the environment is not activated; last, so that a
 # conda environment goes before it. A job of a cluster runs one step alone, and may be started again as a whole.
+# SLURM may send SIGUSR2 to all processes of it before the end, of which only the step knows what to do.
+if workflow.remote_exec:
+    signal.signal(signal.SIGUSR2, signal.SIG_IGN)
 ALONE = "export LAYERWISE_REQUEUE=1; " if workflow.remote_exec else ""
 shell.prefix(f'{ALONE}PATH="$PATH:{Path(sys.executable).parent}"; ')
 
