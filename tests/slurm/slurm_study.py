@@ -48,7 +48,7 @@ class Held(nn.Module):
                 file.write("x")
             while Path("hold").exists():
                 time.sleep(0.1)
-        slow = Path("".join("slow"))  # a file that is named counts as one of the network's own
+        slow = Path("slo" + "w")  # a file that is named whole counts as one of the network's own
         if len(images) > 3 and slow.exists():
             with slow.open("a") as file:
                 file.write("x")
