@@ -28,6 +28,7 @@ try:
     CLUSTER = validate_cluster(config.pop("cluster", None))  # of a profile
     STUDY = validate_study(config)
     contents = Contents(".snakemake/layerwise/contents.json")
+    study.require_weights(STUDY, contents)
     CAUSES = study.Causes(STUDY, contents, lambda model: listed(model).manifest)
     REGIONS = CAUSES.regions
     LAYOUT = study.layout_of(STUDY)

@@ -4,7 +4,14 @@ Both the workflow's rules and the commands that they call read a study through t
 """
 
 from layerwise.study.budget import Budget
-from layerwise.study.files import fingerprint, imagenet_fingerprint, kept_activations, own_weights, present
+from layerwise.study.files import (
+    fingerprint,
+    imagenet_fingerprint,
+    kept_activations,
+    own_weights,
+    present,
+    require_weights,
+)
 from layerwise.study.finetuning import (
     finetuned_models,
     finetuned_ratings,
@@ -79,6 +86,7 @@ __all__ = [
     "read_preprocessing",
     "regions",
     "require_cluster",
+    "require_weights",
     "scored_ratings",
     "stimulus_files",
     "trained_weights",

@@ -92,6 +92,25 @@ def own_weights(entry: ModelEntry, folder: Path) -> Path | None:
     return find_weights(entry.spec(), folder)
 
 
+def require_weights(study: Study, contents: Contents) -> None:
+    """Compare local files of weights with the SHA-256 that the config gives of them.
+
+    Raises
+    ------
+    ValueError
+        A file is another one, or damaged.
+    """
+    for entry in study.models:
+        path = entry.weights_file()
+        found = contents.of([path])[0] if path and entry.sha256 else ""
+        told = (entry.sha256 or "")[: len(found)]
+        if not found.startswith(told):
+            raise ValueError(
+                f"{path}, the weights of {entry.name!r}, is damaged or another file: its SHA-256 begins with "
+                f"{found[: len(told)]}, and the config says {told}; put the right file there, or give its sha256"
+            )
+
+
 def _named(study: Study, stimuli: str) -> set[str]:
     """List the images that the tables of a stimulus set name."""
     files, _ = stimulus_files(study, stimuli)
