@@ -1,5 +1,6 @@
 # What the stage files share: the validated study, where things lie, and the functions behind inputs and parameters.
 # All of it is decided in layerwise.study; this turns it into what Snakemake asks for.
+import logging
 import re
 import shlex
 import signal
@@ -21,7 +22,11 @@ if workflow.remote_exec:
 ALONE = "export LAYERWISE_REQUEUE=1; " if workflow.remote_exec else ""
 shell.prefix(f'{ALONE}PATH="$PATH:{Path(sys.executable).parent}"; ')
 
+# On a full disk there would be a traceback for each line of Snakemake's log, between which no sentence is seen.
+logging.raiseExceptions = False
+
 try:
+    study.require_room()
     # Snakemake keeps the last value of a key that is given twice, and much else that is refused here.
     for path in workflow.configfiles:
         read_yaml(path)

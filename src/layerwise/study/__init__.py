@@ -10,6 +10,7 @@ from layerwise.study.files import (
     kept_activations,
     own_weights,
     present,
+    require_room,
     require_weights,
 )
 from layerwise.study.finetuning import (
@@ -86,6 +87,7 @@ __all__ = [
     "read_preprocessing",
     "regions",
     "require_cluster",
+    "require_room",
     "require_weights",
     "scored_ratings",
     "stimulus_files",
