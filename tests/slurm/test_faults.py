@@ -6,6 +6,16 @@ import pytest
 from slurm_study import make_study, until
 
 
+@pytest.fixture(scope="module")
+def streamed(cluster, tmp_path_factory):
+    """The study of a fit in passes, without a disturbance."""
+    study = make_study(tmp_path_factory.mktemp("streamed"), cluster)
+    study.stream()
+    run = study.start()
+    assert run.wait() == 0, run.said()
+    return study
+
+
 def finish(study, run, undisturbed, held=None):
     """Let the held jobs go on, and hold the tables against those of the undisturbed run."""
     study.release()
@@ -97,7 +107,7 @@ def test_the_accounting_database_is_down(study, undisturbed):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("why", ["SIGUSR2", "time limit"])
-def test_a_fit_that_stops_in_time_is_started_again_without_a_retry(study, tmp_path_factory, why):
+def test_a_fit_that_stops_in_time_is_started_again_without_a_retry(study, streamed, why):
     study.stream()
     slow, limit = study.folder / "slow", ["--set-resources", "stream_memorability:runtime=2"]
     slow.touch()
@@ -115,8 +125,4 @@ def test_a_fit_that_stops_in_time_is_started_again_without_a_retry(study, tmp_pa
     assert run.wait() == 0, run.said()
     assert "resuming from component" in log.read_text()
     assert "Error" not in run.said()
-    whole = make_study(tmp_path_factory.mktemp("whole"), study.cluster)
-    whole.stream()
-    again = whole.start()
-    assert again.wait() == 0, again.said()
-    assert study.tables() == whole.tables()
+    assert study.tables() == streamed.tables()
