@@ -10,6 +10,7 @@ import signal
 import sys
 from importlib.metadata import version
 from itertools import count
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -319,6 +320,16 @@ def resumable(command, output):
     return [command, *(word for pair in (chosen | {"--output": output}).items() for word in pair)]
 
 
+def content(path):
+    """What is in a file; of HDF5 all arrays, since it notes when objects were changed."""
+    if not h5py.is_hdf5(path):
+        return Path(path).read_bytes()
+    with h5py.File(path) as file:
+        arrays = {}
+        file.visititems(lambda name, one: arrays.update({name: one[()].tolist()} if hasattr(one, "shape") else {}))
+    return arrays
+
+
 # Images that are asked after, of 80: the first pass of a fit, its second, the middle of a later one and the last; the
 # pass of sketches, and their regression.
 STOPS = [
@@ -346,5 +357,5 @@ def test_a_step_that_is_asked_to_stop_says_where_it_stands_and_goes_on_there(fol
         assert not (folder / "b").exists()
     told = run(*resumable(command, "b"))
     assert "damaged" not in told
-    assert (folder / "b").read_bytes() == (folder / "a").read_bytes()
+    assert content("b") == content("a")
     assert not [path for path in folder.iterdir() if path.name.startswith(("b.", ".b"))]
