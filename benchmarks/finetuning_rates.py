@@ -319,13 +319,13 @@ def main() -> None:
     arguments = parser.parse_args()
     rows = read(arguments.table)
     here = arguments.document or device_name(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
-    known = {row["model"] for row in rows if row["device"] == here and not row["source"]}
+    known = {row["model"] for row in rows if row["device"] == here and not row.get("source")}
     names = arguments.networks or [name for name in registry.names() if name not in known]
     if not arguments.networks:
         names = sorted(names, key=lambda name: (name not in HEAVY, name not in PLANAR))
     if names and not arguments.document:
         rows = run(names, rows, arguments)
-    rows = [row for row in rows if row["device"] == here and not row["source"]]
+    rows = [row for row in rows if row["device"] == here and not row.get("source")]
     if rows:
         arguments.output.write_text(document(rows))
         print(document(rows))

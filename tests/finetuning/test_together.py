@@ -1,5 +1,6 @@
 """Splits that are trained at once against each of them trained alone."""
 
+import gc
 from dataclasses import replace
 
 import numpy as np
@@ -268,6 +269,7 @@ def test_a_network_that_does_not_fit_adds_gradients_up_cuda(rng, caplog):
     images = rng.integers(0, 256, (96, 240, 240, 3), np.uint8)
     settings = small_settings(batch_size=32, max_epochs=1, deterministic=True, learning_rate=1e-4)
     fold = make_fold(0, rng.uniform(0.4, 0.9, 96), np.arange(64), np.arange(64, 80), np.arange(80, 96), settings)
+    gc.collect()  # graphs of other tests, with the memory that they hold
     torch.cuda.empty_cache()
     limit = torch.cuda.memory_reserved() + 1.6e9  # of the 3 GB that it takes
     torch.cuda.set_per_process_memory_fraction(limit / torch.cuda.get_device_properties(0).total_memory)

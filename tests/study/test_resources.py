@@ -53,7 +53,7 @@ def rules():
 
 def test_every_rule_asks_for_what_is_planned_and_no_number_is_typed_into_it():
     named = dict(rules())
-    assert len(named) == 18
+    assert len(named) == 36
     assert named.keys() == resources_of().rules
     for name, text in named.items():
         (resources,) = re.findall(r"^( *)resources:\n((?:\1 +.*\n)+)", text, re.MULTILINE)
@@ -89,9 +89,24 @@ def test_gpus_are_asked_for_where_a_network_runs_or_regions_are_scored():
         "sketch_memorability": 1,
         "check_accuracy": 1,
         "finetune_network": 1,
+        "score_penultimate": 1,
     }
     unused = resources_of(compute={"gpus": 2, "device": "cpu"})
     assert all(ask(unused, rule)["gpu"] == 0 for rule in unused.rules)
+
+
+def test_the_penultimate_layer_takes_one_pass_and_the_scores_of_one_layer():
+    resources = resources_of()
+    plan = resources.plans.of("resnet18", "majajhong")
+    needs, scoring = resources.of("score_penultimate", NAMES), plan.jobs[-1]
+    units, n_layers = sum(layer.units for layer in plan.layers), 52
+    assert scoring.block == plan.blocks[-1] and len(plan.layers) == n_layers
+    one_pass = 3_200 * (8e-3 + 4e-9 * units) / plan.budget.threads
+    both_regions = 2 * scoring.seconds / n_layers
+    assert needs.seconds == pytest.approx(one_pass + both_regions)
+    assert needs.memory >= scoring.host
+    assert needs.disk == 8 * 3_200 * 3_201 // 2
+    assert needs.seconds < 0.2 * sum(job.seconds for job in plan.jobs)
 
 
 def test_pixels_take_disk():

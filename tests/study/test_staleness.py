@@ -23,9 +23,10 @@ from layerwise.config.models import FINETUNED, ModelEntry
 from layerwise.config.settings import ComputeSettings, StorageSettings
 from layerwise.data.recordings import write_recordings
 from layerwise.files import Contents
+from layerwise.files.tables import write_table
 from layerwise.interfaces import Recordings, StimulusSet
 from layerwise.layers.manifest import write_manifest
-from layerwise.study import Layout, layout_of
+from layerwise.study import WEIGHTS, Layout, layout_of
 from layerwise.study.staleness import RUN_ONLY, STANDS_FOR, STEPS, Causes, is_declared, sources_of
 from layerwise.study.staleness.code import APART
 
@@ -52,6 +53,7 @@ CONTENT = {
     "finetuning": {"ratings": "rated", "batch_size": 8, "max_epochs": 1},
     "compute": {"threads": 1},
 }
+BEFORE = ("<module>", "__getattr__", "__create_fn__")  # what runs when a module is imported, or a class of it made
 ENTRIES = {"models": ModelEntry, "recordings": RecordingEntry, "ratings": RatingEntry}
 SINGULAR = {"models": "model", "recordings": "recording", "ratings": "rating"}
 
@@ -145,7 +147,7 @@ class Tracing:
             return
         module, name = frame.f_globals.get("__name__", ""), frame.f_code.co_qualname.partition(".")[0]
         # What runs when a module is imported is no code of the step; a package's `__getattr__` looks names up.
-        if module.startswith("layerwise.") and name not in ("<module>", "__getattr__") and not is_apart(frame):
+        if module.startswith("layerwise.") and name not in BEFORE and not is_apart(frame):
             self.known.add(frame.f_code)
             self.code.add(f"{module}.{name}" if module.startswith("layerwise.steps.") else module)
 
@@ -241,7 +243,34 @@ def jobs(layout: Layout):
         ("gather_model", tiny, {"folder": folder, "output": gathered, "manifest": manifest}, {}),
         ("gather_study", {}, {"folder": folder, "output": tables[0]}, {"models": CONTENT["models"][:1]}),
         ("correlate_layers", {}, {"layers": tables[0], "output": tables[1]}, {}),
+        ("analyse_layers", {}, {"layers": tables[0], "folder": folder}, {}),
+        ("compare_finetuning", {}, {"finetuned": Path(layout.finetuned_table), "folder": folder}, {}),
         ("summarise_models", {}, {"layers": tables[0], "output": Path(layout.table("models"))}, {}),
+        ("tabulate_networks", {}, {"layers": tables[0], "output": Path(layout.table("networks"))}, {}),
+        (
+            "score_networks",
+            {},
+            {
+                "layers": tables[0],
+                "networks": Path(layout.table("networks")),
+                "folder": folder,
+                "finetuned": Path(layout.finetuned_table),
+            },
+            {},
+        ),
+        ("correlate_regions", {}, {"layers": tables[0], "output": Path(layout.table("regions"))}, {}),
+        (
+            "compare_paper",
+            {},
+            {
+                "layers": tables[0],
+                "correlations": tables[1],
+                "controls": Path(layout.table("network_correlations")),
+                "networks": Path(layout.table("network_scores")),
+                "folder": folder,
+            },
+            {},
+        ),
         ("stream_memorability", {**tiny, **rated}, {"pixels": cut["rated"], "output": scored("rated"), **block}, many),
         (
             "sketch_memorability",
@@ -249,6 +278,7 @@ def jobs(layout: Layout):
             {"pixels": cut["rated"], "output": scored("rated"), **block},
             {"memorability": {"small": 10, "method": "sketch", "dimensions": 64}},
         ),
+        *finetuned_jobs(layout, cut["movies"], drawn),
         ("check_accuracy", {"model": "squeezenet"}, {"output": Path(layout.accuracy("squeezenet"))}, GATE),
         *jobs_of_profiles(layout, cut["rated"]),
     ]  # fmt: skip
@@ -279,6 +309,25 @@ def jobs_of_profiles(layout: Layout, pixels: Path):
     ]
 
 
+def finetuned_jobs(layout, movies, drawn):
+    """What comes of a network that was trained on a split; both recordings have the same pixels."""
+    tiny, folder, jobs = {"model": "tiny"}, Path(layout.folder), []
+    for weights in ("pretrained", "2"):
+        arguments = {
+            "pixels": [movies, movies],
+            "pca_pixels": [drawn, drawn],
+            "activations": [Path(layout.penultimate("tiny", weights, name)) for name in ("movies", "others")],
+            "output": Path(layout.penultimate_scores("tiny", weights)),
+            "weights": None if weights == "pretrained" else Path(layout.finetuned("tiny", weights, WEIGHTS)),
+        }
+        jobs.append(("score_penultimate", tiny, arguments))
+    jobs.append(("gather_finetuned", tiny, {"folder": folder, "output": Path(layout.model_finetuned("tiny"))}))
+    jobs.append(("gather_finetuned_study", {}, {"folder": folder, "output": Path(layout.finetuned_table)}))
+    changes = {"finetuning": CONTENT["finetuning"] | {"models": ["tiny"], "splits": [2]}}
+    return [(*job, changes) for job in jobs]
+
+
+WITHOUT_STUDY = {"describe_tables", "make_report"}  # beside those that draw
 GATE = {"models": [{"name": "squeezenet", "model": "squeezenet1_1"}]}
 
 
@@ -286,7 +335,8 @@ def run(step, names, arguments, study):
     """Run a step on a study that writes down what is read of it."""
     module, _, function = STEPS[step].function.partition(":")
     call, seen = getattr(import_module(module), function), Seen()
-    named = {*names.values(), *({study.finetuning.ratings} if step == "finetune_network" else ())}
+    of_ratings = step in ("finetune_network", "gather_finetuned")
+    named = {*names.values(), *({study.finetuning.ratings} if of_ratings else ())}
     named |= {network for name in named for network, mark, _ in [name.rpartition(FINETUNED)] if mark}
     about = {*named, {"V1": "movies", "V1_again": "others"}.get(names.get("region"))}
     with Tracing(seen):
@@ -304,6 +354,10 @@ def ran(home):
 
         patch.setattr(proof, "build", lambda spec, weights_folder: proof.build_empty(spec).to_empty(device="cpu"))
         patch.setattr("layerwise.analyses.accuracy.Accuracy.passed", True, raising=False)
+        trained = {f"{region}_{when}": 0.5 for region in ("V1", "V1_again") for when in ("before", "after")}
+        write_table(
+            pd.DataFrame([{"model": "tiny", "split": "1", "rho": 0.5, **trained}]), "results/s/finetuned.parquet"
+        )
         threads, found = torch.get_num_threads(), []
         for step, names, arguments, changes in jobs(layout_of(validate_study(CONTENT))):
             study = validate_study(CONTENT | changes)
@@ -313,7 +367,7 @@ def ran(home):
 
 
 def test_every_step_that_is_given_a_study_is_run(ran):
-    assert {step for step, _, _ in ran} == set(STEPS) - {"plot_figure2"}
+    assert {step for step, _, _ in ran} == {step for step in STEPS if not step.startswith("plot_")} - WITHOUT_STUDY
 
 
 def test_no_step_reads_a_setting_that_it_does_not_declare(ran):
@@ -336,6 +390,8 @@ def test_no_step_calls_code_that_is_not_behind_it(ran):
         ("extract_activations", "network"),
         ("finetune_network", "finetuning.learning_rate"),
         ("finetune_network", "rating.folds"),
+        ("score_penultimate", "recordings.splits"),
+        ("gather_finetuned", "rating.folds"),
         ("gather_model", "regions"),
         ("correlate_layers", "ratings.measure"),
     ],

@@ -25,9 +25,27 @@ BEHIND = {
     "gather_model": {"activations.store", "analyses.gather"},
     "gather_study": {"analyses.gather"},
     "gather_finetuned_layers": {"analyses.gather", "files.tables"},
-    "correlate_layers": {"statistics.correlation"},
+    "correlate_layers": {"statistics.correlation", "statistics.ranks", "statistics.permutation"},
+    "analyse_layers": {"statistics.nested", "statistics.groups", "statistics.mixed", "statistics.commonality"},
+    "compare_finetuning": {"statistics.finetuning", "statistics.intervals"},
     "summarise_models": {"statistics.summary"},
+    "tabulate_networks": {"files.tables"},
+    "score_networks": {"analyses.controls", "analyses.networks", "analyses.last_layers", "statistics.intervals"},
+    "correlate_regions": {"statistics.agreement"},
+    "compare_paper": {"analyses.reproduction"},
+    "describe_tables": {"analyses.dictionary"},
     "plot_figure2": {"figures.figure2", "figures.style"},
+    "score_penultimate": {"analyses.penultimate", "analyses.brain", "activations.extract"},
+    "gather_finetuned": {"analyses.finetuned", "analyses.gather", "data.ratings"},
+    "gather_finetuned_study": {"analyses.finetuned", "analyses.gather"},
+    "plot_figure3": {"figures.figure3", "figures.style", "statistics.folds", "statistics.correlation"},
+    "plot_change": {"figures.change", "statistics.folds"},
+    "plot_history": {"figures.history", "figures.style"},
+    "plot_figure4": {"figures.figure4", "figures.controls"},
+    "plot_figure_s1": {"figures.figure_s1", "figures.controls"},
+    "plot_profiles": {"figures.profiles"},
+    "plot_regions": {"figures.regions"},
+    "make_report": {"report.page", "report.panels", "report.columns", "analyses.networks", "statistics.correlation"},
 }
 NOT_BEHIND = {
     "extract_activations": {"steps.inputs:rated_images", "steps.inputs:region_recordings", "data.recordings"},
@@ -37,8 +55,17 @@ NOT_BEHIND = {
     "stream_memorability": {"sketching.fit", "steps.memorability:sketch_memorability", "data.recordings"},
     "finetune_network": {"streaming.fit", "regression.pls", "data.recordings", "layers.listing"},
     "gather_study": {"activations.store", "steps.tables:gather_model"},
-    "correlate_layers": {"statistics.summary", "analyses.gather"},
+    "correlate_layers": {"statistics.summary", "statistics.mixed", "analyses.gather"},
+    "compare_finetuning": {"statistics.ranks", "statistics.nested"},
     "plot_figure2": {"analyses.gather"},
+    "score_penultimate": {"finetuning.training", "streaming.fit", "data.ratings", "figures.figure3"},
+    "gather_finetuned": {"regression.pls", "finetuning.training", "figures.figure3"},
+    "gather_finetuned_study": {"data.ratings", "figures.figure3"},
+    "plot_figure3": {"analyses.finetuned", "figures.history", "data.ratings"},
+    "plot_history": {"analyses.finetuned", "figures.figure3", "statistics.folds"},
+    "tabulate_networks": {"analyses.networks"},
+    "compare_paper": {"analyses.gather", "figures.figure2"},
+    "make_report": {"figures.figure2", "analyses.gather", "models.building"},
 }
 
 
@@ -48,7 +75,7 @@ def test_every_rule_has_the_code_of_its_step():
         for rule, body in re.findall(
             r"^(?:rule|checkpoint) (\w+):\n((?:    .*\n|\n)+)", file.read_text(), re.MULTILINE
         ):
-            rules[rule] = re.findall(r'made_from\("(\w+)"\)', body)
+            rules[rule] = re.findall(r'made_from\(\s*"(\w+)"', body)
     # The rule of fine-tuning has its name from its splits, since there may be one for each group of them.
     text = (ROOT / "workflow/rules/finetuning.smk").read_text()
     rules["finetune_network"] = re.findall(r'made_from\(\s*"(\w+)"', text)

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from layerwise.interfaces import DegenerateWarning, LayerSpec
+from layerwise.statistics.scores import choose_best
 
 log = logging.getLogger(__name__)
 
@@ -52,8 +53,9 @@ def gather_model(
         `_splits` (how many splits have a value: mean and error are over these), `_ceiling` (median over neuroids, mean
         over halves), `_ceiled_2020` ((r/c)^2) and `_ceiled_2026` (r^2/c), and for each measure its accuracy (mean over
         splits of Spearman's rho), `_error`, `_splits` and, where it has several raters, `_ceiling` (mean over halves).
-        Its `attrs` hold the hashes of "data" and, for measures that were predicted from sketches, the "sketch_error"
-        that these were found to have.
+        Its `attrs` hold the hashes of "data", what the best layer of each column is worth on splits that did not
+        choose it ("nested": nested and same, as `statistics.scores.Best` has them), and, for measures that were
+        predicted from sketches, the "sketch_error" that these were found to have.
 
     Raises
     ------
@@ -78,21 +80,33 @@ def gather_model(
     )
     medians = median_ceilings(ceilings)
     for region, rows in _by(brain, "region"):
-        table = _join(table, _summarise(rows, region, "r"), region)
+        table = _join(table, summarise_layers(rows, region, "r"), region)
         table = _add_ceilings(table, region, medians[region])
     for measure, rows in _by(behaviour, "measure"):
-        table = _join(table, _summarise(rows, measure, "rho"), measure)
+        table = _join(table, summarise_layers(rows, measure, "rho"), measure)
     for measure, rows in _by(consistencies, "measure"):
         table[f"{measure}_ceiling"] = rows["ceiling"].mean()
     kept = pd.DataFrame()
     kept.attrs["data"] = activations or {}
-    table.attrs = {"data": _origins([*brain, *behaviour, *ceilings, *consistencies, kept])}
+    table.attrs = {"data": gather_origins([*brain, *behaviour, *ceilings, *consistencies, kept])}
     _check_network(model, table.attrs["data"])
     tell_versions({model: table})
+    table.attrs["nested"] = _nested([(brain, "region", "r"), (behaviour, "measure", "rho")])
     errors = [rows.attrs["sketch_error"] for rows in behaviour if "sketch_error" in rows.attrs]
     if errors:
         table.attrs["sketch_error"] = {measure: text for error in errors for measure, text in error.items()}
     return table
+
+
+def _nested(scores: Sequence[tuple[Sequence[pd.DataFrame], str, str]]) -> dict[str, dict[str, float | None]]:
+    """Score the choice of the best layer on splits that had no part in it; None where there are too few."""
+    found: dict[str, dict[str, float | None]] = {}
+    for tables, column, value in scores:
+        for name, rows in _by(tables, column):
+            best = choose_best(rows.pivot(index="layer", columns="split", values=value).to_numpy(float))
+            worth = {"nested": best.nested, "same": best.same} if best else {"nested": np.nan, "same": np.nan}
+            found[name] = {key: None if np.isnan(one) else one for key, one in worth.items()}
+    return found
 
 
 def tell_versions(tables: Mapping[str, pd.DataFrame]) -> None:
@@ -136,7 +150,8 @@ def median_ceilings(ceilings: Sequence[pd.DataFrame]) -> dict[str, float]:
     }
 
 
-def _origins(tables: Sequence[pd.DataFrame]) -> dict[str, dict[str, str]]:
+def gather_origins(tables: Sequence[pd.DataFrame]) -> dict[str, dict[str, str]]:
+    """Join what tables say of their origins, and refuse those that saw other data under the same name."""
     found: dict[str, dict[str, str]] = {}
     for table in tables:
         for name, hashes in table.attrs.get("data", {}).items():
@@ -202,7 +217,8 @@ def _by(tables: Sequence[pd.DataFrame], column: str) -> Iterable[tuple[str, pd.D
     return ((str(name), rows) for name, rows in pd.concat(tables).groupby(column, sort=False))
 
 
-def _summarise(rows: pd.DataFrame, name: str, value: str) -> pd.DataFrame:
+def summarise_layers(rows: pd.DataFrame, name: str, value: str) -> pd.DataFrame:
+    """Average a value over the splits of each layer, under a name; NaN where fewer than half of them have one."""
     grouped = rows.groupby("layer", sort=False)[value]
     defined = grouped.count()
     error: pd.Series[float] = grouped.std(ddof=0) / np.sqrt(defined)

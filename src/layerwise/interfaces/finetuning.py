@@ -3,6 +3,10 @@
 from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args, get_origin
 
+# In the attributes of what a fine-tuned network gave:
+STARTED_FROM = "started from"  # hash of its pretrained weights
+TRAINING = "training"  # hash of all that its training depended on
+
 
 @dataclass(frozen=True)
 class FinetuneSettings:

@@ -34,16 +34,22 @@ def score_brain(
     compute = study.compute
     limit_threads(threads or compute.threads)
     device = choose_device(compute.device, compute.gpus)
-    similarity = BrainSimilarity(
+    memory = device_memory([device], compute.memory, compute.gpu_memory)
+    similarity = similarity_with(study, region, device, memory)
+    with named_memory(compute):
+        layers = in_block(layers_in(study, model, manifest), block)
+        write_table(similarity.score(ActivationStore(activations, model), layers, progress), output)
+
+
+def similarity_with(study: Study, region: str, device: str, memory: int) -> BrainSimilarity:
+    """Open a region's recordings, to score layers against them as the study says."""
+    return BrainSimilarity(
         region_recordings(study, region),
         region,
         SplitPlan(**study.recording(find_region(study, region).recording).splits.model_dump()),
         study.regression.components,
         study.regression.solver,
         device,
-        device_memory([device], compute.memory, compute.gpu_memory),
+        memory,
         study.brain.pca.components if study.brain.pca else None,
     )
-    with named_memory(compute):
-        layers = in_block(layers_in(study, model, manifest), block)
-        write_table(similarity.score(ActivationStore(activations, model), layers, progress), output)

@@ -4,6 +4,8 @@ Both the workflow's rules and the commands that they call read a study through t
 """
 
 from layerwise.study.budget import Budget
+from layerwise.study.facts import network_facts
+from layerwise.study.families import accuracies_of, families_of
 from layerwise.study.files import (
     fingerprint,
     imagenet_fingerprint,
@@ -24,8 +26,19 @@ from layerwise.study.finetuning import (
     finetuning_pixels_for,
 )
 from layerwise.study.layers import layers_of, preprocessing_of, read_preprocessing, write_preprocessing
-from layerwise.study.layout import FINETUNED_FILES, Layout, layout_of
+from layerwise.study.layout import (
+    ANALYSES,
+    FINETUNED_FILES,
+    FINETUNING_ANALYSES,
+    HISTORY,
+    PREDICTIONS,
+    PRETRAINED,
+    WEIGHTS,
+    Layout,
+    layout_of,
+)
 from layerwise.study.networks import network_settings
+from layerwise.study.paper import differs_from_paper
 from layerwise.study.plan import Job, Plan, Plans
 from layerwise.study.profiles import (
     networks_of,
@@ -38,13 +51,28 @@ from layerwise.study.profiles import (
 from layerwise.study.ratings import method_of
 from layerwise.study.regions import Region, find_region, regions
 from layerwise.study.resources import RuleResources
-from layerwise.study.results import brain_scores, final_results, pca_pixels_for, pixels_for, rating_scores
+from layerwise.study.results import (
+    brain_scores,
+    described_tables,
+    final_results,
+    main_region,
+    pca_pixels_for,
+    penultimate_weights,
+    pixels_for,
+    rating_scores,
+)
 from layerwise.study.slurm import ClusterRequests, require_cluster
 from layerwise.study.staleness import Causes, code_of
 from layerwise.study.stimuli import geometry_of, pca_geometry, stimulus_files
 
 __all__ = [
+    "ANALYSES",
     "FINETUNED_FILES",
+    "FINETUNING_ANALYSES",
+    "HISTORY",
+    "PREDICTIONS",
+    "PRETRAINED",
+    "WEIGHTS",
     "Budget",
     "Causes",
     "ClusterRequests",
@@ -54,8 +82,12 @@ __all__ = [
     "Plans",
     "Region",
     "RuleResources",
+    "accuracies_of",
     "brain_scores",
     "code_of",
+    "described_tables",
+    "differs_from_paper",
+    "families_of",
     "final_results",
     "find_region",
     "finetuned_models",
@@ -72,13 +104,16 @@ __all__ = [
     "kept_activations",
     "layers_of",
     "layout_of",
+    "main_region",
     "method_of",
+    "network_facts",
     "network_settings",
     "networks_of",
     "own_split",
     "own_weights",
     "pca_geometry",
     "pca_pixels_for",
+    "penultimate_weights",
     "pixels_for",
     "preprocessing_of",
     "present",

@@ -9,6 +9,7 @@ from layerwise.study.finetuning import finetuned_models, finetuned_ratings, fine
 from layerwise.study.plan import Plan, Plans, counts_of, shown_sets
 from layerwise.study.rates import GPU
 from layerwise.study.resources import Needs, RuleResources
+from layerwise.study.results import penultimate_weights
 from layerwise.study.stimuli import geometry_of, pca_geometry
 from layerwise.study.training import TrainingPlan, plan_training
 
@@ -182,6 +183,17 @@ def _add_training(found: Forecast, resources: RuleResources, model: str) -> None
     _stage(found, "finetune_network").add(needs, plan.budget.threads, plan.jobs)
     found.scratch = max(found.scratch, plan.states)
     found.weights += plan.weights
+    _add_penultimate(found, resources, model)
+
+
+def _add_penultimate(found: Forecast, resources: RuleResources, model: str) -> None:
+    weights = penultimate_weights(resources.study)
+    try:
+        needs = resources.of_penultimate(model)
+    except ValueError:
+        return  # what is not known of its recordings was said
+    if weights:
+        _stage(found, "score_penultimate").add(needs, resources.plans.budget.threads, len(weights))
 
 
 def _stage(found: Forecast, step: str) -> Stage:

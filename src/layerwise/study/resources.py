@@ -10,6 +10,7 @@ from math import ceil
 from typing import Literal, get_args
 
 from layerwise.interfaces import Geometry
+from layerwise.layers.blocks import in_block
 from layerwise.passes.memory import NETWORK, working
 from layerwise.study.counts import count_set
 from layerwise.study.plan import Job, Plan, Plans
@@ -29,6 +30,7 @@ PHOTOGRAPH = 2 * 10**8  # bytes of a photograph of 50 million pixels as it is de
 WAITING = 4  # decoded images that wait, for each thread, as `data.pixels` has them
 SMALL = 60  # seconds of a step that reads a few tables, or lists layers. Not measured: a bound
 UNKNOWN = 4 * 3600  # seconds of a job whose plan cannot be made yet. Not measured: a bound
+LARGEST_KEPT = 8  # bytes of a value of a Gram matrix, which is kept of a representation with many units
 VALIDATION = 50_000  # ImageNet's images of the accuracy gate
 
 
@@ -105,12 +107,30 @@ class RuleResources:
             "stream_memorability": lambda names: self._of_job("stream_memorability", names, names["ratings"]),
             "sketch_memorability": lambda names: self._of_job("sketch_memorability", names, names["ratings"]),
             "finetune_network": self._finetune_network,
+            "score_penultimate": lambda names: self.of_penultimate(names["model"]),
+            "gather_finetuned": _tables,
+            "gather_finetuned_study": _tables,
             "gather_model": _tables,
             "gather_study": _tables,
             "gather_finetuned_layers": _tables,
             "correlate_layers": _tables,
+            "analyse_layers": _tables,
+            "compare_finetuning": _tables,
             "summarise_models": _tables,
+            "tabulate_networks": _tables,
+            "score_networks": _tables,
+            "correlate_regions": _tables,
+            "compare_paper": _tables,
+            "describe_tables": _tables,
             "plot_figure2": _tables,
+            "plot_figure3": _tables,
+            "plot_change": _tables,
+            "plot_history": _tables,
+            "plot_figure4": _tables,
+            "plot_figure_s1": _tables,
+            "plot_profiles": _tables,
+            "plot_regions": _tables,
+            "make_report": _tables,
         }
 
     @property
@@ -184,6 +204,22 @@ class RuleResources:
         """Return what a job needs that trains a network on."""
         rates = GPU if plan.budget.on_gpu else CPU
         return Needs(plan.host, plan.seconds, plan.disk, min(1, plan.budget.gpus), rates)
+
+    def of_penultimate(self, model: str) -> Needs:
+        """Return what one pass of a network over each recording needs, and the scores of one layer."""
+        plans = [self.plans.of(model, entry.name) for entry in self.study.recordings]
+        memory, seconds, disk = 0, 0.0, 0
+        for plan in plans:
+            job, on_gpu, n = plan.jobs[-1], plan.budget.on_gpu, plan.n_images
+            rates = GPU if on_gpu else CPU
+            run = 0 if on_gpu else working(plan.layers, plan.batch_size) - NETWORK
+            memory = max(memory, run, job.host + RECORDING_COPIES * self._recording(plan.stimuli))
+            one = n * (rates.exact_image + rates.exact_unit * sum(layer.units for layer in plan.layers))
+            scores = job.count * job.seconds / len(in_block(plan.layers, job.block))
+            seconds += scores + (one if on_gpu else one / plan.budget.threads)
+            disk += LARGEST_KEPT * n * (n + 1) // 2
+        gpus = self._gpus("score_penultimate")
+        return Needs(memory, seconds, disk, gpus, GPU if self.plans.budget.on_gpu else CPU)
 
     def _pack_stimuli(self, names: Mapping[str, str]) -> Needs:
         size = Geometry.from_key(names["geometry"]).size

@@ -1,0 +1,142 @@
+"""The step that holds the penultimate representation of a network against the brain, before or after fine-tuning."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from layerwise.activations import ActivationStore, extract_activations
+from layerwise.analyses.penultimate import Penultimate, join_scores
+from layerwise.analyses.penultimate import score_penultimate as score
+from layerwise.config import Study
+from layerwise.data.pixels import JoinedPixels, PixelCache
+from layerwise.files import hash_file, hash_object
+from layerwise.files.tables import write_table
+from layerwise.finetuning.weights import load_finetuned
+from layerwise.interfaces import Preprocessing, Progress, no_progress
+from layerwise.interfaces.finetuning import STARTED_FROM, TRAINING
+from layerwise.models import build, find_classifiers, resolve_preprocessing
+from layerwise.passes.probe import probe_network
+from layerwise.steps.brain import similarity_with
+from layerwise.steps.devices import choose_device, device_memory, limit_threads, named_memory
+from layerwise.steps.inputs import pixels_for, with_pca_images
+from layerwise.steps.origins import origins_of
+from layerwise.study import Budget, regions
+
+
+def score_penultimate(
+    study: Study,
+    model: str,
+    pixels: Sequence[Path],
+    activations: Sequence[Path],
+    output: Path,
+    weights: Path | None = None,
+    pca_pixels: Sequence[Path] = (),
+    threads: int | None = None,
+    progress: Progress = no_progress,
+) -> None:
+    """Keep what a network's classifier receives of the stimuli of each recording, and score it against each region.
+
+    Parameters
+    ----------
+    study : Study
+        The study.
+    model : str
+        Name of the network.
+    pixels, activations : sequence of path
+        Of each recording, in the order of the config: file that `pack_stimuli` made, and file to write.
+    output : path
+        Table to write: rows (region, split), as `score_brain` gives.
+    weights : path, optional
+        File of the network after fine-tuning; default: its pretrained weights.
+    pca_pixels : sequence of path
+        Where the study reduces layers to principal components: for each recording, the images to fit these on.
+    threads : int, optional
+        Threads; default: the config's.
+    progress : Progress
+        Shows how far it has come.
+
+    Raises
+    ------
+    ValueError
+        Files are not those of the study's recordings, or weights not those of the network.
+    """
+    recordings = [entry.name for entry in study.recordings]
+    _require_each(recordings, {"--pixels": pixels, "--activations": activations})
+    if study.brain.pca or pca_pixels:
+        _require_each(recordings, {"--pca-pixels": pca_pixels})
+    compute = study.compute
+    limit_threads(threads or compute.threads)
+    expected, device = (
+        resolve_preprocessing(study.model_entry(model).spec()),
+        choose_device(compute.device, compute.gpus),
+    )
+    network, after = _load(study, model, weights, expected)
+    memory, tables = device_memory([device], compute.memory, compute.gpu_memory), []
+    with named_memory(compute):
+        for index, recording in enumerate(recordings):
+            cut = pixels_for(pixels[index], expected)
+            images = with_pca_images(cut, pca_pixels[index] if pca_pixels else None, study, expected)
+            origins = {**origins_of("score_penultimate", study, model, images.content_hash), **after}
+            _keep(study, network, images, expected, activations[index], memory, device, origins, progress)
+            wanted = [region.name for region in regions(study) if region.recording == recording]
+            similarities = [similarity_with(study, region, device, memory) for region in wanted]
+            tables.append(score(ActivationStore(activations[index], model), similarities))
+    write_table(join_scores(tables), output)
+
+
+def _require_each(recordings: Sequence[str], given: dict[str, Sequence[Path]]) -> None:
+    for option, paths in given.items():
+        if len(paths) != len(recordings):
+            raise ValueError(
+                f"{option} is given {len(paths)} times, and the study has {len(recordings)} recordings: give one file "
+                f"for each, in this order: {', '.join(recordings)}"
+            )
+
+
+def _load(
+    study: Study, model: str, weights: Path | None, expected: Preprocessing
+) -> tuple[Penultimate, dict[str, str]]:
+    """Build the network, and say what differs from a pretrained one in what it depends on."""
+    if weights is None:
+        spec = study.model_entry(model).spec()
+        network = build(spec, weights_folder=study.storage.weights)
+        return Penultimate(network, find_classifiers(network, spec, expected.size)).eval(), {}
+    network, about = load_finetuned(weights)
+    if about.spec.name != model or about.preprocessing != expected:
+        what = f"{about.spec.name!r}" if about.spec.name != model else "the same network with another preprocessing"
+        raise ValueError(f"{weights} holds {what}, and scores of {model!r} were asked for: train it again")
+    started = {key: about.origins[key] for key in ("network", "weights") if key in about.origins}
+    after = {
+        **started,
+        "weights": hash_file(weights),
+        STARTED_FROM: started.get("weights", ""),
+        TRAINING: hash_object(dict(about.origins)),
+        "split": about.split,
+    }
+    return Penultimate(network, about.classifiers).eval(), after
+
+
+def _keep(
+    study: Study,
+    network: Penultimate,
+    images: PixelCache | JoinedPixels,
+    expected: Preprocessing,
+    output: Path,
+    memory: int,
+    device: str,
+    origins: dict[str, str],
+    progress: Progress,
+) -> None:
+    """Run the network over the stimuli of a recording, once it is sure that it gives one value a unit and image."""
+    probe_network(network, [network.layer], images, expected, device)
+    extract_activations(
+        network,
+        [network.layer],
+        images,
+        expected,
+        output,
+        memory=memory,
+        device=device,
+        batch_size=Budget.of(study, on_gpu=device != "cpu").batch_sizes[0],
+        attributes=origins,
+        progress=progress,
+    )
