@@ -19,8 +19,8 @@ from layerwise.files.tables import read_table
 from layerwise.finetuning.weights import load_finetuned, read_about
 from layerwise.interfaces import StoppedError
 from layerwise.steps import finetuning as step
+from layerwise.steps.cluster import END
 from layerwise.steps.finetuning import finetune_network
-from layerwise.steps.limits import END
 from layerwise.steps.stimuli import pack_stimuli
 from layerwise.study import FINETUNED_FILES
 
