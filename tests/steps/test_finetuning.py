@@ -16,6 +16,7 @@ from layerwise.config import validate_study
 from layerwise.data.pixels import PixelCache
 from layerwise.files import locked
 from layerwise.files.tables import read_table
+from layerwise.finetuning import folds
 from layerwise.finetuning.weights import load_finetuned, read_about
 from layerwise.interfaces import StoppedError
 from layerwise.steps import finetuning as step
@@ -124,6 +125,19 @@ def test_results_say_what_they_were_made_from(whole):
     for name in ("history.parquet", "predictions.parquet"):
         assert read_table(whole / "2" / name).attrs["origins"] == about.origins
     assert not any((whole.parent / "states").iterdir())
+
+
+def test_two_trainings_of_the_same_that_end_otherwise_are_told_apart(whole, tmp_path, monkeypatch):
+    """As they may on a GPU."""
+    predict = folds.predict
+
+    def otherwise(*arguments, **options):
+        return predict(*arguments, **options) + 1e-6
+
+    monkeypatch.setattr(folds, "predict", otherwise)
+    other = read_about(train(tmp_path) / "2/weights.safetensors").origins
+    first = read_about(whole / "2/weights.safetensors").origins
+    assert {name for name in first if first[name] != other[name]} == {"predictions"}
 
 
 def test_a_job_whose_time_limit_is_near_stops_without_results_and_goes_on_to_the_bit(whole, tmp_path, monkeypatch):
