@@ -225,6 +225,13 @@ def test_a_split_that_is_not_there_is_refused(tmp_path, split):
         train(tmp_path, splits=(split,))
 
 
+@pytest.mark.parametrize("folder", ["states", "results"])
+def test_a_file_where_a_folder_is_to_be_is_named(tmp_path, folder):
+    (tmp_path / folder).touch()
+    with pytest.raises(ValueError, match=f"{folder}/.* cannot be written: one of its folders is a file"):
+        train(tmp_path)
+
+
 def test_pixels_that_leave_nothing_to_crop_are_refused(tmp_path):
     with pytest.raises(ValueError, match=f"crop{SIDE}to32-bilinear, but .* --geometry crop{SIDE}to{SIDE}-bilinear"):
         train(tmp_path, pixels=f"crop{SIDE}to32-bilinear.h5")

@@ -82,8 +82,8 @@ def finetune_network(
     """
     splits = list(dict.fromkeys(splits))
     for split in splits:
-        for file in FINETUNED_FILES:
-            writable(output_folder / split / file)
+        for path in (*(output_folder / split / file for file in FINETUNED_FILES), state_folder / f"{split}.state"):
+            writable(path)
     limit_threads(threads or study.compute.threads)
     device = choose_device(study.compute.device, study.compute.gpus)
     warn_of_plan([device], study.compute)
