@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
 
-.PHONY: demo test test-brainscore test-models lint format lock clean
+.PHONY: demo report test test-brainscore test-models lint format lock clean
 
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit(f"layerwise needs Python 3.11 or newer, this is {sys.version.split()[0]}: make PYTHON=python3.12 ..." if sys.version_info < (3, 11) else 0)'
@@ -25,6 +25,18 @@ results/demo-data/config.yaml: | .venv/installed
 demo: results/demo-data/config.yaml .venv/installed  ## a whole small study with planted truth
 	$(BIN)/snakemake --profile profiles/local --configfile results/demo-data/config.yaml
 	$(BIN)/layerwise show-recovery --config results/demo-data/config.yaml --truth results/demo-data/truth.json
+
+results/simulated/config.yaml: | .venv/installed
+	$(BIN)/layerwise simulate tables --output results/simulated
+
+# The rules after the tables that are simulated: no job of a network, whose results there are none, may be asked for.
+STAGES := statistics published tables figures report
+OF_TABLES := $(shell sed -n 's/^rule \(.*\):/\1/p' $(STAGES:%=workflow/rules/%.smk))
+# A figure of epochs is drawn for each network that was trained: none here.
+DRAWN := $(filter plot_%,$(filter-out plot_history,$(OF_TABLES)))
+
+report: results/simulated/config.yaml .venv/installed  ## all figures and the report, of simulated tables at full size
+	$(BIN)/snakemake --profile profiles/local --configfile $< --allowed-rules $(OF_TABLES) -- $(DRAWN) make_report
 
 lint: .venv/installed-dev
 	$(BIN)/ruff check .

@@ -1,10 +1,11 @@
-# The study of config.yaml, from images to figure 2.
+# The study of config.yaml, from images to tables and figures.
 #
 #   snakemake --profile profiles/slurm                                   everything, on a cluster
 #   snakemake --profile profiles/local                                   everything, here
 #   snakemake --profile profiles/local results/STUDY/models/MODEL/layers.parquet     one network
 #   snakemake --profile profiles/local results/STUDY/models/MODEL/finetuned/1/weights.safetensors   one split
 #   snakemake -n                                                         what would be done
+#   snakemake --report report.zip                                        figures and tables that are there, as a page
 #
 # Rules know files and settings; each calls one command of `layerwise`, which also works by hand.
 from snakemake.exceptions import WorkflowError
@@ -34,8 +35,13 @@ include: "workflow/rules/memorability.smk"
 include: "workflow/rules/finetuning.smk"
 include: "workflow/rules/finetuned.smk"
 include: "workflow/rules/gather.smk"
+include: "workflow/rules/statistics.smk"
 include: "workflow/rules/profiles.smk"
+include: "workflow/rules/tables.smk"
+include: "workflow/rules/published.smk"
 include: "workflow/rules/figures.smk"
+include: "workflow/rules/training_figures.smk"
+include: "workflow/rules/report.smk"
 
 
 rule all:
@@ -49,3 +55,6 @@ rule all:
 # networks is longer than an argument of a command may be.
 onstart:
     start_run()
+
+
+start_run_as_module()

@@ -365,7 +365,11 @@ def test_tables_without_the_columns(folder):
     correlated = pd.DataFrame({"region": ["V1"], "measure": ["memorability"], "rho": [0.5]})
     write_table(correlated, folder / "correlations.parquet")
     arguments = ("--layers", "layers.parquet", "--output")
-    fails(run("correlate-layers", *arguments, "c.parquet"), r"layers\.parquet lacks memorability", folder, "c.parquet")
+    fails(run("correlate-layers", *arguments, "c.parquet"), "lacks model, memorability", folder, "c.parquet")
+    analyse = ("analyse-layers", "--layers", "layers.parquet", "--folder", "results")
+    fails(run(*analyse), "lacks model, class, units, depth, memorability", folder, "results")
+    compare = ("compare-finetuning", "--finetuned", "layers.parquet", "--folder", "results")
+    fails(run(*compare), "lacks model, split, V1_before, V1_after", folder, "results")
     fails(run("summarise-models", *arguments, "s.parquet"), "lacks model, depth, memorability", folder, "s.parquet")
     draw = ("plot-figure2", "--correlations", "correlations.parquet", *arguments, "figure2.pdf")
     fails(run(*draw), "lacks model, memorability", folder, "figure2.pdf")
@@ -390,7 +394,7 @@ def written_files(command=None, *words):
     found = [
         case for name, inner in getattr(command, "commands", {}).items() for case in written_files(inner, *words, name)
     ]
-    for option in (one.opts[0] for one in command.params if words != ("simulate",)):  # which writes a folder
+    for option in (one.opts[0] for one in command.params if words[:1] != ("simulate",)):  # which writes a folder
         if option in WRITTEN or (words[-1:] and (words[-1], option) in WRITTEN_BY_ONE):
             found.append(pytest.param([*words, *words_for(command, option)], option, id=" ".join([*words, option])))
     return found
@@ -403,7 +407,8 @@ def test_each_step_of_the_workflow_names_a_file_to_write():
         for one in app.app.registered_commands
         if one.callback.__module__ == steps.__name__
     }
-    assert steps_panel - {"finetune-network"} <= writing  # which writes folders
+    folders = {"finetune-network", "analyse-layers", "compare-finetuning", "score-networks", "compare-paper"}
+    assert steps_panel - folders <= writing
 
 
 @pytest.mark.parametrize(("words", "option"), written_files())
@@ -581,7 +586,7 @@ class Slow(nn.Module):
 """
 
 
-def test_a_job_that_is_terminated_while_it_writes_leaves_nothing(folder):
+def test_a_job_that_is_terminated_while_it_writes_leaves_what_the_next_goes_on_from_and_nothing_else(folder):
     (folder / "slow_networks.py").write_text(SLOW)
     configure(
         folder,
@@ -595,19 +600,22 @@ def test_a_job_that_is_terminated_while_it_writes_leaves_nothing(folder):
 
     def command(name, *arguments):
         environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(folder), *sys.path])}
-        return subprocess.Popen([sys.executable, "-c", start, name, *arguments], env=environment)
+        code = [sys.executable, "-c", start, name, *arguments]
+        return subprocess.Popen(code, env=environment, stderr=subprocess.PIPE, text=True)
 
     def hidden():
         return [path for path in folder.rglob(".*") if path.is_file()]
 
     assert command("list-layers", *options, "--preprocessing", "preprocessing.json").wait() == 0
     running = command("extract-activations", *extract)
-    while not hidden() and running.poll() is None:
+    while not (folder / ".activations-partial.journal").exists() and running.poll() is None:
         time.sleep(0.05)
     assert running.poll() is None  # its file is there, and 32 images of half a second are not done
     running.terminate()
-    assert running.wait() == 143
-    assert hidden() == []
+    _, told = running.communicate()
+    assert running.returncode == os.EX_TEMPFAIL, told
+    assert "SIGTERM was received: 0 of 2 layers of tiny are done and kept; start it again" in told
+    assert {path.name for path in hidden()} == {".activations-partial.h5", ".activations-partial.journal"}
     assert not (folder / "activations.h5").exists()
 
 

@@ -20,6 +20,7 @@ from layerwise.config.settings import (
     RegressionSettings,
     StorageSettings,
 )
+from layerwise.config.statistics import StatisticsSettings
 from layerwise.interfaces import FinetuneSettings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -51,6 +52,7 @@ def test_every_key_is_documented():
         RegressionSettings,
         MemorabilitySettings,
         FinetuningSettings,
+        StatisticsSettings,
         ComputeSettings,
         StorageSettings,
     ],

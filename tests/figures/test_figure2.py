@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from layerwise.figures.figure2 import plot_figure2
+from layerwise.figures.figure2 import SHARES, plot_figure2
 from layerwise.figures.parts import MAX_COLOURS
 from layerwise.figures.style import save_figure
 from layerwise.statistics import correlate_layers
@@ -35,7 +35,8 @@ def test_a_panel_a_region_with_its_points_line_and_rho(rng):
     for axis, row in zip(figure.axes, correlations.itertuples(), strict=True):
         points = np.concatenate([collection.get_offsets() for collection in axis.collections])
         np.testing.assert_allclose(points, layers[["memorability", row.region]])
-        assert axis.texts[0].get_text() == f"ρ = {row.rho:.2f}".replace("-", "−")
+        told = f"ρ = {row.rho:.2f} [{row.low:.2f}, {row.high:.2f}]"
+        assert axis.texts[0].get_text() == told.replace("-", "−")
         x, y = axis.lines[0].get_data()
         slope, intercept = np.polyfit(layers["memorability"], layers[row.region], 1)
         np.testing.assert_allclose(y, slope * x + intercept)
@@ -47,6 +48,53 @@ def test_layers_without_a_value_are_not_drawn(rng):
     layers.loc[:4, "V1"] = np.nan
     figure = plot_figure2(layers, correlations)
     assert sum(len(collection.get_offsets()) for collection in figure.axes[0].collections) == len(layers) - 5
+
+
+def test_without_intervals_rho_stands_alone_and_layers_without_a_value_are_counted(rng):
+    layers, correlations = tables(rng, regions=["V1"])
+    layers.loc[:4, "V1"] = np.nan
+    bare = correlations[["region", "measure", "rho"]].assign(rho=np.nan)
+    for given, told in ((correlations[["region", "measure", "rho"]], "ρ = "), (bare, "ρ is not defined")):
+        text = plot_figure2(layers, given).axes[0].texts[0].get_text()
+        assert text.startswith(told) and "[" not in text and text.endswith("\n5 without a value")
+
+
+def test_many_layers_are_a_raster_with_contours_and_the_medians_of_families(rng, tmp_path):
+    x = rng.normal(size=(12, 1500)) + np.arange(12)[:, None]
+    models = np.repeat([f"network{i}" for i in range(12)], 1500)
+    layers = pd.DataFrame({"model": models, "memorability": x.ravel(), "V1": (x + rng.normal(size=x.shape)).ravel()})
+    layers["family"] = layers["model"].map({f"network{i}": f"family{i % 3}" for i in range(12)})
+    layers.attrs["simulated"] = "by a test"
+    correlations = pd.DataFrame([{"region": "V1", "measure": "memorability", "rho": 0.5}])
+    figure = plot_figure2(layers, correlations)
+    points, contours = figure.axes[0].collections
+    assert points.get_rasterized() and len(points.get_offsets()) == 18_000
+    assert len(contours.get_paths()) == 3
+    medians = {tuple(line.get_xydata()[0]) for line in figure.axes[0].lines if line.get_marker() == "o"}
+    by_family = layers.groupby("family")[["memorability", "V1"]].median()
+    assert medians == set(by_family.itertuples(index=False, name=None))
+    assert "simulated data" in [text.get_text() for text in figure.texts]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == list(by_family.index)
+    save_figure(figure, [tmp_path / "figure2.pdf"])
+    assert (tmp_path / "figure2.pdf").stat().st_size < 10**6
+    assert figure.get_size_inches()[0] == pytest.approx(89 / 25.4)
+
+
+def test_contours_hold_the_shares_of_the_points_that_they_stand_for(rng):
+    points = rng.normal(size=(20_000, 2))
+    layers = pd.DataFrame({"model": "a", "memorability": points[:, 0], "V1": points[:, 1]})
+    correlations = pd.DataFrame([{"region": "V1", "measure": "memorability", "rho": 0.0}])
+    contours = plot_figure2(layers, correlations).axes[0].collections[1]
+    within = [path.contains_points(points).mean() for path in contours.get_paths()]
+    np.testing.assert_allclose(within, sorted(SHARES, reverse=True), atol=0.05)
+
+
+def test_ties_and_constant_columns_are_drawn(rng):
+    layers = pd.DataFrame({"model": "a", "memorability": 0.5, "V1": np.repeat([0.1, 0.2], 1500)})
+    correlations = pd.DataFrame([{"region": "V1", "measure": "memorability", "rho": np.nan}])
+    figure = plot_figure2(layers, correlations)
+    figure.draw_without_rendering()
+    assert figure.axes[0].texts[0].get_text() == "ρ is not defined"
 
 
 def test_an_unknown_measure_is_named_with_those_that_are_there(rng):

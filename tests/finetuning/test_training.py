@@ -14,6 +14,7 @@ from layerwise.finetuning import DivergedError, Part, fine_tune, make_fold
 from layerwise.finetuning.draws import order_images, step_seed
 from layerwise.finetuning.history import Epoch, best_epoch, ends
 from layerwise.finetuning.networks import replace_by_one_unit
+from layerwise.finetuning.training import Pace, log_epoch
 from layerwise.interfaces import DegenerateWarning
 from layerwise.models import normalise
 
@@ -320,3 +321,12 @@ def test_predictions_that_do_not_fit_into_memory_are_made_with_fewer_images(stud
     np.testing.assert_allclose(short.test.predicted, whole.test.predicted, rtol=1e-5)
     with pytest.raises(torch.OutOfMemoryError):
         run(0)
+
+
+@pytest.mark.parametrize("which", ["", "split 2, "])
+def test_the_line_of_an_epoch_in_the_log(caplog, which):
+    epoch = Epoch(3, 1e-3, 0.01, 0.02, 0.5, 1)
+    with caplog.at_level("INFO"):
+        log_epoch(epoch, Pace(1234.4, 9.6, 2 * 10**9), which)
+    told = "epoch 3: loss 0.01000, validation loss 0.02000, rho 0.5000; 1234 images/s, 10 s, 2.0 GB"
+    assert caplog.messages == [which + told]

@@ -14,7 +14,11 @@ def test_best_layer_of_each_network():
             "memorability": [0.1, 0.2, 0.4, 0.5, np.nan],
         }
     )
-    result = summarise_models(layers, ["V1", "memorability"])
+    nested = {"a": {"V1": {"nested": 0.25, "same": 0.5}, "memorability": {"nested": None, "same": None}}}
+    result = summarise_models(layers, ["V1", "memorability"], nested)
+    assert result.pop("nested").fillna(-1).to_list() == [0.25, -1, -1]  # -1: not known
+    assert result.pop("same").fillna(-1).to_list() == [0.5, -1, -1]
+    assert summarise_models(layers, ["V1"])["nested"].isna().all()
     assert result.to_dict("list") == {
         "model": ["a", "a", "b"],
         "target": ["V1", "memorability", "memorability"],

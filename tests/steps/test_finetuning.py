@@ -20,8 +20,8 @@ from layerwise.finetuning import folds
 from layerwise.finetuning.weights import load_finetuned, read_about
 from layerwise.interfaces import StoppedError
 from layerwise.steps import finetuning as step
+from layerwise.steps.cluster import END
 from layerwise.steps.finetuning import finetune_network
-from layerwise.steps.limits import END
 from layerwise.steps.stimuli import pack_stimuli
 from layerwise.study import FINETUNED_FILES
 

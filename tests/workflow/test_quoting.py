@@ -80,6 +80,7 @@ def test_every_command_that_is_planned_has_such_names_as_one_word(copied, tmp_pa
         "score-brain",
         "gather-model",
         "plot-figure2",
+        "make-report",
     } <= steps
     for command in commands:
         words = shlex.split(command)

@@ -48,6 +48,7 @@ def test_every_result_is_there_and_whole(finished):
     assert correlations.loc[0, "rho"] == pytest.approx(expected)
     for ending in ("pdf", "svg", "png"):
         assert (finished.results / f"figures/figure2.{ending}").stat().st_size > 5000
+    assert "<title>small: " in (finished.results / "report.html").read_text()
     assert (finished.results / "models/tiny/skipped.tsv").read_text() == "layer\tclass\treason\n"
     assert temporary_files(finished) == []
 
@@ -133,7 +134,15 @@ def test_ratings_of_many_images_are_sketched_in_one_pass(study, finished):
     assert "8 layers in one forward pass over 40 images: 5 of them sketched to 512 numbers, 3 kept" in told
 
 
-GATHER = {"gather_model": 1, "gather_study": 1, "correlate_layers": 1, "summarise_models": 1, "plot_figure2": 1}
+DRAW = dict.fromkeys(("plot_figure2", "plot_profiles", "plot_regions", "make_report"), 1)
+TABULATE = dict.fromkeys(
+    (
+        *("correlate_layers", "analyse_layers", "correlate_regions", "summarise_models"),
+        *("tabulate_networks", "score_networks", "compare_paper", "describe_tables"),
+    ),
+    1,
+)
+GATHER = {"gather_model": 1, "gather_study": 1, **TABULATE, **DRAW}
 
 
 def test_editing_one_network_reruns_it_alone(as_finished):

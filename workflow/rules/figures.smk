@@ -4,17 +4,19 @@
 
 localrules:
     plot_figure2,
-    plot_figure3,
-    plot_change,
-    plot_history,
+    plot_figure4,
+    plot_figure_s1,
+    plot_profiles,
+    plot_regions,
 
 
 rule plot_figure2:
     input:
         layers=LAYOUT.layers,
         correlations=LAYOUT.table("correlations"),
+        networks=LAYOUT.table("networks"),
     output:
-        LAYOUT.figure("figure2"),
+        reported_figure("figure2"),
     log:
         LAYOUT.log("plot_figure2"),
     conda:
@@ -23,80 +25,93 @@ rule plot_figure2:
         **resources_of("plot_figure2"),
     params:
         made_from=made_from("plot_figure2"),
-        outputs=shlex.join(f"--output={path}" for path in LAYOUT.figure("figure2")),
+        outputs=outputs_of("figure2"),
         measure=next((entry.measure for entry in STUDY.ratings), ""),
     shell:
         "layerwise plot-figure2 --layers {input.layers:q} --correlations {input.correlations:q}"
+        " --measure {params.measure:q} --networks {input.networks:q} {params.outputs} > {log:q} 2>&1"
+
+
+rule plot_figure4:
+    input:
+        networks=LAYOUT.table("network_scores"),
+        controls=LAYOUT.table("network_correlations"),
+    output:
+        reported_figure("figure4"),
+    log:
+        LAYOUT.log("plot_figure4"),
+    conda:
+        ENVIRONMENT
+    resources:
+        **resources_of("plot_figure4"),
+    params:
+        made_from=made_from("plot_figure4"),
+        outputs=outputs_of("figure4"),
+        region=study.main_region(REGIONS),
+    shell:
+        "layerwise plot-figure4 --networks {input.networks:q} --controls {input.controls:q}"
+        " --region {params.region:q} {params.outputs} > {log:q} 2>&1"
+
+
+rule plot_figure_s1:
+    input:
+        networks=LAYOUT.table("network_scores"),
+        controls=LAYOUT.table("network_correlations"),
+    output:
+        reported_figure("figureS1"),
+    log:
+        LAYOUT.log("plot_figure_s1"),
+    conda:
+        ENVIRONMENT
+    resources:
+        **resources_of("plot_figure_s1"),
+    params:
+        made_from=made_from("plot_figure_s1"),
+        outputs=outputs_of("figureS1"),
+        measure=next((entry.measure for entry in STUDY.ratings), ""),
+    shell:
+        "layerwise plot-figure-s1 --networks {input.networks:q} --controls {input.controls:q}"
         " --measure {params.measure:q} {params.outputs} > {log:q} 2>&1"
 
 
-rule plot_figure3:
+rule plot_profiles:
     input:
-        LAYOUT.finetuned_table,
+        layers=LAYOUT.layers,
+        networks=LAYOUT.table("networks"),
     output:
-        LAYOUT.figure("figure3"),
+        reported_figure("profiles"),
     log:
-        LAYOUT.log("plot_figure3"),
+        LAYOUT.log("plot_profiles"),
     conda:
         ENVIRONMENT
     resources:
-        **resources_of("plot_figure3"),
+        **resources_of("plot_profiles"),
     params:
-        made_from=made_from("plot_figure3"),
-        outputs=shlex.join(f"--output={path}" for path in LAYOUT.figure("figure3")),
-        region=study.figure3_region(STUDY),
-        measure=next(
-            (entry.measure for entry in STUDY.ratings if entry.name == TRAINED_ON), ""
+        made_from=made_from("plot_profiles"),
+        outputs=outputs_of("profiles"),
+        scores=shlex.join(
+            [
+                *(f"--region={name}" for name in REGIONS),
+                *(f"--measure={entry.measure}" for entry in STUDY.ratings),
+            ]
         ),
     shell:
-        "layerwise plot-figure3 --finetuned {input:q} --region {params.region:q} --measure {params.measure:q}"
-        " {params.outputs} > {log:q} 2>&1"
+        "layerwise plot-profiles --layers {input.layers:q} --networks {input.networks:q} {params.scores} {params.outputs} > {log:q} 2>&1"
 
 
-rule plot_change:
+rule plot_regions:
     input:
-        LAYOUT.finetuned_table,
+        agreement=LAYOUT.table("regions"),
     output:
-        LAYOUT.figure("figure3_change"),
+        reported_figure("regions"),
     log:
-        LAYOUT.log("plot_change"),
+        LAYOUT.log("plot_regions"),
     conda:
         ENVIRONMENT
     resources:
-        **resources_of("plot_change"),
+        **resources_of("plot_regions"),
     params:
-        made_from=made_from("plot_change"),
-        outputs=shlex.join(
-            f"--output={path}" for path in LAYOUT.figure("figure3_change")
-        ),
-        regions=shlex.join(f"--region={name}" for name in REGIONS),
+        made_from=made_from("plot_regions"),
+        outputs=outputs_of("regions"),
     shell:
-        "layerwise plot-change --finetuned {input:q} {params.regions} {params.outputs} > {log:q} 2>&1"
-
-
-rule plot_history:
-    input:
-        expand(
-            LAYOUT.finetuned("{{model}}", "{split}", study.HISTORY),
-            split=study.finetuned_splits(STUDY),
-        ),
-    output:
-        LAYOUT.history_figure("{model}"),
-    log:
-        LAYOUT.log("plot_history", "{model}"),
-    wildcard_constraints:
-        model=one_of(FINETUNED),
-    conda:
-        ENVIRONMENT
-    resources:
-        **resources_of("plot_history"),
-    params:
-        made_from=made_from("plot_history"),
-        histories=lambda wildcards, input: shlex.join(
-            f"--history={path}" for path in input
-        ),
-        outputs=lambda wildcards, output: shlex.join(
-            f"--output={path}" for path in output
-        ),
-    shell:
-        "layerwise plot-history {params.histories} {params.outputs} > {log:q} 2>&1"
+        "layerwise plot-regions --agreement {input.agreement:q} {params.outputs} > {log:q} 2>&1"

@@ -2,6 +2,7 @@
 # Out: for each (network, split), the weights of the network that was trained on, its epochs, and what it predicts.
 
 FINETUNED = study.finetuned_models(STUDY)
+TRAINED_TABLES = [LAYOUT.finetuned_table] if FINETUNED else []
 TRAINED_ON = study.finetuned_ratings(STUDY) if FINETUNED else ""  # a set of ratings
 
 # Of each job the splits: a wildcard, where a job trains on one split.

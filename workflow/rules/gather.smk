@@ -1,11 +1,10 @@
 # In:  scores of all blocks.
-# Out: a row a layer for each network, then for the study; correlations over layers; the best layers.
+# Out: a row a layer for each network, then for the study; the best layers.
 
 
 localrules:
     gather_model,
     gather_study,
-    correlate_layers,
     summarise_models,
 
 
@@ -59,32 +58,12 @@ rule gather_study:
         " --output {output.table:q} --csv {output.csv:q} > {log:q} 2>&1"
 
 
-rule correlate_layers:
-    input:
-        layers=LAYOUT.layers,
-    output:
-        table=LAYOUT.table("correlations"),
-        csv=LAYOUT.table("correlations", "csv"),
-    log:
-        LAYOUT.log("correlate_layers"),
-    conda:
-        ENVIRONMENT
-    resources:
-        **resources_of("correlate_layers"),
-    params:
-        config=LAYOUT.config,
-        made_from=made_from("correlate_layers"),
-    shell:
-        "layerwise correlate-layers --config {params.config:q} --layers {input.layers:q}"
-        " --output {output.table:q} --csv {output.csv:q} > {log:q} 2>&1"
-
-
 rule summarise_models:
     input:
         layers=LAYOUT.layers,
     output:
         table=LAYOUT.table("models"),
-        csv=LAYOUT.table("models", "csv"),
+        csv=reported_table("models"),
     log:
         LAYOUT.log("summarise_models"),
     conda:

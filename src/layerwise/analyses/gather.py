@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from layerwise.interfaces import DegenerateWarning, LayerSpec
+from layerwise.statistics.scores import choose_best
 
 log = logging.getLogger(__name__)
 
@@ -52,8 +53,9 @@ def gather_model(
         `_splits` (how many splits have a value: mean and error are over these), `_ceiling` (median over neuroids, mean
         over halves), `_ceiled_2020` ((r/c)^2) and `_ceiled_2026` (r^2/c), and for each measure its accuracy (mean over
         splits of Spearman's rho), `_error`, `_splits` and, where it has several raters, `_ceiling` (mean over halves).
-        Its `attrs` hold the hashes of "data" and, for measures that were predicted from sketches, the "sketch_error"
-        that these were found to have.
+        Its `attrs` hold the hashes of "data", what the best layer of each column is worth on splits that did not
+        choose it ("nested": nested and same, as `statistics.scores.Best` has them), and, for measures that were
+        predicted from sketches, the "sketch_error" that these were found to have.
 
     Raises
     ------
@@ -89,10 +91,22 @@ def gather_model(
     table.attrs = {"data": gather_origins([*brain, *behaviour, *ceilings, *consistencies, kept])}
     _check_network(model, table.attrs["data"])
     tell_versions({model: table})
+    table.attrs["nested"] = _nested([(brain, "region", "r"), (behaviour, "measure", "rho")])
     errors = [rows.attrs["sketch_error"] for rows in behaviour if "sketch_error" in rows.attrs]
     if errors:
         table.attrs["sketch_error"] = {measure: text for error in errors for measure, text in error.items()}
     return table
+
+
+def _nested(scores: Sequence[tuple[Sequence[pd.DataFrame], str, str]]) -> dict[str, dict[str, float | None]]:
+    """Score the choice of the best layer on splits that had no part in it; None where there are too few."""
+    found: dict[str, dict[str, float | None]] = {}
+    for tables, column, value in scores:
+        for name, rows in _by(tables, column):
+            best = choose_best(rows.pivot(index="layer", columns="split", values=value).to_numpy(float))
+            worth = {"nested": best.nested, "same": best.same} if best else {"nested": np.nan, "same": np.nan}
+            found[name] = {key: None if np.isnan(one) else one for key, one in worth.items()}
+    return found
 
 
 def tell_versions(tables: Mapping[str, pd.DataFrame]) -> None:

@@ -9,10 +9,12 @@ import typer
 from layerwise.cli.options import CONFIG, Config
 from layerwise.cli.plan import plan
 
+RESULTS = ("correlations", "network_correlations", "network_scores", "reproduction")  # tables that `show` reads
+
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the application."""
-    for command in (layers, schema, plan):
+    for command in (layers, schema, plan, show, cite, tables):
         app.command(rich_help_panel="Look things up")(command)
     app.command(name="check-config", rich_help_panel="Look things up")(check_config)
 
@@ -76,3 +78,51 @@ def schema() -> None:
     from layerwise.config import Study
 
     typer.echo(json.dumps(Study.model_json_schema(), indent=2))
+
+
+def show(config: Config = CONFIG) -> None:
+    """Print the main results of a study: correlations, the best networks, and where tables and figures lie."""
+    from layerwise.analyses.overview import summarise_results
+    from layerwise.config import load_study
+    from layerwise.study import layout_of
+
+    layout = layout_of(load_study(config))
+    paths = {name: Path(layout.table(name)) for name in RESULTS}
+    sections = summarise_results({name: path for name, path in paths.items() if path.is_file()})
+    for section in sections:
+        _print_section(*section)
+    lacking = [name for name, path in paths.items() if not path.is_file()]
+    if lacking:
+        typer.echo(f"\nnot there yet: {', '.join(lacking)}; run snakemake to make them")
+    typer.echo(f"\ntables:  {layout.table('*', 'csv')}\nfigures: {Path(layout.figure('x')[0]).parent}")
+
+
+def cite(config: Config = CONFIG) -> None:
+    """Print the BibTeX of what a study used: data sets, networks, method."""
+    from layerwise.config import load_study
+    from layerwise.study.citations import cite as find
+
+    entries, unknown = find(load_study(config))
+    typer.echo(entries, nl=False)
+    for one in unknown:
+        typer.echo(f"no entry is known for {one}: cite its source yourself", err=True)
+
+
+def tables() -> None:
+    """Print what each column of each table means, as Markdown (docs/tables.md)."""
+    from layerwise.analyses.dictionary import write_dictionary
+
+    typer.echo(write_dictionary(), nl=False)
+
+
+def _print_section(title: str, columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left")
+    for name in columns:
+        table.add_column(name)
+    for row in rows:
+        table.add_row(*map(escape, row))
+    Console(width=None if Console().is_terminal else 140, highlight=False).print(table)

@@ -31,8 +31,20 @@ Manifest = Annotated[
 Stimuli = Annotated[str, typer.Option("--stimuli", help="Name of a recording or of ratings of the study.")]
 RatingsName = Annotated[str, typer.Option("--ratings", help="Name of a set of ratings of the study.")]
 Pixels = Annotated[Path, typer.Option("--pixels", help="File that pack-stimuli made.")]
-Folder = Annotated[Path, typer.Option("--folder", help="Folder of results to gather from.")]
+Folder = Annotated[Path, typer.Option("--folder", help="Folder of results.")]
 Layers = Annotated[Path, typer.Option("--layers", help="Table that gather-study made.")]
+Correlations = Annotated[Path, typer.Option("--correlations", help="Table that correlate-layers made.")]
+Networks = Annotated[Path, typer.Option("--networks", help="Table of networks that score-networks made.")]
+Controls = Annotated[
+    Path, typer.Option("--controls", help="Table of correlations over networks that score-networks made.")
+]
+Families = Annotated[
+    Path | None, typer.Option("--networks", help="Table that tabulate-networks made, which tells families.")
+]
+Figures = Annotated[
+    list[Path],
+    typer.Option("--output", callback=writable_files, help="File to write (.pdf, .svg or .png); repeat for more."),
+]
 Csv = Annotated[Path | None, typer.Option("--csv", callback=writable_files, help="The same table for people.")]
 
 
@@ -54,8 +66,20 @@ def register(app: typer.Typer) -> None:
         gather_study,
         gather_finetuned_layers,
         correlate_layers,
+        analyse_layers,
+        compare_finetuning,
         summarise_models,
+        tabulate_networks,
+        score_networks,
+        correlate_regions,
+        compare_paper,
+        describe_tables,
         plot_figure2,
+        plot_figure4,
+        plot_figure_s1,
+        plot_profiles,
+        plot_regions,
+        make_report,
     )
     for command in commands:
         app.command(name=command.__name__.replace("_", "-"), rich_help_panel="Steps of the workflow")(command)
@@ -272,11 +296,31 @@ def correlate_layers(
     csv: Csv = None,
     config: Config = CONFIG,
 ) -> None:
-    """Correlate brain similarity with each measure over all layers, for each region."""
-    from layerwise.steps.tables import correlate_layers as step
+    """Correlate brain similarity with each measure over all layers, for each region, with intervals."""
+    from layerwise.steps.statistics import correlate_layers as step
 
     with counted_warnings():
         step(_study(config), layers, output, csv)
+
+
+def analyse_layers(layers: Layers, folder: Folder, config: Config = CONFIG) -> None:
+    """Write what else is said of the correlations over layers: within networks, of each, held fixed, compared."""
+    from layerwise.steps.statistics import analyse_layers as step
+
+    with counted_warnings():
+        step(_study(config), layers, folder)
+
+
+def compare_finetuning(
+    finetuned: Annotated[Path, typer.Option("--finetuned", help="Table that gather-finetuned-study made.")],
+    folder: Folder,
+    config: Config = CONFIG,
+) -> None:
+    """Write how fine-tuning changes the similarity of networks to each region."""
+    from layerwise.steps.statistics import compare_finetuning as step
+
+    with counted_warnings():
+        step(_study(config), finetuned, folder)
 
 
 def summarise_models(
@@ -292,20 +336,135 @@ def summarise_models(
         step(_study(config), layers, output, csv)
 
 
+def tabulate_networks(layers: Layers, output: Output, csv: Csv = None, config: Config = CONFIG) -> None:
+    """List the networks: layers, parameters, input size, accuracy, where their weights come from (table S1)."""
+    from layerwise.steps.paper import tabulate_networks as step
+
+    with counted_warnings():
+        step(_study(config), layers, output, csv)
+
+
+def score_networks(
+    layers: Layers,
+    networks: Annotated[Path, typer.Option("--networks", help="Table that tabulate-networks made.")],
+    folder: Folder,
+    finetuned: Annotated[
+        Path | None, typer.Option("--finetuned", help="Table of fine-tuned networks, if there is one.")
+    ] = None,
+    config: Config = CONFIG,
+) -> None:
+    """Find for each network its best layers and what fine-tuning made of it, and correlate these over networks."""
+    from layerwise.steps.paper import score_networks as step
+
+    with counted_warnings():
+        step(_study(config), layers, networks, folder, finetuned)
+
+
+def correlate_regions(layers: Layers, output: Output, csv: Csv = None, config: Config = CONFIG) -> None:
+    """Correlate regions and measures with each other over layers."""
+    from layerwise.steps.paper import correlate_regions as step
+
+    with counted_warnings():
+        step(_study(config), layers, output, csv)
+
+
+def compare_paper(
+    layers: Layers,
+    correlations: Correlations,
+    controls: Controls,
+    networks: Networks,
+    folder: Folder,
+    config: Config = CONFIG,
+) -> None:
+    """Hold what was published against the study (table S2), and the paper's numbers, if the study is the paper's."""
+    from layerwise.steps.paper import compare_paper as step
+
+    with counted_warnings():
+        step(_study(config), layers, correlations, controls, networks, folder)
+
+
+def describe_tables(
+    tables: Annotated[list[Path], typer.Option("--table", help="Table to describe (.parquet); repeat for more.")],
+    output: Annotated[Path, typer.Option("--output", callback=writable_files, help="File to write (.csv).")],
+) -> None:
+    """Write the dictionary of tables: what each column means, its unit, and where it comes from."""
+    from layerwise.steps.dictionary import describe_tables as step
+
+    step(tables, output)
+
+
 def plot_figure2(
     layers: Layers,
-    correlations: Annotated[Path, typer.Option("--correlations", help="Table that correlate-layers made.")],
-    output: Annotated[
-        list[Path],
-        typer.Option("--output", callback=writable_files, help="File to write (.pdf, .svg or .png); repeat for more."),
-    ],
+    correlations: Correlations,
+    output: Figures,
     measure: Annotated[str, typer.Option("--measure", help="The measure on the x axis.")] = "memorability",
+    networks: Families = None,
 ) -> None:
     """Draw brain similarity against the accuracy of predicting memorability."""
     from layerwise.steps.figures import plot_figure2 as step
 
     with counted_warnings():
-        step(layers, correlations, output, measure)
+        step(layers, correlations, output, measure, networks)
+
+
+def plot_figure4(
+    networks: Networks,
+    controls: Controls,
+    output: Figures,
+    region: Annotated[str, typer.Option("--region", help="The region on the y axes.")] = "IT",
+) -> None:
+    """Draw ImageNet accuracy against brain similarity of the penultimate and the best layer."""
+    from layerwise.steps.figures import plot_figure4 as step
+
+    with counted_warnings():
+        step(networks, controls, output, region)
+
+
+def plot_figure_s1(
+    networks: Networks,
+    controls: Controls,
+    output: Figures,
+    measure: Annotated[str, typer.Option("--measure", help="The measure on the y axis.")] = "memorability",
+) -> None:
+    """Draw ImageNet accuracy against the accuracy of predicting memorability."""
+    from layerwise.steps.figures import plot_figure_s1 as step
+
+    with counted_warnings():
+        step(networks, controls, output, measure)
+
+
+def plot_profiles(
+    layers: Layers,
+    output: Figures,
+    region: Annotated[list[str], typer.Option("--region", help="Region to draw; repeat for more.")],
+    measure: Annotated[list[str] | None, typer.Option("--measure", help="Measure to draw; repeat for more.")] = None,
+    networks: Families = None,
+    only: Annotated[str | None, typer.Option("--only", help="A network or a family; default: all.")] = None,
+) -> None:
+    """Draw scores over the depth of networks or families."""
+    from layerwise.steps.figures import plot_profiles as step
+
+    with counted_warnings():
+        step(layers, output, region, measure or [], networks, only)
+
+
+def plot_regions(
+    agreement: Annotated[Path, typer.Option("--agreement", help="Table that correlate-regions made.")],
+    output: Figures,
+) -> None:
+    """Draw how far regions agree on which layers are good."""
+    from layerwise.steps.figures import plot_regions as step
+
+    with counted_warnings():
+        step(agreement, output)
+
+
+def make_report(folder: Folder, output: Output) -> None:
+    """Make a page on which a study is explored: one HTML file, which loads nothing."""
+    from layerwise.steps.report import make_report as step
+
+    with counted_warnings():
+        step(folder, output)
 
 
 def _study(config: Path) -> "Study":

@@ -6,7 +6,9 @@ from typing import Annotated
 
 import typer
 
-from layerwise.cli.options import Config
+from layerwise.cli.options import Config, counted_warnings
+
+simulated = typer.Typer(help="Make a study with planted truth, or its tables alone.")
 
 TEACHER = "tf_efficientnet_lite0"
 PLANTED = {
@@ -44,18 +46,24 @@ compute: {{layers_per_job: 1000, batch_size: 8, threads: {threads}}}
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the application."""
-    for command in (simulate, show_recovery):
-        app.command(name=command.__name__.replace("_", "-"), rich_help_panel="Simulated studies")(command)
+    app.add_typer(simulated, name="simulate", rich_help_panel="Simulated studies")
+    app.command(name="show-recovery", rich_help_panel="Simulated studies")(show_recovery)
 
 
+@simulated.callback(invoke_without_command=True)
 def simulate(
-    output: Annotated[Path, typer.Option("--output", help="Folder to write the study to.")],
+    context: typer.Context,
+    output: Annotated[Path | None, typer.Option("--output", help="Folder to write the study to.")] = None,
     recorded: Annotated[int, typer.Option("--recorded", help="Images shown to the simulated neuroids.")] = 100,
     rated: Annotated[int, typer.Option("--rated", help="Images with simulated scores.")] = 120,
     seed: Annotated[int, typer.Option("--seed", help="Decides everything.")] = 1,
     threads: Annotated[int, typer.Option("--threads", help="Threads of each job of the study.")] = 1,
 ) -> None:
     """Make a study with planted truth: images, recordings and scores in the formats of real data, and a config."""
+    if context.invoked_subcommand:
+        return
+    if output is None:
+        raise ValueError("simulate needs --output: the folder to write the study to")
     from layerwise.analyses.simulation import Teacher
     from layerwise.config.models import ModelEntry
     from layerwise.data.simulate import simulate_study
@@ -71,6 +79,20 @@ def simulate(
     with atomic_path(output / "config.yaml") as temporary:
         temporary.write_text(_config(output, threads), encoding="utf-8")
     typer.echo(f"run it with: snakemake --profile profiles/local --configfile {output}/config.yaml")
+
+
+@simulated.command()
+def tables(
+    output: Annotated[Path, typer.Option("--output", help="Folder of results to write; its name is the study's.")],
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Decides everything.")] = 1,
+    undefined: Annotated[int, typer.Option("--undefined", min=0, help="Layers without scores.")] = 0,
+) -> None:
+    """Make the tables of a study of the paper's 64 networks from a stated model: no network runs."""
+    from layerwise.steps.simulated import simulate_tables
+
+    with counted_warnings():
+        simulate_tables(output, seed, undefined)
+    typer.echo(f"{output}: tables of a simulated study, and its config.yaml")
 
 
 def _config(folder: Path, threads: int) -> str:
@@ -109,6 +131,7 @@ def show_recovery(
         table.add_row(*(f"{value:.2f}" if isinstance(value, float) else str(value) for value in row))
     console = Console(width=160)
     console.print(table)
-    console.print(read_table(layout.table("correlations")).round(3).to_string(index=False))
-    figures, tables = ", ".join(layout.figure("figure2")), layout.table("*", "csv")
-    console.print(f"\nfigure 2: {figures}\ntables:   {tables}")
+    columns = ["region", "measure", "rho", "low", "high", "n_layers", "n_networks"]
+    console.print(read_table(layout.table("correlations"), columns)[columns].round(2).to_string(index=False))
+    figures, tables = layout.figure("*")[0], layout.table("*", "csv")
+    console.print(f"\nfigures: {figures}\ntables:  {tables}\nto explore: {layout.report}")

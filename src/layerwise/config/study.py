@@ -18,6 +18,7 @@ from layerwise.config.settings import (
     RegressionSettings,
     StorageSettings,
 )
+from layerwise.config.statistics import StatisticsSettings
 
 Entry = TypeVar("Entry", ModelEntry, RecordingEntry, RatingEntry)
 
@@ -59,6 +60,8 @@ class Study(Section):
     finetuning: FinetuningSettings | None = None
     """Networks that are trained on to predict ratings, split by split, and what this does to how well they predict the
     brain (figure 3); null: none is."""
+    statistics: StatisticsSettings = StatisticsSettings()
+    """How certain what is said of all layers is."""
     compute: ComputeSettings = ComputeSettings()
     """Size of a job."""
     storage: StorageSettings = StorageSettings()
@@ -91,6 +94,12 @@ class Study(Section):
     def _finetuning_is_possible(self) -> Self:
         if self.finetuning is not None:
             check_finetuning(self.finetuning, self.models, self.ratings)
+        return self
+
+    @model_validator(mode="after")
+    def _families_are_of_networks(self) -> Self:
+        for name in self.statistics.families:
+            _find(self.models, name, "model")
         return self
 
     def stimulus_sets(self) -> list[str]:

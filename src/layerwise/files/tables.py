@@ -17,6 +17,7 @@ from pyarrow import parquet
 from layerwise.files.atomic import atomic_path
 from layerwise.files.memory import reraise_memory
 
+SIMULATED = "simulated"  # among a table's attributes: by what, in words
 _KEY = "layerwise.sha256"
 _BLANK = "0" * 64
 _PLACE = re.compile(rb"layerwise\.sha256..([0-9a-f]{64})", re.DOTALL)  # between them the value's type and length
@@ -35,9 +36,23 @@ def write_table(table: pd.DataFrame, path: str | Path) -> None:
 
 
 def write_csv(table: pd.DataFrame, path: str | Path) -> None:
-    """Write a table as CSV, whole or not at all."""
+    """Write a table as CSV, whole or not at all; of one that is simulated, a comment in the first line says so."""
+    mark = f"# {table.attrs[SIMULATED]}\n" if SIMULATED in table.attrs else ""
     with atomic_path(path) as temporary:
-        table.to_csv(temporary, index=False)
+        temporary.write_text(mark + table.to_csv(index=False), encoding="utf-8")
+
+
+def write_both(table: pd.DataFrame, output: str | Path, csv: str | Path | None = None) -> None:
+    """Write a table as parquet, and as CSV where a path for it is given."""
+    write_table(table, output)
+    if csv:
+        write_csv(table, csv)
+
+
+def marked(table: pd.DataFrame, source: pd.DataFrame) -> pd.DataFrame:
+    """Mark a table that comes from simulated ones as such."""
+    table.attrs |= {key: source.attrs[key] for key in (SIMULATED,) if key in source.attrs}
+    return table
 
 
 def read_table(path: str | Path, columns: Sequence[str] = ()) -> pd.DataFrame:

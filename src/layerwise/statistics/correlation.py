@@ -1,15 +1,19 @@
 """Do layers that predict the brain well predict memorability well? (figure 2 of the paper)."""
 
-import warnings
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
-from layerwise.interfaces import DegenerateWarning
+from layerwise.statistics.choosing import FEWEST, choose_layers
+from layerwise.statistics.clusters import Clusters, draw_clusters, leave_one_out
+from layerwise.statistics.intervals import DEFAULT, UNDEFINED, Interval, Sampling, jackknife_rho, percentile
+from layerwise.statistics.permutation import permute_clusters
+from layerwise.statistics.ranks import ClusteredRanks
+from layerwise.statistics.rows import table_of
 
 
 @dataclass(frozen=True)
@@ -21,54 +25,177 @@ class Correlation:
     region, measure : str
         Columns of the table of layers.
     rho : float
-        NaN if fewer than three layers have both values, or if one of the two does not vary.
+        Spearman's rho over all layers; NaN if it is undefined.
+    low, high : float
+        Its interval, by the method that `interval` names.
+    level : float
+        Of the intervals.
+    interval : str
+        "jackknife": Fisher's z, the error from leaving out each cluster, t with one degree of freedom fewer than
+        clusters. "percentile": the middle of rho in samples of whole clusters, drawn with replacement.
+    cluster : str
+        What is left out or drawn as a whole: "network" or "family".
     p : float
-        Two-sided p value of the hypothesis that rho is 0, layers taken as independent.
-    layers : int
-        Layers that have both values.
-    undefined : int
+        Two-sided p value of the hypothesis that rho is 0, by the same method.
+    p_permutation : float
+        The same from moving clusters as a whole (`permute_clusters`).
+    p_independent : float
+        The same if layers were independent, which they are not: what the paper reports.
+    jackknife_low, jackknife_high, percentile_low, percentile_high : float
+        Both intervals.
+    family_low, family_high : float
+        The jackknife's with whole families left out, whatever `cluster` is.
+    error : float
+        Standard error of Fisher's z, by the jackknife.
+    n_layers, n_networks, n_families : int
+        What has both values.
+    n_undefined : int
         Layers left out because one value is NaN.
+    reason : str
+        Why rho, or its interval, is NaN; empty where both are defined.
     """
 
     region: str
     measure: str
     rho: float
+    low: float
+    high: float
+    level: float
+    interval: str
+    cluster: str
     p: float
-    layers: int
-    undefined: int
+    p_permutation: float
+    p_independent: float
+    jackknife_low: float
+    jackknife_high: float
+    percentile_low: float
+    percentile_high: float
+    family_low: float
+    family_high: float
+    error: float
+    n_layers: int
+    n_networks: int
+    n_families: int
+    n_undefined: int
+    reason: str
 
 
-def correlate_layers(layers: pd.DataFrame, regions: Sequence[str], measures: Sequence[str]) -> pd.DataFrame:
+@dataclass(frozen=True)
+class Bounds:
+    """A correlation with both its intervals.
+
+    Parameters
+    ----------
+    rho : float
+        The correlation.
+    jackknife, percentile : Interval
+        Both undefined with one cluster.
+    """
+
+    rho: float
+    jackknife: Interval
+    percentile: Interval
+
+
+def bound_rho(x: NDArray[np.float64], y: NDArray[np.float64], clusters: Clusters, sampling: Sampling) -> Bounds:
+    """Correlate two variables over layers, with intervals that take clusters as what is independent.
+
+    Parameters
+    ----------
+    x, y : float array [layer]
+        Without NaN.
+    clusters : Clusters
+        Of the layers.
+    sampling : Sampling
+        Level, draws and seed; without draws there is no percentile interval.
+    """
+    ranks = ClusteredRanks(np.stack([x, y], axis=1), clusters)
+    n = len(clusters)
+    rho = float(ranks.correlate(np.ones((1, n)))[0, 0])
+    if n < 2 or np.isnan(rho):
+        return Bounds(rho, UNDEFINED, UNDEFINED)
+    left_out = ranks.correlate(leave_one_out(n))[:, 0]
+    middle = UNDEFINED
+    if sampling.draws:
+        drawn = ranks.correlate(draw_clusters(n, sampling.draws, sampling.seed))[:, 0]
+        middle = percentile(drawn, sampling.level)
+    return Bounds(rho, jackknife_rho(rho, left_out, sampling.level), middle)
+
+
+def correlate_layers(
+    layers: pd.DataFrame, regions: Sequence[str], measures: Sequence[str], sampling: Sampling = DEFAULT
+) -> pd.DataFrame:
     """Correlate every region with every measure over all layers of all networks.
 
     Parameters
     ----------
     layers : DataFrame
-        A row for each layer, a column for each region and each measure.
+        A row for each layer: model, maybe family, a column for each region and each measure.
     regions, measures : sequence of str
         Names of the columns.
+    sampling : Sampling
+        How uncertainty is estimated.
 
     Returns
     -------
     DataFrame
         A row for each pair, with the fields of `Correlation`.
+
+    Warns
+    -----
+    DegenerateWarning
+        Layers lack a value, and are left out.
     """
-    rows = [_correlate(layers, region, measure) for measure in measures for region in regions]
-    names = [field.name for field in fields(Correlation)]
-    return pd.DataFrame([astuple(row) for row in rows], columns=names)
+    rows = [_correlate(layers, region, measure, sampling) for measure in measures for region in regions]
+    return table_of(rows, Correlation)
 
 
-def _correlate(layers: pd.DataFrame, region: str, measure: str) -> Correlation:
-    pair = layers[[region, measure]].dropna()
-    undefined = len(layers) - len(pair)
-    if undefined:
-        warnings.warn(
-            f"{region} and {measure}: {undefined} of {len(layers)} layers lack a value and are left out",
-            DegenerateWarning,
-            stacklevel=3,
-        )
-    rho, p = spearman(pair[region], pair[measure])
-    return Correlation(region, measure, rho, p, len(pair), undefined)
+def _correlate(layers: pd.DataFrame, region: str, measure: str, sampling: Sampling) -> Correlation:
+    chosen = choose_layers(layers, [region, measure])
+    clusters, reason = chosen.clusters(sampling.cluster), chosen.undefined_because()
+    (x, y), nan = chosen.values.T, float("nan")
+    bounds, family, permuted, independent = Bounds(nan, UNDEFINED, UNDEFINED), UNDEFINED, nan, nan
+    if not reason:
+        bounds = bound_rho(x, y, clusters, sampling)
+        family = bound_rho(x, y, chosen.clusters("family"), Sampling(sampling.level, draws=0)).jackknife
+        permuted = permute_clusters(x, y, clusters, sampling.draws, sampling.seed)
+        independent = spearman(x, y)[1]
+        reason = why_unbounded(clusters, bounds, sampling)
+    first = bounds.jackknife if sampling.interval == "jackknife" else bounds.percentile
+    return Correlation(
+        region=region,
+        measure=measure,
+        rho=bounds.rho,
+        low=first.low,
+        high=first.high,
+        level=sampling.level,
+        interval=sampling.interval,
+        cluster=sampling.cluster,
+        p=first.p,
+        p_permutation=permuted,
+        p_independent=independent,
+        jackknife_low=bounds.jackknife.low,
+        jackknife_high=bounds.jackknife.high,
+        percentile_low=bounds.percentile.low,
+        percentile_high=bounds.percentile.high,
+        family_low=family.low,
+        family_high=family.high,
+        error=bounds.jackknife.error,
+        n_layers=chosen.n_layers,
+        n_networks=chosen.n_networks,
+        n_families=chosen.n_families,
+        n_undefined=chosen.undefined,
+        reason=reason,
+    )
+
+
+def why_unbounded(clusters: Clusters, bounds: Bounds, sampling: Sampling) -> str:
+    """Say why the interval of a correlation that is defined is NaN; empty where it is defined."""
+    name = sampling.cluster
+    if len(clusters) < 2:
+        return f"one {name} only: there is no interval between {'networks' if name == 'network' else 'families'}"
+    first = bounds.jackknife if sampling.interval == "jackknife" else bounds.percentile
+    return f"rho is undefined in samples of the {len(clusters)} clusters" if np.isnan(first.low) else ""
 
 
 def spearman(x: ArrayLike, y: ArrayLike) -> tuple[float, float]:
@@ -80,7 +207,7 @@ def spearman(x: ArrayLike, y: ArrayLike) -> tuple[float, float]:
         Without NaN.
     """
     x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
-    if len(x) < 3 or np.ptp(x) == 0 or np.ptp(y) == 0:
+    if len(x) < FEWEST or np.ptp(x) == 0 or np.ptp(y) == 0:
         return float("nan"), float("nan")
     result = stats.spearmanr(x, y)
     return float(result.statistic), float(result.pvalue)

@@ -19,9 +19,9 @@ from layerwise.finetuning.training import Pace
 from layerwise.finetuning.weights import FineTunedModel, write_weights
 from layerwise.interfaces import FinetuneSettings, Ratings
 from layerwise.models import build, find_classifiers, resolve_preprocessing
+from layerwise.steps.cluster import job_deadline
 from layerwise.steps.devices import choose_device, hold_pixels, limit_threads, warn_of_plan
 from layerwise.steps.inputs import rated_squares
-from layerwise.steps.limits import job_deadline
 from layerwise.steps.origins import origins_of
 from layerwise.study import finetuned_ratings, finetuning_of
 from layerwise.study.layout import FINETUNED_FILES, HISTORY, PREDICTIONS, WEIGHTS

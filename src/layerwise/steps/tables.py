@@ -8,8 +8,7 @@ from layerwise.activations import ActivationStore
 from layerwise.analyses.gather import check_data, tell_versions
 from layerwise.analyses.gather import gather_model as gather
 from layerwise.config import Study
-from layerwise.files.tables import read_table, write_csv, write_table
-from layerwise.statistics import correlate_layers as correlate
+from layerwise.files.tables import marked, read_table, write_both, write_table
 from layerwise.statistics import summarise_models as summarise
 from layerwise.steps.inputs import layers_in
 from layerwise.study import (
@@ -56,23 +55,19 @@ def gather_study(study: Study, folder: Path, output: Path, csv: Path | None = No
     check_data(tables)
     table = pd.concat(tables.values(), ignore_index=True)
     table.attrs = {"data": {name: one.attrs.get("data", {}) for name, one in tables.items()}}
+    table.attrs["nested"] = {name: one.attrs["nested"] for name, one in tables.items() if "nested" in one.attrs}
     tell_versions(tables)
     errors = {name: one.attrs["sketch_error"] for name, one in tables.items() if "sketch_error" in one.attrs}
     if errors:
         table.attrs["sketch_error"] = errors
-    _write(table, output, csv)
-
-
-def correlate_layers(study: Study, layers: Path, output: Path, csv: Path | None = None) -> None:
-    """Correlate brain similarity with each measure over all layers, for each region."""
-    names, measures = [region.name for region in regions(study)], [rating.measure for rating in study.ratings]
-    _write(correlate(read_table(layers, [*names, *measures]), names, measures), output, csv)
+    write_both(table, output, csv)
 
 
 def summarise_models(study: Study, layers: Path, output: Path, csv: Path | None = None) -> None:
     """Find the best layer of each network for each region and measure."""
     columns = [region.name for region in regions(study)] + [rating.measure for rating in study.ratings]
-    _write(summarise(read_table(layers, ["model", "layer", "depth", *columns]), columns), output, csv)
+    table = read_table(layers, ["model", "layer", "depth", *columns])
+    write_both(marked(summarise(table, columns, table.attrs.get("nested", {})), table), output, csv)
 
 
 def _of_own_split(table: pd.DataFrame, study: Study, model: str) -> pd.DataFrame:
@@ -93,9 +88,3 @@ def _of_own_split(table: pd.DataFrame, study: Study, model: str) -> pd.DataFrame
                 "delete its folder memorability, and run again"
             )
     return table
-
-
-def _write(table: pd.DataFrame, output: Path, csv: Path | None) -> None:
-    write_table(table, output)
-    if csv:
-        write_csv(table, csv)

@@ -4,7 +4,17 @@ Both the workflow's rules and the commands that they call read a study through t
 """
 
 from layerwise.study.budget import Budget
-from layerwise.study.files import fingerprint, imagenet_fingerprint, kept_activations, own_weights, present
+from layerwise.study.facts import network_facts
+from layerwise.study.families import accuracies_of, families_of
+from layerwise.study.files import (
+    fingerprint,
+    imagenet_fingerprint,
+    kept_activations,
+    own_weights,
+    present,
+    require_room,
+    require_weights,
+)
 from layerwise.study.finetuning import (
     finetuned_models,
     finetuned_ratings,
@@ -16,8 +26,19 @@ from layerwise.study.finetuning import (
     finetuning_pixels_for,
 )
 from layerwise.study.layers import layers_of, preprocessing_of, read_preprocessing, write_preprocessing
-from layerwise.study.layout import FINETUNED_FILES, HISTORY, PREDICTIONS, PRETRAINED, WEIGHTS, Layout, layout_of
+from layerwise.study.layout import (
+    ANALYSES,
+    FINETUNED_FILES,
+    FINETUNING_ANALYSES,
+    HISTORY,
+    PREDICTIONS,
+    PRETRAINED,
+    WEIGHTS,
+    Layout,
+    layout_of,
+)
 from layerwise.study.networks import network_settings
+from layerwise.study.paper import differs_from_paper
 from layerwise.study.plan import Job, Plan, Plans
 from layerwise.study.profiles import (
     networks_of,
@@ -32,8 +53,9 @@ from layerwise.study.regions import Region, find_region, regions
 from layerwise.study.resources import RuleResources
 from layerwise.study.results import (
     brain_scores,
-    figure3_region,
+    described_tables,
     final_results,
+    main_region,
     pca_pixels_for,
     penultimate_weights,
     pixels_for,
@@ -44,7 +66,9 @@ from layerwise.study.staleness import Causes, code_of
 from layerwise.study.stimuli import geometry_of, pca_geometry, stimulus_files
 
 __all__ = [
+    "ANALYSES",
     "FINETUNED_FILES",
+    "FINETUNING_ANALYSES",
     "HISTORY",
     "PREDICTIONS",
     "PRETRAINED",
@@ -58,9 +82,12 @@ __all__ = [
     "Plans",
     "Region",
     "RuleResources",
+    "accuracies_of",
     "brain_scores",
     "code_of",
-    "figure3_region",
+    "described_tables",
+    "differs_from_paper",
+    "families_of",
     "final_results",
     "find_region",
     "finetuned_models",
@@ -77,7 +104,9 @@ __all__ = [
     "kept_activations",
     "layers_of",
     "layout_of",
+    "main_region",
     "method_of",
+    "network_facts",
     "network_settings",
     "networks_of",
     "own_split",
@@ -93,6 +122,8 @@ __all__ = [
     "read_preprocessing",
     "regions",
     "require_cluster",
+    "require_room",
+    "require_weights",
     "scored_ratings",
     "stimulus_files",
     "trained_weights",

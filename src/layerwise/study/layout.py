@@ -5,6 +5,13 @@ from dataclasses import dataclass
 from layerwise.config import Study
 
 FIGURE_FORMATS = ("pdf", "svg", "png")
+ANALYSES = (
+    *("within_between", "per_network", "families", "layer_types"),
+    *("comparisons", "partial", "commonality", "mixed"),
+)
+"""Tables that `analyse_layers` makes."""
+FINETUNING_ANALYSES = ("finetuning_change", "finetuning_networks")
+"""Tables that `compare_finetuning` makes."""
 WEIGHTS, HISTORY, PREDICTIONS = "weights.safetensors", "history.parquet", "predictions.parquet"
 PRETRAINED = "pretrained"  # in the paths of what a network gave before it was trained on; afterwards, its split
 FINETUNED_FILES = (HISTORY, PREDICTIONS, WEIGHTS)  # of a network that was trained on a split
@@ -126,9 +133,18 @@ class Layout:
         """A table of the study: correlations, models, or layers as CSV."""
         return f"{self.folder}/tables/{name}.{ending}"
 
+    def analyses(self, names: tuple[str, ...] = ANALYSES) -> list[str]:
+        """Tables of the study, each in both its formats."""
+        return [self.table(name, ending) for name in names for ending in ("parquet", "csv")]
+
     def figure(self, name: str) -> list[str]:
         """A figure in all its formats."""
         return [f"{self.folder}/figures/{name}.{ending}" for ending in FIGURE_FORMATS]
+
+    @property
+    def report(self) -> str:
+        """The page on which the study is explored."""
+        return f"{self.folder}/report.html"
 
     # --- what jobs leave ------------------------------------------------------------------------------------------
 

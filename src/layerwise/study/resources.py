@@ -114,11 +114,23 @@ class RuleResources:
             "gather_study": _tables,
             "gather_finetuned_layers": _tables,
             "correlate_layers": _tables,
+            "analyse_layers": _tables,
+            "compare_finetuning": _tables,
             "summarise_models": _tables,
+            "tabulate_networks": _tables,
+            "score_networks": _tables,
+            "correlate_regions": _tables,
+            "compare_paper": _tables,
+            "describe_tables": _tables,
             "plot_figure2": _tables,
             "plot_figure3": _tables,
             "plot_change": _tables,
             "plot_history": _tables,
+            "plot_figure4": _tables,
+            "plot_figure_s1": _tables,
+            "plot_profiles": _tables,
+            "plot_regions": _tables,
+            "make_report": _tables,
         }
 
     @property

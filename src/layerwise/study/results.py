@@ -1,12 +1,13 @@
 """Which results a study consists of: what its rules ask for, and what its steps gather."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from layerwise.config import Study
 from layerwise.config.study import PCA_IMAGES
 from layerwise.interfaces import LayerSpec, Preprocessing
+from layerwise.study.facts import network_facts
 from layerwise.study.finetuning import finetuned_models, finetuned_results, finetuned_splits
-from layerwise.study.layout import PRETRAINED, Layout
+from layerwise.study.layout import ANALYSES, FINETUNING_ANALYSES, PRETRAINED, Layout
 from layerwise.study.plan import Plans
 from layerwise.study.profiles import profiled_networks, scored_ratings
 from layerwise.study.regions import regions
@@ -42,10 +43,18 @@ def rating_scores(plans: Plans, layout: Layout, model: str, layers: Sequence[Lay
     ]
 
 
-def figure3_region(study: Study) -> str:
-    """Name the region of figure 3: IT, or the last one of the study; empty where there is none."""
-    names = [region.name for region in regions(study)]
-    return "IT" if "IT" in names else names[-1] if names else ""
+TABLES = ("correlations", "models", "networks", "network_scores", "network_correlations")
+PAPER = ("regions", "published", "reproduction")  # tables of a study that has both regions and ratings
+FIGURES = ("figure2", "profiles", "regions")
+CONTROLS = ("figure4", "figureS1")  # figures over networks whose ImageNet accuracy is known
+FEWEST = 3  # such networks
+IT = "IT"
+
+
+def main_region(names: Iterable[str]) -> str:
+    """Return the region of figures 3 and 4: IT, as in the paper, or the last one of a study without it."""
+    found = list(names)
+    return IT if IT in found or not found else found[-1]
 
 
 def penultimate_weights(study: Study) -> list[str]:
@@ -53,18 +62,34 @@ def penultimate_weights(study: Study) -> list[str]:
     return [PRETRAINED, *finetuned_splits(study)] if regions(study) else []
 
 
+def described_tables(study: Study, layout: Layout) -> list[str]:
+    """List the tables of a study, which its dictionary describes."""
+    names = (*TABLES, *PAPER, *ANALYSES) if _correlates(study) else ("models", "networks")
+    tuned = [layout.finetuned_table] if finetuned_models(study) else []
+    changes = FINETUNING_ANALYSES if tuned and regions(study) else ()
+    return [layout.layers, *tuned, *map(layout.table, (*names, *changes))]
+
+
 def final_results(study: Study, layout: Layout) -> list[str]:
-    """List what a study ends with: tables, figure 2 where there is something to correlate, and networks trained on."""
-    figure = [layout.table("correlations"), *layout.figure("figure2")]
-    figures = figure if regions(study) and study.ratings else []
+    """List what a study ends with: tables, figures where there is something to correlate, and networks trained on."""
+    figures = (*FIGURES, *(CONTROLS if _known_accuracies(study) >= FEWEST else ())) if _correlates(study) else ()
+    drawn = [path for name in figures for path in layout.figure(name)]
+    described = described_tables(study, layout)
     profiles = [layout.finetuned_layers] if profiled_networks(study) else []
-    return [layout.layers, layout.table("models"), *figures, *_finetuned(study, layout), *profiles]
+    last = [layout.table("dictionary", "csv"), layout.report]
+    return [*described, *drawn, *last, *profiles, *_finetuned(study, layout)]
 
 
 def _finetuned(study: Study, layout: Layout) -> list[str]:
     models = finetuned_models(study)
-    if not models:
-        return []
     histories = [path for model in models for path in layout.history_figure(model)]
-    figures = [*layout.figure("figure3"), *layout.figure("figure3_change")] if regions(study) else []
-    return [*finetuned_results(study, layout), layout.finetuned_table, *histories, *figures]
+    figures = [*layout.figure("figure3"), *layout.figure("figure3_change")] if models and regions(study) else []
+    return [*finetuned_results(study, layout), *histories, *figures]
+
+
+def _correlates(study: Study) -> bool:
+    return bool(regions(study) and study.ratings)
+
+
+def _known_accuracies(study: Study) -> int:
+    return sum(facts["top1"] is not None for facts in network_facts(study))

@@ -13,9 +13,12 @@ from layerwise.config.study import PCA_IMAGES
 from layerwise.files import Contents, hash_object
 from layerwise.interfaces import LayerSpec
 from layerwise.layers.manifest import read_manifest
+from layerwise.study.facts import network_facts
+from layerwise.study.families import accuracies_of, families_of
 from layerwise.study.files import fingerprint, imagenet_fingerprint, own_weights, present
 from layerwise.study.layers import layers_of
 from layerwise.study.networks import network_settings
+from layerwise.study.paper import differs_from_paper
 from layerwise.study.regions import Region, regions
 from layerwise.study.staleness.code import code_of
 from layerwise.study.staleness.declared import STANDS_FOR, STEPS
@@ -58,6 +61,10 @@ class Causes:
             "tables": lambda names: self.table_contents(names["stimuli"]),
             "images": lambda names: self._images(names["stimuli"]),
             "drawn images": lambda names: self._drawn(names["stimuli"]),
+            "facts": lambda _: network_facts(study),
+            "paper": lambda _: differs_from_paper(study),
+            "families": lambda _: families_of(study),
+            "accuracies": lambda _: accuracies_of(study),
             "imagenet": lambda _: self._once("imagenet", lambda: imagenet_fingerprint(study, contents)),
         }
 

@@ -46,6 +46,10 @@ STANDS_FOR: dict[str, tuple[str, ...]] = {
     "images": ("recording.images", "rating.images", "brain.pca.images"),
     "drawn images": ("brain.pca.n_images",),
     "imagenet": ("imagenet",),
+    "facts": ("models", "statistics.families"),
+    "paper": ("models", "recordings", "ratings", "regression.components"),
+    "families": ("models", "statistics.families"),
+    "accuracies": ("models",),
 }
 """Causes that are no plain settings, since a hash of files or something derived says more; and the settings that each
 stands for:
@@ -60,6 +64,9 @@ stands for:
 - images: names and content of the images that these name
 - drawn images: how many are drawn for principal components, where a job is about these
 - imagenet: content of ImageNet's images and labels
+- facts: what is published of the networks
+- paper: in what the study differs from the paper's
+- families, accuracies: the family of each network, and the published accuracy of those that have one
 """
 
 RUN_ONLY: dict[str, str] = {
@@ -68,6 +75,7 @@ RUN_ONLY: dict[str, str] = {
     "recordings.name": "is in the path of each result",
     "ratings.name": "is in the path of each result",
     "model.name": "is in the path of each result",
+    "model.sha256": "says what the weights must be, whose content counts",
     "recording.name": "is in the path of each result",
     "rating.name": "is in the path of each result",
     "compute.threads": "sums in another order differ by rounding alone",
@@ -96,6 +104,7 @@ _SCORES = ("rating.image_column", "rating.score_column", "rating.rater_columns",
 _RATED = ("scores", *_SCORES, *_FOLDS, "rating.measure", "regression.components")
 _TRAINING = tuple(f"finetuning.{one.name}" for one in fields(FinetuneSettings))
 _NETWORK = ("network", "weights", "layers")
+_OVER_LAYERS = ("regions", "ratings.measure", "statistics", "families")
 _IMAGES_ARE_INPUTS = {"rating.images": "the images of a set are those of its pixels, which are an input"}
 _OWN_SPLIT = {"finetuning.ratings": "read of fine-tuned networks alone, whose weights are an input"}
 
@@ -227,12 +236,24 @@ STEPS: dict[str, Step] = {
             "decides which networks and splits there are; their tables are the inputs",
         ),
     ),
-    "correlate_layers": Step("layerwise.steps.tables:correlate_layers", ("regions", "ratings.measure")),
+    "correlate_layers": Step("layerwise.steps.statistics:correlate_layers", _OVER_LAYERS),
+    "analyse_layers": Step("layerwise.steps.statistics:analyse_layers", (*_OVER_LAYERS, "accuracies")),
+    "compare_finetuning": Step("layerwise.steps.statistics:compare_finetuning", ("regions", "statistics", "families")),
     "summarise_models": Step("layerwise.steps.tables:summarise_models", ("regions", "ratings.measure")),
+    "tabulate_networks": Step("layerwise.steps.paper:tabulate_networks", ("facts",)),
+    "score_networks": Step("layerwise.steps.paper:score_networks", ("regions", "ratings.measure")),
+    "correlate_regions": Step("layerwise.steps.paper:correlate_regions", ("regions", "ratings.measure")),
+    "compare_paper": Step("layerwise.steps.paper:compare_paper", ("paper", "regions", "ratings.measure")),
+    "describe_tables": Step("layerwise.steps.dictionary:describe_tables"),
     "plot_figure2": Step("layerwise.steps.figures:plot_figure2"),
     "plot_figure3": Step("layerwise.steps.finetuned:plot_figure3"),
     "plot_change": Step("layerwise.steps.finetuned:plot_change"),
     "plot_history": Step("layerwise.steps.finetuned:plot_history"),
+    "plot_figure4": Step("layerwise.steps.figures:plot_figure4"),
+    "plot_figure_s1": Step("layerwise.steps.figures:plot_figure_s1"),
+    "plot_profiles": Step("layerwise.steps.figures:plot_profiles"),
+    "plot_regions": Step("layerwise.steps.figures:plot_regions"),
+    "make_report": Step("layerwise.steps.report:make_report"),
 }
 
 _PLURAL = {"model": "models", "recording": "recordings", "rating": "ratings"}

@@ -1,0 +1,80 @@
+"""Steps that say how certain what is seen over all layers is."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+
+from layerwise.config import Study
+from layerwise.files.tables import read_table, write_csv, write_table
+from layerwise.statistics import (
+    Sampling,
+    compare_correlations,
+    compare_finetuned,
+    correlate_groups,
+    correlate_networks,
+    correlate_partially,
+    divide_correlations,
+    divide_variance,
+    fit_mixed,
+)
+from layerwise.statistics import correlate_layers as correlate
+from layerwise.study import Layout, accuracies_of, families_of, regions
+
+FAMILY, LAYER = "family", ["model", "class", "units", "depth"]
+
+
+def correlate_layers(study: Study, layers: Path, output: Path, csv: Path | None = None) -> None:
+    """Correlate brain similarity with each measure over all layers, for each region."""
+    table, names, measures = _read(study, layers, ["model"])
+    _write(correlate(table, names, measures, _sampling(study)), table, output, csv)
+
+
+def analyse_layers(study: Study, layers: Path, folder: Path) -> None:
+    """Write what else is said of the correlations over layers into a folder of results: a table for each analysis."""
+    table, names, measures = _read(study, layers, LAYER)
+    sampling, layout = _sampling(study), Layout(str(folder))
+    analyses: dict[str, Callable[[], pd.DataFrame]] = {
+        "within_between": lambda: divide_correlations(table, names, measures, sampling),
+        "per_network": lambda: correlate_networks(table, names, measures, sampling),
+        "families": lambda: correlate_groups(table, FAMILY, names, measures, sampling),
+        "layer_types": lambda: correlate_groups(table, "class", names, measures, sampling),
+        "comparisons": lambda: compare_correlations(table, names, measures, sampling),
+        "partial": lambda: correlate_partially(table, names, measures, accuracies_of(study), sampling),
+        "commonality": lambda: divide_variance(table, names, measures, sampling),
+        "mixed": lambda: fit_mixed(table, names, measures, sampling),
+    }
+    for name, analyse in analyses.items():
+        _write(analyse(), table, Path(layout.table(name)), Path(layout.table(name, "csv")))
+
+
+def compare_finetuning(study: Study, finetuned: Path, folder: Path) -> None:
+    """Write how fine-tuning changes the similarity to each region into a folder of results."""
+    names, layout = [region.name for region in regions(study)], Layout(str(folder))
+    columns = [f"{name}_{when}" for name in names for when in ("before", "after")]
+    table = _with_families(study, read_table(finetuned, ["model", "split", *columns]))
+    tables = compare_finetuned(table, names, _sampling(study))
+    for name, one in zip(("finetuning_change", "finetuning_networks"), tables, strict=True):
+        _write(one, table, Path(layout.table(name)), Path(layout.table(name, "csv")))
+
+
+def _read(study: Study, layers: Path, columns: list[str]) -> tuple[pd.DataFrame, list[str], list[str]]:
+    names, measures = [region.name for region in regions(study)], [rating.measure for rating in study.ratings]
+    return _with_families(study, read_table(layers, [*columns, *names, *measures])), names, measures
+
+
+def _with_families(study: Study, table: pd.DataFrame) -> pd.DataFrame:
+    families = families_of(study)
+    return table.assign(family=[families.get(model, model) for model in table["model"]])
+
+
+def _sampling(study: Study) -> Sampling:
+    given = study.statistics
+    return Sampling(given.level, given.draws, given.seed, given.interval, given.cluster)
+
+
+def _write(table: pd.DataFrame, source: pd.DataFrame, output: Path, csv: Path | None) -> None:
+    table.attrs |= {key: source.attrs[key] for key in ("simulated",) if key in source.attrs}
+    write_table(table, output)
+    if csv:
+        write_csv(table, csv)

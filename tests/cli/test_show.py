@@ -1,0 +1,57 @@
+"""`layerwise show`, `cite` and `tables`."""
+
+import pandas as pd
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from layerwise.cli.app import app
+from layerwise.files.tables import write_table
+
+
+@pytest.fixture
+def study(tmp_path):
+    content = {
+        "study": "small",
+        "models": ["alexnet"],
+        "recordings": [{"name": "movies", "file": "movies.nc", "regions": ["V1"]}],
+        "ratings": [{"name": "mine", "images": "photos", "scores": "scores.csv", "measure": "beauty"}],
+        "storage": {"results": str(tmp_path)},
+    }
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(content))
+    return tmp_path
+
+
+def run(*words):
+    return CliRunner().invoke(app, list(map(str, words)))
+
+
+def test_results_that_are_there_are_printed_and_the_others_named(study):
+    row = {"region": "V1", "measure": "beauty", "rho": 0.512, "low": 0.4, "high": 0.6, "n_layers": 16862}
+    write_table(pd.DataFrame([row]), study / "small/tables/correlations.parquet")
+    scores = pd.DataFrame({"model": ["[red]a[/red]", "b"], "beauty": [0.1, 0.2], "beauty_layer": ["x", "y"]})
+    write_table(scores, study / "small/tables/network_scores.parquet")
+    done = run("show", "--config", study / "config.yaml")
+    assert done.exit_code == 0, done.output
+    assert "0.512 [0.400, 0.600]" in done.output and "16,862" in done.output
+    assert done.output.index("│ b ") < done.output.index("[red]a[/red]")  # the highest first, and no markup
+    assert "not there yet: network_correlations, reproduction" in done.output
+    assert "simulated" not in done.output
+
+
+def test_simulated_results_are_marked_and_the_papers_numbers_say_why_they_are_not_there(study):
+    table = pd.DataFrame({"quantity": ["a"], "paper": 0.4, "ours": float("nan"), "reason": "its tables are simulated"})
+    table.attrs["simulated"] = "by a test"
+    write_table(table, study / "small/tables/reproduction.parquet")
+    done = run("show", "--config", study / "config.yaml")
+    assert "(simulated data)" in done.output and "its tables are simulated" in done.output
+
+
+def test_bibtex_is_printed_and_what_has_no_entry_told(study):
+    done = run("cite", "--config", study / "config.yaml")
+    assert done.stdout.startswith("@misc{layerwise,") and "krizhevsky2014" in done.stdout
+    assert "no entry is known for the recordings movies: cite its source yourself" in done.stderr
+
+
+def test_tables_are_described():
+    assert run("tables").stdout.startswith("# Tables of a study")

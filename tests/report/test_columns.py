@@ -1,0 +1,52 @@
+import numpy as np
+import pandas as pd
+import pytest
+from pages import small_contents
+from scipy.stats import linregress
+
+from layerwise.report.columns import fitted_lines, layer_columns, network_columns
+
+
+def test_numbers_and_texts_give_the_table_again(rng):
+    contents = small_contents(rng)
+    columns, texts = layer_columns(contents)
+    layers = contents.layers
+    for column, name, text in (
+        ("_network", "model", "networks"),
+        ("_class", "class", "classes"),
+        ("_shape", "shape", "shapes"),
+    ):
+        assert [texts[text][code] for code in columns[column]] == list(layers[name])
+    assert texts["layers"] == list(layers["layer"])
+    for column, name in (("_units", "units"), ("_depth", "depth"), ("V1", "V1"), ("IT_error", "IT_error")):
+        np.testing.assert_allclose(columns[column], layers[name], rtol=1e-6)
+    deepest = layers.groupby("model")["depth"].transform("max")
+    np.testing.assert_allclose(columns["_relative"], layers["depth"] / deepest, rtol=1e-6)
+    assert {len(column) for column in columns.values()} == {len(layers)}
+
+
+def test_values_that_are_missing_stay_so(rng):
+    contents = small_contents(rng)
+    contents.layers.loc[3, "V1"] = np.nan
+    assert np.flatnonzero(np.isnan(layer_columns(contents)[0]["V1"])).tolist() == [3]
+
+
+def test_only_numbers_of_networks_are_columns(rng):
+    columns = network_columns(small_contents(rng).networks)
+    assert {"V1", "top1", "_pick"} <= set(columns) and not {"model", "family", "V1_layer"} & set(columns)
+
+
+def test_a_line_is_the_regression_of_scipy_between_the_ends(rng):
+    table = pd.DataFrame(rng.random((30, 2)), columns=["x", "y"])
+    table.loc[4, "y"] = np.nan
+    lines, points = fitted_lines(table, [("x", "y")]), table.dropna()
+    expected = linregress(points["x"], points["y"])
+    ends = np.array([points["x"].min(), points["x"].max()])
+    np.testing.assert_allclose(lines["x y x"], ends)
+    np.testing.assert_allclose(lines["x y y"], expected.intercept + expected.slope * ends)
+
+
+@pytest.mark.parametrize("x", [[1.0, 2.0], [1.0, 1.0, 1.0, 1.0], []])
+def test_too_few_points_or_one_x_have_no_line(x):
+    lines = fitted_lines(pd.DataFrame({"x": x, "y": x}, dtype=float), [("x", "y")])
+    assert all(np.isnan(line).all() for line in lines.values())
