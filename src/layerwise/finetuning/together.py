@@ -189,7 +189,8 @@ class _Together:
             except StopIteration:
                 pass
             except DivergedError as error:
-                log.warning("split %d: %s", self._folds[running.number].split + 1, error)
+                if len(self._folds) > 1:  # one that is alone is told of at once
+                    log.warning("split %d: %s", self._folds[running.number].split + 1, error)
                 self._diverged.append(error)
                 self._running.remove(running)
                 return
