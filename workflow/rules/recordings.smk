@@ -1,10 +1,10 @@
 # In:  names of Brain-Score's recordings.
 # Out: the files of recordings that the config names, and their images.
-from os.path import normpath
-
-# Beside this file, also where another workflow uses this one as a module.
-EXPORT = normpath(workflow.source_path("../scripts/export_brainscore.py"))
-BRAINSCORE = Path(EXPORT).parents[2] / ".venv-brainscore" / "bin" / "python"
+# Beside this file, also where another workflow uses this one as a module. `workflow.source_path` would copy it away from
+# the environment.
+HERE = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).resolve()
+EXPORT = str(HERE.parent / "scripts" / "export_brainscore.py")
+BRAINSCORE = HERE.parents[1] / ".venv-brainscore" / "bin" / "python"
 FILES = {str(entry.file): entry for entry in STUDY.recordings if entry.brainscore}
 
 
