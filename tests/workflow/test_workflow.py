@@ -134,7 +134,7 @@ def test_ratings_of_many_images_are_sketched_in_one_pass(study, finished):
     assert "8 layers in one forward pass over 40 images: 5 of them sketched to 512 numbers, 3 kept" in told
 
 
-DRAW = dict.fromkeys(("plot_figure2", "plot_profiles", "plot_regions", "make_report"), 1)
+DRAW = dict.fromkeys(("plot_figure2", "plot_profiles", "plot_regions", "plot_forest", "make_report"), 1)
 TABULATE = dict.fromkeys(
     (
         *("correlate_layers", "analyse_layers", "correlate_regions", "summarise_models"),

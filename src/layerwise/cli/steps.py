@@ -79,6 +79,7 @@ def register(app: typer.Typer) -> None:
         plot_figure_s1,
         plot_profiles,
         plot_regions,
+        plot_forest,
         make_report,
     )
     for command in commands:
@@ -457,6 +458,22 @@ def plot_regions(
 
     with counted_warnings():
         step(agreement, output)
+
+
+def plot_forest(
+    networks: Annotated[Path, typer.Option("--networks", help="Table per_network that analyse-layers made.")],
+    correlations: Correlations,
+    output: Figures,
+    region: Annotated[str, typer.Option("--region", help="The region by which networks are sorted.")] = "IT",
+    measure: Annotated[
+        str, typer.Option("--measure", help="The measure that regions correlate with.")
+    ] = "memorability",
+) -> None:
+    """Draw the correlation over the layers of each network, and that of all layers below."""
+    from layerwise.steps.figures import plot_forest as step
+
+    with counted_warnings():
+        step(networks, correlations, output, region, measure)
 
 
 def make_report(folder: Folder, output: Output) -> None:

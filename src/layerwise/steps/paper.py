@@ -5,8 +5,8 @@ from pathlib import Path
 import pandas as pd
 
 from layerwise.analyses.controls import correlate_controls
-from layerwise.analyses.networks import describe_networks
 from layerwise.analyses.last_layers import add_penultimate
+from layerwise.analyses.networks import describe_networks
 from layerwise.analyses.reproduction import compare_paper as compare
 from layerwise.analyses.reproduction import compare_published
 from layerwise.config import Study

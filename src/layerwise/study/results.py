@@ -45,7 +45,7 @@ def rating_scores(plans: Plans, layout: Layout, model: str, layers: Sequence[Lay
 
 TABLES = ("correlations", "models", "networks", "network_scores", "network_correlations")
 PAPER = ("regions", "published", "reproduction")  # tables of a study that has both regions and ratings
-FIGURES = ("figure2", "profiles", "regions")
+FIGURES = ("figure2", "profiles", "regions", "forest")
 CONTROLS = ("figure4", "figureS1")  # figures over networks whose ImageNet accuracy is known
 FEWEST = 3  # such networks
 IT = "IT"
