@@ -295,13 +295,16 @@ def correlate_layers(
     layers: Layers,
     output: Output,
     csv: Csv = None,
+    folder: Annotated[
+        Path | None, typer.Option("--folder", help="Folder of results; needed with `statistics: {neuroids: ...}`.")
+    ] = None,
     config: Config = CONFIG,
 ) -> None:
     """Correlate brain similarity with each measure over all layers, for each region, with intervals."""
     from layerwise.steps.statistics import correlate_layers as step
 
     with counted_warnings():
-        step(_study(config), layers, output, csv)
+        step(_study(config), layers, output, csv, folder)
 
 
 def analyse_layers(layers: Layers, folder: Folder, config: Config = CONFIG) -> None:

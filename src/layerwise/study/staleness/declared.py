@@ -204,7 +204,11 @@ STEPS: dict[str, Step] = {
     ),
     "gather_model": Step(
         "layerwise.steps.tables:gather_model",
-        ("layers", "regions", "ratings.name", "ratings.measure", "ratings.rater_columns"),
+        (
+            *("layers", "regions", "ratings.name", "ratings.measure", "ratings.rater_columns"),
+            *("statistics.neuroids", "statistics.seed"),
+        ),
+        only_with={"statistics.seed": "statistics.neuroids"},
         changes_nothing=dict.fromkeys(
             (
                 "ratings.scores",
