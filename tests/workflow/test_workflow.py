@@ -156,6 +156,12 @@ def test_editing_one_network_reruns_it_alone(as_finished):
     }
 
 
+def test_samples_of_neuroids_are_made_where_the_study_draws_some_of_the_scores_that_are_there(as_finished):
+    as_finished.configure(statistics={"neuroids": 50})
+    assert as_finished.planned() == GATHER | {"gather_model": 2}
+    assert as_finished.planned("results/small/models/tiny/neuroids.parquet") == {"gather_model": 1}
+
+
 REDUCED = {"images": "data/rated", "components": 10, "n_images": 25}
 
 
