@@ -10,6 +10,7 @@ import pandas as pd
 from layerwise.analyses.controls import Control
 from layerwise.analyses.networks import scored_columns
 from layerwise.analyses.reproduction import Compared
+from layerwise.analyses.sensitivity import Sensitivity
 from layerwise.statistics.commonality import Share
 from layerwise.statistics.comparison import Comparison
 from layerwise.statistics.correlation import Correlation
@@ -188,6 +189,7 @@ CLASSES: dict[str, tuple[str, type]] = {
     "partial": (ANALYSED, Partial),
     "commonality": (ANALYSED, Share),
     "mixed": (ANALYSED, Mixed),
+    "sensitivity": ("sensitivity", Sensitivity),
     "finetuning_change": (CHANGED, Change),
     "finetuning_networks": (CHANGED, NetworkChange),
 }
@@ -203,7 +205,7 @@ UNITS = {
     r"level|r2|share": "share",
     r"error|neuroid_error|z_.*": "Fisher's z",
     r"slope.*": "measure for one of the region",
-    r"converged": "true or false",
+    r"converged|studys": "true or false",
     r"difference": "as the values",
     r"paper|ours": "as the quantity",
 }

@@ -11,7 +11,7 @@ from typing import NoReturn
 
 import typer
 
-from layerwise.cli import data, finetuned, models, predict, show, steps, study
+from layerwise.cli import data, finetuned, models, predict, sensitivity, show, steps, study
 from layerwise.files.memory import MemoryRanOutError, ran_out, reason
 from layerwise.interfaces import StoppedError
 
@@ -22,7 +22,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for module in (show, predict, models, data, study, steps, finetuned):
+for module in (show, sensitivity, predict, models, data, study, steps, finetuned):
     module.register(app)
 
 
