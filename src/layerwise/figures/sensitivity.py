@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from layerwise.figures.parts import Colour
+from layerwise.figures.parts import GREY, Colour
 from layerwise.figures.style import PAGE, mark_simulated, set_style
 from layerwise.figures.words import label
 
@@ -47,6 +47,7 @@ def plot_sensitivity(table: pd.DataFrame) -> Figure:
             axis.set_xlabel(_title(setting, tried))
         line[0].set_ylabel(f"Correlation with {label(measure)} (ρ)")
     handles = [Line2D([], [], marker="o", ms=3.5, color=colours[name], label=label(name)) for name in regions]
+    handles.append(Line2D([], [], marker="o", ms=3.5, color=GREY, linestyle="", label="filled: as in the study"))
     figure.legend(handles=handles, loc="outside upper center", ncols=min(len(handles), 8), frameon=False)
     mark_simulated(figure, table.attrs)
     return figure
@@ -68,7 +69,7 @@ def _panels(tried: pd.DataFrame, n_measures: int) -> tuple[Figure, Sequence[Sequ
 
 def _title(setting: str, tried: pd.DataFrame) -> str:
     layers = tried.loc[tried["setting"] == setting, "layers"].iloc[0]
-    return TITLES[setting] + ("" if layers == "all" else f"\n({layers})")
+    return TITLES[setting] + ("" if layers == "all" else f"\n(layers: {layers})")
 
 
 def _draw_panel(axis: Axes, rows: pd.DataFrame, colours: dict[str, Colour]) -> None:
