@@ -55,3 +55,6 @@ rule all:
 # networks is longer than an argument of a command may be.
 onstart:
     start_run()
+
+
+start_run_as_module()

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -108,3 +109,16 @@ def test_the_library_ends_no_script_element(rng):
     page = render_page(small_contents(rng))
     assert page.count("<script") - page.count("</script>") == len(re.findall(r"<script(?![ >])", page))
     assert Elements(page).count("script") == 4
+
+
+def test_a_figure_in_which_no_network_would_be_is_said_to_be_missing(rng):
+    contents = small_contents(rng)
+    relations = pd.DataFrame(
+        {"figure": ["figureS1"], "region": [""], "x": ["top1"], "y": ["memorability"], "rho": [np.nan], "networks": [0]}
+    )
+    known = contents.networks.assign(top1=[70.0] * len(contents.networks), memorability=0.5)
+    unknown = known.assign(top1=np.nan)
+    told = "Figure S1 (ImageNet accuracy and prediction accuracy) is missing: it needs ratings and three networks"
+    for networks, missing in ((known, False), (unknown, True)):
+        page = render_page(replace(contents, networks=networks, tables={"network_correlations": relations}))
+        assert (told in page) == missing

@@ -1,9 +1,10 @@
 # In:  names of Brain-Score's recordings.
 # Out: the files of recordings that the config names, and their images.
+from os.path import normpath
 
-
-EXPORT = f"{workflow.basedir}/workflow/scripts/export_brainscore.py"
-BRAINSCORE = Path(workflow.basedir, ".venv-brainscore", "bin", "python")
+# Beside this file, also where another workflow uses this one as a module.
+EXPORT = normpath(workflow.source_path("../scripts/export_brainscore.py"))
+BRAINSCORE = Path(EXPORT).parents[2] / ".venv-brainscore" / "bin" / "python"
 FILES = {str(entry.file): entry for entry in STUDY.recordings if entry.brainscore}
 
 

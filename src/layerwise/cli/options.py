@@ -1,5 +1,6 @@
 """Options that several commands share."""
 
+import sys
 import warnings
 from collections import Counter
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from layerwise.files import writable
+from layerwise.files.made import describe_run
 from layerwise.interfaces import DegenerateWarning
 
 
@@ -33,6 +35,15 @@ CONFIG = Path("config.yaml")
 
 @contextmanager
 def counted_warnings() -> Iterator[None]:
+    """Print each different warning about degenerate data once, with how often it came; into a log also what ran."""
+    with count_warnings():
+        yield
+    if not sys.stderr.isatty():
+        typer.echo(describe_run(), err=True)
+
+
+@contextmanager
+def count_warnings() -> Iterator[None]:
     """Print each different warning about degenerate data once, with how often it came."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("default")

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from layerwise.cli.options import CONFIG, Config
+from layerwise.cli.progress import short
+from layerwise.cli.schedule import comparison_lines, rerun_lines, stage_lines, wall_line
 
 if TYPE_CHECKING:
     from layerwise.config import Study
@@ -21,15 +23,30 @@ TRAINED_WORDS = (0, 4, 5, 9)
 def plan(
     config: Config = CONFIG,
     model: Annotated[list[str] | None, typer.Option("--model", help="Of these networks only.")] = None,
+    gpus_at_once: Annotated[
+        int | None, typer.Option("--gpus-at-once", min=1, help="Say when all is done with so many GPUs.")
+    ] = None,
+    reruns: Annotated[bool, typer.Option("--reruns", help="Ask Snakemake what it would run, and why.")] = False,
+    compare: Annotated[
+        bool, typer.Option("--compare", help="Hold the plan against what SLURM says that jobs took.")
+    ] = False,
 ) -> None:
-    """Print what running the networks will take: jobs, forward passes, memory, disk and hours."""
+    """Print what running the networks will take: jobs, forward passes, memory, disk and hours; and what is done."""
     from layerwise.config import load_study
+    from layerwise.study import Plans, layout_of
     from layerwise.study.forecast import forecast
+    from layerwise.study.schedule import compare_with_slurm, make_schedule
 
     study = load_study(config)
     names = [study.model_entry(name).name for name in model] if model else [entry.name for entry in study.models]
     found = forecast(study, names)
-    for line in (*_table(found.rows), *_trained(found.trained), *_sums(study, found), *found.unknown):
+    targets = [layout_of(study).model_layers(name) for name in names] if model else None
+    schedule = make_schedule(Plans(study), targets)
+    lines = [*_table(found.rows), *_trained(found.trained), *_sums(study, found), *stage_lines(schedule)]
+    lines += [wall_line(schedule, gpus_at_once)] if gpus_at_once else []
+    lines += comparison_lines(compare_with_slurm(schedule)) if compare else []
+    lines += rerun_lines(config) if reruns else []
+    for line in (*lines, *found.unknown):
         typer.echo(line)
     if found.failed:
         raise ValueError("\n".join([f"{len(found.failed)} of these cannot run as the config is:", *found.failed]))
@@ -57,7 +74,7 @@ def _place(cell: str, width: int, column: int, words: Sequence[int]) -> str:
 
 def _cells_trained(row: "TrainingRow") -> tuple[str, ...]:
     plan = row.plan
-    counted = f"{len(plan.splits)}", f"{plan.jobs}", f"{1 / plan.rate.seconds:,.0f}"
+    counted = f"{len(plan.splits)}", f"{plan.jobs}", short(1 / plan.rate.seconds)
     device = "a GPU" if plan.budget.on_gpu else "a core"
     held = "held" if plan.holds_pixels(plan.budget.device) else "streamed"
     sizes = f"{plan.device / 1e9:.1f}", f"{row.memory / 1e3:.1f}", f"{plan.jobs * plan.seconds / 3600:.1f}"

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from layerwise.cli.options import counted_warnings, writable_files
+from layerwise.cli.options import count_warnings, writable_files
 from layerwise.cli.progress import show_progress
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def predict(
     from layerwise.data.problems import list_problems
     from layerwise.steps.prediction import predict_images
 
-    with counted_warnings():
+    with count_warnings():
         result = predict_images(weights, images, device, batch_size, threads, show_progress)
     _write(result.table, output)
     if result.problems:

@@ -131,6 +131,7 @@ def show_recovery(
         table.add_row(*(f"{value:.2f}" if isinstance(value, float) else str(value) for value in row))
     console = Console(width=160)
     console.print(table)
-    console.print(read_table(layout.table("correlations")).round(3).to_string(index=False))
-    figures, tables = ", ".join(layout.figure("figure2")), layout.table("*", "csv")
-    console.print(f"\nfigure 2: {figures}\ntables:   {tables}")
+    columns = ["region", "measure", "rho", "low", "high", "n_layers", "n_networks"]
+    console.print(read_table(layout.table("correlations"), columns)[columns].round(2).to_string(index=False))
+    figures, tables = layout.figure("*")[0], layout.table("*", "csv")
+    console.print(f"\nfigures: {figures}\ntables:  {tables}\nto explore: {layout.report}")

@@ -50,5 +50,11 @@ class Contents:
 
     @property
     def relations(self) -> pd.DataFrame:
-        """What is drawn of networks: rows (figure, region); a figure without a region has an empty one."""
-        return self.tables.get("network_correlations", pd.DataFrame(columns=["figure", "region", "x", "y"]))
+        """What is drawn of networks: rows (figure, region); a figure without a region has an empty one.
+
+        A figure of which no network has both values is left out.
+        """
+        found = self.tables.get("network_correlations", pd.DataFrame(columns=["figure", "region", "x", "y"]))
+        pairs = zip(found["figure"], found["x"], found["y"], strict=True)
+        kept = {figure for figure, x, y in pairs if self.networks[[x, y]].notna().all(axis=1).any()}
+        return found[found["figure"].isin(kept)]

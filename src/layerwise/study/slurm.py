@@ -250,7 +250,7 @@ def earlier_runs(folder: Path, prefix: str = "layerwise_", ask: Ask = ask_slurm)
 
 def _account_problems(cluster: Cluster, accounts: Sequence[str]) -> Iterable[str]:
     if accounts and cluster.account not in accounts:
-        yield _sentence("account", cluster.account, accounts)
+        yield unlike("account", cluster.account, accounts)
 
 
 def _partition_problems(
@@ -259,7 +259,7 @@ def _partition_problems(
     if place.partition in offers and place.partition not in allowed:
         yield f"{kind}: partition is {place.partition}, which has no GPU; here: {', '.join(allowed)}"
     elif place.partition not in allowed:
-        yield _sentence(f"{kind}: partition", place.partition, allowed)
+        yield unlike(f"{kind}: partition", place.partition, allowed)
 
 
 def _gpu_problems(requests: ClusterRequests, offers: Mapping[str, Offer]) -> Iterable[str]:
@@ -273,7 +273,7 @@ def _gpu_problems(requests: ClusterRequests, offers: Mapping[str, Offer]) -> Ite
     yield from _partition_problems("gpu", place, offers, with_gpus)
     types = sorted(filter(None, _offer(place, offers).gpus))
     if place.type is not None and types and place.type not in types:
-        yield _sentence(f"gpu: type in {place.partition}", place.type, types)
+        yield unlike(f"gpu: type in {place.partition}", place.type, types)
 
 
 def _time_problems(requests: ClusterRequests, offers: Mapping[str, Offer]) -> Iterable[str]:
@@ -294,7 +294,8 @@ def _offer(place: Partition, offers: Mapping[str, Offer]) -> Offer:
     return offers.get(place.partition or "", Offer(float("inf"), frozenset()))
 
 
-def _sentence(what: str, given: str | None, allowed: Sequence[str]) -> str:
+def unlike(what: str, given: str | None, allowed: Sequence[str]) -> str:
+    """Say that something is not among what the cluster has, and which of that comes nearest."""
     near = difflib.get_close_matches(given or "", allowed, n=1, cutoff=0.6)
     hint = f"; did you mean {near[0]!r}?" if near else ""
     return f"{what} is {given or 'not set'}; here: {', '.join(allowed)}{hint}"
