@@ -126,6 +126,9 @@ def test_accuracies_of_images_without_activations_are_the_studys(study, tmp_path
 def test_networks_without_activations_are_left_out_or_a_sentence(study, tmp_path):
     layout = layout_of(study)
     Path(layout.activations("second", "movies")).unlink()
+    (tmp_path / "file").touch()
+    with pytest.raises((ValueError, OSError), match="file"):
+        try_settings(study, tmp_path / "file", ["first"])
     with pytest.raises(ValueError, match="no activations of second are kept: set `storage"):
         try_settings(study, tmp_path / "out", ["second"])
     table = try_settings(study, tmp_path / "out", n_layers=3)

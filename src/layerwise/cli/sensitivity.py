@@ -19,7 +19,7 @@ def sensitivity(
     config: Config = CONFIG,
     model: Annotated[list[str] | None, typer.Option("--model", help="Of these networks only.")] = None,
     layers: Annotated[
-        int, typer.Option("--layers", min=1, help="Layers of each network with which the slow solver is compared.")
+        int, typer.Option("--layers", min=3, help="Layers of each network with which the slow solver is compared.")
     ] = 16,
     threads: Threads = None,
 ) -> None:

@@ -12,6 +12,7 @@ from layerwise.analyses.sensitivity import Method, Sensitivity, list_methods, no
 from layerwise.config import Study
 from layerwise.figures.sensitivity import plot_sensitivity
 from layerwise.figures.style import save_figure
+from layerwise.files import writable
 from layerwise.files.tables import read_table, write_both
 from layerwise.interfaces import Progress, no_progress
 from layerwise.statistics import Sampling, correlate_layers
@@ -23,8 +24,7 @@ from layerwise.study import Layout, families_of, layout_of, regions
 
 GEOMETRY = "images cut otherwise need another extraction: set `geometry` of the recording or ratings, and run the study"
 UNREDUCED = "no images to fit principal components on are among the activations: set `brain.pca`, and run the study"
-
-Rated = tuple[BehaviouralAccuracy, ActivationStore]
+TABLE = "sensitivity.parquet"
 
 
 def try_settings(
@@ -66,6 +66,7 @@ def try_settings(
     measures = [entry.measure for entry in study.ratings]
     if not names or not measures:
         raise ValueError("sensitivity is that of a correlation: the study needs recordings and ratings")
+    writable(folder / TABLE)  # before hours of work
     limit_threads(threads or study.compute.threads)
     chosen = _kept(study, layout, models)
     brain, ratings = _similarities(study), _rated(study, layout, chosen)
@@ -159,5 +160,5 @@ def _write(folder: Path, table: pd.DataFrame, scored: dict[Method, pd.DataFrame]
         for method, one in scored.items()
     ]
     write_both(pd.concat(parts, ignore_index=True), folder / "scores.parquet")
-    write_both(table, folder / "sensitivity.parquet", folder / "sensitivity.csv")
+    write_both(table, folder / TABLE, folder / "sensitivity.csv")
     save_figure(plot_sensitivity(table), [folder / f"sensitivity.{ending}" for ending in ("pdf", "svg", "png")])
