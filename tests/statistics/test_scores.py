@@ -58,10 +58,12 @@ def test_errors_of_networks_and_neuroids_add_up_in_squares(rng):
     bounds = jackknife_rho(0.5, np.array([0.4, 0.5, 0.6]), 0.95)
     drawn = np.tanh(np.arctanh(0.5) + 0.2 * rng.standard_normal(4000))
     quantile = stats.t.ppf(0.975, 2)
-    low, high = widen(0.5, bounds, drawn, quantile)
+    wide = widen(0.5, bounds, drawn, quantile)
     half = quantile * np.hypot(bounds.error, 0.2)
-    assert (low, high) == pytest.approx(tuple(np.tanh(np.arctanh(0.5) + np.array([-half, half]))), abs=0.02)
-    assert widen(0.5, bounds, np.full(5, 0.5), quantile) == pytest.approx((bounds.low, bounds.high))
+    assert wide.error == pytest.approx(0.2, abs=0.01)
+    assert (wide.low, wide.high) == pytest.approx(tuple(np.tanh(np.arctanh(0.5) + np.array([-half, half]))), abs=0.02)
+    same = widen(0.5, bounds, np.full(5, 0.5), quantile)
+    assert (same.low, same.high) == pytest.approx((bounds.low, bounds.high))
 
 
 def test_the_nested_value_is_that_of_a_loop(rng):

@@ -18,6 +18,12 @@ def test_best_layer_of_each_network():
     result = summarise_models(layers, ["V1", "memorability"], nested)
     assert result.pop("nested").fillna(-1).to_list() == [0.25, -1, -1]  # -1: not known
     assert result.pop("same").fillna(-1).to_list() == [0.5, -1, -1]
+    assert result[["ceiled_2020", "ceiled_2026"]].isna().all(axis=None)
+    result = result.drop(columns=["ceiled_2020", "ceiled_2026"])
+    ceiled = layers.assign(V1_ceiled_2020=layers["V1"] * 2, V1_ceiled_2026=layers["V1"] * 3)
+    best = summarise_models(ceiled, ["V1", "memorability"]).iloc[:2]
+    assert best["ceiled_2020"].fillna(-1).to_list() == [0.6, -1]
+    assert best["ceiled_2026"].fillna(-1).round(9).to_list() == [0.9, -1]
     assert summarise_models(layers, ["V1"])["nested"].isna().all()
     assert result.to_dict("list") == {
         "model": ["a", "a", "b"],

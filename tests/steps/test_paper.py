@@ -14,7 +14,7 @@ from layerwise.layers.manifest import read_manifest, shipped_manifest
 from layerwise.models import registry
 from layerwise.steps import paper, statistics, tables
 from layerwise.steps.dictionary import describe_tables
-from layerwise.steps.figures import plot_figure2, plot_figure4, plot_figure_s1, plot_profiles, plot_regions
+from layerwise.steps.figures import plot_figure2, plot_figure4, plot_figure_s1, plot_forest, plot_profiles, plot_regions
 from layerwise.steps.simulated import simulate_tables
 from layerwise.study import ANALYSES, FINETUNING_ANALYSES, Layout, described_tables, final_results, layout_of
 
@@ -83,6 +83,7 @@ def draw_all(layout, region, measure, regions):
     plot_figure_s1(*controls, figure("figureS1"), measure)
     plot_profiles(Path(layout.layers), figure("profiles"), regions, [measure], table("networks"))
     plot_regions(table("regions"), figure("regions"))
+    plot_forest(table("per_network"), table("correlations"), figure("forest"), region, measure)
     plt.close("all")
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from layerwise.config import validate_study
 from layerwise.files.tables import read_table, write_table
@@ -39,6 +40,7 @@ def layers(tmp_path, rng):
         {
             "model": np.repeat(names, 12),
             "class": np.tile(["Conv2d", "ReLU"], size // 2),
+            "layer": [f"layer{number}" for number in range(size)],
             "units": rng.integers(25, 10**5, size),
             "depth": np.tile(np.arange(1, 13), len(names)),
             **{name: shared + rng.standard_normal(size) for name in ("V1", "IT", "memorability")},
@@ -71,7 +73,10 @@ def test_what_the_config_says_reaches_the_correlations(layers, tmp_path):
     assert wider.low < first.low and wider.level == 0.99
     assert correlate(cluster="family").low == first.family_low != first.low
     assert correlate(interval="percentile").low == first.percentile_low
-    assert correlate(seed=1).percentile_low != first.percentile_low != correlate(draws=101).percentile_low
+    # Of six networks there are few samples, so that one value alone may come out the same.
+    sampled = ["percentile_low", "percentile_high", "p_permutation"]
+    for changed in (correlate(seed=1), correlate(draws=163)):
+        assert (changed[sampled] != first[sampled]).any()
     assert correlate(families={"mine": "ResNet"}).n_families == 3
 
 
@@ -111,3 +116,29 @@ def test_of_one_region_there_is_nothing_to_compare(layers, tmp_path):
     analyse_layers(only, layers, tmp_path)
     table = read_table(Layout(str(tmp_path)).table("comparisons"))
     assert len(table) == 0 and "p_bootstrap" in table
+
+
+def test_samples_of_neuroids_widen_the_intervals_and_are_asked_for_by_name(tmp_path, layers, rng):
+    table, layout = read_table(layers), Layout(str(tmp_path))
+    drawn = {name: table[name].to_numpy() + 0.3 * rng.standard_normal((50, len(table))) for name in ("V1", "IT")}
+    for model, rows in table.groupby("model"):
+        parts = [
+            pd.DataFrame({"layer": rows["layer"], "region": name, "drawn": list(values[:, rows.index].T)})
+            for name, values in drawn.items()
+        ]
+        write_table(pd.concat(parts), layout.drawn(model))
+    with pytest.raises(ValueError, match="}` is set: give --folder"):
+        correlate_layers(study(neuroids=50), layers, tmp_path / "c.parquet")
+    correlate_layers(study(neuroids=50), layers, tmp_path / "c.parquet", folder=tmp_path)
+    correlate_layers(study(), layers, tmp_path / "plain.parquet")
+    wide, plain = (read_table(tmp_path / f"{name}.parquet").set_index("region") for name in ("c", "plain"))
+    new = ["wide_low", "wide_high", "neuroid_error"]
+    assert plain[new].isna().all(axis=None)
+    pd.testing.assert_frame_equal(wide.drop(columns=new), plain.drop(columns=new))
+    for region, row in wide.iterrows():
+        rho = [stats.spearmanr(sample, table["memorability"]).statistic for sample in drawn[region]]
+        assert row["neuroid_error"] == pytest.approx(np.arctanh(rho).std(ddof=1))
+        half = stats.t.ppf(0.975, 5) * np.hypot(row["error"], row["neuroid_error"])
+        z = np.arctanh(row["rho"])
+        assert (row["wide_low"], row["wide_high"]) == pytest.approx((np.tanh(z - half), np.tanh(z + half)))
+        assert row["wide_low"] < row["jackknife_low"] < row["jackknife_high"] < row["wide_high"]

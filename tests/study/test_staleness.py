@@ -51,6 +51,7 @@ CONTENT = {
     "regression": {"components": 3, "halves": 3},
     "memorability": {"dimensions": 64},
     "finetuning": {"ratings": "rated", "batch_size": 8, "max_epochs": 1},
+    "statistics": {"neuroids": 50},
     "compute": {"threads": 1},
 }
 BEFORE = ("<module>", "__getattr__", "__create_fn__")  # what runs when a module is imported, or a class of it made
@@ -117,8 +118,7 @@ def undeclared(step, study, seen):
 
 def setting_of(study, setting):
     kind, name = setting.split(".")
-    assert kind == "recording"
-    return getattr(study.recordings[0], name)
+    return getattr(study.recordings[0] if kind == "recording" else getattr(study, kind), name)
 
 
 def uncovered(step, seen):
@@ -242,7 +242,7 @@ def jobs(layout: Layout):
         ),
         ("gather_model", tiny, {"folder": folder, "output": gathered, "manifest": manifest}, {}),
         ("gather_study", {}, {"folder": folder, "output": tables[0]}, {"models": CONTENT["models"][:1]}),
-        ("correlate_layers", {}, {"layers": tables[0], "output": tables[1]}, {}),
+        ("correlate_layers", {}, {"layers": tables[0], "output": tables[1], "folder": folder}, {}),
         ("analyse_layers", {}, {"layers": tables[0], "folder": folder}, {}),
         ("compare_finetuning", {}, {"finetuned": Path(layout.finetuned_table), "folder": folder}, {}),
         ("summarise_models", {}, {"layers": tables[0], "output": Path(layout.table("models"))}, {}),

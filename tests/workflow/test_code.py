@@ -22,7 +22,7 @@ BEHIND = {
     "stream_memorability": {"streaming.fit", "analyses.streamed", "data.ratings", "models.building"},
     "sketch_memorability": {"sketching.fit", "analyses.streamed", "data.ratings", "models.building"},
     "finetune_network": {"finetuning.folds", "finetuning.step", "data.ratings", "models.building", "models.heads"},
-    "gather_model": {"activations.store", "analyses.gather"},
+    "gather_model": {"activations.store", "analyses.gather", "analyses.neuroids", "statistics.scores"},
     "gather_study": {"analyses.gather"},
     "gather_finetuned_layers": {"analyses.gather", "files.tables"},
     "correlate_layers": {"statistics.correlation", "statistics.ranks", "statistics.permutation"},
@@ -45,6 +45,7 @@ BEHIND = {
     "plot_figure_s1": {"figures.figure_s1", "figures.controls"},
     "plot_profiles": {"figures.profiles"},
     "plot_regions": {"figures.regions"},
+    "plot_forest": {"figures.forest", "figures.groups"},
     "make_report": {"report.page", "report.panels", "report.columns", "analyses.networks", "statistics.correlation"},
 }
 NOT_BEHIND = {

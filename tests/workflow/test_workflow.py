@@ -134,7 +134,7 @@ def test_ratings_of_many_images_are_sketched_in_one_pass(study, finished):
     assert "8 layers in one forward pass over 40 images: 5 of them sketched to 512 numbers, 3 kept" in told
 
 
-DRAW = dict.fromkeys(("plot_figure2", "plot_profiles", "plot_regions", "make_report"), 1)
+DRAW = dict.fromkeys(("plot_figure2", "plot_profiles", "plot_regions", "plot_forest", "make_report"), 1)
 TABULATE = dict.fromkeys(
     (
         *("correlate_layers", "analyse_layers", "correlate_regions", "summarise_models"),
@@ -154,6 +154,12 @@ def test_editing_one_network_reruns_it_alone(as_finished):
         "score_memorability": BLOCKS["untrained"],
         **GATHER,
     }
+
+
+def test_samples_of_neuroids_are_made_where_the_study_draws_some_of_the_scores_that_are_there(as_finished):
+    as_finished.configure(statistics={"neuroids": 50})
+    assert as_finished.planned() == GATHER | {"gather_model": 2}
+    assert as_finished.planned("results/small/models/tiny/neuroids.parquet") == {"gather_model": 1}
 
 
 REDUCED = {"images": "data/rated", "components": 10, "n_images": 25}

@@ -8,6 +8,7 @@ localrules:
     plot_figure_s1,
     plot_profiles,
     plot_regions,
+    plot_forest,
 
 
 rule plot_figure2:
@@ -115,3 +116,25 @@ rule plot_regions:
         outputs=outputs_of("regions"),
     shell:
         "layerwise plot-regions --agreement {input.agreement:q} {params.outputs} > {log:q} 2>&1"
+
+
+rule plot_forest:
+    input:
+        networks=LAYOUT.table("per_network"),
+        correlations=LAYOUT.table("correlations"),
+    output:
+        reported_figure("forest"),
+    log:
+        LAYOUT.log("plot_forest"),
+    conda:
+        ENVIRONMENT
+    resources:
+        **resources_of("plot_forest"),
+    params:
+        made_from=made_from("plot_forest"),
+        outputs=outputs_of("forest"),
+        region=study.main_region(REGIONS),
+        measure=next((entry.measure for entry in STUDY.ratings), ""),
+    shell:
+        "layerwise plot-forest --networks {input.networks:q} --correlations {input.correlations:q}"
+        " --region {params.region:q} --measure {params.measure:q} {params.outputs} > {log:q} 2>&1"

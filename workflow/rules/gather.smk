@@ -20,7 +20,8 @@ rule gather_model:
             if entry.rater_columns
         ],
     output:
-        LAYOUT.model_layers("{model}"),
+        layers=LAYOUT.model_layers("{model}"),
+        drawn=LAYOUT.drawn("{model}") if STUDY.statistics.neuroids else [],
     log:
         LAYOUT.log("gather_model", "{model}"),
     conda:
@@ -34,7 +35,7 @@ rule gather_model:
         folder=lambda wildcards: LAYOUT.folder,
     shell:
         "layerwise gather-model --config {params.config:q} --model {wildcards.model:q}"
-        " {params.manifest} --folder {params.folder:q} --output {output:q} > {log:q} 2>&1"
+        " {params.manifest} --folder {params.folder:q} --output {output.layers:q} > {log:q} 2>&1"
 
 
 rule gather_study:

@@ -11,6 +11,7 @@ localrules:
 rule correlate_layers:
     input:
         layers=LAYOUT.layers,
+        drawn=study.drawn_scores(STUDY, LAYOUT),
     output:
         table=LAYOUT.table("correlations"),
         csv=reported_table("correlations"),
@@ -23,9 +24,10 @@ rule correlate_layers:
     params:
         config=LAYOUT.config,
         made_from=made_from("correlate_layers"),
+        folder=lambda wildcards: LAYOUT.folder,
     shell:
         "layerwise correlate-layers --config {params.config:q} --layers {input.layers:q}"
-        " --output {output.table:q} --csv {output.csv:q} > {log:q} 2>&1"
+        " --folder {params.folder:q} --output {output.table:q} --csv {output.csv:q} > {log:q} 2>&1"
 
 
 rule analyse_layers:

@@ -10,6 +10,7 @@ import pandas as pd
 from layerwise.analyses.controls import Control
 from layerwise.analyses.networks import scored_columns
 from layerwise.analyses.reproduction import Compared
+from layerwise.analyses.sensitivity import Sensitivity
 from layerwise.statistics.commonality import Share
 from layerwise.statistics.comparison import Comparison
 from layerwise.statistics.correlation import Correlation
@@ -73,6 +74,11 @@ _LAYER = [
     Column("shape", TEXT, "shape of its output for one image"),
     Column("units", COUNT, "units of its output"),
     Column("depth", "rank", "place in the order in which layers run, from 1"),
+    Column(
+        f"{_NAME}_neuroid_error",
+        "as the score",
+        "standard deviation of {name} over samples of neuroids; with `statistics.neuroids` alone",
+    ),
     Column(f"{_NAME}_error", "as the score", "standard error of {name} over its splits: deviation / sqrt(splits)"),
     Column(f"{_NAME}_splits", COUNT, "splits of {name} that have a value; mean and error are over these"),
     Column(f"{_NAME}_ceiling", "correlation", "ceiling of {name}: consistency over repetitions, or over raters"),
@@ -94,6 +100,8 @@ TABLES: dict[str, Described] = {
             Column("value", "as the score", "its value; optimistic, since the same splits choose and score it"),
             Column("nested", "as the score", "mean over splits of the score of the layer that is best on the others"),
             Column("same", "share", "splits of which the others choose the same layer"),
+            Column("ceiled_2020", "share", "of a region, (r / ceiling)^2 of that layer; as optimistic as its value"),
+            Column("ceiled_2026", "share", "of a region, r^2 / ceiling of that layer; as optimistic as its value"),
         ],
     ),
     "finetuned": Described(
@@ -181,6 +189,7 @@ CLASSES: dict[str, tuple[str, type]] = {
     "partial": (ANALYSED, Partial),
     "commonality": (ANALYSED, Share),
     "mixed": (ANALYSED, Mixed),
+    "sensitivity": ("sensitivity", Sensitivity),
     "finetuning_change": (CHANGED, Change),
     "finetuning_networks": (CHANGED, NetworkChange),
 }
@@ -194,9 +203,9 @@ UNITS = {
     r"p|p_.*": "probability",
     r"n_.*|networks|left_out|layers": COUNT,
     r"level|r2|share": "share",
-    r"error|z_.*": "Fisher's z",
+    r"error|neuroid_error|z_.*": "Fisher's z",
     r"slope.*": "measure for one of the region",
-    r"converged": "true or false",
+    r"converged|studys": "true or false",
     r"difference": "as the values",
     r"paper|ours": "as the quantity",
 }

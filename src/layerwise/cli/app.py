@@ -11,7 +11,7 @@ from typing import NoReturn
 
 import typer
 
-from layerwise.cli import data, finetuned, models, predict, profile, provenance, show, status, steps, study
+from layerwise.cli import data, finetuned, models, predict, profile, provenance, sensitivity, show, status, steps, study
 from layerwise.files.memory import MemoryRanOutError, ran_out, reason
 from layerwise.interfaces import StoppedError
 from layerwise.steps.cluster import start_again
@@ -23,7 +23,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for module in (show, profile, status, provenance, predict, models, data, study, steps, finetuned):
+for module in (show, sensitivity, profile, status, provenance, predict, models, data, study, steps, finetuned):
     module.register(app)
 
 

@@ -79,6 +79,7 @@ def register(app: typer.Typer) -> None:
         plot_figure_s1,
         plot_profiles,
         plot_regions,
+        plot_forest,
         make_report,
     )
     for command in commands:
@@ -294,13 +295,16 @@ def correlate_layers(
     layers: Layers,
     output: Output,
     csv: Csv = None,
+    folder: Annotated[
+        Path | None, typer.Option("--folder", help="Folder of results; needed with `statistics: {neuroids: ...}`.")
+    ] = None,
     config: Config = CONFIG,
 ) -> None:
     """Correlate brain similarity with each measure over all layers, for each region, with intervals."""
     from layerwise.steps.statistics import correlate_layers as step
 
     with counted_warnings():
-        step(_study(config), layers, output, csv)
+        step(_study(config), layers, output, csv, folder)
 
 
 def analyse_layers(layers: Layers, folder: Folder, config: Config = CONFIG) -> None:
@@ -457,6 +461,22 @@ def plot_regions(
 
     with counted_warnings():
         step(agreement, output)
+
+
+def plot_forest(
+    networks: Annotated[Path, typer.Option("--networks", help="Table per_network that analyse-layers made.")],
+    correlations: Correlations,
+    output: Figures,
+    region: Annotated[str, typer.Option("--region", help="The region by which networks are sorted.")] = "IT",
+    measure: Annotated[
+        str, typer.Option("--measure", help="The measure that regions correlate with.")
+    ] = "memorability",
+) -> None:
+    """Draw the correlation over the layers of each network, and that of all layers below."""
+    from layerwise.steps.figures import plot_forest as step
+
+    with counted_warnings():
+        step(networks, correlations, output, region, measure)
 
 
 def make_report(folder: Folder, output: Output) -> None:

@@ -23,5 +23,8 @@ class StatisticsSettings(Section):
     themselves."""
     draws: int = Field(2000, ge=100, le=MOST)
     """Samples of networks, and permutations; 100 or more."""
+    neuroids: int | None = Field(None, ge=50, le=10_000)
+    """Samples of neuroids, 50 or more, drawn with replacement: `layers.parquet` then has the error of each score for
+    that neuroids are a sample, and correlations an interval that holds it, too. Null: none."""
     seed: Seed = 0
     """Seed of samples and permutations."""

@@ -1,6 +1,6 @@
 """Do layers that predict the brain well predict memorability well? (figure 2 of the paper)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,10 +10,11 @@ from scipy import stats
 
 from layerwise.statistics.choosing import FEWEST, choose_layers
 from layerwise.statistics.clusters import Clusters, draw_clusters, leave_one_out
-from layerwise.statistics.intervals import DEFAULT, UNDEFINED, Interval, Sampling, jackknife_rho, percentile
+from layerwise.statistics.intervals import DEFAULT, UNDEFINED, Interval, Sampling, jackknife_rho, percentile, student
 from layerwise.statistics.permutation import permute_clusters
 from layerwise.statistics.ranks import ClusteredRanks
 from layerwise.statistics.rows import table_of
+from layerwise.statistics.scores import Widened, widen
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,11 @@ class Correlation:
         The jackknife's with whole families left out, whatever `cluster` is.
     error : float
         Standard error of Fisher's z, by the jackknife.
+    wide_low, wide_high : float
+        The jackknife's interval, widened by neuroid_error; NaN without samples of neuroids (`statistics.neuroids`).
+    neuroid_error : float
+        Standard deviation of Fisher's z over samples of the region's neuroids; of the scores' error this is the part
+        that all networks share.
     n_layers, n_networks, n_families : int
         What has both values.
     n_undefined : int
@@ -73,6 +79,9 @@ class Correlation:
     family_low: float
     family_high: float
     error: float
+    wide_low: float
+    wide_high: float
+    neuroid_error: float
     n_layers: int
     n_networks: int
     n_families: int
@@ -123,7 +132,11 @@ def bound_rho(x: NDArray[np.float64], y: NDArray[np.float64], clusters: Clusters
 
 
 def correlate_layers(
-    layers: pd.DataFrame, regions: Sequence[str], measures: Sequence[str], sampling: Sampling = DEFAULT
+    layers: pd.DataFrame,
+    regions: Sequence[str],
+    measures: Sequence[str],
+    sampling: Sampling = DEFAULT,
+    drawn: Mapping[str, NDArray[np.float64]] | None = None,
 ) -> pd.DataFrame:
     """Correlate every region with every measure over all layers of all networks.
 
@@ -135,6 +148,8 @@ def correlate_layers(
         Names of the columns.
     sampling : Sampling
         How uncertainty is estimated.
+    drawn : mapping of str to float array [draw, layer], optional
+        The scores of each region in samples of its neuroids (`draw_scores`).
 
     Returns
     -------
@@ -146,11 +161,16 @@ def correlate_layers(
     DegenerateWarning
         Layers lack a value, and are left out.
     """
-    rows = [_correlate(layers, region, measure, sampling) for measure in measures for region in regions]
+    known = drawn or {}
+    rows = [
+        _correlate(layers, region, measure, sampling, known.get(region)) for measure in measures for region in regions
+    ]
     return table_of(rows, Correlation)
 
 
-def _correlate(layers: pd.DataFrame, region: str, measure: str, sampling: Sampling) -> Correlation:
+def _correlate(
+    layers: pd.DataFrame, region: str, measure: str, sampling: Sampling, drawn: NDArray[np.float64] | None
+) -> Correlation:
     chosen = choose_layers(layers, [region, measure])
     clusters, reason = chosen.clusters(sampling.cluster), chosen.undefined_because()
     (x, y), nan = chosen.values.T, float("nan")
@@ -162,6 +182,10 @@ def _correlate(layers: pd.DataFrame, region: str, measure: str, sampling: Sampli
         independent = spearman(x, y)[1]
         reason = why_unbounded(clusters, bounds, sampling)
     first = bounds.jackknife if sampling.interval == "jackknife" else bounds.percentile
+    wide = Widened(nan, nan, nan)
+    if drawn is not None and np.isfinite(bounds.jackknife.error):
+        drawn_rho = correlate_drawn(drawn[:, layers.index.get_indexer(chosen.table.index)], y)
+        wide = widen(bounds.rho, bounds.jackknife, drawn_rho, student(sampling.level, len(clusters)))
     return Correlation(
         region=region,
         measure=measure,
@@ -181,6 +205,9 @@ def _correlate(layers: pd.DataFrame, region: str, measure: str, sampling: Sampli
         family_low=family.low,
         family_high=family.high,
         error=bounds.jackknife.error,
+        wide_low=wide.low,
+        wide_high=wide.high,
+        neuroid_error=wide.error,
         n_layers=chosen.n_layers,
         n_networks=chosen.n_networks,
         n_families=chosen.n_families,
@@ -196,6 +223,15 @@ def why_unbounded(clusters: Clusters, bounds: Bounds, sampling: Sampling) -> str
         return f"one {name} only: there is no interval between {'networks' if name == 'network' else 'families'}"
     first = bounds.jackknife if sampling.interval == "jackknife" else bounds.percentile
     return f"rho is undefined in samples of the {len(clusters)} clusters" if np.isnan(first.low) else ""
+
+
+def correlate_drawn(drawn: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Correlate scores in samples of neuroids [draw, layer] with a measure [layer]: Spearman's rho [draw].
+
+    A layer without a score in a sample is left out of that one.
+    """
+    defined = np.isfinite(drawn)
+    return np.array([spearman(x[keep], y[keep])[0] for x, keep in zip(drawn, defined, strict=True)])
 
 
 def spearman(x: ArrayLike, y: ArrayLike) -> tuple[float, float]:

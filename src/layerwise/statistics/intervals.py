@@ -91,8 +91,13 @@ def jackknife(value: float, left_out: NDArray[np.float64], level: float) -> Inte
     if n < 2 or not (np.isfinite(value) and np.isfinite(left_out).all()):
         return UNDEFINED
     error = float(np.sqrt((n - 1) / n * ((left_out - left_out.mean()) ** 2).sum()))
-    half = error * float(stats.t.ppf((1 + level) / 2, n - 1))
+    half = error * student(level, n)
     return Interval(value - half, value + half, _p_of_t(value, error, n - 1), error)
+
+
+def student(level: float, n_clusters: int) -> float:
+    """Return the quantile of t that bounds an interval over clusters."""
+    return float(stats.t.ppf((1 + level) / 2, n_clusters - 1))
 
 
 def jackknife_rho(rho: float, left_out: NDArray[np.float64], level: float) -> Interval:

@@ -21,7 +21,8 @@ class DrawnScores:
     Parameters
     ----------
     raw, ceiled_2020, ceiled_2026 : float array [draw, layer]
-        The median r over neuroids, mean over splits; (r/c)^2 and r^2/c, the ceiling c being of the same neuroids.
+        The median r over neuroids, mean over splits that have one; (r/c)^2 and r^2/c, the ceiling c being of the same
+        neuroids.
     ceiling : float array [draw]
         Median over neuroids, mean over halves.
     """
@@ -56,11 +57,18 @@ def draw_scores(
         Of the samples. With the same seed and neuroids, those of other networks are the same.
     """
     weights = draw_clusters(scores.shape[-1], draws, seed)
-    raw = weighted_medians(scores, weights).mean(axis=-1)
+    raw = _mean_defined(weighted_medians(scores, weights))
     ceiling = weighted_medians(ceilings, weights).mean(axis=-1)
     # A ceiling that is not above 0 ceils nothing.
     usable = np.where(ceiling > 0, ceiling, np.nan)[:, None]
     return DrawnScores(raw, (raw / usable) ** 2, raw**2 / usable, ceiling)
+
+
+def _mean_defined(medians: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Average over splits [..., split] that have a value, as scores are averaged; NaN where none has."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        return np.asarray(np.nanmean(medians, axis=-1))
 
 
 def weighted_medians(values: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -104,7 +112,24 @@ def _medians(ordered: NDArray[np.float64], counted: NDArray[np.float64]) -> NDAr
     return np.where(total[..., 0] > 0, (found[0] + found[1]) / 2, np.nan)
 
 
-def widen(rho: float, bounds: Interval, drawn: NDArray[np.float64], quantile: float) -> tuple[float, float]:
+@dataclass(frozen=True)
+class Widened:
+    """The interval of a correlation, networks and neuroids both being samples.
+
+    Parameters
+    ----------
+    low, high : float
+        Its ends.
+    error : float
+        What neuroids add: the standard deviation of Fisher's z over their samples.
+    """
+
+    low: float
+    high: float
+    error: float
+
+
+def widen(rho: float, bounds: Interval, drawn: NDArray[np.float64], quantile: float) -> Widened:
     """Widen the interval of a correlation by what the draw of neuroids adds to its error.
 
     Parameters
@@ -120,12 +145,13 @@ def widen(rho: float, bounds: Interval, drawn: NDArray[np.float64], quantile: fl
 
     Returns
     -------
-    float, float
-        Its ends. Networks and neuroids are sampled independently, so that their squared errors add up.
+    Widened
+        Networks and neuroids are sampled independently, so that their squared errors add up.
     """
-    error = np.hypot(bounds.error, np.std(fisher(drawn), ddof=1))
-    low, high = np.tanh(fisher(np.array([rho])) + np.array([-1, 1]) * quantile * error)
-    return float(low), float(high)
+    error = float(np.std(fisher(drawn), ddof=1))
+    both = np.hypot(bounds.error, error)
+    low, high = np.tanh(fisher(np.array([rho])) + np.array([-1, 1]) * quantile * both)
+    return Widened(float(low), float(high), error)
 
 
 @dataclass(frozen=True)

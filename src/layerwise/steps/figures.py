@@ -8,6 +8,7 @@ import pandas as pd
 from layerwise.figures.figure2 import plot_figure2 as draw_figure2
 from layerwise.figures.figure4 import plot_figure4 as draw_figure4
 from layerwise.figures.figure_s1 import plot_figure_s1 as draw_figure_s1
+from layerwise.figures.forest import plot_forest as draw_forest
 from layerwise.figures.profiles import plot_profiles as draw_profiles
 from layerwise.figures.regions import plot_regions as draw_regions
 from layerwise.figures.style import save_figure
@@ -57,6 +58,15 @@ def plot_profiles(
 def plot_regions(agreement: Path, output: Sequence[Path]) -> None:
     """Draw how far regions agree on which layers are good."""
     save_figure(draw_regions(read_table(agreement, ["one", "two", "total", "within"])), output)
+
+
+def plot_forest(
+    networks: Path, correlations: Path, output: Sequence[Path], by: str, measure: str = "memorability"
+) -> None:
+    """Draw the correlation over the layers of each network, sorted by that of a region."""
+    interval = ["region", "measure", "rho", "low", "high"]
+    tables = read_table(networks, ["model", "family", *interval]), read_table(correlations, interval)
+    save_figure(draw_forest(*tables, by, measure), output)
 
 
 def _with_families(layers: pd.DataFrame, networks: Path | None) -> pd.DataFrame:

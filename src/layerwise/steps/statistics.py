@@ -3,8 +3,11 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
+from layerwise.analyses.neuroids import align_drawn
 from layerwise.config import Study
 from layerwise.files.tables import read_table, write_csv, write_table
 from layerwise.statistics import (
@@ -24,10 +27,30 @@ from layerwise.study import Layout, accuracies_of, families_of, regions
 FAMILY, LAYER = "family", ["model", "class", "units", "depth"]
 
 
-def correlate_layers(study: Study, layers: Path, output: Path, csv: Path | None = None) -> None:
-    """Correlate brain similarity with each measure over all layers, for each region."""
-    table, names, measures = _read(study, layers, ["model"])
-    _write(correlate(table, names, measures, _sampling(study)), table, output, csv)
+def correlate_layers(
+    study: Study, layers: Path, output: Path, csv: Path | None = None, folder: Path | None = None
+) -> None:
+    """Correlate brain similarity with each measure over all layers, for each region.
+
+    Raises
+    ------
+    ValueError
+        Intervals are to be widened by samples of neuroids, which lie in a folder of results, and there is none.
+    """
+    table, names, measures = _read(study, layers, ["model", "layer"])
+    drawn = _drawn(study, table, names, folder) if study.statistics.neuroids is not None else None
+    _write(correlate(table, names, measures, _sampling(study), drawn), table, output, csv)
+
+
+def _drawn(study: Study, table: pd.DataFrame, names: list[str], folder: Path | None) -> dict[str, NDArray[np.float64]]:
+    if folder is None:
+        raise ValueError(
+            "`statistics: {neuroids: ...}` is set: give --folder, the folder of results, in which gather-model has "
+            "written scores in samples of neuroids"
+        )
+    layout = Layout(str(folder))
+    models = table["model"].unique()
+    return align_drawn(table, ((name, read_table(layout.drawn(name), ["layer", "drawn"])) for name in models), names)
 
 
 def analyse_layers(study: Study, layers: Path, folder: Path) -> None:

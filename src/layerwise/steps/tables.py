@@ -7,6 +7,7 @@ import pandas as pd
 from layerwise.activations import ActivationStore
 from layerwise.analyses.gather import check_data, tell_versions
 from layerwise.analyses.gather import gather_model as gather
+from layerwise.analyses.neuroids import add_errors, draw_neuroids
 from layerwise.config import Study
 from layerwise.files.tables import marked, read_table, write_both, write_table
 from layerwise.statistics import summarise_models as summarise
@@ -22,19 +23,25 @@ from layerwise.study import (
     scored_ratings,
 )
 
-_BRAIN, _RATED = ["layer", "region", "split", "r"], ["layer", "measure", "split", "rho"]  # columns of tables
+_BRAIN = ["layer", "region", "split", "r", "r_neuroids"]  # columns of tables
+_RATED = ["layer", "measure", "split", "rho"]
 _CEILING, _CONSISTENCY = ["region", "half", "ceiling"], ["measure", "half", "ceiling"]
 
 
 def gather_model(study: Study, model: str, folder: Path, output: Path, manifest: Path | None = None) -> None:
-    """Gather the scores of one network, which lie in a folder of results: a row a layer."""
+    """Gather the scores of one network, which lie in a folder of results: a row a layer.
+
+    With `statistics.neuroids`, scores in samples of neuroids are written beside, into the folder of results.
+    """
     layers, layout, plans = layers_in(study, model, manifest), Layout(str(folder)), Plans(study)
+    brain = [read_table(path, _BRAIN) for path in brain_scores(plans, layout, model, layers)]
+    ceilings = [read_table(layout.ceiling(region.name), _CEILING) for region in regions(study)]
     table = gather(
         model,
         layers,
-        [read_table(path, _BRAIN) for path in brain_scores(plans, layout, model, layers)],
+        brain,
         [_of_own_split(read_table(path, _RATED), study, model) for path in rating_scores(plans, layout, model, layers)],
-        [read_table(layout.ceiling(region.name), _CEILING) for region in regions(study)],
+        ceilings,
         [
             read_table(layout.consistency(entry.name), _CONSISTENCY)
             for entry in scored_ratings(study, model)
@@ -45,6 +52,10 @@ def gather_model(study: Study, model: str, folder: Path, output: Path, manifest:
             for name, path in kept_activations(study, model, layout).items()
         },
     )
+    if study.statistics.neuroids is not None:
+        drawn = draw_neuroids(brain, ceilings, study.statistics.neuroids, study.statistics.seed)
+        add_errors(table, drawn)
+        write_table(drawn, layout.drawn(model))
     write_table(table, output)
 
 

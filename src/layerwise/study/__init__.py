@@ -54,6 +54,7 @@ from layerwise.study.resources import RuleResources
 from layerwise.study.results import (
     brain_scores,
     described_tables,
+    drawn_scores,
     final_results,
     main_region,
     pca_pixels_for,
@@ -87,6 +88,7 @@ __all__ = [
     "code_of",
     "described_tables",
     "differs_from_paper",
+    "drawn_scores",
     "families_of",
     "final_results",
     "find_region",

@@ -124,6 +124,10 @@ class Layout:
         """A row for each layer of one network."""
         return f"{self.model(model)}/layers.parquet"
 
+    def drawn(self, model: str) -> str:
+        """Scores of a network's layers in samples of neuroids."""
+        return f"{self.model(model)}/neuroids.parquet"
+
     @property
     def layers(self) -> str:
         """A row for each layer of all networks."""

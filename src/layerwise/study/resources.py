@@ -130,6 +130,7 @@ class RuleResources:
             "plot_figure_s1": _tables,
             "plot_profiles": _tables,
             "plot_regions": _tables,
+            "plot_forest": _tables,
             "make_report": _tables,
         }
 

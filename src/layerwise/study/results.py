@@ -43,9 +43,14 @@ def rating_scores(plans: Plans, layout: Layout, model: str, layers: Sequence[Lay
     ]
 
 
+def drawn_scores(study: Study, layout: Layout) -> list[str]:
+    """List the scores of all networks in samples of neuroids, where the study draws some."""
+    return [layout.drawn(entry.name) for entry in study.models] if study.statistics.neuroids else []
+
+
 TABLES = ("correlations", "models", "networks", "network_scores", "network_correlations")
 PAPER = ("regions", "published", "reproduction")  # tables of a study that has both regions and ratings
-FIGURES = ("figure2", "profiles", "regions")
+FIGURES = ("figure2", "profiles", "regions", "forest")
 CONTROLS = ("figure4", "figureS1")  # figures over networks whose ImageNet accuracy is known
 FEWEST = 3  # such networks
 IT = "IT"

@@ -30,6 +30,7 @@ from layerwise.study.regions import regions
 from layerwise.study.results import (
     brain_scores,
     described_tables,
+    drawn_scores,
     final_results,
     pca_pixels_for,
     penultimate_weights,
@@ -244,7 +245,9 @@ class _Lister:
         ceilings = [layout.ceiling(name) for name in recording]
         raters = [entry for entry in scored_ratings(self.study, model) if entry.rater_columns]
         inputs = [*brain, *rated, *ceilings, *(layout.consistency(entry.name) for entry in raters)]
-        yield self._task("gather_model", names, [*inputs, *self._manifest(model)], [layout.model_layers(model)])
+        drawn = [layout.drawn(model)] if self.study.statistics.neuroids else []
+        outputs = [layout.model_layers(model), *drawn]
+        yield self._task("gather_model", names, [*inputs, *self._manifest(model)], outputs)
 
     def _method(self, ratings: str) -> str:
         return method_of(self.study, ratings)
@@ -333,12 +336,13 @@ class _Lister:
     def _analyses(self, layers: str, tuned: str, trained: list[str]) -> Iterator[Task]:
         table, both = self.layout.table, self.layout.analyses
         for step, name in (
-            ("correlate_layers", "correlations"),
             ("summarise_models", "models"),
             ("tabulate_networks", "networks"),
             ("correlate_regions", "regions"),
         ):
             yield self._whole(step, [layers], both((name,)))
+        drawn = drawn_scores(self.study, self.layout)
+        yield self._whole("correlate_layers", [layers, *drawn], both(("correlations",)))
         yield self._whole("analyse_layers", [layers], both())
         yield self._whole("compare_finetuning", [tuned], both(FINETUNING_ANALYSES))
         networks = "network_scores", "network_correlations"
@@ -352,6 +356,7 @@ class _Lister:
         yield self._whole("plot_figure2", [layers, table("correlations"), table("networks")], figure("figure2"))
         yield self._whole("plot_profiles", [layers, table("networks")], figure("profiles"))
         yield self._whole("plot_regions", [table("regions")], figure("regions"))
+        yield self._whole("plot_forest", [table("per_network"), table("correlations")], figure("forest"))
         yield self._whole("plot_figure4", controls, figure("figure4"))
         yield self._whole("plot_figure_s1", controls, figure("figureS1"))
         yield self._whole("plot_figure3", [tuned], figure("figure3"))

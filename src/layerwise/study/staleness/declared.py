@@ -205,7 +205,11 @@ STEPS: dict[str, Step] = {
     ),
     "gather_model": Step(
         "layerwise.steps.tables:gather_model",
-        ("layers", "regions", "ratings.name", "ratings.measure", "ratings.rater_columns"),
+        (
+            *("layers", "regions", "ratings.name", "ratings.measure", "ratings.rater_columns"),
+            *("statistics.neuroids", "statistics.seed"),
+        ),
+        only_with={"statistics.seed": "statistics.neuroids"},
         changes_nothing=dict.fromkeys(
             (
                 "ratings.scores",
@@ -253,6 +257,7 @@ STEPS: dict[str, Step] = {
     "plot_figure_s1": Step("layerwise.steps.figures:plot_figure_s1"),
     "plot_profiles": Step("layerwise.steps.figures:plot_profiles"),
     "plot_regions": Step("layerwise.steps.figures:plot_regions"),
+    "plot_forest": Step("layerwise.steps.figures:plot_forest"),
     "make_report": Step("layerwise.steps.report:make_report"),
 }
 
