@@ -48,7 +48,7 @@ lint: .venv/installed-dev
 test: lint  ## everything that CI checks
 	@$(MAKE) --no-print-directory .venv-brainscore/installed \
 	  || echo "Brain-Score's environment cannot be installed here: what is held against its code is skipped"
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses 2 --dist loadfile
 
 .venv-brainscore/installed: envs/brainscore.lock
 	$(PYTHON) -m venv .venv-brainscore
