@@ -198,6 +198,32 @@ def why_unbounded(clusters: Clusters, bounds: Bounds, sampling: Sampling) -> str
     return f"rho is undefined in samples of the {len(clusters)} clusters" if np.isnan(first.low) else ""
 
 
+def correlate_points(table: pd.DataFrame, x: str, y: str, cluster: str = "model") -> tuple[float, Interval]:
+    """Correlate two columns over the rows of a table, with the interval of 95 % that leaves out each cluster.
+
+    Parameters
+    ----------
+    table : DataFrame
+        A row for each network: both columns, and the cluster.
+    x, y : str
+        Columns; rows without one of their values are left out.
+    cluster : str
+        Column that says what is left out as a whole.
+
+    Returns
+    -------
+    float, Interval
+        Spearman's rho; NaN and undefined with fewer than three rows, or where a column does not vary.
+    """
+    pairs = table.dropna(subset=[x, y])
+    values = pairs[[x, y]].to_numpy(float)
+    if len(pairs) < FEWEST or (np.ptp(values, axis=0) == 0).any():
+        return float("nan"), UNDEFINED
+    first, second = values.T
+    bounds = bound_rho(first, second, Clusters.of(pairs[cluster]), Sampling(draws=0))
+    return bounds.rho, bounds.jackknife
+
+
 def spearman(x: ArrayLike, y: ArrayLike) -> tuple[float, float]:
     """Spearman correlation and its p value; both NaN where undefined (fewer than three pairs, or no variation).
 
