@@ -54,7 +54,7 @@ def test_points_bars_line_and_rho_are_those_of_the_folds(rng):
     np.testing.assert_allclose(bars(axis), np.stack(spread, axis=1))
     (line,) = [line for line in axis.lines if line.get_linestyle() == "--"]
     np.testing.assert_allclose(line.get_ydata(), np.polyval(np.polyfit(x, y, 1), line.get_xdata()))
-    assert axis.texts[0].get_text() == f"ρ = {rho:.2f} [-0.50, 0.90]\n5 networks".replace("-", "−")
+    assert axis.texts[0].get_text() == f"ρ = {rho:z.2f} [-0.50, 0.90]\n5 networks".replace("-", "−")
     assert axis.get_xlabel().startswith("IT similarity")
 
 
@@ -96,7 +96,7 @@ def test_the_change_is_drawn_from_before_to_after_with_the_mean_of_all(rng):
     np.testing.assert_allclose(np.array(drawn, float), networks[["IT_before", "IT_after"]])
     each = networks["IT_after"] - networks["IT_before"]
     low, high = ttest_1samp(each, 0).confidence_interval(0.95)
-    assert axis.texts[0].get_text() == f"mean change {each.mean():+.2f} [{low:.2f}, {high:.2f}]".replace("-", "−")
+    assert axis.texts[0].get_text() == f"mean change {each.mean():+z.2f} [{low:z.2f}, {high:z.2f}]".replace("-", "−")
     with pytest.raises(ValueError, match="no regions"):
         plot_change(networks, changes(networks).iloc[:0])
 

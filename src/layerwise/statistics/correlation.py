@@ -8,7 +8,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
-from layerwise.statistics.choosing import FEWEST, choose_layers
+from layerwise.statistics.choosing import FEWEST, choose_layers, why_no_interval
 from layerwise.statistics.clusters import Clusters, draw_clusters, leave_one_out
 from layerwise.statistics.intervals import DEFAULT, UNDEFINED, Interval, Sampling, jackknife_rho, percentile
 from layerwise.statistics.permutation import permute_clusters
@@ -191,11 +191,12 @@ def _correlate(layers: pd.DataFrame, region: str, measure: str, sampling: Sampli
 
 def why_unbounded(clusters: Clusters, bounds: Bounds, sampling: Sampling) -> str:
     """Say why the interval of a correlation that is defined is NaN; empty where it is defined."""
-    name = sampling.cluster
-    if len(clusters) < 2:
-        return f"one {name} only: there is no interval between {'networks' if name == 'network' else 'families'}"
     first = bounds.jackknife if sampling.interval == "jackknife" else bounds.percentile
-    return f"rho is undefined in samples of the {len(clusters)} clusters" if np.isnan(first.low) else ""
+    if not np.isnan(first.low):
+        return ""
+    if len(clusters) > 1 and sampling.interval == "percentile":
+        return f"rho is undefined in samples of the {len(clusters)} clusters"
+    return why_no_interval(len(clusters), sampling.cluster)
 
 
 def correlate_points(table: pd.DataFrame, x: str, y: str, cluster: str = "model") -> tuple[float, Interval]:
