@@ -96,7 +96,7 @@ def test_the_change_is_drawn_from_before_to_after_with_the_mean_of_all(rng):
     np.testing.assert_allclose(np.array(drawn, float), networks[["IT_before", "IT_after"]])
     each = networks["IT_after"] - networks["IT_before"]
     low, high = ttest_1samp(each, 0).confidence_interval(0.95)
-    assert axis.texts[0].get_text() == f"mean change {each.mean():+z.2f} [{low:z.2f}, {high:z.2f}]".replace("-", "−")
+    assert axis.texts[0].get_text() == f"mean change\n{each.mean():+z.2f} [{low:z.2f}, {high:z.2f}]".replace("-", "−")
     with pytest.raises(ValueError, match="no regions"):
         plot_change(networks, changes(networks).iloc[:0])
 

@@ -44,7 +44,7 @@ def state_change(row: "pd.Series | Mapping[str, float]") -> str:
     if not np.isfinite(row["change"]):
         return "no network has both"
     sign = "+" if row["change"] > 0 else ""
-    return f"mean change {sign}{signed(row['change'])}{_state_interval(row)}"
+    return f"mean change\n{sign}{signed(row['change'])}{_state_interval(row)}"
 
 
 def _state_interval(row: "pd.Series | Mapping[str, float]") -> str:
