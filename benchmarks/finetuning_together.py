@@ -19,9 +19,9 @@ from machine import processor
 
 from layerwise.finetuning import FinetuneSettings, Fold, Part
 from layerwise.finetuning.folds import Job
-from layerwise.finetuning.stopping import never
 from layerwise.finetuning.together import _Together
 from layerwise.finetuning.training import surroundings
+from layerwise.interfaces import never
 from layerwise.models import build, registry
 
 ROUNDS, WARM_UP = 40, 8  # steps of each split; fewer than an epoch together

@@ -15,7 +15,7 @@ from torch import nn
 from layerwise.activations import ActivationStore, extract_activations
 from layerwise.activations.parts import MemoryShares, least_bytes, reserved_bytes
 from layerwise.activations.store import StoreWriter
-from layerwise.interfaces import DegenerateWarning, LayerSpec
+from layerwise.interfaces import DegenerateWarning, LayerSpec, StoppedError
 from layerwise.layers import list_layers
 from layerwise.layers.listing import BATCHES
 from layerwise.models import build, normalise
@@ -367,6 +367,32 @@ def test_progress_counts_every_image_of_every_pass(resnet, draw, preprocessing, 
     assert f"mine on cpu: 2 layers in {passes} forward passes over 9 images: " in caplog.text
     assert totals == [("running mine", 9 * passes)]
     assert seen == list(range(9)) * passes
+
+
+@pytest.mark.parametrize(("seen", "done", "passes_left"), [(4 * N + 3, 2, 3), (3, 0, 7)])
+def test_a_run_that_is_asked_to_stop_keeps_the_layers_that_are_done(
+    resnet, draw, preprocessing, attributes, tmp_path, seen, done, passes_left
+):
+    (network, layers), images = resnet, draw(N)
+
+    def extract(name, **options):
+        """Return what is stored, and how many passes it took."""
+        path = tmp_path / name
+        images.reads.clear()
+        given = network, layers[:5], images, preprocessing, path, 8 * 10**6, attributes
+        extract_activations(*given, batch_size=16, **options)
+        store = ActivationStore(path)
+        return [store.read(layer.name).array for layer in layers[:5]], sum(start == 0 for start, _ in images.reads)
+
+    left = iter(range(seen, -1, -1))
+    with pytest.raises(StoppedError, match=rf"enough: {done} of 5 layers of mine are done and kept") as stopped:
+        extract("stopped.h5", stop=lambda: "" if next(left) else "enough")
+    assert stopped.value.advanced == bool(done)
+    assert not (tmp_path / "stopped.h5").exists()
+    (whole, passes), (resumed, passes_again) = extract("whole.h5"), extract("stopped.h5")
+    assert (passes, passes_again) == (7, passes_left)
+    for one, other in zip(whole, resumed, strict=True):  # in other slices
+        np.testing.assert_allclose(one, other, atol=1e-5 * np.abs(one).max())
 
 
 PEAK = """

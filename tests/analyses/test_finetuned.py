@@ -83,8 +83,6 @@ def changed(rng, ratings, change):
         shown["split"] = "2"
     elif change == "no best epoch":
         history["best"] = False
-    elif change == "another history":
-        history.loc[1, "rho"] = -0.9
     elif change == "another training":
         shown.attrs = {"origins": {**shown.attrs["origins"], "code": "other"}}
     elif change == "scored with weights of another training":
@@ -109,7 +107,6 @@ def changed(rng, ratings, change):
         ("scores of the other split", "split 1 of m: .* scores that are not those of this split"),
         ("other split", "split 1 of m: its predictions are of other splits"),
         ("no best epoch", "split 1 of m: 0 epochs of its history are marked as the best"),
-        ("another history", r"split 1 of m: .* and its history says -0\.900 of the best epoch"),
         ("another training", "split 1 of m: its history and its predictions are of different trainings"),
         ("scored with weights of another training", "split 1 of m: V1 was scored with the weights of another training"),
         ("recordings", "m: V1 before fine-tuning and after split 1 were scored with other recordings"),
@@ -126,6 +123,12 @@ def test_a_network_that_started_elsewhere_and_splits_trained_otherwise_are_refus
         gathered[2](before=scores(rng, "others"))
     with pytest.raises(ValueError, match="m: splits 1 and 2 were trained with different settings"):
         gathered[2](folds=[gathered[0][0], fold(rng, ratings, 2, settings="others")])
+
+
+def test_few_images_watched_in_bf16_may_be_in_another_order_than_in_32_bits(rng, ratings, gathered):
+    one = fold(rng, ratings, 1)
+    one.history.loc[1, "rho"] -= 0.5
+    assert gathered[2](folds=[one, gathered[0][1]])["rho_validation"][0] == one.history["rho"][1]
 
 
 def test_predictions_that_do_not_vary_have_no_rho(rng, ratings, gathered):

@@ -4,10 +4,13 @@ import contextlib
 import importlib
 import io
 import logging
+import os
+import re
 import signal
 import sys
 from importlib.metadata import version
 from itertools import count
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -19,6 +22,7 @@ from PIL import Image
 
 from layerwise.cli import app
 from layerwise.files import own_code
+from layerwise.passes.stopping import StopRequests
 from layerwise.sketching.rows import FileRows
 from layerwise.streaming import fit
 
@@ -87,7 +91,14 @@ def configure(folder, method, **entry):
 
 
 def run(*arguments):
-    """Run a command as a process of its own would: modules are imported anew."""
+    """Run a command that ends well, and return what it said."""
+    status, told = ended(*arguments)
+    assert status == 0, told
+    return told
+
+
+def ended(*arguments):
+    """Run a command as a process of its own would: modules are imported anew; return its status and what it said."""
     for name in ("nets_of_own", "blocks_of_own"):
         sys.modules.pop(name, None)
     importlib.invalidate_caches()
@@ -97,14 +108,16 @@ def run(*arguments):
         patch.setattr(sys, "argv", ["layerwise", *arguments])
         patch.setattr(sys, "path", list(sys.path))
         patch.setattr(sys, "dont_write_bytecode", True)  # an edit within a second is seen
+        status = 0
         try:
             app.main()
-        except SystemExit as ended:
-            assert not ended.code, told.getvalue()
+        except SystemExit as stopped:
+            status = stopped.code or 0
         finally:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            signal.signal(signal.SIGUSR2, signal.SIG_DFL)
             logging.getLogger("layerwise").handlers = []
-    return told.getvalue()
+    return status, told.getvalue()
 
 
 def score(method, state, output):
@@ -284,3 +297,65 @@ def test_results_carry_the_network_and_the_versions_that_they_were_made_with(fol
     (folder / "blocks_of_own.py").write_text(BLOCKS.replace("relu", "tanh"))
     again, _ = score("sketch", "first.state", "rho.parquet")
     assert again.attrs["data"]["memorability"]["network"] != stored["network"]
+
+
+def stop_after(asked, *arguments):
+    """Run a command that is told to stop when it asks for the so many-th time; return its status and what it said."""
+    left = count(asked, -1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(StopRequests, "__call__", lambda _: "" if next(left) > 0 else "the time limit is near")
+        return ended(*arguments)
+
+
+def resumable(command, output):
+    """The arguments of a command."""
+    known = {"--model": "own", "--manifest": "layers.tsv", "--pixels": "pixels.h5"}
+    scored = known | {"--ratings": "rated", "--block": "001-002"}
+    chosen = {
+        "pack-stimuli": {"--stimuli": "rated", "--geometry": "crop36to32-bilinear"},
+        "extract-activations": known,
+        "stream-memorability": scored | {"--state": f"{output}.state"},
+        "sketch-memorability": scored | {"--file": f"{output}.state"},
+    }[command]
+    return [command, *(word for pair in (chosen | {"--output": output}).items() for word in pair)]
+
+
+def content(path):
+    """What is in a file; of HDF5 all arrays, since it notes when objects were changed."""
+    if not h5py.is_hdf5(path):
+        return Path(path).read_bytes()
+    with h5py.File(path) as file:
+        arrays = {}
+        file.visititems(lambda name, one: arrays.update({name: one[()].tolist()} if hasattr(one, "shape") else {}))
+    return arrays
+
+
+# Images that are asked after, of 80: the first pass of a fit, its second, the middle of a later one and the last; the
+# pass of sketches, and their regression.
+STOPS = [
+    ("pack-stimuli", [30], "30 of 80 images of rated are decoded and kept"),
+    ("extract-activations", [50], "0 of 2 layers of own are done and kept"),
+    ("stream-memorability", [50], "the fit stopped in its first pass, of which nothing is kept"),
+    ("stream-memorability", [100, 20], r"stopped at component 1 of 4, and its state is in b\.state"),
+    ("stream-memorability", [270, 80, 20, 60], r"stopped at component 3 of 4, and its state is in b\.state"),
+    ("stream-memorability", [399], r"stopped at component 4 of 4, and its state is in b\.state"),
+    ("sketch-memorability", [40, 10, 17], "the sketches of 48 of 80 images are kept"),
+    ("sketch-memorability", [81], "the sketches of 80 of 80 images are kept"),
+]
+
+
+@pytest.mark.parametrize(("command", "stops", "said"), STOPS)
+def test_a_step_that_is_asked_to_stop_says_where_it_stands_and_goes_on_there(folder, command, stops, said):
+    method = {name: method for method, name in COMMANDS.items()}.get(command, "exact")
+    configure(folder, method)
+    prepare()
+    run(*resumable(command, "a"))
+    for number, asked in enumerate(stops):
+        status, told = stop_after(asked, *resumable(command, "b"))
+        assert status == os.EX_TEMPFAIL, told
+        assert number or re.search(f"the time limit is near: .*{said}", told), told
+        assert not (folder / "b").exists()
+    told = run(*resumable(command, "b"))
+    assert "damaged" not in told
+    assert content("b") == content("a")
+    assert not [path for path in folder.iterdir() if path.name.startswith(("b.", ".b"))]

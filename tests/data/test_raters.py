@@ -44,6 +44,14 @@ def test_a_score_is_the_mean_over_the_raters_who_saw_the_image(write, raters, tm
     np.testing.assert_allclose(some.scores[0], raters[[0, 3]].mean(axis=0), rtol=0, atol=1e-15)
 
 
+def test_it_is_said_how_many_rows_were_read(write, raters, tmp_path, caplog):
+    caplog.set_level("INFO")
+    read_ratings(write(raters), tmp_path / "images", rater_columns=RATERS)
+    read, scored = caplog.messages
+    assert read.endswith("scores.csv: 9 rows of 4 raters")
+    assert scored.endswith("scores.csv: 9 rows, each an image and its score")
+
+
 def test_an_image_that_no_rater_saw_is_named(write, raters, tmp_path):
     raters[:, 5] = np.nan
     with pytest.raises(ValueError, match=r"line 7: the score '' is missing"):

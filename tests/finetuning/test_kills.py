@@ -10,6 +10,7 @@ import pickle
 import shutil
 import signal
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -214,7 +215,11 @@ def home(processes, rng, tmp_path):
 
 def saves(folder):
     """Which files of states there are: each save makes another."""
-    return {(path.name, path.stat().st_ino) for path in folder.glob("states/*.state")}
+    found = set()
+    for path in folder.glob("states/[!.]*.state"):  # hidden are those that are being written
+        with suppress(FileNotFoundError):  # by now
+            found.add((path.name, path.stat().st_ino))
+    return found
 
 
 def wait_for_saves(process, folder, count):

@@ -5,16 +5,12 @@ import logging
 import os
 import re
 import signal
-import subprocess
-import sys
-import textwrap
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from damage import N_FLIPS, flipped
-from small_training import CPU, PREPROCESSING, Kept, Short, divided, planted, small_settings, tiny
+from small_training import CPU, PREPROCESSING, Short, small_settings, tiny
 
 from layerwise.finetuning import StoppedError, StopRequests, fine_tune, make_fold
 from layerwise.finetuning import state as module
@@ -107,55 +103,6 @@ def test_on_a_larger_gpu_a_batch_stays_in_as_many_parts(study, tmp_path):
         run(5, state=tmp_path / "a.state", stop=after(STEPS + 3))
     assert_same(run(8, state=tmp_path / "a.state"), whole)
     assert [epoch.accumulate for epoch in run(8).history] == [1, 1, 1]
-
-
-CHILD = """
-    import os, signal, sys
-    import numpy as np
-    import torch
-    from small_training import CPU, PREPROCESSING, Kept, Short, small_settings, tiny
-    from layerwise.finetuning import StopRequests, StoppedError, fine_tune, make_fold
-    torch.set_num_threads(1)
-    kept = np.load(sys.argv[1])
-    fold = make_fold(0, kept["scores"], kept["train"], kept["validation"], kept["test"], small_settings())
-    calls = 0
-    def stop():
-        global calls
-        calls += 1
-        if calls == 20:
-            os.kill(os.getpid(), getattr(signal, sys.argv[3]))
-        return requests()
-    with StopRequests() as requests:
-        try:
-            fine_tune(tiny(), "fc", Kept(kept["images"]), PREPROCESSING, fold, small_settings(), CPU,
-                      state=sys.argv[2], stop=stop)
-        except StoppedError as error:
-            print(error)
-            sys.exit(3)
-"""
-
-
-@pytest.mark.parametrize(("name", "code"), [("SIGKILL", -signal.SIGKILL), ("SIGUSR2", 3)])
-def test_a_process_that_gets_a_signal_goes_on_in_another(rng, tmp_path, name, code):
-    images, scores = planted(rng)
-    train, validation, test = divided(len(images), rng)
-    study = Kept(images), make_fold(0, scores, train, validation, test, small_settings())
-    data, path = tmp_path / "data.npz", tmp_path / "a.state"
-    np.savez(data, images=images, scores=scores, train=train, validation=validation, test=test)
-    fixtures = Path(sys.modules["small_training"].__file__).parent
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(fixtures), os.environ.get("PYTHONPATH", "")])}
-    command = [sys.executable, "-c", textwrap.dedent(CHILD), str(data), str(path), name]
-    ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert ended.returncode == code, ended.stderr
-    if code == 3:
-        assert f"{name} was received: training stopped after 1 epochs and" in ended.stdout
-    assert path.exists()
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        assert_same(tune(study, path), tune(study))
-    finally:
-        torch.set_num_threads(threads)
 
 
 def test_signals_and_the_clock_ask_to_stop_and_handlers_are_put_back():

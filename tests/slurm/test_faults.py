@@ -3,7 +3,17 @@
 import re
 
 import pytest
-from slurm_study import until
+from slurm_study import make_study, until
+
+
+@pytest.fixture(scope="module")
+def streamed(cluster, tmp_path_factory):
+    """The study of a fit in passes, without a disturbance."""
+    study = make_study(tmp_path_factory.mktemp("streamed"), cluster)
+    study.stream()
+    run = study.start()
+    assert run.wait() == 0, run.said()
+    return study
 
 
 def finish(study, run, undisturbed, held=None):
@@ -93,3 +103,26 @@ def test_the_accounting_database_is_down(study, undisturbed):
         finish(study, run, undisturbed, held=1)
     finally:
         study.cluster("kill", "-CONT", str(pid))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("why", ["SIGUSR2", "time limit"])
+def test_a_fit_that_stops_in_time_is_started_again_without_a_retry(study, streamed, why):
+    study.stream()
+    slow, limit = study.folder / "slow", ["--set-resources", "stream_memorability:runtime=2"]
+    slow.touch()
+    run = study.start(*(limit if why == "time limit" else []), retries=0)
+    until(lambda: len(slow.read_text()) > 8, run)  # in the second pass
+    (job,) = study.cluster.jobs()
+    if why == "SIGUSR2":
+        study.cluster("scancel", "--signal=USR2", job)
+    until(lambda: study.cluster.jobs("PENDING"), run)
+    (log,) = study.folder.glob("results/held/logs/stream_memorability/**/*.log")
+    told = {"SIGUSR2": "SIGUSR2 was received: the fit", "time limit": "the job's time limit is less than"}
+    assert told[why] in log.read_text()
+    slow.unlink()
+    study.cluster("scontrol", "update", f"JobId={job}", "StartTime=now")  # it waits two minutes otherwise
+    assert run.wait() == 0, run.said()
+    assert "resuming from component" in log.read_text()
+    assert "Error" not in run.said()
+    assert study.tables() == streamed.tables()

@@ -16,11 +16,12 @@ from layerwise.config import validate_study
 from layerwise.data.pixels import PixelCache
 from layerwise.files import locked
 from layerwise.files.tables import read_table
+from layerwise.finetuning import folds
 from layerwise.finetuning.weights import load_finetuned, read_about
 from layerwise.interfaces import StoppedError
 from layerwise.steps import finetuning as step
+from layerwise.steps.cluster import END
 from layerwise.steps.finetuning import finetune_network
-from layerwise.steps.limits import END
 from layerwise.steps.stimuli import pack_stimuli
 from layerwise.study import FINETUNED_FILES
 
@@ -126,9 +127,22 @@ def test_results_say_what_they_were_made_from(whole):
     assert not any((whole.parent / "states").iterdir())
 
 
+def test_two_trainings_of_the_same_that_end_otherwise_are_told_apart(whole, tmp_path, monkeypatch):
+    """As they may on a GPU."""
+    predict = folds.predict
+
+    def otherwise(*arguments, **options):
+        return predict(*arguments, **options) + 1e-6
+
+    monkeypatch.setattr(folds, "predict", otherwise)
+    other = read_about(train(tmp_path) / "2/weights.safetensors").origins
+    first = read_about(whole / "2/weights.safetensors").origins
+    assert {name for name in first if first[name] != other[name]} == {"predictions"}
+
+
 def test_a_job_whose_time_limit_is_near_stops_without_results_and_goes_on_to_the_bit(whole, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setenv(END, str(int(time.time()) + 60))
+        patch.setenv(END, str(int(time.time())))
         with pytest.raises(StoppedError, match=r"time limit .* its state is in .*/states/2-[0-9a-f]+\.state"):
             train(tmp_path)
         assert not any(tmp_path.glob("results/2/*"))
@@ -141,7 +155,7 @@ def test_a_job_whose_time_limit_is_near_stops_without_results_and_goes_on_to_the
 
 def test_other_settings_start_anew_and_their_end_removes_what_was_left(tmp_path, monkeypatch, caplog):
     with monkeypatch.context() as patch:
-        patch.setenv(END, str(int(time.time()) + 60))
+        patch.setenv(END, str(int(time.time())))
         with pytest.raises(StoppedError):
             train(tmp_path)
     results = train(tmp_path, learning_rate=0.02)
@@ -209,6 +223,13 @@ def test_it_waits_for_another_process_that_trains_on_the_same_split(whole, tmp_p
 def test_a_split_that_is_not_there_is_refused(tmp_path, split):
     with pytest.raises(ValueError, match=f"no split '{split}' of 'rated': give a number from 1 to 3"):
         train(tmp_path, splits=(split,))
+
+
+@pytest.mark.parametrize("folder", ["states", "results"])
+def test_a_file_where_a_folder_is_to_be_is_named(tmp_path, folder):
+    (tmp_path / folder).touch()
+    with pytest.raises(ValueError, match=f"{folder}/.* cannot be written: one of its folders is a file"):
+        train(tmp_path)
 
 
 def test_pixels_that_leave_nothing_to_crop_are_refused(tmp_path):

@@ -12,9 +12,8 @@ from PIL import Image
 from small_training import SIZE, STORED
 
 from layerwise.config import validate_study
-from layerwise.finetuning import DivergedError, StoppedError
+from layerwise.finetuning import DivergedError, StoppedError, StopRequests
 from layerwise.finetuning import state as states
-from layerwise.finetuning.stopping import StopRequests
 from layerwise.finetuning.training import Trainer
 from layerwise.steps import finetuning as step
 from layerwise.steps.finetuning import finetune_network

@@ -61,13 +61,3 @@ def test_the_tightest_limit_counts(machine, set_up, expected):
 def test_this_machine_has_memory(monkeypatch):
     monkeypatch.delenv(job.SLURM, raising=False)
     assert job.memory_limit()[0] > 10**8
-
-
-@pytest.mark.parametrize(
-    ("told", "deadline"), [(None, None), ("", None), ("0", None), ("soon", None), ("1795858000", 1795858000.0)]
-)
-def test_the_end_of_a_job_is_what_the_cluster_says(monkeypatch, told, deadline):
-    monkeypatch.delenv(job.END, raising=False)
-    if told is not None:
-        monkeypatch.setenv(job.END, told)
-    assert job.job_deadline() == deadline

@@ -3,6 +3,7 @@
 import os
 import unicodedata
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -15,7 +16,15 @@ from layerwise.interfaces import Recordings, StimulusSet
 from layerwise.models import registry
 from layerwise.models.labelled import read_labelled
 from layerwise.steps.inputs import stimulus_set
-from layerwise.study import Layout, fingerprint, imagenet_fingerprint, kept_activations, own_weights
+from layerwise.study import (
+    Layout,
+    fingerprint,
+    imagenet_fingerprint,
+    kept_activations,
+    own_weights,
+    require_room,
+    require_weights,
+)
 
 ODD = ["a.jpg", "b.JFIF", "c.avif", "d", "below/e.png", "linked/f.webp", "g.h.png"]
 
@@ -238,3 +247,33 @@ def test_activations_that_are_kept_are_those_that_scores_came_from(tmp_path):
     assert (
         kept_activations(validate_study(content | {"storage": {"activations": "temporary"}}), "alexnet", layout) == {}
     )
+
+
+@pytest.mark.parametrize(("given", "told"), [(slice(8), None), (slice(64), None), (slice(8, 20), "begins with")])
+def test_weights_are_those_that_the_config_names(tmp_path, monkeypatch, given, told):
+    monkeypatch.chdir(tmp_path)
+    Path("own.pth").write_bytes(b"weights")
+    right = hash_file("own.pth")
+    network = {"name": "own", "factory": "a.b:c", "weights": "own.pth", "sha256": right[given]}
+    study = validate_study({"study": "s", "models": [network]})
+    contents = Contents(tmp_path / "contents.json")
+    if told is None:
+        require_weights(study, contents)
+        require_weights(validate_study({"study": "s", "models": [network | {"weights": "absent.pth"}]}), contents)
+        Path("own.pth").write_bytes(b"weighty")
+    with pytest.raises(ValueError, match=r"^own\.pth, the weights of 'own', is damaged or another file: its SHA-256"):
+        require_weights(study, Contents(tmp_path / "again.json"))
+
+
+@pytest.mark.parametrize("changes", [{"weights": "random"}, {"weights": None}, {"sha256": "xyz"}, {"sha256": "12"}])
+def test_a_hash_of_no_file_is_refused(changes):
+    network = {"name": "own", "factory": "a.b:c", "weights": "own.pth", "sha256": "0" * 64}
+    with pytest.raises(ValueError, match="sha256"):
+        validate_study({"study": "s", "models": [network | changes]})
+
+
+def test_a_full_disk_is_told_of_before_snakemake_cannot_write(tmp_path, monkeypatch):
+    require_room(tmp_path)
+    monkeypatch.setattr("layerwise.study.files.shutil.disk_usage", lambda _: SimpleNamespace(free=300_000))
+    with pytest.raises(ValueError, match=r"is full \(0\.3 MB free\): free some space, and start again"):
+        require_room(tmp_path)

@@ -1,7 +1,9 @@
 # What the stage files share: the validated study, where things lie, and the functions behind inputs and parameters.
 # All of it is decided in layerwise.study; this turns it into what Snakemake asks for.
+import logging
 import re
 import shlex
+import signal
 import sys
 from pathlib import Path
 
@@ -13,16 +15,25 @@ from layerwise.files import Contents, atomic_path, hash_script, writable
 from layerwise.files.documents import read_yaml
 
 # Jobs find `layerwise` beside this Snakemake's Python, also where the environment is not activated; last, so that a
-# conda environment goes before it.
-shell.prefix(f'PATH="$PATH:{Path(sys.executable).parent}"; ')
+# conda environment goes before it. A job of a cluster runs one step alone, and may be started again as a whole.
+# SLURM may send SIGUSR2 to all processes of it before the end, of which only the step knows what to do.
+if workflow.remote_exec:
+    signal.signal(signal.SIGUSR2, signal.SIG_IGN)
+ALONE = "export LAYERWISE_REQUEUE=1; " if workflow.remote_exec else ""
+shell.prefix(f'{ALONE}PATH="$PATH:{Path(sys.executable).parent}"; ')
+
+# On a full disk there would be a traceback for each line of Snakemake's log, between which no sentence is seen.
+logging.raiseExceptions = False
 
 try:
+    study.require_room()
     # Snakemake keeps the last value of a key that is given twice, and much else that is refused here.
     for path in workflow.configfiles:
         read_yaml(path)
     CLUSTER = validate_cluster(config.pop("cluster", None))  # of a profile
     STUDY = validate_study(config)
     contents = Contents(".snakemake/layerwise/contents.json")
+    study.require_weights(STUDY, contents)
     CAUSES = study.Causes(STUDY, contents, lambda model: listed(model).manifest)
     REGIONS = CAUSES.regions
     LAYOUT = study.layout_of(STUDY)

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from itertools import accumulate, pairwise
 from pathlib import Path
@@ -12,9 +12,19 @@ from torch import nn
 
 from layerwise.activations.parts import Part, describe, largest_write, plan_extraction, stored_bytes
 from layerwise.activations.reduce import Reducer, Writer
-from layerwise.activations.store import write_store
+from layerwise.activations.store import StoreWriter, write_store
 from layerwise.files import hash_object
-from layerwise.interfaces import LayerSpec, Pixels, Preprocessing, Progress, no_progress
+from layerwise.interfaces import (
+    LayerSpec,
+    Pixels,
+    Preprocessing,
+    Progress,
+    Stop,
+    StoppedError,
+    never,
+    no_progress,
+    until_asked,
+)
 from layerwise.passes.degenerate import NONFINITE, warn_layers
 from layerwise.passes.devices import own_network, run_together
 from layerwise.passes.halving import BatchSize
@@ -36,6 +46,7 @@ def extract_activations(
     device: str | Sequence[str] = "cpu",
     batch_size: int = 32,
     progress: Progress = no_progress,
+    stop: Stop = never,
 ) -> None:
     """Run a network over stimuli and keep what regression needs of every layer.
 
@@ -67,9 +78,13 @@ def extract_activations(
         Images in a forward pass; halved, with a log message, whenever the device runs out of memory.
     progress : Progress
         Shows how far it has come, image by image.
+    stop : callable
+        Asked after each image.
 
     Raises
     ------
+    StoppedError
+        It was asked to stop; the layers that are done are kept.
     ValueError
         The budget is too small, or the layers are not those of the network.
     OSError
@@ -94,7 +109,7 @@ def extract_activations(
             log.info("%s: resuming, %d of %d layers are done", model, len(layers) - len(left), len(layers))
         if left:
             budget, plans = plan_extraction(left, len(pixels), taken, memory, on_gpu, len(devices))
-            with Writer(budget.backlog) as writer:
+            with _stops_told(store, layers, len(left), model), Writer(budget.backlog) as writer:
                 shares = []
                 for passes, place in zip(plans, devices, strict=False):
                     log.info("%s on %s: %s", model, place, describe(passes, len(pixels), budget))
@@ -102,8 +117,23 @@ def extract_activations(
                     images = Images(pixels, place, resident=bool(budget.resident))
                     reducer = Reducer(store, writer, len(pixels), place, largest_write(passes, len(pixels)))
                     shares.append(_Share(passes, own, images, preprocessing, BatchSize(batch_size), reducer))
-                _run(shares, sum(map(len, plans)) * len(pixels), f"running {model}", progress)
+                shown = until_asked(progress, stop)
+                _run(shares, sum(map(len, plans)) * len(pixels), f"running {model}", shown)
     warn_layers(store.nonfinite, model, NONFINITE, stacklevel=2)
+
+
+@contextmanager
+def _stops_told(store: StoreWriter, layers: Sequence[LayerSpec], n_left: int, model: str) -> Iterator[None]:
+    """Say of a run that stops how many layers are done."""
+    try:
+        yield
+    except StoppedError as stopped:
+        now_left = len(store.left(layers))
+        raise StoppedError(
+            f"{stopped}: {len(layers) - now_left} of {len(layers)} layers of {model} are done and kept; start it again "
+            "to go on with the others",
+            advanced=now_left < n_left,
+        ) from None
 
 
 def _run(shares: Sequence["_Share"], total: int, what: str, progress: Progress) -> None:

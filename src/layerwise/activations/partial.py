@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from layerwise.files import DamagedError, Extent, Resumable, checksum, find_damage
+from layerwise.interfaces import StoppedError
 
 Columns = tuple[int, int, int]  # first column of some values, the one after the last, and their checksum
 
@@ -149,6 +150,8 @@ class Journal:
         """Remove everything if the block ends by an error; keep it if the run is stopped (Ctrl-C, a signal, a kill)."""
         try:
             yield
+        except StoppedError:
+            raise
         except Exception:
             self.remove()
             raise

@@ -12,7 +12,7 @@ import torch
 from layerwise.activations.gram import add_gram
 from layerwise.activations.parts import Part, kind_of
 from layerwise.activations.store import StoreWriter
-from layerwise.interfaces import LayerSpec
+from layerwise.interfaces import LayerSpec, StoppedError
 
 WAITING = 2  # writes that wait for the disk while the computation continues; the budget has room for them
 
@@ -41,15 +41,16 @@ class Writer:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if error is not None:
+        failed = error is not None and not isinstance(error, StoppedError)  # what a stopped run has done is kept
+        if failed:
             self._abort(error)
         try:
-            self._pool.shutdown(cancel_futures=error is not None)
+            self._pool.shutdown(cancel_futures=failed)
         except BaseException as interruption:  # the file is closed next, and must not be written any more
             self._abort(interruption)
             self._pool.shutdown(cancel_futures=True)
             raise
-        if error is None:
+        if not failed:
             self._raise()
 
     def put(self, write: Callable[[], None], size: int) -> None:
@@ -61,7 +62,7 @@ class Writer:
             self._changed.wait_for(lambda: self._error or self._count <= WAITING or self._bytes <= self._backlog)
             self._raise()
 
-    def _abort(self, error: BaseException) -> None:
+    def _abort(self, error: BaseException | None) -> None:
         """Wake the threads that wait for room: writes that are cancelled never make any."""
         with self._changed:
             self._error = self._error or error

@@ -219,6 +219,7 @@ class StoreWriter:
 
     def _finish_layer(self, name: str) -> None:
         self._journal.add(_key(name), Done(tuple(self._checksums[name]), name in self.nonfinite))
+        self._done.add(name)
 
 
 @contextmanager

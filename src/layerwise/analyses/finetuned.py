@@ -14,8 +14,6 @@ from layerwise.interfaces import Ratings
 from layerwise.interfaces.finetuning import STARTED_FROM, TRAINING
 
 PARTS = ("val", "test")
-# Networks watch with the products that they are trained with, and predict at the end with those of 32 bits.
-ROUNDING = 0.1  # of a rank correlation between the two, with few images whose predictions are alike
 SAME = ("recordings", "stimuli", "preprocessing", "network", "pca")  # of a region, before and after
 
 
@@ -42,7 +40,7 @@ class FoldTables:
 
     @property
     def origins(self) -> Mapping[str, str]:
-        """Hashes of all that the training depended on."""
+        """Hashes of all that the training depended on, and of what it predicts."""
         return dict(self.history.attrs.get("origins", {}))
 
     @property
@@ -115,15 +113,8 @@ def _learned(model: str, fold: FoldTables, ratings: Ratings) -> tuple[float, flo
     best = fold.history[fold.history["best"]]
     if len(best) != 1:
         raise ValueError(f"{name}: {len(best)} epochs of its history are marked as the best: {_again(fold, model)}")
-    rho = {part: _spearman(rows) for part, rows in shown.items()}
-    watched = float(best["rho"].iloc[0])
-    if abs(watched - rho["val"]) > ROUNDING:
-        raise ValueError(
-            f"{name}: its predictions of the validation images have rho {rho['val']:.3f}, and its history says "
-            f"{watched:.3f} of the best epoch: the two are of different trainings; {_again(fold, model)}"
-        )
-    counts = n_train, len(shown["val"]), len(shown["test"])
-    return rho["test"], watched, int(best["epoch"].iloc[0]), len(fold.history), *counts
+    reached = float(best["rho"].iloc[0]), int(best["epoch"].iloc[0]), len(fold.history)
+    return _spearman(shown["test"]), *reached, n_train, len(shown["val"]), len(shown["test"])
 
 
 def _check_images(name: str, fold: FoldTables, shown: Mapping[str, pd.DataFrame], ratings: Ratings) -> int:

@@ -14,6 +14,7 @@ import typer
 from layerwise.cli import data, finetuned, models, predict, profile, provenance, show, status, steps, study
 from layerwise.files.memory import MemoryRanOutError, ran_out, reason
 from layerwise.interfaces import StoppedError
+from layerwise.steps.cluster import start_again
 
 app = typer.Typer(
     name="layerwise",
@@ -33,6 +34,7 @@ def main() -> None:
     started again, 130 for Ctrl-C and 143 for a termination.
     """
     signal.signal(signal.SIGTERM, _terminate)
+    signal.signal(signal.SIGUSR2, _stop)
     sys.unraisablehook = _raise_again
     sys.path.append(str(Path.cwd()))  # a factory may lie in the working folder
     _show_plans()
@@ -42,7 +44,9 @@ def main() -> None:
         print("stopped; no result is half-written: run the same command again", file=sys.stderr)
         sys.exit(130)
     except StoppedError as stopped:
-        print(stopped, file=sys.stderr)
+        print(stopped, file=sys.stderr, flush=True)  # at once: SLURM ends a job that it starts again
+        if stopped.advanced and start_again():
+            print("SLURM starts this job again", file=sys.stderr)
         sys.exit(os.EX_TEMPFAIL)
     except Exception as error:
         if os.environ.get("LAYERWISE_DEBUG"):
@@ -66,6 +70,14 @@ def _terminate(number: int, frame: FrameType | None) -> NoReturn:
     del frame
     signal.signal(number, signal.SIG_IGN)  # a second one must not stop the removal
     raise SystemExit(128 + number)
+
+
+def _stop(number: int, frame: FrameType | None) -> NoReturn:
+    """End likewise where there is nothing to save, or not yet; steps that are resumed note the signal themselves."""
+    del frame
+    signal.signal(number, signal.SIG_IGN)
+    print(f"{signal.Signals(number).name} was received: nothing is kept; start it again", file=sys.stderr)
+    raise SystemExit(os.EX_TEMPFAIL)
 
 
 def _leave_at_once() -> NoReturn:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from layerwise.cli.options import CONFIG, Config
+from layerwise.cli.progress import short
 from layerwise.cli.schedule import comparison_lines, rerun_lines, stage_lines, wall_line
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def _place(cell: str, width: int, column: int, words: Sequence[int]) -> str:
 
 def _cells_trained(row: "TrainingRow") -> tuple[str, ...]:
     plan = row.plan
-    counted = f"{len(plan.splits)}", f"{plan.jobs}", f"{1 / plan.rate.seconds:,.0f}"
+    counted = f"{len(plan.splits)}", f"{plan.jobs}", short(1 / plan.rate.seconds)
     device = "a GPU" if plan.budget.on_gpu else "a core"
     held = "held" if plan.holds_pixels(plan.budget.device) else "streamed"
     sizes = f"{plan.device / 1e9:.1f}", f"{row.memory / 1e3:.1f}", f"{plan.jobs * plan.seconds / 3600:.1f}"

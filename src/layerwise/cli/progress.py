@@ -31,7 +31,7 @@ def _bar(items: Iterable[T], description: str, total: int | None) -> Iterator[T]
     class Rate(ProgressColumn):
         def render(self, task: Task) -> str:
             speed = task.finished_speed or task.speed
-            return _rate(speed) if speed else ""
+            return f"{short(speed)}/s" if speed else ""
 
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Rate(), TimeRemainingColumn()
     with Progress(*columns, console=Console(stderr=True)) as bar:
@@ -53,11 +53,12 @@ def _lines(items: Iterable[T], description: str, total: int | None) -> Iterator[
 def _line(description: str, done: int, total: int | None, seconds: float) -> str:
     rate = done / seconds
     left = f", {(total - done) / rate:.0f} s left" if total else ""
-    return f"{description}: {done}{f'/{total}' if total else ''}, {_rate(rate)}{left}"
+    return f"{description}: {done}{f'/{total}' if total else ''}, {short(rate)}/s{left}"
 
 
-def _rate(rate: float) -> str:
-    return f"{rate:,.0f}/s" if rate >= 10 else f"{rate:.2g}/s"
+def short(rate: float) -> str:
+    """Write a rate without needless digits, and a small one not as 0."""
+    return f"{rate:,.0f}" if rate >= 10 else f"{rate:.2g}"
 
 
 # --- epochs ----------------------------------------------------------------------------------------------------------
@@ -103,5 +104,5 @@ def _tell(epoch: Any, pace: Any, epochs: int) -> str:
     memory = f", {pace.memory / 1e9:.1f} GB of the GPU" if pace.memory else ""
     return (
         f"loss {epoch.training_loss:.5f}, validation loss {epoch.validation_loss:.5f}, rho {epoch.rho:.4f}, "
-        f"{pace.images_per_second:,.0f} images/s, {left} left at most{memory}"
+        f"{short(pace.images_per_second)} images/s, {left} left at most{memory}"
     )

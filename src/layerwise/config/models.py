@@ -97,6 +97,9 @@ class ModelEntry(Section):
     weights: Annotated[str, AfterValidator(_check_weights)] | None = None
     """`imagenet` (the official ones; default), `random` (an untrained control), or a local file. A factory without
     weights keeps those that it was built with."""
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{8,64}$")] | None = None
+    """SHA-256 of a local file of weights, or the first eight of its digits or more: another file, or a damaged one, is
+    refused when jobs are planned."""
     seed: Seed = 0
     """Seed of random weights."""
     options: Annotated[dict[str, Any], AfterValidator(_check_options)] = Field(default_factory=dict)
@@ -113,6 +116,8 @@ class ModelEntry(Section):
             registry.find(self.model or self.name)
         if self.factory is not None and self.factory.count(":") != 1:
             raise ValueError(f"factory must look like package.module:function, not {self.factory!r}")
+        if self.sha256 is not None and self.weights in (None, "imagenet", "random"):
+            raise ValueError("sha256 is of a local file of weights: name the file as `weights`, or leave it out")
         self.spec()  # refuses a preprocessing that contradicts itself
         return self
 

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from layerwise.files import DamagedError, Extent, Resumable, find_damage, hash_file, seal
 from layerwise.files.hdf5 import write_hdf5
+from layerwise.interfaces import StoppedError
 
 _TOGETHER = 64  # images between two times that buffers are written out
 
@@ -80,7 +81,7 @@ class PartialPixels:
         except OSError:  # what was buffered could not be written
             self._remove()
             raise
-        if kind is not None and issubclass(kind, Exception):
+        if kind is not None and issubclass(kind, Exception) and not issubclass(kind, StoppedError):
             self._remove()
 
     def take_over(self, paths: Sequence[Path]) -> list[int]:

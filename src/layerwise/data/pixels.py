@@ -30,7 +30,16 @@ from layerwise.files import (
     writable,
 )
 from layerwise.files.hdf5 import write_hdf5
-from layerwise.interfaces import Geometry, Progress, StimulusSet, no_progress
+from layerwise.interfaces import (
+    Geometry,
+    Progress,
+    StimulusSet,
+    Stop,
+    StoppedError,
+    never,
+    no_progress,
+    until_asked,
+)
 
 FORMAT = "layerwise pixels"
 VERSION = 2  # 1 had no checksums
@@ -43,6 +52,7 @@ def pack_pixels(
     output: str | Path,
     progress: Progress = no_progress,
     workers: int | None = None,
+    stop: Stop = never,
 ) -> None:
     """Decode the images of a stimulus set once and write their pixels to one file.
 
@@ -61,9 +71,13 @@ def pack_pixels(
     workers : int, optional
         Threads that decode; default: one for each core this process may use. Memory holds four images for
         each of them.
+    stop : callable
+        Asked after each image.
 
     Raises
     ------
+    StoppedError
+        It was asked to stop; the images that are decoded are kept.
     ValueError
         The set is empty or repeats an id, or images cannot be read: all are counted, and ten are named; or the output
         is no regular file.
@@ -76,7 +90,7 @@ def pack_pixels(
         if _is_made(output, stimuli, geometry):
             remove_partial(output)
         else:
-            _pack(stimuli, geometry, output, progress, workers or _cores())
+            _pack(stimuli, geometry, output, until_asked(progress, stop), workers or _cores())
 
 
 def _pack(stimuli: StimulusSet, geometry: Geometry, output: Path, progress: Progress, workers: int) -> None:
@@ -87,7 +101,15 @@ def _pack(stimuli: StimulusSet, geometry: Geometry, output: Path, progress: Prog
         wanted = partial.take_over(stimuli.paths)
         _check_space(output.parent, len(wanted) * geometry.size**2 * 3)
         decoded = _decode_all([stimuli.paths[place] for place in wanted], geometry, workers)
-        _fill(partial, wanted, progress(decoded, f"decoding {stimuli.name}", len(wanted)))
+        try:
+            _fill(partial, wanted, progress(decoded, f"decoding {stimuli.name}", len(wanted)))
+        except StoppedError as stopped:
+            done = len(partial.digests)
+            raise StoppedError(
+                f"{stopped}: {done} of {len(stimuli.ids)} images of {stimuli.name} are decoded and kept; start it "
+                "again to go on with the others",
+                advanced=done > len(stimuli.ids) - len(wanted),
+            ) from None
         with _full_disk_named(output):
             _describe(partial, stimuli.ids, geometry)
         partial.finish()

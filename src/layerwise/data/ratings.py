@@ -93,6 +93,7 @@ def read_ratings(
         _draw_folds(len(rows), n_folds, seed, scores) if fold_column is None else _given_folds(rows["fold"], scores)
     )
     ids = tuple(rows["image"])
+    _log.info("%s: %d rows, each an image and its score", scores, len(rows))  # a table that was cut may look whole
     values = np.tile(rows["score"].to_numpy(dtype=np.float64), (len(splits), 1))
     return Ratings(ids, values, splits), StimulusSet(name or folder.name, ids, tuple(found[i] for i in ids))
 
@@ -130,6 +131,7 @@ def read_raters(scores: str | Path, columns: Sequence[str]) -> NDArray[np.float6
     ]
     if problems:
         raise ValueError(list_problems(problems, f"problems with {path}"))
+    _log.info("%s: %d rows of %d raters", path, len(table), len(texts))
     return np.array([pd.to_numeric(cells, errors="coerce").to_numpy(np.float64) for cells in texts.values()])
 
 

@@ -5,9 +5,10 @@ from layerwise.finetuning.history import Epoch
 from layerwise.finetuning.parts import Fold, Part, make_fold
 from layerwise.finetuning.predictions import Predictions
 from layerwise.finetuning.state import State
-from layerwise.finetuning.stopping import DivergedError, StoppedError, StopRequests
+from layerwise.finetuning.stopping import DivergedError
 from layerwise.finetuning.together import fine_tune_folds
-from layerwise.interfaces.finetuning import FinetuneSettings
+from layerwise.interfaces import FinetuneSettings, StoppedError
+from layerwise.passes.stopping import StopRequests
 
 __all__ = [
     "DivergedError",

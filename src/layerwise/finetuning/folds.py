@@ -18,9 +18,8 @@ from layerwise.finetuning.parts import Fold, Part
 from layerwise.finetuning.precision import arithmetic
 from layerwise.finetuning.predictions import Predictions, predict
 from layerwise.finetuning.state import Reached, State, copy_values, hash_network
-from layerwise.finetuning.stopping import Stop, never
 from layerwise.finetuning.training import PREDICT_AT_ONCE, Report, Trainer, log_epoch
-from layerwise.interfaces import Pixels, Preprocessing
+from layerwise.interfaces import Pixels, Preprocessing, Stop, never
 from layerwise.interfaces.finetuning import FinetuneSettings
 
 

@@ -21,9 +21,9 @@ from layerwise.finetuning.folds import FineTuned, Job, images_seen
 from layerwise.finetuning.history import Epoch
 from layerwise.finetuning.images import SomeImages
 from layerwise.finetuning.parts import Fold
-from layerwise.finetuning.stopping import DivergedError, Stop, StoppedError, never
+from layerwise.finetuning.stopping import DivergedError
 from layerwise.finetuning.training import Pace, Trainer, log_epoch, surroundings
-from layerwise.interfaces import Pixels, Preprocessing
+from layerwise.interfaces import Pixels, Preprocessing, Stop, StoppedError, never
 from layerwise.interfaces.finetuning import FinetuneSettings
 
 FoldReport = Callable[[Fold, Epoch, Pace], None]
@@ -189,7 +189,8 @@ class _Together:
             except StopIteration:
                 pass
             except DivergedError as error:
-                log.warning("split %d: %s", self._folds[running.number].split + 1, error)
+                if len(self._folds) > 1:  # one that is alone is told of at once
+                    log.warning("split %d: %s", self._folds[running.number].split + 1, error)
                 self._diverged.append(error)
                 self._running.remove(running)
                 return
@@ -208,5 +209,6 @@ class _Together:
             with running.on_stream(), suppress(StoppedError, DivergedError):
                 running.trainer.halt("another split stopped")
         if others:
-            raise StoppedError(f"{stopped} (so do the {len(others)} other splits that this job trained)") from None
+            told = f"{stopped} (so do the {len(others)} other splits that this job trained)"
+            raise StoppedError(told, stopped.advanced) from None
         raise stopped

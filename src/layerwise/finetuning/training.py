@@ -24,7 +24,8 @@ from layerwise.finetuning.precision import arithmetic
 from layerwise.finetuning.predictions import predict, rank_correlation
 from layerwise.finetuning.state import Reached, State, put_back
 from layerwise.finetuning.step import Prepared, prepare_step
-from layerwise.finetuning.stopping import DivergedError, Stop, StoppedError, never
+from layerwise.finetuning.stopping import DivergedError
+from layerwise.interfaces import Stop, StoppedError, never
 from layerwise.interfaces.finetuning import FinetuneSettings
 from layerwise.passes.devices import current_device
 
@@ -212,8 +213,9 @@ class Trainer:
         """Save the state, and raise `StoppedError`."""
         self._check_losses()
         where = f"after {len(self.reached.history)} epochs and {self.reached.step} steps"
-        kept = f"its state is in {self._state.path}" if self._state and self._save() else "no state was saved"
-        raise StoppedError(f"{reason}: training stopped {where}, and {kept}; start it again to resume")
+        saved = self._state is not None and self._save()
+        kept = f"its state is in {self._state.path}" if self._state and saved else "no state was saved"
+        raise StoppedError(f"{reason}: training stopped {where}, and {kept}; start it again to resume", advanced=saved)
 
     def _prepare(self) -> Prepared:
         """Make the optimiser and the step, and resume from the state if there is one."""

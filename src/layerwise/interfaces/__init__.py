@@ -7,7 +7,15 @@ from layerwise.interfaces.data import RatedImages, Ratings, Recordings, Split, S
 from layerwise.interfaces.finetuning import FinetuneSettings
 from layerwise.interfaces.images import Geometry, Pixels, Preprocessing
 from layerwise.interfaces.networks import LayerSpec, ModelSpec
-from layerwise.interfaces.reporting import DegenerateWarning, Progress, StoppedError, no_progress
+from layerwise.interfaces.reporting import (
+    DegenerateWarning,
+    Progress,
+    Stop,
+    StoppedError,
+    never,
+    no_progress,
+    until_asked,
+)
 
 __all__ = [
     "DegenerateWarning",
@@ -23,6 +31,9 @@ __all__ = [
     "Recordings",
     "Split",
     "StimulusSet",
+    "Stop",
     "StoppedError",
+    "never",
     "no_progress",
+    "until_asked",
 ]

@@ -1,7 +1,8 @@
 """PLS from the sketches of many layers: one forward pass, whatever the number of components and splits."""
 
 import logging
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -11,7 +12,17 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from layerwise.files import hash_object
-from layerwise.interfaces import LayerSpec, Progress, RatedImages, Split, no_progress
+from layerwise.interfaces import (
+    LayerSpec,
+    Progress,
+    RatedImages,
+    Split,
+    Stop,
+    StoppedError,
+    never,
+    no_progress,
+    until_asked,
+)
 from layerwise.passes.degenerate import CONSTANT, LOST, NONFINITE, STOPPED, warn_layers
 from layerwise.passes.halving import BatchSize
 from layerwise.passes.hashing import hash_values
@@ -69,6 +80,7 @@ def sketch_pls(
     settings: Sketched,
     attributes: Mapping[str, str],
     progress: Progress = no_progress,
+    stop: Stop = never,
 ) -> NDArray[np.float64]:
     """Predict one target from the sketches of many layers, by PLS, for all splits at once.
 
@@ -87,6 +99,8 @@ def sketch_pls(
         on with.
     progress : Progress
         Shows how far the pass has come, image by image, then the fits, layer by layer.
+    stop : callable
+        Asked after each of them.
 
     Returns
     -------
@@ -96,6 +110,8 @@ def sketch_pls(
 
     Raises
     ------
+    StoppedError
+        It was asked to stop; a file keeps the rows that are there.
     ValueError
         Sizes do not fit, training images have no score, or the layers are not those of the network.
     OSError
@@ -116,16 +132,31 @@ def sketch_pls(
     log.info("%s: %s", attributes["model"], describe(group, demand))
     rows = _rows(network, layers, group, rated, settings, attributes)
     collection = _Collection(network, group, layers, rows, rated, settings)
-    with torch.inference_mode(), exact_products(settings.tf32):
-        steps = collection.steps()
-        for _ in progress(steps, f"sketching {len(group)} layers of {attributes['model']}", n_images - rows.done):
-            pass
-    torch.cuda.empty_cache()  # of the passes, for the regression
-    tested = _mark_tested(splits, n_images)
-    with torch.inference_mode(), full_precision():
-        predictions = _predict(rows, group, targets, tested, settings, attributes["model"], progress)
+    progress = until_asked(progress, stop)
+    with _stops_told(rows, n_images):
+        with torch.inference_mode(), exact_products(settings.tf32):
+            steps = collection.steps()
+            for _ in progress(steps, f"sketching {len(group)} layers of {attributes['model']}", n_images - rows.done):
+                pass
+        torch.cuda.empty_cache()  # of the passes, for the regression
+        tested = _mark_tested(splits, n_images)
+        with torch.inference_mode(), full_precision():
+            predictions = _predict(rows, group, targets, tested, settings, attributes["model"], progress)
     rows.close()
     return predictions
+
+
+@contextmanager
+def _stops_told(rows: Rows, n_images: int) -> Iterator[None]:
+    """Keep the rows of a run that stops, and say how many."""
+    before = rows.done
+    try:
+        yield
+    except StoppedError as stopped:
+        if not rows.settle():
+            raise StoppedError(f"{stopped}: sketches lie in the memory of the GPU, so nothing is kept", False) from None
+        kept = f"of {rows.done} of {n_images} images are kept; start it again to go on"
+        raise StoppedError(f"{stopped}: the sketches {kept}", advanced=rows.done > before) from None
 
 
 def _rows(

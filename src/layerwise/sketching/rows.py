@@ -44,6 +44,10 @@ class Rows(Protocol):
         """Add the first `count` rows of the layers' batches."""
         ...
 
+    def settle(self) -> bool:
+        """Bring what there is to where another run finds it; False if it ends with this one."""
+        ...
+
     def read(self, index: int) -> Tensor:
         """Return a copy of all rows of a layer, in the type in which they are solved: [image, number]."""
         ...
@@ -68,6 +72,10 @@ class MemoryRows:
         places = [values[self.done : self.done + count] for values in self._values]
         torch._foreach_copy_(places, [layer.batch[:count] for layer in layers])
         self.done += count
+
+    def settle(self) -> bool:
+        """Return that nothing is kept."""
+        return False
 
     def read(self, index: int) -> Tensor:
         """Return a copy of all rows of a layer, in the type in which they are solved: [image, number]."""
@@ -143,10 +151,15 @@ class FileRows:
         self.done += count
         n_images = self._places["0/rows"][2][0]
         if self.done == n_images or time.monotonic() - self._saved >= self._save_every:
-            self._settle()
-            self._put("done", 0, _count(self.done))
-            self._settle()
+            self.settle()
             self._saved = time.monotonic()
+
+    def settle(self) -> bool:
+        """Bring the rows to the disk, and then their count."""
+        self._flush()
+        self._put("done", 0, _count(self.done))
+        self._flush()
+        return True
 
     def read(self, index: int) -> Tensor:
         """Return a copy of all rows of a layer, in the type in which they are solved: [image, number].
@@ -231,7 +244,7 @@ class FileRows:
         start = offset + row * prod(rest) * dtype.itemsize
         return np.fromfile(self.path, dtype, prod(wanted), offset=start).reshape(wanted)
 
-    def _settle(self) -> None:
+    def _flush(self) -> None:
         self._file.flush()
         os.fsync(self._file.fileno())
 

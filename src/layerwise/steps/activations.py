@@ -6,6 +6,8 @@ from layerwise.activations import extract_activations as extract
 from layerwise.config import Study
 from layerwise.interfaces import Progress, no_progress
 from layerwise.models import resolve_preprocessing
+from layerwise.passes.stopping import StopRequests
+from layerwise.steps.cluster import job_deadline
 from layerwise.steps.devices import choose_devices, device_memory, limit_threads, named_memory
 from layerwise.steps.inputs import layers_in, pixels_for, with_pca_images
 from layerwise.steps.loading import load_network
@@ -31,8 +33,10 @@ def extract_activations(
     images = with_pca_images(pixels_for(pixels, expected), pca_pixels, study, expected)
     with named_memory(compute):
         layers = layers_in(study, model, manifest)
+        network = load_network(study, model, layers, images, expected, devices[0])
+    with named_memory(compute), StopRequests(job_deadline()) as stop:
         extract(
-            load_network(study, model, layers, images, expected, devices[0]),
+            network,
             layers,
             images,
             expected,
@@ -42,4 +46,5 @@ def extract_activations(
             batch_size=Budget.of(study, on_gpu=devices[0] != "cpu").batch_sizes[0],
             attributes=origins_of("extract_activations", study, model, images.content_hash),
             progress=progress,
+            stop=stop,
         )

@@ -19,9 +19,9 @@ from layerwise.finetuning.training import Pace
 from layerwise.finetuning.weights import FineTunedModel, write_weights
 from layerwise.interfaces import FinetuneSettings, Ratings
 from layerwise.models import build, find_classifiers, resolve_preprocessing
+from layerwise.steps.cluster import job_deadline
 from layerwise.steps.devices import choose_device, hold_pixels, limit_threads, warn_of_plan
 from layerwise.steps.inputs import rated_squares
-from layerwise.steps.limits import job_deadline
 from layerwise.steps.origins import origins_of
 from layerwise.study import finetuned_ratings, finetuning_of
 from layerwise.study.layout import FINETUNED_FILES, HISTORY, PREDICTIONS, WEIGHTS
@@ -29,6 +29,7 @@ from layerwise.study.resources import pixel_bytes
 
 EpochReport = Callable[[str, Epoch, Pace], None]  # told of each epoch of each split
 ShowEpochs = Callable[[str, int], AbstractContextManager[EpochReport]]  # given the network and the epochs at most
+PREDICTED = "predictions"  # in what results say that they were made from
 log = logging.getLogger(__name__)
 
 
@@ -81,8 +82,8 @@ def finetune_network(
     """
     splits = list(dict.fromkeys(splits))
     for split in splits:
-        for file in FINETUNED_FILES:
-            writable(output_folder / split / file)
+        for path in (*(output_folder / split / file for file in FINETUNED_FILES), state_folder / f"{split}.state"):
+            writable(path)
     limit_threads(threads or study.compute.threads)
     device = choose_device(study.compute.device, study.compute.gpus)
     warn_of_plan([device], study.compute)
@@ -158,7 +159,12 @@ def _make_fold(rated: Ratings, split: str, ratings: str, settings: FinetuneSetti
 
 
 def _write(folder: Path, result: FineTuned, stimuli: Sequence[str], about: FineTunedModel) -> None:
-    """Write the results of a split; the weights come last, and earlier ones go first, so that no sets are mixed."""
+    """Write the results of a split; the weights come last, and earlier ones go first, so that no sets are mixed.
+
+    Each file carries a hash of the predictions, since a GPU may train the same to other weights.
+    """
+    predicted = hash_arrays(result.validation.predicted, result.test.predicted)
+    about = replace(about, origins={**about.origins, PREDICTED: predicted})
     tables = {
         HISTORY: history_table(result, about.spec.name, about.split),
         PREDICTIONS: predictions_table(result, stimuli, about.split),

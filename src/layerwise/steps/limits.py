@@ -1,19 +1,12 @@
-"""How much memory a job may take, and how long it may run."""
+"""How much memory a job may take."""
 
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 SLURM = "SLURM_MEM_PER_NODE"  # MiB
-END = "SLURM_JOB_END_TIME"  # seconds since 1970, where this version of SLURM sets it
 CGROUPS = Path("/sys/fs/cgroup")
 OWN_GROUPS = Path("/proc/self/cgroup")  # lines such as 0::/user.slice, or of the older kind 4:memory:/user.slice
-
-
-def job_deadline() -> float | None:
-    """Return when the cluster will end this job, as `time.time` counts; None if nothing says so."""
-    told = os.environ.get(END, "")
-    return float(told) if told.isdigit() and int(told) else None
 
 
 def memory_limit() -> tuple[int, str]:

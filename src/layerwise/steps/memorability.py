@@ -19,7 +19,9 @@ from layerwise.files.tables import write_table
 from layerwise.interfaces import LayerSpec, Progress, RatedImages, Ratings, no_progress
 from layerwise.layers.blocks import in_block
 from layerwise.models import resolve_preprocessing
+from layerwise.passes.stopping import StopRequests
 from layerwise.sketching import Sketched, measured_error, sketch_pls
+from layerwise.steps.cluster import job_deadline
 from layerwise.steps.devices import choose_device, choose_devices, limit_threads, named_memory, warn_of_plan
 from layerwise.steps.inputs import layers_in, rated_pixels, scored_images
 from layerwise.steps.loading import load_network
@@ -104,7 +106,8 @@ def stream_memorability(
     with named_memory(study.compute):
         network = load_network(study, model, layers, images, expected, devices[0])
         shown = RatedImages(images, expected, rated.scores, rated.splits)
-        predictions = stream_pls_on(devices, network, layers, group, shown, settings, attributes, progress)
+        with StopRequests(job_deadline()) as stop:
+            predictions = stream_pls_on(devices, network, layers, group, shown, settings, attributes, progress, stop)
         write_table(_score(study, ratings, predictions, group, rated, attributes), output)
 
 
@@ -148,7 +151,8 @@ def sketch_memorability(
     with named_memory(study.compute), alone:
         network = load_network(study, model, layers, images, expected, device)
         shown = RatedImages(images, expected, rated.scores, rated.splits)
-        predictions = sketch_pls(network, group, shown, settings, attributes, progress)
+        with StopRequests(job_deadline()) as stop:
+            predictions = sketch_pls(network, group, shown, settings, attributes, progress, stop)
         table = _score(study, ratings, predictions, group, rated, attributes)
         table.attrs["sketch_error"] = {study.rating(ratings).measure: measured_error(chosen.dimensions)}
         write_table(table, output)

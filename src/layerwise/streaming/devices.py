@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from layerwise.interfaces import LayerSpec, Progress, RatedImages, no_progress
+from layerwise.interfaces import LayerSpec, Progress, RatedImages, Stop, never, no_progress
 from layerwise.passes.devices import own_network, run_together
 from layerwise.passes.precision import exact_products
 from layerwise.streaming.fit import Streamed, stream_layers
@@ -25,6 +25,7 @@ def stream_pls_on(
     settings: Streamed,
     attributes: Mapping[str, str],
     progress: Progress = no_progress,
+    stop: Stop = never,
 ) -> NDArray[np.float64]:
     """Do as `stream_pls`, the layers divided over devices.
 
@@ -32,7 +33,7 @@ def stream_pls_on(
     ----------
     devices : sequence of str
         Such as "cuda:0" and "cuda:1"; each keeps a state of its own. All states are removed when all have ended.
-    network, all_layers, group, rated, settings, attributes, progress
+    network, all_layers, group, rated, settings, attributes, progress, stop
         As in `stream_pls`; the progress shown is that of the first device.
 
     Returns
@@ -42,6 +43,8 @@ def stream_pls_on(
 
     Raises
     ------
+    StoppedError
+        It was asked to stop; all devices have saved their states.
     ValueError
         As in `stream_pls`; the other devices stop at their next image.
     """
@@ -58,7 +61,7 @@ def stream_pls_on(
         shown = progress if index == 0 else no_progress
         chosen = replace(settings, device=devices[index], host=hosts[index], state=states[index])
         own = own_network(network, len(shares))
-        parts[index] = yield from stream_layers(own, all_layers, shares[index], rated, chosen, attributes, shown)
+        parts[index] = yield from stream_layers(own, all_layers, shares[index], rated, chosen, attributes, shown, stop)
 
     fits = [fit(index) for index in range(len(shares))]
     # The precision is one for all threads: set here, so that the first that ends does not change it for the others.

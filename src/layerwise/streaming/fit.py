@@ -14,7 +14,16 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from layerwise.files import Resumable, hash_arrays, hash_object
-from layerwise.interfaces import LayerSpec, Progress, RatedImages, no_progress
+from layerwise.interfaces import (
+    LayerSpec,
+    Progress,
+    RatedImages,
+    Stop,
+    StoppedError,
+    never,
+    no_progress,
+    until_asked,
+)
 from layerwise.layers.blocks import in_block
 from layerwise.models.normalisation import normalise
 from layerwise.passes.degenerate import LOST, NONFINITE, STOPPED, warn_layers
@@ -93,6 +102,7 @@ def stream_pls(
     settings: Streamed,
     attributes: Mapping[str, str],
     progress: Progress = no_progress,
+    stop: Stop = never,
 ) -> NDArray[np.float64]:
     """Predict one target from each of many layers, by PLS from all of their units, for all splits at once.
 
@@ -113,6 +123,8 @@ def stream_pls(
         continued.
     progress : Progress
         Shows how far it has come, image by image.
+    stop : callable
+        Asked after each image.
 
     Returns
     -------
@@ -122,6 +134,8 @@ def stream_pls(
 
     Raises
     ------
+    StoppedError
+        It was asked to stop; its state is saved.
     ValueError
         Sizes do not fit, training images have no score, or the layers are not those of the network.
 
@@ -139,7 +153,7 @@ def stream_pls(
     ----------
     Phatak & de Hoog 2002, doi:10.1002/cem.728: PLS with one target is the method of conjugate gradients.
     """
-    return finish(stream_layers(network, all_layers, group, rated, settings, attributes, progress))
+    return finish(stream_layers(network, all_layers, group, rated, settings, attributes, progress, stop))
 
 
 def stream_layers(
@@ -150,12 +164,14 @@ def stream_layers(
     settings: Streamed,
     attributes: Mapping[str, str],
     progress: Progress = no_progress,
+    stop: Stop = never,
 ) -> Generator[int, None, NDArray[np.float64]]:
     """Do as `stream_pls`, step by step: yield the number of each image that is done, and return the predictions."""
     rated = replace(rated, scores=np.asarray(rated.scores, dtype=np.float64))
     check_targets(len(group), len(rated.pixels), rated.scores, rated.splits, settings.batch_size, settings.n_components)
     demand = settings.demand(len(rated.pixels), len(rated.splits), rated.preprocessing.size)
     network.to(settings.device, settings.dtype).eval()
+    progress = until_asked(progress, stop)
 
     def attempt(layers: Sequence[LayerSpec], settings: Streamed, needed: Demand) -> Generator[int, None, _Found]:
         with torch.inference_mode(), exact_products(settings.tf32):
@@ -329,16 +345,37 @@ class _Fit:
         state = read_state(self.kept) if self.kept else {}
         self._part(state.get("separate", []))
         done, self.broken = restore(state, self.vectors, self.predictions)
-        if done:
+        self.component, self.begun = done, bool(state.get("begun"))
+        if state:
             log.info("resuming from component %d of %s", done + 1, self.settings.state)
         n_images = len(self.images)
-        n_passes = self.settings.n_components - done + (done == 0)
-        steps = self._components(done)
-        yield from progress(steps, f"fitting {len(self.layers)} layers of {self.model}", n_passes * n_images)
+        n_passes = self.settings.n_components - done + (not state)
+        steps = self._components(sum_up=not state)
+        try:
+            yield from progress(steps, f"fitting {len(self.layers)} layers of {self.model}", n_passes * n_images)
+        except StoppedError as stopped:
+            raise self._halted(stopped, advanced=not state or self.component > done) from None
         predictions = self.targets.unscaled(self.predictions[:, :n_images]).cpu().numpy()
         lost = [index for index, layer in enumerate(self.vectors) if layer.is_lost and index not in self.broken]
         predictions[self.broken + lost] = np.nan
         return _Found(predictions, self.broken, lost, self._stopped(self.broken + lost))
+
+    def _halted(self, stopped: StoppedError, advanced: bool) -> StoppedError:
+        """Save the state, and say where it is."""
+        if not self.begun:
+            return StoppedError(f"{stopped}: the fit stopped in its first pass, of which nothing is kept", False)
+        where = f"at component {self.component + 1} of {self.settings.n_components}"
+        if not self._save():
+            return StoppedError(f"{stopped}: the fit stopped {where}, and no state of it was saved", False)
+        kept = f"its state is in {self.settings.state}; start it again to resume"
+        return StoppedError(f"{stopped}: the fit stopped {where}, and {kept}", advanced)
+
+    def _save(self) -> bool:
+        """Save the state, if it has a place; return whether it is there."""
+        if not self.kept:
+            return False
+        parts = self.vectors, self.predictions, self.broken, self.separate
+        return save_state(self.kept, self.component, *parts, self.begun)
 
     def _stopped(self, failed: Sequence[int]) -> list[int]:
         """Return the layers that have fewer components than asked, of those that did not fail."""
@@ -346,21 +383,23 @@ class _Fit:
         stopped = [index for index, (layer, found) in enumerate(pairs) if layer.has_stopped(found, self.targets)]
         return [index for index in stopped if index not in failed]
 
-    def _components(self, done: int) -> Iterator[int]:
-        if not done:
+    def _components(self, sum_up: bool) -> Iterator[int]:
+        if sum_up:
             yield from self._sum_up()
-        saved = time.monotonic()
+        saved, done = time.monotonic(), self.component
         self.runner.warm_up(self._project)
         for component in range(done, self.settings.n_components):
-            if self.kept and component > done and time.monotonic() - saved >= self.settings.save_every:
-                parts = self.vectors, self.predictions, self.broken, self.separate
-                save_state(self.kept, component, *parts)
+            self.component = component
+            if component > done and time.monotonic() - saved >= self.settings.save_every:
+                self._save()
                 saved = time.monotonic()
             for offsets, layer in zip(self.offsets, self.vectors, strict=True):
-                offsets.copy_(layer.find_direction(component))
+                offsets.copy_(layer.begin_pass() if self.begun else layer.find_direction(component))
+            self.begun = True
             yield from self.runner.run(self._project, self._set_mask, self._keep_scores)
             for layer, scores, predictions in zip(self.vectors, self.scores, self.predictions, strict=True):
                 layer.deflate(component, scores, predictions, self.targets)
+            self.begun = False
 
     def _sum_up(self) -> Iterator[int]:
         yield from self._check_and_add()

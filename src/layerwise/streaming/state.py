@@ -23,7 +23,8 @@ def save_state(
     predictions: Tensor,
     broken: list[int],
     separate: Sequence[int] = (),
-) -> None:
+    begun: bool = False,
+) -> bool:
     """Write the state before some component, whole or not at all; a disk that is full is a warning, and no more.
 
     Parameters
@@ -40,19 +41,28 @@ def save_state(
         Layers whose activations are not finite.
     separate : sequence of int
         Layers that are read by themselves, though two images made them look as if they followed from others.
+    begun : bool
+        The directions of the component are found already, and only its pass over the images is not done.
+
+    Returns
+    -------
+    bool
+        Whether it could be written.
     """
     content = {
         "fingerprint": kept.fingerprint,
         "component": component,
+        "begun": begun,
         "broken": broken,
         "separate": list(separate),
         "predictions": predictions,
-        "vectors": [_kept(layer, component) for layer in vectors],
+        "vectors": [_kept(layer, component + begun) for layer in vectors],
     }
     try:
         # A file, not its name: torch takes no name that begins with a dot and has no ending.
         with atomic_path(kept.path) as temporary, temporary.open("wb") as file:
             torch.save(content, file)
+        return True
     except (OSError, RuntimeError) as error:  # torch raises either if it cannot write
         log.warning(
             "the state before component %d could not be saved to %s (%s): the fit continues; if it is stopped, it "
@@ -61,6 +71,7 @@ def save_state(
             kept.path,
             error,
         )
+        return False
 
 
 def read_state(kept: Resumable) -> dict[str, Any]:
@@ -94,7 +105,7 @@ def restore(content: Mapping[str, Any], vectors: list[LayerVectors], predictions
         for name in _SAVED:
             getattr(layer, name).copy_(kept[name])
         for rows, earlier in zip(layer.history.values, kept["history"], strict=True):
-            rows[:component].copy_(earlier)
+            rows[: len(earlier)].copy_(earlier)
     return component, content["broken"]
 
 

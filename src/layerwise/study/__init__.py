@@ -6,7 +6,15 @@ Both the workflow's rules and the commands that they call read a study through t
 from layerwise.study.budget import Budget
 from layerwise.study.facts import network_facts
 from layerwise.study.families import accuracies_of, families_of
-from layerwise.study.files import fingerprint, imagenet_fingerprint, kept_activations, own_weights, present
+from layerwise.study.files import (
+    fingerprint,
+    imagenet_fingerprint,
+    kept_activations,
+    own_weights,
+    present,
+    require_room,
+    require_weights,
+)
 from layerwise.study.finetuning import (
     finetuned_models,
     finetuned_ratings,
@@ -114,6 +122,8 @@ __all__ = [
     "read_preprocessing",
     "regions",
     "require_cluster",
+    "require_room",
+    "require_weights",
     "scored_ratings",
     "stimulus_files",
     "trained_weights",

@@ -1,5 +1,6 @@
 """Which of a user's files are there, and what they hold."""
 
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from layerwise.study.layout import Layout
 from layerwise.study.ratings import method_of
 from layerwise.study.regions import regions
 from layerwise.study.stimuli import stimulus_files
+
+ROOM = 10**6  # bytes that Snakemake is left for its locks and logs
 
 
 def present(paths: Iterable[Path]) -> list[str]:
@@ -90,6 +93,40 @@ def own_weights(entry: ModelEntry, folder: Path) -> Path | None:
     if named is not None or row_of(entry.spec()) is not None:
         return named
     return find_weights(entry.spec(), folder)
+
+
+def require_room(folder: str | Path = ".") -> None:
+    """See that there is room for what Snakemake itself writes, which ends in a traceback on a full disk.
+
+    Raises
+    ------
+    ValueError
+        The disk is full.
+    """
+    free = shutil.disk_usage(folder).free
+    if free < ROOM:
+        raise ValueError(
+            f"the disk of {Path(folder).resolve()} is full ({free / 1e6:.1f} MB free): free some space, and start again"
+        )
+
+
+def require_weights(study: Study, contents: Contents) -> None:
+    """Compare local files of weights with the SHA-256 that the config gives of them.
+
+    Raises
+    ------
+    ValueError
+        A file is another one, or damaged.
+    """
+    for entry in study.models:
+        path = entry.weights_file()
+        found = contents.of([path])[0] if path and entry.sha256 else ""
+        told = (entry.sha256 or "")[: len(found)]
+        if not found.startswith(told):
+            raise ValueError(
+                f"{path}, the weights of {entry.name!r}, is damaged or another file: its SHA-256 begins with "
+                f"{found[: len(told)]}, and the config says {told}; put the right file there, or give its sha256"
+            )
 
 
 def _named(study: Study, stimuli: str) -> set[str]:

@@ -180,6 +180,10 @@ class LayerVectors:
         self.direction.mul_(self.active[:, None])
         self.square, self.scale = square, _square(self.direction).sqrt()
         self.direction.mul_(_inverse(self.scale).to(residual.dtype)[:, None])
+        return self.begin_pass()
+
+    def begin_pass(self) -> Tensor:
+        """Get ready to sum up the scores along the direction, and return their offsets [split]."""
         self.total.zero_()
         return (self.mean * self.direction).sum(1)
 

@@ -75,6 +75,7 @@ RUN_ONLY: dict[str, str] = {
     "recordings.name": "is in the path of each result",
     "ratings.name": "is in the path of each result",
     "model.name": "is in the path of each result",
+    "model.sha256": "says what the weights must be, whose content counts",
     "recording.name": "is in the path of each result",
     "rating.name": "is in the path of each result",
     "compute.threads": "sums in another order differ by rounding alone",

@@ -1,0 +1,98 @@
+"""The SLURM job in which a step runs: when it ends, and how it is started again where the step stopped in time."""
+
+import logging
+import os
+import re
+import subprocess
+from dataclasses import dataclass
+
+NUMBER = "SLURM_JOB_ID"
+END = "SLURM_JOB_END_TIME"  # seconds since 1970, where this version of SLURM sets it and nothing removes it
+# The workflow sets it in jobs that run one step each. Who calls a step in a job of their own would not want all of it
+# to start again.
+ASKED = "LAYERWISE_REQUEUE"
+MOST = 50  # times that a job is started again: it may be preempted in between without having come further
+ANSWERS_WITHIN = 60  # seconds; a controller that is busy takes some
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ClusterJob:
+    """What SLURM says of a job.
+
+    Parameters
+    ----------
+    state : str
+        Such as "RUNNING"; a job that is cancelled, preempted or out of time has another, while it still runs.
+    ends : float or None
+        When it will be killed, as `time.time` counts; None without a time limit.
+    requeues : bool
+        Whether it may be started again.
+    restarts : int
+        How often it was, for whatever reason.
+    """
+
+    state: str
+    ends: float | None
+    requeues: bool
+    restarts: int
+
+
+def job_deadline() -> float | None:
+    """Return when the cluster will end this job, as `time.time` counts; None if nothing says so."""
+    told = os.environ.get(END, "")
+    if told.isdigit() and int(told):
+        return float(told)
+    job = this_job()
+    return None if job is None else job.ends
+
+
+def this_job() -> ClusterJob | None:
+    """Ask SLURM for the job of this process; None without SLURM, or if it does not answer, which a log says."""
+    number = os.environ.get(NUMBER, "")
+    if not number.isdigit():
+        return None
+    told = _ask("show", "job", "--oneliner", number)
+    fields = dict(re.findall(r"(?:^|\s)(\w+)=(\S*)", told))
+    if "JobState" not in fields:
+        log.warning("SLURM says nothing of its job %s: this step stops in time only if a signal tells it to", number)
+        return None
+    ends = fields.get("EndTime", "")
+    return ClusterJob(
+        fields["JobState"],
+        float(ends) if ends.isdigit() else None,
+        fields.get("Requeue") == "1",
+        int(fields.get("Restarts", "0")),
+    )
+
+
+def start_again() -> bool:
+    """Have SLURM start this job again, where the workflow asked for it; return whether it will.
+
+    A retry of Snakemake would count among those that are meant for failures, and asks for more of everything. A job
+    that SLURM has ended by itself is left to it: it was cancelled, or is started again anyway.
+    """
+    if not os.environ.get(ASKED):
+        return False
+    job = this_job()
+    if job is None or job.state != "RUNNING" or not job.requeues:
+        return False
+    if job.restarts >= MOST:
+        log.warning("this job was started again %d times already, and is not any more", job.restarts)
+        return False
+    return _ask("requeue", os.environ[NUMBER], failed="failed") != "failed"
+
+
+def _ask(*arguments: str, failed: str = "") -> str:
+    """Return what scontrol prints, times as seconds since 1970; something else if it fails."""
+    try:
+        done = subprocess.run(
+            ["scontrol", *arguments],
+            env=os.environ | {"SLURM_TIME_FORMAT": "%s"},
+            capture_output=True, text=True, timeout=ANSWERS_WITHIN, check=False,
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired) as error:
+        log.warning("scontrol cannot be asked: %s", error)
+        return failed
+    return failed if done.returncode else done.stdout
