@@ -57,6 +57,19 @@ def test_families_are_known_given_or_the_network_itself():
     assert families_of(study(families={"vgg11": "old"}))["vgg11"] == "old"
 
 
+def test_networks_and_splits_that_are_missing_are_named(layers, tmp_path):
+    table = read_table(layers)
+    write_table(table[~table["model"].isin(["mine", "vgg11"])], layers)
+    with pytest.warns(DegenerateWarning, match="2 of 6 networks are not in the table: vgg11, mine"):
+        correlate_layers(study(), layers, tmp_path / "correlations.parquet")
+    rows = [("vgg11", "1"), ("vgg11", "2"), ("mine", "1"), ("resnet18", "1"), ("resnet18", "2")]
+    tuned = pd.DataFrame(rows, columns=["model", "split"])
+    columns = {f"{region}_{when}": np.arange(5.0) for region in ("V1", "IT") for when in ("before", "after")}
+    write_table(tuned.assign(**columns), tmp_path / "finetuned.parquet")
+    with pytest.warns(DegenerateWarning, match=r"1 of 3 networks have fewer than 2 splits: mine \(1\)"):
+        compare_finetuning(study(), tmp_path / "finetuned.parquet", tmp_path)
+
+
 def test_accuracies_are_those_of_official_weights():
     # Of EfficientNet-B0 none is published for these weights, and one is stated.
     assert accuracies_of(study()) == {"vgg11": 69.02, "vgg16_bn": 73.36, "resnet18": 69.758, "efficientnet_b0": 76.3}
@@ -112,16 +125,3 @@ def test_of_one_region_there_is_nothing_to_compare(layers, tmp_path):
     analyse_layers(only, layers, tmp_path)
     table = read_table(Layout(str(tmp_path)).table("comparisons"))
     assert len(table) == 0 and "p_bootstrap" in table
-
-
-def test_networks_and_splits_that_are_missing_are_named(layers, tmp_path):
-    table = read_table(layers)
-    write_table(table[~table["model"].isin(["mine", "vgg11"])], layers)
-    with pytest.warns(DegenerateWarning, match="2 of 6 networks are not in the table: vgg11, mine"):
-        correlate_layers(study(), layers, tmp_path / "correlations.parquet")
-    rows = [("vgg11", "1"), ("vgg11", "2"), ("mine", "1"), ("resnet18", "1"), ("resnet18", "2")]
-    tuned = pd.DataFrame(rows, columns=["model", "split"])
-    columns = {f"{region}_{when}": np.arange(5.0) for region in ("V1", "IT") for when in ("before", "after")}
-    write_table(tuned.assign(**columns), tmp_path / "finetuned.parquet")
-    with pytest.warns(DegenerateWarning, match=r"1 of 3 networks have fewer than 2 splits: mine \(1\)"):
-        compare_finetuning(study(), tmp_path / "finetuned.parquet", tmp_path)
