@@ -85,7 +85,8 @@ def test_what_the_config_says_reaches_the_correlations(layers, tmp_path):
     assert wider.low < first.low and wider.level == 0.99
     assert correlate(cluster="family").low == first.family_low != first.low
     assert correlate(interval="percentile").low == first.percentile_low
-    assert correlate(seed=1).percentile_low != first.percentile_low != correlate(draws=101).percentile_low
+    drawn = ["percentile_low", "percentile_high", "p_permutation"]  # of six networks, samples are alike now and then
+    assert any(correlate(seed=1)[drawn] != first[drawn]) and any(correlate(draws=101)[drawn] != first[drawn])
     assert correlate(families={"mine": "ResNet"}).n_families == 3
 
 
