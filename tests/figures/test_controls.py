@@ -41,7 +41,7 @@ def test_figure4_has_both_panels_with_their_points_line_and_rho(rng):
         np.testing.assert_allclose(drawn(axis), known[["top1", column]])
         rho = stats.spearmanr(known["top1"], known[column]).statistic
         (text,) = axis.texts
-        assert text.get_text().startswith(f"ρ = {rho:.2f}".replace("-", "−"))
+        assert text.get_text().startswith(f"ρ = {rho:z.2f}".replace("-", "−"))
         assert text.get_text().endswith("19 networks\n1 without a value")
         x, y = next(line for line in axis.lines if line.get_linestyle() == "--").get_data()
         slope, intercept = np.polyfit(known["top1"], known[column], 1)

@@ -35,7 +35,7 @@ def test_a_panel_a_region_with_its_points_line_and_rho(rng):
     for axis, row in zip(figure.axes, correlations.itertuples(), strict=True):
         points = np.concatenate([collection.get_offsets() for collection in axis.collections])
         np.testing.assert_allclose(points, layers[["memorability", row.region]])
-        told = f"ρ = {row.rho:.2f} [{row.low:.2f}, {row.high:.2f}]"
+        told = f"ρ = {row.rho:z.2f} [{row.low:z.2f}, {row.high:z.2f}]"
         assert axis.texts[0].get_text() == told.replace("-", "−")
         x, y = axis.lines[0].get_data()
         slope, intercept = np.polyfit(layers["memorability"], layers[row.region], 1)

@@ -4,11 +4,12 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.stats import spearmanr
+from scipy.stats import spearmanr, ttest_1samp
 
 from layerwise.figures.change import plot_change
 from layerwise.figures.figure3 import plot_figure3
 from layerwise.figures.parts import MAX_COLOURS
+from layerwise.statistics.finetuning import compare_finetuned
 from layerwise.statistics.folds import average_folds
 
 COLUMNS = ["rho", "IT_before", "IT_after"]
@@ -24,6 +25,10 @@ def finetuned(rng, n_models, n_folds=3):
     models = np.repeat([f"network{index}" for index in range(n_models)], n_folds)
     table = pd.DataFrame({"model": models, "split": np.tile([str(fold + 1) for fold in range(n_folds)], n_models)})
     return table.assign(**{name: rng.random(len(table)) for name in COLUMNS})
+
+
+def changes(networks):
+    return compare_finetuned(networks, ["IT"])[0]
 
 
 def points(axis):
@@ -42,20 +47,21 @@ def test_points_bars_line_and_rho_are_those_of_the_folds(rng):
     by_hand = table.pivot(index="model", columns="split")
     x, y = by_hand["IT_after"].to_numpy().mean(1), by_hand["rho"].to_numpy().mean(1)
     rho = spearmanr(x, y).statistic
-    axis = plot_figure3(networks, "IT", rho).axes[0]
+    figure = plot_figure3(networks, "IT", {"rho": rho, "low": -0.5, "high": 0.9})
+    axis = figure.axes[0]
     np.testing.assert_allclose(points(axis), np.stack([x, y], axis=1))
     spread = [by_hand[name].to_numpy().std(1, ddof=1) for name in ("IT_after", "rho")]
     np.testing.assert_allclose(bars(axis), np.stack(spread, axis=1))
     (line,) = [line for line in axis.lines if line.get_linestyle() == "--"]
     np.testing.assert_allclose(line.get_ydata(), np.polyval(np.polyfit(x, y, 1), line.get_xdata()))
-    assert axis.texts[0].get_text() == f"ρ = {rho:.2f}, 5 networks".replace("-", "−")
+    assert axis.texts[0].get_text() == f"ρ = {rho:z.2f} [-0.50, 0.90]\n5 networks".replace("-", "−")
     assert axis.get_xlabel().startswith("IT similarity")
 
 
-@pytest.mark.parametrize(("count", "told"), [(1, "1 network: too few"), (2, "2 networks: too few")])
+@pytest.mark.parametrize(("count", "told"), [(1, "1 network"), (2, "2 networks")])
 def test_few_networks_have_no_line_which_is_said(rng, count, told):
     axis = plot_figure3(average_folds(finetuned(rng, count), COLUMNS), "IT").axes[0]
-    assert axis.texts[0].get_text().startswith(told)
+    assert axis.texts[0].get_text() == f"too few for a correlation\n{told}"
     assert not [line for line in axis.lines if line.get_linestyle() == "--"]
     assert len(points(axis)) == count
 
@@ -69,15 +75,15 @@ def test_one_fold_has_no_bars(rng):
 @pytest.mark.parametrize(("count", "legends"), [(3, 1), (MAX_COLOURS + 1, 0)])
 def test_networks_are_named_as_long_as_they_can_be_told_apart(rng, count, legends):
     networks = average_folds(finetuned(rng, count), COLUMNS)
-    assert len(plot_figure3(networks, "IT", 0.5).legends) == legends
-    assert len(plot_change(networks, ["IT"]).legends) == legends
+    assert len(plot_figure3(networks, "IT", {"rho": 0.5}).legends) == legends
+    assert len(plot_change(networks, changes(networks)).legends) == legends
 
 
 def test_a_network_without_a_value_is_left_out_and_none_at_all_is_an_error(rng):
     networks = average_folds(finetuned(rng, 3), COLUMNS)
     networks.loc[0, "IT_after"] = np.nan
     axis = plot_figure3(networks, "IT").axes[0]
-    assert axis.texts[0].get_text().startswith("2 networks")
+    assert axis.texts[0].get_text() == "too few for a correlation\n2 networks\n1 without a value"
     networks["IT_after"] = np.nan
     with pytest.raises(ValueError, match="nothing to draw: none of 3 networks has both rho and a similarity with IT"):
         plot_figure3(networks, "IT")
@@ -85,10 +91,25 @@ def test_a_network_without_a_value_is_left_out_and_none_at_all_is_an_error(rng):
 
 def test_the_change_is_drawn_from_before_to_after_with_the_mean_of_all(rng):
     networks = average_folds(finetuned(rng, 4), COLUMNS)
-    axis = plot_change(networks, ["IT"]).axes[0]
+    axis = plot_change(networks, changes(networks)).axes[0]
     drawn = [line.get_ydata() for line in axis.lines if line.get_marker() == "o"]
     np.testing.assert_allclose(np.array(drawn, float), networks[["IT_before", "IT_after"]])
-    change = (networks["IT_after"] - networks["IT_before"]).mean()
-    assert axis.texts[0].get_text() == f"mean change {change:+.2f}".replace("-", "−")
+    each = networks["IT_after"] - networks["IT_before"]
+    low, high = ttest_1samp(each, 0).confidence_interval(0.95)
+    assert axis.texts[0].get_text() == f"mean change\n{each.mean():+z.2f} [{low:z.2f}, {high:z.2f}]".replace("-", "−")
     with pytest.raises(ValueError, match="no regions"):
-        plot_change(networks, [])
+        plot_change(networks, changes(networks).iloc[:0])
+
+
+def test_one_network_has_a_change_without_an_interval_which_is_said(rng):
+    networks = average_folds(finetuned(rng, 1), COLUMNS)
+    told = plot_change(networks, changes(networks)).axes[0].texts[0].get_text()
+    assert told.startswith("mean change") and told.endswith("no interval")
+
+
+def test_simulated_stands_in_figures_of_simulated_networks(rng):
+    networks = average_folds(finetuned(rng, 4), COLUMNS)
+    for mark, expected in (({}, []), ({"simulated": "seed 1"}, ["simulated data"])):
+        networks.attrs = mark
+        for figure in (plot_figure3(networks, "IT"), plot_change(networks, changes(networks))):
+            assert [text.get_text() for text in figure.texts if "simulated" in text.get_text()] == expected

@@ -79,8 +79,8 @@ def test_the_matrix_has_all_layers_below_and_networks_above_its_diagonal(rng):
     assert len(shown) == 6
     total = table[["V1", "IT"]].corr("spearman").iloc[0, 1]
     within = np.median([rows[["V1", "IT"]].corr("spearman").iloc[0, 1] for _, rows in table.groupby("model")])
-    assert shown[0, 1] == f"{total:.2f}".replace("-", "−")
-    assert shown[1, 0] == f"{within:.2f}".replace("-", "−")
+    assert shown[0, 1] == f"{total:z.2f}".replace("-", "−")
+    assert shown[1, 0] == f"{within:z.2f}".replace("-", "−")
 
 
 def test_a_constant_region_is_not_available(rng):

@@ -79,9 +79,24 @@ def test_of_many_regions_only_unique_parts_are_given(rng):
 
 def test_what_is_undefined_says_why(rng):
     one = divide_variance(table(rng, networks=1), REGIONS, ["m"])
-    assert one["r2"].notna().all() and one["low"].isna().all() and "one cluster only" in one["reason"][0]
+    assert one["r2"].notna().all() and one["low"].isna().all() and "one network only" in one["reason"][0]
     flat = divide_variance(table(rng).assign(m=1.0), REGIONS, ["m"])
     assert flat["r2"].isna().all() and set(flat["reason"]) == {"m does not vary"}
     lacking = table(rng)
     lacking.loc[:2, "V4"] = np.nan
     assert set(divide_variance(lacking, REGIONS, ["m"])["n_undefined"]) == {3}
+
+
+def test_a_region_without_a_value_leaves_the_parts_of_the_others_and_is_named(rng):
+    layers = table(rng)
+    alone = divide_variance(layers, REGIONS, ["m"])
+    found = divide_variance(layers.assign(V2=np.nan), [*REGIONS, "V2"], ["m"])
+    assert set(found.pop("reason")) == {"without V2, of which no layer has a value"}
+    pd.testing.assert_frame_equal(found, alone.drop(columns="reason"))
+
+
+def test_what_is_undefined_without_one_network_says_so(rng):
+    layers = table(rng, networks=3)
+    layers.loc[layers["model"] != "n0", "m"] = 1 / 3  # whose mean is not quite that
+    found = divide_variance(layers, REGIONS, ["m"])
+    assert found["low"].isna().all() and set(found["reason"]) == {"undefined without one of the 3 networks"}

@@ -140,6 +140,8 @@ def test_samples_that_leave_a_constant_are_told(rng):
     table = layers(rng, networks=3)
     table.loc[table["model"] != "n0", "V1"] = 2.0
     row = only(table)
+    assert np.isfinite(row.rho) and np.isnan(row.low) and row.reason == "undefined without one of the 3 networks"
+    row = only(table, interval="percentile")
     assert np.isfinite(row.rho) and np.isnan(row.low) and "undefined in samples" in row.reason
 
 

@@ -95,7 +95,7 @@ def test_what_is_undefined_says_why(rng):
     table = pd.DataFrame({"model": "a", "V1": x, "flat": 1.0, "m": y})
     alone = divide_correlations(table, ["V1"], ["m"], Sampling(draws=100)).set_index("part")
     assert np.isfinite(alone.loc[["total", "within"], "rho"]).all() and np.isnan(alone["low"]).all()
-    assert "one network" in alone.loc["within", "reason"] and "three are needed" in alone.loc["between", "reason"]
+    assert "one network" in alone.loc["within", "reason"] and "three networks" in alone.loc["between", "reason"]
     flat = divide_correlations(table, ["flat"], ["m"])
     assert flat["rho"].isna().all() and set(flat["reason"]) == {"flat does not vary"}
     levels = table.assign(model=np.repeat(list("abc"), 4), V1=np.repeat([1.0, 2.0, 3.0], 4))

@@ -85,4 +85,20 @@ def test_without_any_accuracy_only_that_is_undefined(rng):
 def test_one_network_has_no_interval(rng):
     result = correlate_partially(table(rng, networks=1), ["V1"], ["m"], sampling=Sampling())
     row = result.set_index("held_fixed").loc["depth"]
-    assert np.isfinite(row.rho) and np.isnan(row.low) and "one cluster only" in row.reason
+    assert np.isfinite(row.rho) and np.isnan(row.low) and "one network only" in row.reason
+
+
+def test_a_region_without_a_value_leaves_the_others_as_they_are_without_it(rng):
+    layers = table(rng)
+    alone = correlate_partially(layers, REGIONS, ["m"], ACCURACY)
+    found = correlate_partially(layers.assign(V4=np.nan), [*REGIONS, "V4"], ["m"], ACCURACY)
+    empty = found["region"] == "V4"
+    pd.testing.assert_frame_equal(found[~empty].reset_index(drop=True), alone)
+    assert found.loc[empty, "rho"].isna().all() and set(found.loc[empty, "reason"]) == {"no layer has a value of V4"}
+
+
+def test_layers_of_no_known_class_are_a_class_of_their_own(rng):
+    layers = table(rng)
+    named = correlate_partially(layers.replace({"class": {"Linear": "unknown"}}), REGIONS, ["m"], ACCURACY)
+    unnamed = correlate_partially(layers.replace({"class": {"Linear": None}}), REGIONS, ["m"], ACCURACY)
+    pd.testing.assert_frame_equal(named, unnamed)

@@ -9,6 +9,7 @@ from scipy import stats
 
 from layerwise.config import validate_study
 from layerwise.files.tables import read_table, write_table
+from layerwise.interfaces import DegenerateWarning
 from layerwise.steps.statistics import analyse_layers, compare_finetuning, correlate_layers
 from layerwise.study import ANALYSES, FINETUNING_ANALYSES, Layout, accuracies_of, families_of
 
@@ -56,6 +57,19 @@ def test_families_are_known_given_or_the_network_itself():
     assert families_of(study()) == {**known, "efficientnet_b0": "EfficientNet"}
     assert families_of(study(families={"mine": "VGG", "vgg11": "old"}))["mine"] == "VGG"
     assert families_of(study(families={"vgg11": "old"}))["vgg11"] == "old"
+
+
+def test_networks_and_splits_that_are_missing_are_named(layers, tmp_path):
+    table = read_table(layers)
+    write_table(table[~table["model"].isin(["mine", "vgg11"])], layers)
+    with pytest.warns(DegenerateWarning, match="2 of 6 networks are not in the table: vgg11, mine"):
+        correlate_layers(study(), layers, tmp_path / "correlations.parquet")
+    rows = [("vgg11", "1"), ("vgg11", "2"), ("mine", "1"), ("resnet18", "1"), ("resnet18", "2")]
+    tuned = pd.DataFrame(rows, columns=["model", "split"])
+    columns = {f"{region}_{when}": np.arange(5.0) for region in ("V1", "IT") for when in ("before", "after")}
+    write_table(tuned.assign(**columns), tmp_path / "finetuned.parquet")
+    with pytest.warns(DegenerateWarning, match=r"1 of 3 networks have fewer than 2 splits: mine \(1\)"):
+        compare_finetuning(study(), tmp_path / "finetuned.parquet", tmp_path)
 
 
 def test_accuracies_are_those_of_official_weights():

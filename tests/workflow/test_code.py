@@ -100,3 +100,10 @@ def test_what_it_does_not_use_is_not(step):
 def test_the_rooms_whose_decisions_are_parameters_are_behind_none(step):
     assert all(map(is_module, APART))
     assert {name for name in sources_of(step) if name.startswith(("layerwise.cli", *APART))} == set()
+
+
+def test_make_report_draws_each_figure_that_is_not_of_the_epochs_of_a_network():
+    rules = {path.stem: path.read_text() for path in (ROOT / "workflow" / "rules").glob("*.smk")}
+    (stages,) = re.findall(r"^STAGES := (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    drawing = {stage for stage, text in rules.items() if re.search(r"^rule plot_", text, re.MULTILINE)}
+    assert drawing <= set(stages.split())

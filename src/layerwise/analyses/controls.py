@@ -7,12 +7,9 @@ import numpy as np
 import pandas as pd
 
 from layerwise.analyses.networks import CONTROLS
-from layerwise.statistics.clusters import Clusters
-from layerwise.statistics.correlation import bound_rho
-from layerwise.statistics.intervals import Sampling
+from layerwise.statistics.choosing import FEWEST
+from layerwise.statistics.correlation import correlate_points
 from layerwise.statistics.rows import table_of
-
-FEWEST = 3  # networks of a correlation
 
 
 @dataclass(frozen=True)
@@ -86,16 +83,9 @@ def _drawn(
 
 
 def _control(networks: pd.DataFrame, figure: str, region: str, x: str, y: str) -> Control:
-    pairs = networks.dropna(subset=[x, y])
-    values = pairs[[x, y]].to_numpy(float)
-    lost, nan = len(networks) - len(pairs), float("nan")
-    if len(pairs) < FEWEST or (np.ptp(values, axis=0) == 0).any():
-        reason = "fewer than three networks have both" if len(pairs) < FEWEST else "one of the two does not vary"
-        return Control(figure, region, x, y, nan, nan, nan, nan, nan, len(pairs), lost, reason)
-    first, second = values.T
-    each = bound_rho(first, second, Clusters.of(pairs["model"]), Sampling(draws=0))
-    family = bound_rho(first, second, Clusters.of(pairs["family"]), Sampling(draws=0)).jackknife
-    interval = each.jackknife
-    return Control(
-        figure, region, x, y, each.rho, interval.low, interval.high, family.low, family.high, len(pairs), lost, ""
-    )
+    count = int(networks[[x, y]].notna().all(axis=1).sum())
+    rho, own = correlate_points(networks, x, y)
+    family = correlate_points(networks, x, y, "family")[1]
+    reason = "fewer than three networks have both" if count < FEWEST else "one of the two does not vary"
+    ends = own.low, own.high, family.low, family.high
+    return Control(figure, region, x, y, rho, *ends, count, len(networks) - count, reason if np.isnan(rho) else "")

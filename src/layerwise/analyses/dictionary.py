@@ -147,7 +147,7 @@ TABLES: dict[str, Described] = {
             Column("rho_(?P<name>.+)", RHO, "correlation over the network's layers of the region and measure {name}"),
             Column(f"{_NAME}_layer", TEXT, "layer with the highest {name}"),
             Column("penultimate", TEXT, "layer that gives what the classifier reads; empty where none is known"),
-            Column("finetuned", RHO, "accuracy after fine-tuning: mean over splits of the test images"),
+            Column("finetuned", RHO, "accuracy after fine-tuning: mean over splits; empty if under half have it"),
             Column("finetuned_error", RHO, "its standard error over splits, which share images"),
             Column("splits", COUNT, "splits that the network was fine-tuned on"),
             Column(f"{_NAME}_before", R, "similarity with {name} of what the classifier reads, before fine-tuning"),

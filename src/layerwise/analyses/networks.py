@@ -1,7 +1,6 @@
 """What is said of a network as a whole: a row for each, of what is published, of its layers and of its fine-tuning."""
 
 from collections.abc import Mapping, Sequence
-from math import sqrt
 from typing import Any
 
 import numpy as np
@@ -10,6 +9,7 @@ import pandas as pd
 from layerwise.models.families import family_of
 from layerwise.models.registry import find, names
 from layerwise.statistics.correlation import spearman
+from layerwise.statistics.folds import average_folds
 
 IT = "IT"
 
@@ -116,10 +116,10 @@ def _correlated(rows: pd.DataFrame, regions: Sequence[str], measures: Sequence[s
 
 
 def _over_splits(finetuned: pd.DataFrame, regions: Sequence[str]) -> pd.DataFrame:
-    groups = finetuned.groupby("model", sort=False)
-    table = pd.DataFrame({"finetuned": groups["rho"].mean(), "splits": groups["rho"].count()})
-    table["finetuned_error"] = groups["rho"].std() / table["splits"].map(sqrt)
-    for column in (f"{region}_{when}" for region in regions for when in ("before", "after")):
-        if column in finetuned:
-            table[column] = groups[column].mean()
-    return table.reset_index(names="model")
+    """Average splits as figure 3 does."""
+    columns = [f"{region}_{when}" for region in regions for when in ("before", "after")]
+    known = [column for column in columns if column in finetuned]
+    means = average_folds(finetuned, ["rho", *known])
+    means["splits"] = finetuned.groupby("model", sort=False)["rho"].count().to_numpy()
+    means["finetuned_error"] = means["rho_sd"] / np.sqrt(means["splits"].where(means["splits"] > 0))
+    return means.rename(columns={"rho": "finetuned"})[["model", "finetuned", "splits", "finetuned_error", *known]]

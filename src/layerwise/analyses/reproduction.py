@@ -68,7 +68,7 @@ class Compared:
     ours : float
         This study's; NaN where there is none, or where the study is not the paper's.
     low, high : float
-        Its interval of 95 %, where it has one.
+        Its interval, where it has one: of the study's level over layers, of 95 % over networks.
     difference : float
         Ours less the paper's.
     inside : str

@@ -1,18 +1,17 @@
 """What fine-tuning does to brain similarity: before and after, a panel a region, a line a network."""
 
-from collections.abc import Sequence
-
 import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from layerwise.figures.parts import BEHIND, GREY, Palette, draw_legend, make_palette, make_panels, signed
-from layerwise.figures.style import set_style
+from layerwise.figures.groups import Groups, draw_group_legend, group_networks, make_panels
+from layerwise.figures.style import mark_simulated, set_style
+from layerwise.figures.words import label, state_change, tell
 
 
-def plot_change(networks: pd.DataFrame, regions: Sequence[str]) -> Figure:
+def plot_change(networks: pd.DataFrame, changes: pd.DataFrame) -> Figure:
     """Draw the figure: the similarity of the penultimate layer before and after fine-tuning.
 
     Parameters
@@ -20,48 +19,44 @@ def plot_change(networks: pd.DataFrame, regions: Sequence[str]) -> Figure:
     networks : DataFrame
         A row for each network, as `average_folds` gives: model, and for each region REGION_before and REGION_after, the
         latter with its `_sd` over folds, drawn as a bar.
-    regions : sequence of str
-        A panel each.
+    changes : DataFrame
+        A row for each region, a panel each: region, change, its mean over networks, and its interval, low and high.
 
     Raises
     ------
     ValueError
         There is no region.
     """
-    if not regions:
+    if changes.empty:
         raise ValueError("the study has no regions whose similarity could have changed")
     set_style()
-    figure, axes = make_panels(len(regions), width=2.3, height=2.5)
-    palette = make_palette(list(networks["model"]))
-    for axis, region in zip(axes, regions, strict=True):
-        _draw_panel(axis, networks, region, palette)
+    groups = group_networks(list(networks["model"]))
+    figure, axes = make_panels(len(changes), groups)
+    for axis, (_, row) in zip(axes, changes.iterrows(), strict=True):
+        _draw_panel(axis, networks, row, groups)
     figure.supylabel("Brain similarity (Pearson's r)", fontsize="medium")
-    if palette is not None:
-        draw_legend(figure, palette, columns=3)
+    draw_group_legend(figure, groups)
+    mark_simulated(figure, networks.attrs)
     return figure
 
 
-def _draw_panel(axis: Axes, networks: pd.DataFrame, region: str, palette: Palette | None) -> None:
-    before, after = f"{region}_before", f"{region}_after"
-    pairs = networks.dropna(subset=[before, after])
-    for _, row in pairs.iterrows():
-        colour = GREY if palette is None else palette[row["model"]]
-        spread = row[f"{after}_sd"]
+def _draw_panel(axis: Axes, networks: pd.DataFrame, change: pd.Series, groups: Groups) -> None:
+    before, after = (f"{change['region']}_{when}" for when in ("before", "after"))
+    for _, row in networks.dropna(subset=[before, after]).iterrows():
+        look, spread = groups.look(row["model"]), row[f"{after}_sd"]
         axis.errorbar(
             [0, 1],
             [row[before], row[after]],
             yerr=[0, spread] if np.isfinite(spread) else None,
-            marker="o",
-            markersize=3.5,
-            color=colour,
-            linewidth=1,
-            elinewidth=0.8,
-            alpha=1 if palette else 0.5,
+            marker=look.marker,
+            markersize=2.5,
+            color=look.colour,
+            linewidth=0.7,
+            elinewidth=0.6,
+            alpha=0.9 if groups.looks.keys() - {""} else 0.4,
         )
-    change = (pairs[after] - pairs[before]).mean()
-    told = f"mean change {'+' if change > 0 else ''}{signed(change)}" if len(pairs) else "no network has both"
-    axis.text(0.04, 0.97, told, transform=axis.transAxes, va="top", ha="left", bbox=BEHIND)
-    axis.set(title=region.replace("_", " "), xlabel="", ylabel="", xticks=[0, 1], xticklabels=["before", "after"])
+    axis.set(title=label(str(change["region"])), xlabel="", ylabel="", xticks=[0, 1], xticklabels=["before", "after"])
     axis.set_xlim(-0.25, 1.25)
-    axis.margins(y=0.2)
+    axis.margins(y=0.1)
+    tell(axis, state_change(change))
     sns.despine(ax=axis)

@@ -1,8 +1,5 @@
 """Figure 2: brain similarity against the accuracy of predicting memorability, a panel a region, a point a layer."""
 
-from collections.abc import Sequence
-
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
@@ -10,9 +7,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy.ndimage import gaussian_filter
 
-from layerwise.figures.groups import LEGEND_ROW, Groups, draw_group_legend, group_networks, legend_rows
+from layerwise.figures.groups import Groups, draw_group_legend, group_networks, make_panels
 from layerwise.figures.parts import GREY, draw_regression
-from layerwise.figures.style import COLUMN, PAGE, mark_simulated, set_style
+from layerwise.figures.style import mark_simulated, set_style
 from layerwise.figures.words import label, pick, state_rho, tell
 
 MANY = 2000  # layers of a panel that colours cannot tell apart: they are grey, under the medians of groups
@@ -48,7 +45,7 @@ def plot_figure2(
     chosen = pick(correlations, measure)
     regions = list(chosen["region"])
     groups = group_networks(*_networks(layers))
-    figure, axes = _panels(len(regions), groups)
+    figure, axes = make_panels(len(regions), groups)
     for axis, (_, row) in zip(axes, chosen.iterrows(), strict=True):
         _draw_panel(axis, layers, measure, row, groups)
     figure.supxlabel(f"{label(measure).capitalize()} prediction accuracy (Spearman's ρ)", fontsize="medium")
@@ -62,19 +59,6 @@ def _networks(layers: pd.DataFrame) -> tuple[list[str], dict[str, str] | None]:
     once = layers.drop_duplicates("model")
     families = dict(zip(once["model"], once["family"], strict=True)) if "family" in layers else None
     return list(once["model"]), families
-
-
-def _panels(count: int, groups: Groups) -> tuple[Figure, Sequence[Axes]]:
-    columns = min(count, 2) if count <= 4 else 3
-    rows = -(-count // columns)
-    width = COLUMN if columns < 3 else PAGE
-    height = 0.9 * width * rows / columns + LEGEND_ROW * legend_rows(groups, width)
-    figure, axes = plt.subplots(
-        rows, columns, figsize=(width, height), squeeze=False, layout="constrained", sharex=True
-    )
-    for axis in axes.flat[count:]:
-        axis.remove()
-    return figure, list(axes.flat[:count])
 
 
 def _draw_panel(axis: Axes, layers: pd.DataFrame, measure: str, row: pd.Series, groups: Groups) -> None:

@@ -1,5 +1,7 @@
 """Figure 3: memorability after fine-tuning against brain similarity after fine-tuning, a point a network."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 import seaborn as sns
@@ -7,14 +9,16 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from layerwise.figures.parts import BEHIND, GREY, Colour, draw_legend, draw_regression, make_palette, signed
-from layerwise.figures.style import set_style
+from layerwise.figures.groups import LEGEND_ROW, Look, draw_group_legend, group_networks, legend_rows
+from layerwise.figures.parts import draw_regression
+from layerwise.figures.style import COLUMN, mark_simulated, set_style
+from layerwise.figures.words import count, label, state_rho, tell
 
-NAMED = 3  # networks in a row of the legend
+UNDEFINED = {"rho": float("nan")}
 
 
 def plot_figure3(
-    networks: pd.DataFrame, region: str, correlation: float = float("nan"), measure: str = "memorability"
+    networks: pd.DataFrame, region: str, correlation: Mapping[str, float] = UNDEFINED, measure: str = "memorability"
 ) -> Figure:
     """Draw the figure: points are means over folds, bars their standard deviations.
 
@@ -24,8 +28,8 @@ def plot_figure3(
         A row for each network, as `average_folds` gives: model, rho and REGION_after, each with its `_sd`.
     region : str
         The region on the x axis.
-    correlation : float
-        Spearman's, over the networks; NaN where it is not defined.
+    correlation : mapping of str to float
+        Spearman's rho over the networks, NaN where it is not defined; maybe its interval, low and high.
     measure : str
         What the networks were trained to predict.
 
@@ -42,35 +46,34 @@ def plot_figure3(
             f"figure 3 has nothing to draw: none of {len(networks)} networks has both rho and a similarity with "
             f"{region} after fine-tuning; its table of scores says why"
         )
-    palette = make_palette(list(points["model"]))
-    named = 0 if palette is None else -(-len(points) // NAMED)  # rows of the legend, each as high as its text
-    figure, axis = plt.subplots(figsize=(3.6, 3.2 + 0.19 * named), layout="constrained")
+    groups = group_networks(list(points["model"]))
+    size = COLUMN, 2.5 + LEGEND_ROW * legend_rows(groups, COLUMN)
+    figure, axis = plt.subplots(figsize=size, layout="constrained")
     for _, row in points.iterrows():
-        _draw_network(axis, row, similarity, GREY if palette is None else palette[row["model"]])
-    if np.isfinite(correlation):
+        _draw_network(axis, row, similarity, groups.look(row["model"]))
+    if np.isfinite(correlation["rho"]):
         draw_regression(axis, points[similarity].to_numpy(float), points["rho"].to_numpy(float))
-    axis.text(0.04, 0.97, _told(correlation, len(points)), transform=axis.transAxes, va="top", ha="left", bbox=BEHIND)
     axis.set(
-        xlabel=f"{region.replace('_', ' ')} similarity after fine-tuning (Pearson's r)",
-        ylabel=f"{measure.replace('_', ' ').capitalize()} accuracy (Spearman's ρ)",
+        xlabel=f"{label(region)} similarity after fine-tuning (Pearson's r)",
+        ylabel=f"{label(measure).capitalize()} accuracy (Spearman's ρ)",
     )
-    axis.margins(0.1, 0.18)
+    axis.margins(0.1, 0.1)
+    tell(axis, _told(correlation, len(points), len(networks)))
     sns.despine(ax=axis)
-    if palette is not None:
-        draw_legend(figure, palette, columns=NAMED)
+    draw_group_legend(figure, groups)
+    mark_simulated(figure, networks.attrs)
     return figure
 
 
-def _draw_network(axis: Axes, row: pd.Series, similarity: str, colour: Colour) -> None:
+def _draw_network(axis: Axes, row: pd.Series, similarity: str, look: Look) -> None:
     bars = {"xerr": row[f"{similarity}_sd"], "yerr": row["rho_sd"]}
     known = {name: error for name, error in bars.items() if np.isfinite(error)}
     if known:
-        axis.errorbar(row[similarity], row["rho"], **known, fmt="none", color=colour, elinewidth=0.8, alpha=0.4)
-    axis.plot(row[similarity], row["rho"], marker="o", markersize=4, color=colour, linestyle="")
+        axis.errorbar(row[similarity], row["rho"], **known, fmt="none", color=look.colour, elinewidth=0.6, alpha=0.4)
+    axis.plot(row[similarity], row["rho"], marker=look.marker, markersize=3.5, color=look.colour, linestyle="")
 
 
-def _told(correlation: float, count: int) -> str:
-    networks = "1 network" if count == 1 else f"{count} networks"
-    if np.isfinite(correlation):
-        return f"ρ = {signed(correlation)}, {networks}"
-    return f"{networks}: too few for a correlation" if count < 3 else f"{networks}: no correlation is defined"
+def _told(correlation: Mapping[str, float], drawn: int, known: int) -> str:
+    few = drawn < 3 and not np.isfinite(correlation["rho"])
+    rho = "too few for a correlation" if few else state_rho(correlation)
+    return f"{rho}\n{count(drawn, 'network')}" + (f"\n{known - drawn} without a value" if known > drawn else "")

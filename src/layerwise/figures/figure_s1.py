@@ -30,7 +30,7 @@ def plot_figure_s1(networks: pd.DataFrame, correlations: pd.DataFrame, measure: 
     what = f"{label(measure).capitalize()} accuracy"
     names = {
         "top1": TOP1,
-        "finetuned": f"{what} after fine-tuning (Spearman's ρ)",
-        measure: f"{what}, best layer (Spearman's ρ)",
+        "finetuned": f"{what} after fine-tuning\n(Spearman's ρ)",
+        measure: f"{what}, best layer\n(Spearman's ρ)",
     }
     return plot_controls(networks, rows, names, height=2.5)

@@ -3,12 +3,14 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import matplotlib.pyplot as plt
 import seaborn as sns
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from layerwise.figures.parts import GREY, MAX_COLOURS, Colour
-from layerwise.figures.style import SMALL
+from layerwise.figures.style import COLUMN, PAGE, SMALL
 
 LEGEND_ROW = 0.13  # inches
 MARKERS = "os^Dv"
@@ -72,6 +74,20 @@ def legend_rows(groups: Groups, width: float) -> int:
     """Return the rows that a legend takes in a figure of a width in inches."""
     names = [name for name in groups.looks if name]
     return -(-len(names) // _columns(names, width)) if names else 0
+
+
+def make_panels(count: int, groups: Groups) -> tuple[Figure, Sequence[Axes]]:
+    """Lay out panels, two in a row of a column's width or three in one of a page's, with room for a legend."""
+    columns = min(count, 2) if count <= 4 else 3
+    rows = -(-count // columns)
+    width = COLUMN if columns < 3 else PAGE
+    height = 0.9 * width * rows / columns + LEGEND_ROW * legend_rows(groups, width)
+    figure, axes = plt.subplots(
+        rows, columns, figsize=(width, height), squeeze=False, layout="constrained", sharex=True
+    )
+    for axis in axes.flat[count:]:
+        axis.remove()
+    return figure, list(axes.flat[:count])
 
 
 def draw_group_legend(figure: Figure, groups: Groups) -> None:

@@ -1,5 +1,7 @@
 """What figures say in words: names, correlations, what is missing."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -30,13 +32,26 @@ def pick(correlations: pd.DataFrame, measure: str) -> pd.DataFrame:
     return chosen
 
 
-def state_rho(row: pd.Series) -> str:
+def state_rho(row: "pd.Series | Mapping[str, float]") -> str:
     """Write a correlation with its interval, where the table has one."""
     if not np.isfinite(row["rho"]):
         return "ρ is not defined"
-    ends = [row.get(end, np.nan) for end in ("low", "high")]
-    interval = f" [{signed(ends[0])}, {signed(ends[1])}]" if np.isfinite(ends).all() else ""
-    return f"ρ = {signed(row['rho'])}{interval}"
+    return f"ρ = {signed(row['rho'])}{_state_interval(row)}"
+
+
+def state_change(row: "pd.Series | Mapping[str, float]") -> str:
+    """Write a mean change with its interval."""
+    if not np.isfinite(row["change"]):
+        return "no network has both"
+    sign = "+" if row["change"] > 0 else ""
+    return f"mean change\n{sign}{signed(row['change'])}{_state_interval(row)}"
+
+
+def _state_interval(row: "pd.Series | Mapping[str, float]") -> str:
+    if "low" not in row:
+        return ""
+    ends = row["low"], row["high"]
+    return f" [{signed(ends[0])}, {signed(ends[1])}]" if np.isfinite(ends).all() else ", no interval"
 
 
 def count(number: int, what: str) -> str:

@@ -65,6 +65,26 @@ class Chosen:
         return f"{' and '.join(flat)} {'does' if len(flat) == 1 else 'do'} not vary" if flat else ""
 
 
+def without_empty(layers: pd.DataFrame, regions: Sequence[str]) -> tuple[list[str], str]:
+    """Leave out regions that have not one value, which would take the layers of all others with them.
+
+    Returns
+    -------
+    list of str, str
+        The regions that are left, and a remark that names the others; empty where there are none.
+    """
+    known = [region for region in regions if np.isfinite(layers[region].to_numpy(float)).any()]
+    empty = [region for region in regions if region not in known]
+    return known, f"without {' and '.join(empty)}, of which no layer has a value" if empty else ""
+
+
+def why_no_interval(clusters: int, unit: Unit) -> str:
+    """Say why a value that is defined has no interval by the jackknife."""
+    if clusters < 2:
+        return f"one {unit} only: there is no interval between {'networks' if unit == 'network' else 'families'}"
+    return f"undefined without one of the {clusters} {'networks' if unit == 'network' else 'families'}"
+
+
 def choose_layers(layers: pd.DataFrame, columns: Sequence[str], warn: bool = True) -> Chosen:
     """Choose the layers that have a finite value in each column.
 

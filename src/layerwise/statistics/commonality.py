@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from layerwise.statistics.choosing import choose_layers
+from layerwise.statistics.choosing import choose_layers, why_no_interval, without_empty
+from layerwise.statistics.clusters import Clusters
 from layerwise.statistics.intervals import DEFAULT, Sampling, jackknife
 from layerwise.statistics.moments import explained_variance, rank_moments, value_moments
 from layerwise.statistics.rows import table_of
@@ -136,13 +137,13 @@ def _subsets(some: Subset, sizes: Sequence[int]) -> Iterator[Subset]:
 def _parts(
     layers: pd.DataFrame, regions: Sequence[str], measure: str, scale: Scale, sampling: Sampling
 ) -> Iterator[Share]:
+    regions, remark = without_empty(layers, regions)
     chosen = choose_layers(layers, [*regions, measure], warn=False)
     clusters, reason = chosen.clusters(sampling.cluster), chosen.undefined_because()
     parts: dict[Subset, NDArray[np.float64]] = {(): np.array([np.nan])}
     if not reason:
         make = rank_moments if scale == "ranks" else value_moments
         parts = commonalities(make(chosen.values, clusters), len(regions))
-        reason = "" if len(clusters) > 1 else "one cluster only: there is no interval"
     for some, r2 in parts.items():
         bounds = jackknife(float(r2[0]), r2[1:], sampling.level)
         yield Share(
@@ -158,5 +159,10 @@ def _parts(
             n_layers=chosen.n_layers,
             n_networks=chosen.n_networks,
             n_undefined=chosen.undefined,
-            reason=reason,
+            reason="; ".join(filter(None, [reason or _unbounded(r2, clusters, sampling), remark])),
         )
+
+
+def _unbounded(r2: NDArray[np.float64], clusters: Clusters, sampling: Sampling) -> str:
+    bounded = len(r2) > 2 and np.isfinite(r2).all()
+    return "" if bounded else why_no_interval(len(clusters), sampling.cluster)

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from layerwise.statistics.choosing import choose_layers
+from layerwise.statistics.choosing import choose_layers, why_no_interval
 from layerwise.statistics.clusters import Clusters, draw_clusters, leave_one_out
 from layerwise.statistics.intervals import DEFAULT, UNDEFINED, Interval, Sampling, fisher, jackknife, percentile
 from layerwise.statistics.ranks import ClusteredRanks
@@ -132,7 +132,7 @@ def _compare(layers: pd.DataFrame, region: str, other: str, measure: str, sampli
     rho, jack, drawn = np.full(2, np.nan), UNDEFINED, UNDEFINED
     if not reason:
         rho, jack, drawn = difference_of_rho(chosen.values, clusters, sampling)
-        reason = f"one {sampling.cluster} only: there is no interval" if len(clusters) < 2 else ""
+        reason = why_no_interval(len(clusters), sampling.cluster) if np.isnan(jack.low) else ""
     z = fisher(rho)
     return Comparison(
         measure=measure,

@@ -8,7 +8,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
-from layerwise.statistics.choosing import FEWEST, choose_layers
+from layerwise.statistics.choosing import FEWEST, choose_layers, why_no_interval
 from layerwise.statistics.clusters import Clusters, draw_clusters, leave_one_out
 from layerwise.statistics.intervals import DEFAULT, UNDEFINED, Interval, Sampling, jackknife_rho, percentile, student
 from layerwise.statistics.permutation import permute_clusters
@@ -218,11 +218,38 @@ def _correlate(
 
 def why_unbounded(clusters: Clusters, bounds: Bounds, sampling: Sampling) -> str:
     """Say why the interval of a correlation that is defined is NaN; empty where it is defined."""
-    name = sampling.cluster
-    if len(clusters) < 2:
-        return f"one {name} only: there is no interval between {'networks' if name == 'network' else 'families'}"
     first = bounds.jackknife if sampling.interval == "jackknife" else bounds.percentile
-    return f"rho is undefined in samples of the {len(clusters)} clusters" if np.isnan(first.low) else ""
+    if not np.isnan(first.low):
+        return ""
+    if len(clusters) > 1 and sampling.interval == "percentile":
+        return f"rho is undefined in samples of the {len(clusters)} clusters"
+    return why_no_interval(len(clusters), sampling.cluster)
+
+
+def correlate_points(table: pd.DataFrame, x: str, y: str, cluster: str = "model") -> tuple[float, Interval]:
+    """Correlate two columns over the rows of a table, with the interval of 95 % that leaves out each cluster.
+
+    Parameters
+    ----------
+    table : DataFrame
+        A row for each network: both columns, and the cluster.
+    x, y : str
+        Columns; rows without one of their values are left out.
+    cluster : str
+        Column that says what is left out as a whole.
+
+    Returns
+    -------
+    float, Interval
+        Spearman's rho; NaN and undefined with fewer than three rows, or where a column does not vary.
+    """
+    pairs = table.dropna(subset=[x, y])
+    values = pairs[[x, y]].to_numpy(float)
+    if len(pairs) < FEWEST or (np.ptp(values, axis=0) == 0).any():
+        return float("nan"), UNDEFINED
+    first, second = values.T
+    bounds = bound_rho(first, second, Clusters.of(pairs[cluster]), Sampling(draws=0))
+    return bounds.rho, bounds.jackknife
 
 
 def correlate_drawn(drawn: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from layerwise.statistics.choosing import choose_layers
+from layerwise.statistics.choosing import choose_layers, why_no_interval
 from layerwise.statistics.intervals import DEFAULT, Sampling, jackknife
 from layerwise.statistics.rows import table_of
 
@@ -125,7 +125,7 @@ def _compare(finetuned: pd.DataFrame, region: str, sampling: Sampling) -> tuple[
             *(region, _mean(networks, "before"), _mean(networks, "after"), change, bounds.low, bounds.high),
             *(sampling.level, bounds.p, _wilcoxon(changes), len(changes), int((changes > 0).sum()), chosen.undefined),
             cluster=sampling.cluster,
-            reason="" if len(sums) > 1 else f"{len(sums)} {sampling.cluster} with both values: there is no interval",
+            reason="" if len(sums) > 1 else why_no_interval(len(sums), sampling.cluster),
         ),
         networks,
     )

@@ -8,7 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
-from layerwise.statistics.choosing import Chosen, choose_layers
+from layerwise.statistics.choosing import Chosen, choose_layers, why_no_interval
 from layerwise.statistics.correlation import Bounds, bound_rho
 from layerwise.statistics.intervals import DEFAULT, UNDEFINED, Sampling, fisher
 from layerwise.statistics.rows import table_of
@@ -208,7 +208,7 @@ def _of_group(
 ) -> OfGroup:
     chosen = choose_layers(layers[inside], [region, measure], warn=False)
     own, others = _bound(chosen, level), _bound(choose_layers(layers[~inside], [region, measure], warn=False), level)
-    alone = "one network only: there is no interval between networks" if chosen.n_networks < 2 else ""
+    alone = why_no_interval(chosen.n_networks, "network") if np.isnan(own.jackknife.low) else ""
     return OfGroup(
         group=group,
         region=region,

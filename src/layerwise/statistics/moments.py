@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 from layerwise.statistics.clusters import Clusters, leave_one_out
 from layerwise.statistics.ranks import ClusteredRanks
 
+ROUNDING = 1e-12  # of values, less than which they do not vary
 EXPLAINED = 1e-9  # share of a variable's variance below which the others leave nothing but rounding
 
 
@@ -72,12 +73,13 @@ def partial_correlations(
 
 
 def explained_variance(moments: NDArray[np.float64], target: int, by: list[int]) -> NDArray[np.float64]:
-    """Share of the variance of a variable that others explain linearly, R squared: [...]."""
+    """Share of the variance of a variable that others explain linearly, R squared: [...]; NaN where it has none."""
     if not by:
         return np.zeros(moments.shape[:-2])
     across = moments[..., by, target]
     inverse = np.linalg.pinv(moments[..., by, :][..., by], hermitian=True)
-    return np.asarray(np.einsum("...i,...ij,...j->...", across, inverse, across) / moments[..., target, target])
+    explained, whole = np.einsum("...i,...ij,...j->...", across, inverse, across), moments[..., target, target]
+    return np.where(whole > 0, explained / np.where(whole > 0, whole, 1), np.nan)
 
 
 def _all_and_without_each(n: int) -> NDArray[np.float64]:
@@ -90,7 +92,9 @@ def _products(
     """Sum products of centred values [layer, variable] over layers with weights [layer]: [variable, variable]."""
     centred = values - np.average(values, axis=0, weights=weights)
     scale = np.sqrt((weights[:, None] * centred**2).sum(axis=0))
-    scaled = centred / np.where(scale > 0, scale, 1)
+    # Of values that are all the same, rounding leaves something.
+    varies = scale > ROUNDING * np.sqrt((weights[:, None] * values**2).sum(axis=0))
+    scaled = np.where(varies, centred, 0) / np.where(varies, scale, 1)
     if kinds is not None:
         scaled = _without_means(scaled, weights, kinds)
     return np.asarray((weights[:, None] * scaled).T @ scaled)

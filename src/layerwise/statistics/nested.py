@@ -22,7 +22,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from layerwise.statistics.choosing import choose_layers
+from layerwise.statistics.choosing import choose_layers, why_no_interval
 from layerwise.statistics.clusters import Clusters
 from layerwise.statistics.correlation import bound_rho
 from layerwise.statistics.intervals import DEFAULT, UNDEFINED, Interval, Sampling, jackknife_rho, percentile
@@ -199,7 +199,7 @@ def _combine(between: float, within: float, icc: tuple[float, float]) -> float:
 
 def _reason(part: str, rho: float, interval: Interval, clusters: Clusters) -> str:
     if np.isnan(rho) and part == "between":
-        return f"{len(clusters)} networks, and three are needed, whose medians differ"
+        return f"three networks are needed, whose medians differ; there are {len(clusters)}"
     if np.isnan(rho):
         return "one of the two does not vary within networks"
-    return "one network only: there is no interval between networks" if np.isnan(interval.low) else ""
+    return why_no_interval(len(clusters), "network") if np.isnan(interval.low) else ""

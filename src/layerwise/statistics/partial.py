@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from layerwise.statistics.choosing import Chosen, choose_layers
-from layerwise.statistics.intervals import DEFAULT, UNDEFINED, Sampling, jackknife_rho
+from layerwise.statistics.choosing import Chosen, choose_layers, why_no_interval, without_empty
+from layerwise.statistics.intervals import DEFAULT, UNDEFINED, Sampling, Unit, jackknife_rho
 from layerwise.statistics.moments import partial_correlations, rank_moments
 from layerwise.statistics.rows import table_of
 
@@ -92,10 +92,11 @@ def correlate_partially(
             ACCURACY: layers["model"].map(dict(accuracy or {})).astype(float),
         }
     )
+    known, _ = without_empty(table, regions)
     rows = []
     for measure in measures:
         for with_accuracy in (False, True):
-            names = [*regions, measure, DEPTH, UNITS, *([ACCURACY] if with_accuracy else [])]
+            names = [*known, measure, DEPTH, UNITS, *([ACCURACY] if with_accuracy else [])]
             sets = [fixed for fixed in HELD_FIXED if (ACCURACY in fixed) == with_accuracy]
             rows += _correlate(choose_layers(table, names, warn=False), regions, measure, sets, sampling)
     return table_of(rows, Partial)
@@ -104,15 +105,19 @@ def correlate_partially(
 def _correlate(
     chosen: Chosen, regions: Sequence[str], measure: str, sets: Sequence[tuple[str, ...]], sampling: Sampling
 ) -> list[Partial]:
-    empty = "" if len(chosen.table) > 2 else "fewer than three layers have all regions, the measure and what is fixed"
+    few = "" if len(chosen.table) > 2 else "fewer than three layers have all regions, the measure and what is fixed"
     clusters = chosen.clusters(sampling.cluster)
-    moments = {} if empty else _moments(chosen, sampling)
+    moments = {} if few else _moments(chosen, sampling)
+    known = [region for region in regions if region in chosen.columns]
     rows = []
     for fixed in sets:
         for region in regions:
-            others = [chosen.columns.index(name) for name in _names(fixed, region, regions)]
-            pair = chosen.columns.index(region), chosen.columns.index(measure)
-            rho = np.array([np.nan]) if empty else partial_correlations(moments[KIND in fixed], *pair, others)
+            empty = few or ("" if region in known else f"no layer has a value of {region}")
+            others = [chosen.columns.index(name) for name in _names(fixed, region, known)]
+            rho = np.array([np.nan])
+            if not empty:
+                pair = chosen.columns.index(region), chosen.columns.index(measure)
+                rho = partial_correlations(moments[KIND in fixed], *pair, others)
             interval = jackknife_rho(float(rho[0]), rho[1:], sampling.level) if len(rho) > 2 else UNDEFINED
             rows.append(
                 Partial(
@@ -127,7 +132,7 @@ def _correlate(
                     n_layers=chosen.n_layers,
                     n_networks=chosen.n_networks,
                     n_undefined=chosen.undefined,
-                    reason=empty or _reason(rho, interval.low, len(clusters)),
+                    reason=empty or _reason(rho, interval.low, len(clusters), sampling.cluster),
                 )
             )
     return rows
@@ -135,7 +140,7 @@ def _correlate(
 
 def _moments(chosen: Chosen, sampling: Sampling) -> dict[bool, NDArray[np.float64]]:
     """Correlate ranks, with the class of layers free and held fixed."""
-    clusters, kinds = chosen.clusters(sampling.cluster), pd.factorize(chosen.table[KIND])[0]
+    clusters, kinds = chosen.clusters(sampling.cluster), pd.factorize(chosen.table[KIND], use_na_sentinel=False)[0]
     return {held: rank_moments(chosen.values, clusters, kinds if held else None) for held in (False, True)}
 
 
@@ -144,9 +149,7 @@ def _names(fixed: tuple[str, ...], region: str, regions: Sequence[str]) -> list[
     return [name for name in fixed if name not in (OTHERS, KIND)] + others
 
 
-def _reason(rho: NDArray[np.float64], low: float, clusters: int) -> str:
+def _reason(rho: NDArray[np.float64], low: float, clusters: int, unit: Unit) -> str:
     if np.isnan(rho[0]):
         return "what is held fixed leaves nothing of one of the two, or one does not vary"
-    if np.isnan(low):
-        return "one cluster only: there is no interval" if clusters < 2 else "undefined without one of the clusters"
-    return ""
+    return why_no_interval(clusters, unit) if np.isnan(low) else ""

@@ -12,8 +12,9 @@ from layerwise.figures.change import plot_change as plot_slopes
 from layerwise.figures.figure3 import plot_figure3 as plot_scatter
 from layerwise.figures.history import plot_history as plot_epochs
 from layerwise.figures.style import save_figure
-from layerwise.files.tables import read_table, write_csv, write_table
-from layerwise.statistics.correlation import spearman
+from layerwise.files.tables import marked, read_table, write_csv, write_table
+from layerwise.statistics.correlation import correlate_points
+from layerwise.statistics.finetuning import compare_finetuned
 from layerwise.statistics.folds import average_folds
 from layerwise.steps.inputs import rated_images
 from layerwise.study import Layout, finetuned_models, finetuned_ratings, finetuned_splits, finetuning_of, regions
@@ -54,16 +55,19 @@ def gather_finetuned_study(study: Study, folder: Path, output: Path, csv: Path |
 def plot_figure3(finetuned: Path, region: str, output: Sequence[Path], measure: str = "memorability") -> None:
     """Draw the accuracy of predicting a measure against brain similarity, both after fine-tuning, a point a network."""
     after = f"{region}_after"
-    networks = average_folds(_read_regions(finetuned, [region]), ["rho", after])
-    both = networks.dropna(subset=["rho", after])
-    correlation, _ = spearman(both[after], both["rho"])
+    table = _read_regions(finetuned, [region])
+    networks = marked(average_folds(table, ["rho", after]), table)
+    rho, interval = correlate_points(networks, after, "rho")
+    correlation = {"rho": rho, "low": interval.low, "high": interval.high}
     save_figure(plot_scatter(networks, region, correlation, measure), output)
 
 
 def plot_change(finetuned: Path, region: Sequence[str], output: Sequence[Path]) -> None:
     """Draw brain similarity before and after fine-tuning, a panel a region."""
     columns = [f"{name}_{when}" for name in region for when in ("before", "after")]
-    save_figure(plot_slopes(average_folds(_read_regions(finetuned, region), columns), region), output)
+    table = _read_regions(finetuned, region)
+    networks = marked(average_folds(table, columns), table)
+    save_figure(plot_slopes(networks, compare_finetuned(networks, region)[0]), output)
 
 
 def plot_history(history: Sequence[Path], output: Sequence[Path]) -> None:

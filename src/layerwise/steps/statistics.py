@@ -1,5 +1,6 @@
 """Steps that say how certain what is seen over all layers is."""
 
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from layerwise.analyses.neuroids import align_drawn
 from layerwise.config import Study
 from layerwise.files.tables import read_table, write_csv, write_table
+from layerwise.interfaces import DegenerateWarning
 from layerwise.statistics import (
     Sampling,
     compare_correlations,
@@ -76,6 +78,7 @@ def compare_finetuning(study: Study, finetuned: Path, folder: Path) -> None:
     names, layout = [region.name for region in regions(study)], Layout(str(folder))
     columns = [f"{name}_{when}" for name in names for when in ("before", "after")]
     table = _with_families(study, read_table(finetuned, ["model", "split", *columns]))
+    tell_fewer_splits(table)
     tables = compare_finetuned(table, names, _sampling(study))
     for name, one in zip(("finetuning_change", "finetuning_networks"), tables, strict=True):
         _write(one, table, Path(layout.table(name)), Path(layout.table(name, "csv")))
@@ -83,7 +86,41 @@ def compare_finetuning(study: Study, finetuned: Path, folder: Path) -> None:
 
 def _read(study: Study, layers: Path, columns: list[str]) -> tuple[pd.DataFrame, list[str], list[str]]:
     names, measures = [region.name for region in regions(study)], [rating.measure for rating in study.ratings]
-    return _with_families(study, read_table(layers, [*columns, *names, *measures])), names, measures
+    table = read_table(layers, [*columns, *names, *measures])
+    tell_missing(study, table)
+    return _with_families(study, table), names, measures
+
+
+def tell_missing(study: Study, table: pd.DataFrame) -> None:
+    """Name the networks of a study that a table has no row of.
+
+    Warns
+    -----
+    DegenerateWarning
+        There are such.
+    """
+    absent = [entry.name for entry in study.models if entry.name not in set(table["model"])]
+    if absent:
+        _warn(f"{len(absent)} of {len(study.models)} networks are not in the table: {', '.join(absent)}")
+
+
+def tell_fewer_splits(table: pd.DataFrame) -> None:
+    """Name the networks that have fewer splits than others.
+
+    Warns
+    -----
+    DegenerateWarning
+        There are such.
+    """
+    counts = table.groupby("model", sort=False)["split"].nunique()
+    fewer = counts[counts < counts.max()]
+    if len(fewer):
+        named = ", ".join(f"{model} ({count})" for model, count in fewer.items())
+        _warn(f"{len(fewer)} of {len(counts)} networks have fewer than {counts.max()} splits: {named}")
+
+
+def _warn(told: str) -> None:
+    warnings.warn(told, DegenerateWarning, stacklevel=4)
 
 
 def _with_families(study: Study, table: pd.DataFrame) -> pd.DataFrame:

@@ -8,7 +8,7 @@ from layerwise.config import Study
 from layerwise.models import registry
 
 BIBLIOGRAPHY = Path(__file__).with_name("citations.bib")
-METHOD = ("layerwise", "harada", "schrimpf2018", "molder2021")
+METHOD = ("layerwise", "harada", "schrimpf2018", "molder2021", "tu2025")
 IMAGENET = "russakovsky2015"  # on which official weights were trained, and accuracies measured
 RECORDINGS = {"FreemanZiemba2013": "freeman2013", "MajajHong2015": "majaj2015"}
 LAMEM = "khosla2015"
