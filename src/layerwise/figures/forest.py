@@ -10,7 +10,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from layerwise.figures.groups import LEGEND_ROW, Groups, Look, draw_group_legend, group_networks, legend_rows
-from layerwise.figures.parts import BEHIND
 from layerwise.figures.style import COLUMN, PAGE, SMALL, mark_simulated, set_style
 from layerwise.figures.words import label, pick, state_rho
 
@@ -22,6 +21,7 @@ AROUND = 0.75  # inches above and below the rows
 POINTS = 72  # in an inch
 BESIDE = 4  # panels wide enough for rho and its interval on one line
 POOLED = "all networks"
+BEHIND = {"facecolor": "white", "edgecolor": "none", "alpha": 0.7, "pad": 1}  # keeps text readable over a line
 
 
 def plot_forest(networks: pd.DataFrame, correlations: pd.DataFrame, by: str, measure: str = "memorability") -> Figure:
