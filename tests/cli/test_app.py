@@ -379,6 +379,7 @@ def test_tables_without_the_columns(folder):
 
 
 WRITTEN = {"--output", "--csv", "--state", "--skipped", "--preprocessing"}
+FOLDERS = {("simulate",), ("sensitivity",)}  # which write folders
 WRITTEN_BY_ONE = {("list-layers", "--manifest"), ("sketch-memorability", "--file")}
 
 
@@ -394,7 +395,7 @@ def written_files(command=None, *words):
     found = [
         case for name, inner in getattr(command, "commands", {}).items() for case in written_files(inner, *words, name)
     ]
-    for option in (one.opts[0] for one in command.params if words[:1] != ("simulate",)):  # which writes a folder
+    for option in (one.opts[0] for one in command.params if words[:1] not in FOLDERS):
         if option in WRITTEN or (words[-1:] and (words[-1], option) in WRITTEN_BY_ONE):
             found.append(pytest.param([*words, *words_for(command, option)], option, id=" ".join([*words, option])))
     return found

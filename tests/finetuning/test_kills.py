@@ -93,7 +93,7 @@ def test_killed_at_random_moments_it_ends_as_if_it_had_not_been(processes, undis
     killed = 0
     while True:
         job = Job(processes, tmp_path)
-        if killed < 8 and job.wait_for(int(rng.integers(1, CALLS // 2))):
+        if killed < 8 and job.wait_for(int(rng.integers(1, CALLS // 4))):  # so that three come before the end
             time.sleep(rng.uniform(0, 0.01))  # anywhere in a step, or while a state is written
             job.send(signal.SIGKILL)
         code = job.end()

@@ -35,18 +35,22 @@ CONFIG = {
     "compute": {"threads": 1},
 }
 # A network that waits while there is a file `hold`, so that a job can be disturbed while it runs. Images are looked at
-# three at a time before, which does not wait.
+# three at a time before, which does not wait. Where the job was taken away from it, it goes on as from any batch: this
+# SLURM has no control groups, by which others end all that a job left. The names of both files are computed, since a
+# file that the text of a network names is part of the network.
 NETWORK = """
+import os
 import time
 from pathlib import Path
 from torch import nn
 
 class Held(nn.Module):
     def forward(self, images):
-        if len(images) > 3 and Path("hold").exists():
-            with Path("held").open("a") as file:
+        hold, held = Path("".join(["ho", "ld"])), Path("".join(["he", "ld"]))
+        if len(images) > 3 and hold.exists():
+            with held.open("a") as file:
                 file.write("x")
-            while Path("hold").exists():
+            while hold.exists() and os.getppid() != 1:
                 time.sleep(0.1)
         slow = Path("slo" + "w")  # a file that is named whole counts as one of the network's own
         if len(images) > 3 and slow.exists():
@@ -74,9 +78,10 @@ class Cluster:
         done = subprocess.run(command, env=self.environment(), capture_output=True, text=True, check=True, timeout=60)
         return done.stdout
 
-    def jobs(self, states: str = "RUNNING") -> list[str]:
-        """Numbers of the jobs that are in these states."""
-        return self("squeue", "--noheader", f"--states={states}", "--format=%A").split()
+    def jobs(self, folder: Path, states: str = "RUNNING") -> list[str]:
+        """Numbers of the jobs of a folder that are in these states."""
+        lines = self("squeue", "--noheader", f"--states={states}", "--format=%A %Z").splitlines()
+        return [number for number, _, place in (line.partition(" ") for line in lines) if place == str(folder)]
 
 
 @dataclass

@@ -34,7 +34,7 @@ def test_an_undisturbed_run_gives_tables_and_a_second_one_does_nothing(undisturb
 
 def test_a_cancelled_job_is_submitted_again(study, undisturbed):
     run = study.start_held()
-    study.cluster("scancel", *study.cluster.jobs())
+    study.cluster("scancel", *study.cluster.jobs(study.folder))
     until(lambda: study.held == 2, run)
     finish(study, run, undisturbed)
 
@@ -42,7 +42,7 @@ def test_a_cancelled_job_is_submitted_again(study, undisturbed):
 def test_kill_of_snakemake_and_a_second_run(study, undisturbed):
     run = study.start_held()
     run.kill()
-    study.cluster("scancel", "--user=root", "--state=RUNNING")
+    study.cluster("scancel", *study.cluster.jobs(study.folder))
     study.release()
     unlocked = study.start("--unlock")
     assert unlocked.wait() == 0, unlocked.said()
@@ -55,7 +55,7 @@ def test_ctrl_c_ends_the_run_and_its_jobs(study, undisturbed):
     run = study.start_held()
     run.interrupt()
     assert run.wait() != 0
-    assert not study.cluster.jobs("RUNNING,PENDING")
+    assert not study.cluster.jobs(study.folder, "RUNNING,PENDING")
     study.release()
     again = study.start()
     assert again.wait() == 0, again.said()
@@ -65,7 +65,7 @@ def test_ctrl_c_ends_the_run_and_its_jobs(study, undisturbed):
 @pytest.mark.slow
 def test_a_node_that_fails(study, undisturbed):
     run = study.start_held()
-    (job,) = study.cluster.jobs()
+    (job,) = study.cluster.jobs(study.folder)
     node = re.search(r" NodeList=(\S+)", study.cluster("scontrol", "show", "job", job)).group(1)
     try:
         study.cluster("scontrol", "update", f"nodename={node}", "state=down", "reason=test")
@@ -78,7 +78,7 @@ def test_a_node_that_fails(study, undisturbed):
 @pytest.mark.slow
 def test_a_job_that_slurm_requeues(study, undisturbed):
     run = study.start_held()
-    study.cluster("scontrol", "requeue", *study.cluster.jobs())
+    study.cluster("scontrol", "requeue", *study.cluster.jobs(study.folder))
     until(lambda: study.held == 2, run)
     finish(study, run, undisturbed)
 
@@ -113,10 +113,10 @@ def test_a_fit_that_stops_in_time_is_started_again_without_a_retry(study, stream
     slow.touch()
     run = study.start(*(limit if why == "time limit" else []), retries=0)
     until(lambda: len(slow.read_text()) > 8, run)  # in the second pass
-    (job,) = study.cluster.jobs()
+    (job,) = study.cluster.jobs(study.folder)
     if why == "SIGUSR2":
         study.cluster("scancel", "--signal=USR2", job)
-    until(lambda: study.cluster.jobs("PENDING"), run)
+    until(lambda: study.cluster.jobs(study.folder, "PENDING"), run)
     (log,) = study.folder.glob("results/held/logs/stream_memorability/**/*.log")
     told = {"SIGUSR2": "SIGUSR2 was received: the fit", "time limit": "the job's time limit is less than"}
     assert told[why] in log.read_text()

@@ -41,7 +41,7 @@ def test_a_job_that_runs_and_then_is_cancelled(study):
     run = study.start_held(retries=0)
     said = layerwise(study, "status", "--config", "study.yaml")
     assert row(said, "extract_activations")[:5] == ["1", "-", "1", "-", "-"]
-    study.cluster("scancel", *study.cluster.jobs())
+    study.cluster("scancel", *study.cluster.jobs(study.folder))
     assert run.wait() != 0
     said = layerwise(study, "status", "--config", "study.yaml")
     assert row(said, "extract_activations")[:5] == ["1", "-", "-", "1", "-"]
