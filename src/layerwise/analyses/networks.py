@@ -11,8 +11,6 @@ from layerwise.models.registry import find, names
 from layerwise.statistics.correlation import spearman
 from layerwise.statistics.folds import average_folds
 
-IT = "IT"
-
 CONTROLS = {
     "figure3": ("finetuned", "{region}_after"),
     "figure4a": ("top1", "{region}_before"),
@@ -61,11 +59,6 @@ def describe_networks(
     if finetuned is None:
         return table
     return table.merge(_over_splits(finetuned, regions), on="model", how="left", validate="one_to_one")
-
-
-def main_region(regions: Sequence[str]) -> str | None:
-    """Return the region of figures 3 and 4: IT, as in the paper, or the last one of a study without it."""
-    return IT if IT in regions else next(reversed(regions), None)
 
 
 def describe_origins(data: Mapping[str, Mapping[str, Mapping[str, str]]]) -> pd.DataFrame:

@@ -11,7 +11,6 @@ from layerwise.statistics.clusters import draw_clusters
 from layerwise.statistics.intervals import Interval, fisher
 
 AT_ONCE = 2**23  # numbers in an array of a chunk of draws: 67 MB
-FORMULAS = ("raw", "2020", "2026")
 
 
 @dataclass(frozen=True)

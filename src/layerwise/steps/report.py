@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from layerwise.analyses.networks import describe_networks, describe_origins, main_region, scored_columns
+from layerwise.analyses.networks import describe_networks, describe_origins, scored_columns
 from layerwise.files import atomic_path
 from layerwise.files.tables import read_table
 from layerwise.report import Contents, render_page
-from layerwise.study import Layout
+from layerwise.study import Layout, main_region
 
 
 def make_report(folder: Path, output: Path) -> None:
@@ -37,7 +37,7 @@ def make_report(folder: Path, output: Path) -> None:
         origins=describe_origins(layers.attrs.get("data", {})),
         config=_text(Path(layout.config)),
         simulated=layers.attrs.get("simulated", ""),
-        region=main_region(regions),
+        region=main_region(regions) or None,
         versions={name: version(name) for name in ("layerwise", "bokeh")},
     )
     with atomic_path(output) as temporary:

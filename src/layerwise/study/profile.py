@@ -1,7 +1,6 @@
 """The profile of a cluster, filled in from what the cluster says of itself, where Snakemake finds it by its name."""
 
 import re
-import shutil
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -12,7 +11,7 @@ import layerwise
 from layerwise.config.cluster import Cluster, GpuPartition, Partition, validate_cluster
 from layerwise.files import atomic_path
 from layerwise.files.documents import parse_yaml
-from layerwise.study.slurm import Ask, Offer, ask_slurm, read_accounts, read_offers, unlike
+from layerwise.study.slurm import Ask, Offer, ask_slurm, read_accounts, read_offers, require_sbatch, unlike
 
 ANY = "any"
 MAIN_FILE = re.compile(r"(profile|config)(\.v\d+\+)?\.yaml")  # as Snakemake names them
@@ -58,8 +57,7 @@ def install_profile(
         There is no SLURM here, it lacks what was named, or leaves several choices; or the profile is there already.
     """
     path = _free_path(folder, name, replace)
-    if ask is ask_slurm and shutil.which("sbatch") is None:
-        raise ValueError("there is no sbatch here: run this on a login node of the cluster")
+    require_sbatch(ask)
     cluster = choose(read_offers(ask), read_accounts(ask), account, partition, gpu_partition, gpu_type)
     text = fill_in(shipped_profile().read_text(encoding="utf-8"), cluster, name)
     path.parent.mkdir(parents=True, exist_ok=True)

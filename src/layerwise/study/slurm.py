@@ -150,6 +150,18 @@ def ask_slurm(command: Sequence[str]) -> str:
     return done.stdout
 
 
+def require_sbatch(ask: Ask, otherwise: str = "") -> None:
+    """Refuse a machine without SLURM's commands, where these are what is asked.
+
+    Raises
+    ------
+    ValueError
+        There is no sbatch; the message ends with what else may be done.
+    """
+    if ask is ask_slurm and shutil.which("sbatch") is None:
+        raise ValueError(f"there is no sbatch here: run this on a login node of the cluster{otherwise}")
+
+
 def read_offers(ask: Ask = ask_slurm) -> dict[str, Offer]:
     """Return what each partition of the cluster has, from `sinfo`."""
     offers: dict[str, Offer] = {}
@@ -202,8 +214,7 @@ def require_cluster(requests: ClusterRequests, ask: Ask = ask_slurm, warn: Calla
         There is no SLURM here; or an account, a partition, a type of GPU or a time that the cluster does not have. The
         message names those that it has.
     """
-    if ask is ask_slurm and shutil.which("sbatch") is None:
-        raise ValueError("there is no sbatch here: run this on a login node of the cluster, or with profiles/local")
+    require_sbatch(ask, ", or with profiles/local")
     cluster, offers, accounts = requests.cluster or Cluster(), read_offers(ask), read_accounts(ask)
     if not offers:
         raise ValueError("sinfo tells of no partition: SLURM does not answer here; try `sinfo`, and again later")
