@@ -12,7 +12,7 @@ from layerwise.figures.change import plot_change as plot_slopes
 from layerwise.figures.figure3 import plot_figure3 as plot_scatter
 from layerwise.figures.history import plot_history as plot_epochs
 from layerwise.figures.style import save_figure
-from layerwise.files.tables import marked, read_table, write_csv, write_table
+from layerwise.files.tables import marked, read_table, write_both, write_table
 from layerwise.statistics.correlation import correlate_points
 from layerwise.statistics.finetuning import compare_finetuned
 from layerwise.statistics.folds import average_folds
@@ -47,9 +47,7 @@ def gather_finetuned_study(study: Study, folder: Path, output: Path, csv: Path |
     layout = Layout(str(folder))
     tables = {model: read_table(layout.model_finetuned(model), ["model", "split"]) for model in finetuned_models(study)}
     table = join_networks(tables)
-    write_table(table, output)
-    if csv:
-        write_csv(table, csv)
+    write_both(table, output, csv)
 
 
 def plot_figure3(finetuned: Path, region: str, output: Sequence[Path], measure: str = "memorability") -> None:

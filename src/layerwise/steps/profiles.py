@@ -6,7 +6,7 @@ import pandas as pd
 
 from layerwise.analyses.gather import check_data, tell_versions
 from layerwise.config import Study
-from layerwise.files.tables import read_table, write_csv, write_table
+from layerwise.files.tables import read_table, write_both
 from layerwise.study import Layout, profiled_networks
 
 
@@ -30,9 +30,7 @@ def gather_finetuned_layers(study: Study, folder: Path, output: Path, csv: Path 
     errors = {name: one.attrs["sketch_error"] for name, one in tables.items() if "sketch_error" in one.attrs}
     if errors:
         table.attrs["sketch_error"] = errors
-    write_table(table, output)
-    if csv:
-        write_csv(table, csv)
+    write_both(table, output, csv)
 
 
 def _named(table: pd.DataFrame, network: str, split: str) -> pd.DataFrame:

@@ -5,7 +5,7 @@ from pathlib import Path
 from layerwise.config import Study, dump_study, validate_study
 from layerwise.data.simulate_tables import SimulatedNetwork, simulate_finetuned, simulate_layers
 from layerwise.files import atomic_path
-from layerwise.files.tables import write_csv, write_table
+from layerwise.files.tables import write_both, write_table
 from layerwise.layers.manifest import read_manifest, shipped_manifest
 from layerwise.models import registry
 from layerwise.models.families import family_of
@@ -28,8 +28,7 @@ def simulate_tables(folder: Path, seed: int = 1, undefined: int = 0) -> None:
     """
     study, layout, networks = _study(folder), Layout(str(folder)), _networks()
     layers = simulate_layers(networks, seed, undefined)
-    write_table(layers, layout.layers)
-    write_csv(layers, layout.table("layers", "csv"))
+    write_both(layers, layout.layers, layout.table("layers", "csv"))
     write_table(simulate_finetuned(layers, networks, seed), layout.finetuned_table)
     for step, name in ((correlate_layers, "correlations"), (summarise_models, "models")):
         step(study, Path(layout.layers), Path(layout.table(name)), Path(layout.table(name, "csv")))

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from layerwise.analyses.neuroids import align_drawn
 from layerwise.config import Study
-from layerwise.files.tables import read_table, write_csv, write_table
+from layerwise.files.tables import marked, read_table, write_both
 from layerwise.interfaces import DegenerateWarning
 from layerwise.statistics import (
     Sampling,
@@ -41,7 +41,7 @@ def correlate_layers(
     """
     table, names, measures = _read(study, layers, ["model", "layer"])
     drawn = _drawn(study, table, names, folder) if study.statistics.neuroids is not None else None
-    _write(correlate(table, names, measures, _sampling(study), drawn), table, output, csv)
+    write_both(marked(correlate(table, names, measures, _sampling(study), drawn), table), output, csv)
 
 
 def _drawn(study: Study, table: pd.DataFrame, names: list[str], folder: Path | None) -> dict[str, NDArray[np.float64]]:
@@ -70,7 +70,7 @@ def analyse_layers(study: Study, layers: Path, folder: Path) -> None:
         "mixed": lambda: fit_mixed(table, names, measures, sampling),
     }
     for name, analyse in analyses.items():
-        _write(analyse(), table, Path(layout.table(name)), Path(layout.table(name, "csv")))
+        write_both(marked(analyse(), table), Path(layout.table(name)), Path(layout.table(name, "csv")))
 
 
 def compare_finetuning(study: Study, finetuned: Path, folder: Path) -> None:
@@ -81,7 +81,7 @@ def compare_finetuning(study: Study, finetuned: Path, folder: Path) -> None:
     tell_fewer_splits(table)
     tables = compare_finetuned(table, names, _sampling(study))
     for name, one in zip(("finetuning_change", "finetuning_networks"), tables, strict=True):
-        _write(one, table, Path(layout.table(name)), Path(layout.table(name, "csv")))
+        write_both(marked(one, table), Path(layout.table(name)), Path(layout.table(name, "csv")))
 
 
 def _read(study: Study, layers: Path, columns: list[str]) -> tuple[pd.DataFrame, list[str], list[str]]:
@@ -131,10 +131,3 @@ def _with_families(study: Study, table: pd.DataFrame) -> pd.DataFrame:
 def _sampling(study: Study) -> Sampling:
     given = study.statistics
     return Sampling(given.level, given.draws, given.seed, given.interval, given.cluster)
-
-
-def _write(table: pd.DataFrame, source: pd.DataFrame, output: Path, csv: Path | None) -> None:
-    table.attrs |= {key: source.attrs[key] for key in ("simulated",) if key in source.attrs}
-    write_table(table, output)
-    if csv:
-        write_csv(table, csv)
