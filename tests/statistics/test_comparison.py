@@ -5,6 +5,7 @@ from nested_studies import SCENARIOS, simulate
 from scipy import stats
 
 from layerwise.statistics import Sampling, compare_correlations
+from layerwise.statistics.clusters import draw_clusters
 from layerwise.statistics.comparison import difference_of_rho
 
 
@@ -25,21 +26,19 @@ def test_every_two_regions_are_compared(rng):
 
 def test_the_difference_is_that_of_loops_over_networks_and_samples(rng):
     table = study(rng)
-    row = compare_correlations(table, ["V2", "IT"], ["m"], Sampling(draws=3000)).iloc[0]
+    row = compare_correlations(table, ["V2", "IT"], ["m"], Sampling(draws=800)).iloc[0]
     without = [table[table["model"] != one] for one in table["model"].unique()]
     differences = np.array([z(one, "IT") - z(one, "V2") for one in without])
     error = np.sqrt(8 * differences.var())
     assert row.z_difference == pytest.approx(z(table, "IT") - z(table, "V2"))
     assert row.p == pytest.approx(2 * stats.t.sf(abs(row.z_difference) / error, 8))
     assert row.z_high - row.z_low == pytest.approx(2 * stats.t.ppf(0.975, 8) * error)
-    parts = [part for _, part in table.groupby("model")]
-    drawn = [pd.concat([parts[one] for one in rng.integers(0, 9, 9)]) for _ in range(800)]
+    parts = [part for _, part in table.groupby("model", sort=False)]
+    counts = draw_clusters(9, 800, Sampling().seed).astype(int)
+    drawn = [pd.concat([part for part, n in zip(parts, row, strict=True) for _ in range(n)]) for one in counts]
     spread = np.array([np.tanh(z(one, "IT")) - np.tanh(z(one, "V2")) for one in drawn])
-    assert (row.difference_low, row.difference_high) == pytest.approx(
-        tuple(np.quantile(spread, [0.025, 0.975])), abs=0.04
-    )
-    expected = 2 * min((spread <= 0).mean(), (spread >= 0).mean())
-    assert row.p_bootstrap == pytest.approx(min(1, expected), abs=0.06)
+    assert (row.difference_low, row.difference_high) == pytest.approx(tuple(np.quantile(spread, [0.025, 0.975])))
+    assert row.p_bootstrap == pytest.approx(min(1, 2 * (1 + min((spread <= 0).sum(), (spread >= 0).sum())) / 801))
 
 
 def test_a_region_does_not_differ_from_itself(rng):

@@ -31,6 +31,6 @@ def warn_fewer(found: Tensor, wanted: int, stacklevel: int) -> None:
             f"in {splits} of {found.numel()} splits PLS found fewer than {wanted} components (at least "
             f"{int(found[fewer].min())}), and was fitted with these: float64 holds no more of the activations or "
             "responses. Either they have no more directions, or some units outweigh all others, 1e5 times or more in a "
-            "Gram matrix and 1e9 times in activations"
+            "Gram matrix and 1e8 times in activations"
         )
         warnings.warn(message, DegenerateWarning, stacklevel=stacklevel + 1)
