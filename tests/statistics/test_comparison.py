@@ -35,7 +35,7 @@ def test_the_difference_is_that_of_loops_over_networks_and_samples(rng):
     assert row.z_high - row.z_low == pytest.approx(2 * stats.t.ppf(0.975, 8) * error)
     parts = [part for _, part in table.groupby("model", sort=False)]
     counts = draw_clusters(9, 800, Sampling().seed).astype(int)
-    drawn = [pd.concat([part for part, n in zip(parts, row, strict=True) for _ in range(n)]) for one in counts]
+    drawn = [pd.concat([part for part, n in zip(parts, one, strict=True) for _ in range(n)]) for one in counts]
     spread = np.array([np.tanh(z(one, "IT")) - np.tanh(z(one, "V2")) for one in drawn])
     assert (row.difference_low, row.difference_high) == pytest.approx(tuple(np.quantile(spread, [0.025, 0.975])))
     assert row.p_bootstrap == pytest.approx(min(1, 2 * (1 + min((spread <= 0).sum(), (spread >= 0).sum())) / 801))
