@@ -67,6 +67,7 @@ def _report(
     path: Path, images: Path | None, image_column: str | None, score_column: str | None, raters: list[str] | None
 ) -> "Report":
     from layerwise.analyses.ceiling import rating_consistency
+    from layerwise.config import Study
     from layerwise.data.kinds import kind_of
     from layerwise.data.report_ratings import report_lamem, report_ratings
     from layerwise.data.report_recordings import report_recordings
@@ -81,7 +82,7 @@ def _report(
         return report_lamem(path, images)
     if kind == "ratings":
         return report_ratings(path, rating_consistency, images, image_column, score_column, raters or None)
-    return report_recordings(path, internal_consistency, images)
+    return report_recordings(path, internal_consistency, images, Study.model_fields["screen_degrees"].default)
 
 
 def _print(report: "Report") -> None:

@@ -55,9 +55,7 @@ def kept_share(study: Study, recording: str) -> tuple[float, float | None]:
 
     The share is 1 where nothing is cut, or the side is not known.
     """
-    degrees = _degrees(study.recording(recording))
-    canvas = _kind_and_canvas(study, recording)[1]
-    return min(1.0, canvas) ** 2, degrees
+    return min(1.0, _kind_and_canvas(study, recording)[1]) ** 2, _degrees(study.recording(recording))
 
 
 def _kind_and_canvas(study: Study, stimuli: str) -> tuple[Literal["square", "crop"], float]:
