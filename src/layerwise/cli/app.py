@@ -5,9 +5,10 @@ import logging
 import os
 import signal
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -18,11 +19,26 @@ from layerwise.steps.cluster import start_again
 
 app = typer.Typer(
     name="layerwise",
-    help="How well does every layer of an image network predict the brain, and how memorable an image is?",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},  # of all commands
 )
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"layerwise {version('layerwise')}")
+        raise typer.Exit
+
+
+@app.callback()
+def describe(
+    _: Annotated[bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print it.")] = False,
+) -> None:
+    """How well does every layer of an image network predict the brain, and how memorable an image is?"""
+
+
 for module in (show, sensitivity, profile, status, provenance, predict, models, data, study, steps, finetuned):
     module.register(app)
 

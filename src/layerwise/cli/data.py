@@ -86,19 +86,15 @@ def _report(
 
 
 def _print(report: "Report") -> None:
-    from rich.console import Console
     from rich.markup import escape
-    from rich.table import Table
 
-    console = Console(width=None if Console().is_terminal else 140, highlight=False)
+    from layerwise.cli.tabular import fitting_tables, make_console
+
+    console = make_console()
     console.print(f"\n[bold]{escape(str(report.path))}[/bold]: {report.kind}", soft_wrap=True)
     for found in report.tables:
-        table = Table(title=found.title, title_justify="left", show_header=any(found.columns))
-        for name in found.columns:
-            table.add_column(name)
-        for row in found.rows:
-            table.add_row(*map(escape, row))
-        console.print(table)
+        for table in fitting_tables(found.title, found.columns, found.rows):
+            console.print(table)
     for note in report.notes:
         console.print(f"note: {escape(note)}", soft_wrap=True)
     for problem in report.problems:

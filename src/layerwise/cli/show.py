@@ -146,13 +146,8 @@ def tables() -> None:
 
 
 def _print_section(title: str, columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
+    from layerwise.cli.tabular import fitting_tables, make_console
 
-    table = Table(title=title, title_justify="left")
-    for name in columns:
-        table.add_column(name)
-    for row in rows:
-        table.add_row(*map(escape, row))
-    Console(width=None if Console().is_terminal else 140, highlight=False).print(table)
+    console = make_console()
+    for table in fitting_tables(title, columns, rows):
+        console.print(table)

@@ -83,11 +83,12 @@ def _try(report: Report, read: Callable[[], Any]) -> Any:
 def _cut_rim(degrees: float | None, screen: float) -> list[str]:
     if degrees is None or degrees <= screen:
         return []
-    return [
+    told = (
         f"the stimuli are {degrees:g} degrees wide, and a network's input is taken to cover {screen:g} "
         f"(`screen_degrees`): their rim is cut, and {(screen / degrees) ** 2:.0%} of their area is kept; "
         f"`beyond_screen: fit` under the recording shows all of them, as does `screen_degrees: {degrees:g}`"
-    ]
+    )
+    return [told]
 
 
 def _names(recordings: Recordings) -> tuple[str, ...]:
