@@ -2,11 +2,12 @@
 
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from layerwise.cli.options import Config, counted_warnings
+from layerwise.cli.progress import show_progress
 
 simulated = typer.Typer(help="Make a study with planted truth, or its tables alone.")
 
@@ -73,8 +74,10 @@ def simulate(
 
     limit_threads(threads)
     spec = ModelEntry(name=TEACHER).spec()
-    teacher = Teacher(build(spec), resolve_preprocessing(spec), {"recorded": "square", "rated": "crop"})
-    simulate_study(output, teacher, PLANTED, SCORED, n_recorded=recorded, n_rated=rated, seed=seed)
+    kinds: Any = {"recorded": "square", "rated": "crop"}
+    teacher = Teacher(build(spec), resolve_preprocessing(spec), kinds, show_progress)
+    counts = {"n_recorded": recorded, "n_rated": rated}
+    simulate_study(output, teacher, PLANTED, SCORED, **counts, seed=seed, progress=show_progress)
     # The config comes last: a study with a config is whole.
     with atomic_path(output / "config.yaml") as temporary:
         temporary.write_text(_config(output, threads), encoding="utf-8")
