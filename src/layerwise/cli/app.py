@@ -12,7 +12,20 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from layerwise.cli import data, finetuned, models, predict, profile, provenance, sensitivity, show, status, steps, study
+from layerwise.cli import (
+    data,
+    finetuned,
+    first,
+    models,
+    predict,
+    profile,
+    provenance,
+    sensitivity,
+    show,
+    status,
+    steps,
+    study,
+)
 from layerwise.files.memory import MemoryRanOutError, ran_out, reason
 from layerwise.interfaces import StoppedError
 from layerwise.steps.cluster import start_again
@@ -39,7 +52,7 @@ def describe(
     """How well does every layer of an image network predict the brain, and how memorable an image is?"""
 
 
-for module in (show, sensitivity, profile, status, provenance, predict, models, data, study, steps, finetuned):
+for module in (first, show, sensitivity, profile, status, provenance, predict, models, data, study, steps, finetuned):
     module.register(app)
 
 

@@ -63,6 +63,31 @@ def import_recordings(
     typer.echo(f"{output}: look it over with `layerwise data check {output}`")
 
 
+@data.command(name="import-scores")
+def import_scores(
+    file: Annotated[Path, typer.Argument(help="File with an array of scores (.mat, .npy, .npz or .h5).")],
+    output: Annotated[Path, typer.Option("--output", callback=writable_files, help="Table of scores to write (.csv).")],
+    array: Annotated[str | None, typer.Option("--array", help="Name of the array, where there are several.")] = None,
+    names: Annotated[
+        str | None, typer.Option("--names", help="Name of the cell array of the images' file names, in the same .mat.")
+    ] = None,
+    names_file: Annotated[
+        Path | None, typer.Option("--names-file", help="Text file of these names instead, a line each.")
+    ] = None,
+) -> None:
+    """Turn scores in an array, with the names of their images, into the table that a study takes.
+
+    Of a matrix [image, rater] each rater becomes a column, to be named as `rater_columns` in the study.
+    """
+    from layerwise.data.scored import read_scored
+    from layerwise.files import atomic_path
+
+    table = read_scored(file, array, names, names_file)
+    with atomic_path(output) as temporary:
+        temporary.write_text(table.to_csv(index=False), encoding="utf-8")  # a user's numbers, with all digits
+    typer.echo(f"{output}: look it over with `layerwise data check {output} --images FOLDER`")
+
+
 def _report(
     path: Path, images: Path | None, image_column: str | None, score_column: str | None, raters: list[str] | None
 ) -> "Report":
