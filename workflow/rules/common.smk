@@ -5,6 +5,7 @@ import re
 import shlex
 import signal
 import sys
+from collections import Counter
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -61,10 +62,17 @@ def start_run():
         study.require_there(STUDY, (dict(job.wildcards.items()) for job in jobs))
         for note in study.find_notes(STUDY):
             logger.warning(f"note: {note}")
+        logger.addHandler(study.StageLines(study.Stages(count_jobs, logger.info)))
         with atomic_path(LAYOUT.config) as temporary:
             temporary.write_text(dump_study(STUDY), encoding="utf-8")
     except (OSError, ValueError) as error:
         raise WorkflowError(f"the run cannot start: {error}") from None
+
+
+def count_jobs():
+    """The jobs of each rule in this run, those that are done too."""
+    needed = workflow.dag.needrun_jobs(exclude_finished=False)
+    return Counter(job.rule.name for job in needed)
 
 
 def start_run_as_module():
