@@ -49,7 +49,8 @@ class Stages:
 
     def _line(self, stage: str) -> str:
         ended = sum(self._done[one] >= count for one, count in self._totals.items())
-        seconds = self._now() - self._begun.get(stage, self._now())
+        now = self._now()
+        seconds = now - self._begun.get(stage, now)
         jobs = f"{self._totals[stage]:,} job{'s' if self._totals[stage] > 1 else ''}"
         return f"stage {stage}: {jobs} done in {_duration(seconds)}; {ended} of {len(self._totals)} stages are through"
 
