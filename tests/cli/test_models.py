@@ -14,11 +14,12 @@ from typer.testing import CliRunner
 from layerwise.analyses import proof
 from layerwise.cli import models as commands
 from layerwise.cli.app import app
+from layerwise.cli.tabular import line_width
 from layerwise.models import build, registry
 
 
 def run(*arguments):
-    return CliRunner().invoke(app, ["models", *map(str, arguments)])
+    return CliRunner().invoke(app, ["models", *map(str, arguments)], env={"COLUMNS": "300"})
 
 
 def said(result):
@@ -134,6 +135,8 @@ def test_check_proves_a_network(tmp_path):
     assert lines[0].split() == list(proof.COLUMNS)
     assert "official, from the package" in lines[1] and lines[1].endswith("top1")
     assert [line.split()[0] for line in lines[3:-2]] == list(proof.LEGEND)
+    narrow = commands._proof(dict.fromkeys(proof.COLUMNS, "x " * 60), wide=False).splitlines()
+    assert len(narrow) == 2 * len(proof.COLUMNS) + 1 and max(map(len, narrow)) <= line_width()
     assert re.fullmatch(r"1 networks, 191 layers; 0 min \d+ s, peak memory \d\.\d\d GB", lines[-1])
 
 
