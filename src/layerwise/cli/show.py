@@ -1,7 +1,7 @@
 """Commands that show what layerwise knows."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -71,11 +71,24 @@ def check_config(
     problems, absent = find_problems(study), find_absences(study)
     if not quick:
         problems += _deeper(study, problems)
-    refuse([*problems, *(one for one in absent if one.kind == "model")], str(config))
+    problems += [one for one in absent if one.kind == "model"]
+    hint = _paths_count_from(config, absent)
+    try:
+        refuse(problems, str(config))
+    except ValueError as error:
+        raise ValueError("\n".join([str(error), *hint])) from None
     for line in _contents(study, config):
         typer.echo(line)
-    for note in [*find_notes(study), *(one for one in absent if one.kind != "model")]:
+    others = (one for one in absent if one.kind != "model")
+    for note in (*find_notes(study), *others, *hint):
         typer.echo(f"note: {note}")
+
+
+def _paths_count_from(config: Path, absent: "Sequence[Problem]") -> list[str]:
+    """Say where paths begin, if what is not there may have been looked for in the wrong place."""
+    if not absent or config.parent.resolve() == Path.cwd():
+        return []
+    return [f"paths count from the folder in which commands run, here {Path.cwd()}, and not from that of {config}"]
 
 
 def _deeper(study: "Study", known: "list[Problem]") -> "list[Problem]":
