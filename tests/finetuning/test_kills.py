@@ -111,7 +111,7 @@ def test_killed_while_a_state_is_written_it_ends_as_if_it_had_not_been(processes
     codes = []
     for _ in range(1, EPOCHS):
         job = Job(processes, tmp_path)
-        if job.wait_for(STEPS + 1):  # else a process before it was not killed until later epochs, and this one is the last
+        if job.wait_for(STEPS + 1):  # else one before it was killed some epochs later, and this one is the last
             time.sleep(rng.uniform(0, 0.02))
             job.send(signal.SIGKILL)
         codes.append(job.end())
