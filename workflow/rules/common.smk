@@ -32,6 +32,8 @@ try:
         read_yaml(path)
     CLUSTER = validate_cluster(config.pop("cluster", None))  # of a profile
     STUDY = validate_study(config)
+    if not workflow.remote_exec:  # a job of a cluster was planned by one that looked
+        study.require_sound(STUDY)
     contents = Contents(".snakemake/layerwise/contents.json")
     study.require_weights(STUDY, contents)
     CAUSES = study.Causes(STUDY, contents, lambda model: listed(model).manifest)
@@ -51,10 +53,14 @@ REQUESTS = study.ClusterRequests(CLUSTER, RESOURCES)
 
 
 def start_run():
-    """Refuse a cluster that would take no job; write the study as it was validated, every default filled in."""
+    """Refuse a cluster that would take no job, and lacking files; write the study as it was validated, every default filled in."""
     try:
         if workflow.executor_plugin.name == "slurm":
             study.require_cluster(REQUESTS, warn=logger.warning)
+        jobs = workflow.dag.needrun_jobs() if workflow.dag else ()
+        study.require_there(STUDY, (dict(job.wildcards.items()) for job in jobs))
+        for note in study.find_notes(STUDY):
+            logger.warning(f"note: {note}")
         with atomic_path(LAYOUT.config) as temporary:
             temporary.write_text(dump_study(STUDY), encoding="utf-8")
     except (OSError, ValueError) as error:

@@ -5,25 +5,54 @@ import logging
 import os
 import signal
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 
-from layerwise.cli import data, finetuned, models, predict, profile, provenance, sensitivity, show, status, steps, study
+from layerwise.cli import (
+    data,
+    finetuned,
+    first,
+    models,
+    predict,
+    profile,
+    provenance,
+    sensitivity,
+    show,
+    status,
+    steps,
+    study,
+)
 from layerwise.files.memory import MemoryRanOutError, ran_out, reason
 from layerwise.interfaces import StoppedError
 from layerwise.steps.cluster import start_again
 
 app = typer.Typer(
     name="layerwise",
-    help="How well does every layer of an image network predict the brain, and how memorable an image is?",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},  # of all commands
 )
-for module in (show, sensitivity, profile, status, provenance, predict, models, data, study, steps, finetuned):
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"layerwise {version('layerwise')}")
+        raise typer.Exit
+
+
+@app.callback()
+def describe(
+    _: Annotated[bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print it.")] = False,
+) -> None:
+    """How well does every layer of an image network predict the brain, and how memorable an image is?"""
+
+
+for module in (first, show, sensitivity, profile, status, provenance, predict, models, data, study, steps, finetuned):
     module.register(app)
 
 
