@@ -47,7 +47,8 @@ def choose_device(wanted: str, gpus: int = 0) -> str:
     if not any(f"sm_{major}{least}" in torch.cuda.get_arch_list() for least in range(minor + 1)):
         raise ValueError(
             f"this build of torch ({torch.__version__}) has no kernels for {torch.cuda.get_device_name()} "
-            f"(sm_{major}{minor}): install an older torch that has, or set compute.device to cpu"
+            f"(sm_{major}{minor}): install one that has (`make LOCK=v100 .venv-v100/installed` for a V100 and other GPUs "
+            "since 2014), or set compute.device to cpu"
         )
     return "cuda"
 
