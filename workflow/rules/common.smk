@@ -6,6 +6,7 @@ import shlex
 import shutil
 import signal
 import sys
+from collections import Counter
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -75,10 +76,17 @@ def start_run():
         for note in study.find_notes(STUDY):
             logger.warning(f"note: {note}")
         shutil.rmtree(LAYOUT.mistakes, ignore_errors=True)
+        logger.addHandler(study.StageLines(study.Stages(count_jobs, logger.info)))
         with atomic_path(LAYOUT.config) as temporary:
             temporary.write_text(dump_study(STUDY), encoding="utf-8")
     except (OSError, ValueError) as error:
         raise WorkflowError(f"the run cannot start: {error}") from None
+
+
+def count_jobs():
+    """The jobs of each rule in this run, those that are done too."""
+    needed = workflow.dag.needrun_jobs(exclude_finished=False)
+    return Counter(job.rule.name for job in needed)
 
 
 def start_run_as_module():

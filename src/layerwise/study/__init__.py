@@ -64,6 +64,7 @@ from layerwise.study.results import (
     rating_scores,
 )
 from layerwise.study.slurm import ClusterRequests, require_cluster
+from layerwise.study.stages import StageLines, Stages
 from layerwise.study.staleness import Causes, code_of
 from layerwise.study.stimuli import geometry_of, pca_geometry, stimulus_files
 
@@ -84,6 +85,8 @@ __all__ = [
     "Plans",
     "Region",
     "RuleResources",
+    "StageLines",
+    "Stages",
     "accuracies_of",
     "brain_scores",
     "code_of",

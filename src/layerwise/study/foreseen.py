@@ -129,12 +129,14 @@ def require_there(study: Study, jobs: Iterable[Mapping[str, str]]) -> None:
         It names all that is not there.
     """
     asked = {(key, value) for job in jobs for key, value in job.items()}
-    of = {region.recording: ("region", region.name) for region in regions(study)}
+    recordings = {region.name: region.recording for region in regions(study)}
+    recorded = {recordings.get(name) for key, name in asked if key == "region"}
     keys = {"model": ("model",), "recording": ("stimuli",), "rating": ("stimuli", "ratings")}
     lacking = [
         absence
         for absence in find_absences(study)
-        if asked & {of.get(absence.name), *((key, absence.name) for key in keys[absence.kind])}
+        if asked & {(key, absence.name) for key in keys[absence.kind]}
+        or (absence.kind == "recording" and absence.name in recorded)
     ]
     refuse(lacking, f"the study {study.study!r}")
 
