@@ -115,7 +115,7 @@ def load_mat(path: Path, *names: str) -> dict[str, Any]:
     for name in names:
         if name not in found:
             raise ValueError(
-                f"{path} has no {name!r}, so it is not the authors' file: {did_you_mean(name, list(there))}"
+                f"{path} has no {name!r}, so it is cut, or not the authors' file: {did_you_mean(name, list(there))}"
             )
     return {name: loaded[stored] for name, stored in found.items()}
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import xlrd
 from numpy.typing import NDArray
 
 from layerwise.data.recipes.files import check_is_data, find_file, find_images, load_mat
@@ -139,16 +140,21 @@ def _read_session(path: Path) -> Session:
 def _read_areas(path: Path) -> pd.DataFrame:
     """Read which areas a probe went through, and at which depths."""
     try:
-        table = pd.read_excel(path, engine="xlrd")
+        header, *rows = xlrd.open_workbook(str(path)).sheet_by_index(0).get_rows()
     except Exception as error:  # xlrd raises nearly anything on broken files
         raise ValueError(f"{path} is no table of Excel (.xls) that can be read ({error}): download it again") from error
-    table = table.rename(columns={name: str(name).strip() for name in table.columns})
+    table = pd.DataFrame(
+        [[cell.value for cell in row] for row in rows], columns=[str(name.value).strip() for name in header]
+    )
     missing = [name for name in _AREAS if name not in table.columns]
     if missing:
         raise ValueError(f"{path} has no column {missing[0]!r}, so it is not the authors' file")
-    table = table.dropna(subset=["SesIdx"])
+    table = table[table["SesIdx"] != ""]
+    spans = {name: pd.to_numeric(table[name], errors="coerce") for name in ("SesIdx", "y1", "y2")}
+    if any(values.isna().any() for values in spans.values()):
+        raise ValueError(f"{path} has no number as SesIdx, y1 or y2 of a row: take the authors' file as it is")
     texts = {name: table[name].astype(str).str.strip() for name in ("AREALABEL", "Area")}
-    return table.assign(**texts, SesIdx=table["SesIdx"].astype(int))
+    return table.assign(**texts, **spans)
 
 
 def _regions(rows: pd.DataFrame, depths: NDArray[np.float64]) -> NDArray[np.str_]:
