@@ -227,9 +227,7 @@ print(exporter.fetch_alone(sys.argv[2]))
 """
 
 
-@pytest.mark.parametrize(
-    "name", ["Papale2025_train", "Papale2025_test", "Hebart2023_fmri_train", "Hebart2023_fmri_test"]
-)
+@pytest.mark.parametrize("name", ["Papale2025_train", "Hebart2023_fmri_test"])
 def test_brain_score_is_asked_for_the_responses_alone(brainscore, tmp_path, name):
     (tmp_path / "fetch.py").write_text(FETCH)
     done = brainscore(tmp_path / "fetch.py", Path(__file__).parents[2] / "workflow/scripts/export_brainscore.py", name)
