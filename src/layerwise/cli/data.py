@@ -96,7 +96,8 @@ def recipe(
     made = chosen.make(source, images)
     folder = write_made(chosen, made, output)
     _print_made(made)
-    typer.echo(f"{output}: look it over with `layerwise data check {output} --images {folder}`")
+    named = f" --images {folder}" if folder else ""
+    typer.echo(f"{output}: look it over with `layerwise data check {output}{named}`")
 
 
 def _print_recipe(recipe: "Recipe") -> None:

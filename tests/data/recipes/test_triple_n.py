@@ -6,6 +6,7 @@ import h5py
 import numpy as np
 import pytest
 import scipy.io
+from PIL import Image
 from public_data import AREA_ROWS, PAGE, touch_images, write_areas, write_session, write_triple_n
 
 from layerwise.data.recipes import triple_n
@@ -75,6 +76,34 @@ def test_counts_stand_beside_the_published_ones(published):
 def test_a_session_of_one_unit_is_read(copied):
     write_session(copied, 1, "M1", [40], np.random.default_rng(5))
     assert "ses01-0001" in triple_n.read(copied, None).recordings.neuroids
+
+
+@pytest.fixture
+def pictures(tmp_path, rng):
+    """Five scenes at 227 pixels, and NSD's at 425."""
+    for folder in ("scenes", "shared1000"):
+        (tmp_path / folder).mkdir()
+    for number in range(1, 6):
+        coarse = Image.fromarray(rng.integers(0, 256, (8, 8, 3), np.uint8))
+        coarse.resize((425, 425)).save(tmp_path / f"shared1000/shared{number:04d}_nsd{number * 100:05d}.png")
+        coarse.resize((227, 227)).save(tmp_path / f"scenes/{number:04d}.bmp")
+    return tmp_path, sorted((tmp_path / "scenes").iterdir())
+
+
+def test_the_order_of_images_is_checked_by_pixels(pictures):
+    folder, scenes = pictures
+    assert (
+        triple_n.check_order(scenes, folder) == "by their pixels, all 5 scenes are NSD's shared images in their order"
+    )
+    assert "was not looked at" in triple_n.check_order(scenes[:4], folder)
+    second, third = (path.read_bytes() for path in scenes[1:3])
+    scenes[1].write_bytes(third)
+    scenes[2].write_bytes(second)
+    with pytest.raises(ValueError, match=r"2 scenes are not .* \(first: 0002.bmp shows shared0003_nsd00300.png\)"):
+        triple_n.check_order(scenes, folder)
+    scenes[0].write_bytes(b"BM")
+    with pytest.raises(ValueError, match=r"the image .*0001.bmp cannot be read"):
+        triple_n.check_order(scenes, folder)
 
 
 def absent_session(folder):

@@ -265,6 +265,22 @@ def test_missing_images_are_counted(copied):
     assert len(tvsd.read_all(copied, copied / "elsewhere").images.ids) == 16
 
 
+def test_a_scored_image_that_is_absent_is_told(copied):
+    (copied / "object_images/bat1/bat1_03s.jpg").unlink()
+    with pytest.raises(ValueError, match=r"1 of 15 images are not in .*object_images \(first: bat1/bat1_03s.jpg\)"):
+        tvsd.MEMORABILITY.make(copied, None)
+
+
+def test_pairs_without_a_number_do_not_count(copied):
+    before = tvsd.read_test(copied, None).recordings.neuroids
+    with h5py.File(copied / "monkeyF/THINGS_normMUA.mat", "r+") as file:
+        file["reliab"][0, 5] = np.nan
+        left = file["reliab"][1:, 5].mean()
+    after = tvsd.read_test(copied, None).recordings.neuroids
+    assert ("F-0006" in after) == (left > 0.3)
+    assert set(before) ^ set(after) <= {"F-0006"}
+
+
 def scores_shifted(path):
     table = pd.read_csv(path)
     table.assign(image_name=np.roll(table["image_name"], 1)).to_csv(path, index=False)

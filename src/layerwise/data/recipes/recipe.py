@@ -144,17 +144,17 @@ def check_output(recipe: Recipe, output: Path) -> None:
         )
 
 
-def write_made(recipe: Recipe, made: Recorded | Scored, output: Path) -> Path:
+def write_made(recipe: Recipe, made: Recorded | Scored, output: Path) -> Path | None:
     """Write what a recipe read, whole or not at all; images, where it has them, before the table that names them.
 
     Returns
     -------
-    Path
-        Folder of the images.
+    Path or None
+        Folder of the images that a table names; recordings name it themselves.
     """
     if isinstance(made, Recorded):
         write_recordings(made.recordings, output, made.images, source_of(recipe), made.visual_degrees)
-        return Path(made.images.paths[0]).parent
+        return None
     folder = made.folder or output.with_name(f"{output.stem}-images")
     for name, pixels in made.pictures() if made.pictures else ():
         with atomic_path(folder / name) as temporary:

@@ -8,6 +8,7 @@ span of depths it lies.
 
 import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import numpy as np
 import pandas as pd
 import xlrd
 from numpy.typing import NDArray
+from PIL import Image
 
 from layerwise.data.recipes.files import check_is_data, find_file, find_images, load_mat
 from layerwise.data.recipes.recipe import UNKNOWN, Recipe, Recorded, compared
@@ -25,6 +27,7 @@ RELIABLE = 0.4
 DEGREES = 11.0  # 10 or 12, by session
 EARLY = ("V1", "V2", "V4")
 FOLDERS = ("others/StimuliNNN", "StimuliNNN")
+SHARED = ("shared1000", "nsddata_stimuli/stimuli/nsd/shared1000")
 PUBLISHED = {"V1": 2_556, "V2": 2_625, "V4": 3_559, "IT": 26_700}  # units with reliability_best above .4
 UNITS, SESSIONS = 47_503, 90
 _SESSION = re.compile(r"Processed_ses(\d+)_(\d+)_(M\d)_(\d+)\.mat")
@@ -101,7 +104,7 @@ def _recorded(sessions: list[Session], labels: list[NDArray[np.str_]], folder: P
         for name in PUBLISHED
     ]
     notes = [f"{found['']:,} units have no region and are left out"] if found[""] else []
-    notes.append("responses are means of trials: one an image, so no ceilings")
+    notes += ["responses are means of trials: one an image, so no ceilings", check_order(stimuli.paths, folder)]
     return Recorded(recordings, stimuli, DEGREES, facts, notes)
 
 
@@ -109,6 +112,54 @@ def _stimuli(folder: Path, images: Path | None) -> StimulusSet:
     names = [f"{number:04d}.bmp" for number in range(1, N_SCENES + 1)]
     _, found = find_images(folder, images, FOLDERS, names)
     return StimulusSet("nsd", tuple(name[:4] for name in names), tuple(found[name] for name in names))
+
+
+def check_order(scenes: Sequence[Path], folder: Path) -> str:
+    """See by their pixels that scenes are NSD's shared images in their order, if these are there too.
+
+    Parameters
+    ----------
+    scenes : sequence of Path
+        Images of the columns of responses.
+    folder : Path
+        The user's folder.
+
+    Returns
+    -------
+    str
+        A note: that it holds, or that it could not be looked at.
+
+    Raises
+    ------
+    ValueError
+        A scene looks more like another shared image than like its own.
+    """
+    places = [place for name in SHARED for place in (folder / name).glob("shared????_nsd?????.png")]
+    shared = sorted(places, key=lambda place: place.name)
+    if len(shared) != len(scenes):
+        return (
+            "that 0001.bmp is NSD's shared0001, and so on, was not looked at: lay NSD's folder shared1000 there for it"
+        )
+    likeness = np.stack([_thumbnail(path) for path in scenes]) @ np.stack([_thumbnail(path) for path in shared]).T
+    nearest = likeness.argmax(axis=1)
+    wrong = np.flatnonzero(nearest != np.arange(len(scenes)))
+    if len(wrong):
+        raise ValueError(
+            f"{len(wrong)} scenes are not NSD's shared images of the same number (first: {scenes[wrong[0]].name} shows "
+            f"{shared[nearest[wrong[0]]].name}): their order is another one, so take the authors' folder as it is"
+        )
+    return f"by their pixels, all {len(scenes):,} scenes are NSD's shared images in their order"
+
+
+def _thumbnail(path: Path) -> NDArray[np.float64]:
+    """Shrink an image to 32 x 32 grey pixels, of mean 0 and length 1."""
+    try:
+        with Image.open(path) as image:
+            pixels = np.asarray(image.convert("L").resize((32, 32)), np.float64).ravel()
+    except OSError as error:
+        raise ValueError(f"the image {path} cannot be read ({error}): unpack it again") from error
+    centred = pixels - pixels.mean()
+    return centred / max(float(np.linalg.norm(centred)), 1e-12)
 
 
 def _sessions(folder: Path) -> list[Path]:
@@ -177,6 +228,7 @@ RECIPE = Recipe(
         "Processed/Processed_ses*.mat (90 files)",
         "others/exclude_area.xls",
         "others/StimuliNNN/0001.bmp to 1000.bmp, or --images FOLDER",
+        "shared1000/*.png of NSD, if you have it: the order of the images is then checked by pixels",
     ),
     host="ScienceDB, doi 10.57760/sciencedb.31427 (processed), with a login",
     licence=UNKNOWN,

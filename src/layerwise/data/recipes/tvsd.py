@@ -169,7 +169,7 @@ def _read_train(train: h5py.Dataset, chosen: NDArray[np.intp]) -> tuple[NDArray[
 
 def _check_reliabilities(test: NDArray[np.float64], pairs: NDArray[np.float64], path: Path) -> None:
     """See that axes are as they are taken to be: the file's reliabilities are those of its repetitions."""
-    means = _mean(pairs)
+    means = pairs.mean(axis=0)  # electrodes with a NaN among them are not looked at
     best = np.argsort(np.nan_to_num(means, nan=-1))[-3:]
     upper = np.triu_indices(len(test), 1)
     for electrode in best:
