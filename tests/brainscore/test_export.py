@@ -223,19 +223,21 @@ exporter = importlib.util.module_from_spec(spec)
 sys.modules["export_brainscore"] = exporter
 spec.loader.exec_module(exporter)
 s3.get_path = lambda identifier, kind, bucket, *rest, folder_name=None: f"{bucket}:{folder_name}/{identifier}.{kind}"
-print(exporter.fetch_alone(sys.argv[2]))
+for name in sys.argv[2:]:
+    print(exporter.fetch_alone(name))
 """
 
 
-@pytest.mark.parametrize("name", ["Papale2025_train", "Hebart2023_fmri_test"])
-def test_brain_score_is_asked_for_the_responses_alone(brainscore, tmp_path, name):
+def test_brain_score_is_asked_for_the_responses_alone(brainscore, tmp_path):
+    files = {"Papale2025_train": "THINGS_TVSD_train", "Papale2025_test": "THINGS_TVSD_test"}
+    files |= {"Hebart2023_fmri_train": "THINGS_fMRI_train", "Hebart2023_fmri_test": "THINGS_fMRI_test"}
     (tmp_path / "fetch.py").write_text(FETCH)
-    done = brainscore(tmp_path / "fetch.py", Path(__file__).parents[2] / "workflow/scripts/export_brainscore.py", name)
+    script = Path(__file__).parents[2] / "workflow/scripts/export_brainscore.py"
+    done = brainscore(tmp_path / "fetch.py", script, *files)
     assert done.returncode == 0, done.stderr
-    study, _, part = name.rpartition("_")
-    file = {"Papale2025": "THINGS_TVSD", "Hebart2023_fmri": "THINGS_fMRI"}[study]
-    asked = f"brainscore-storage:brainscore-vision/benchmarks/{study}/{file}_{part}_Assembly.nc"
-    assert done.stdout.strip().splitlines()[-1] == asked
+    folder = "brainscore-storage:brainscore-vision/benchmarks"
+    asked = [f"{folder}/{name.rpartition('_')[0]}/{file}_Assembly.nc" for name, file in files.items()]
+    assert done.stdout.strip().splitlines()[-4:] == asked
 
 
 def without_image(folder):

@@ -12,7 +12,6 @@ from PIL import Image
 
 from layerwise.data.recordings import write_recordings
 from layerwise.files import atomic_path
-from layerwise.files.tables import write_csv
 from layerwise.interfaces import Recordings, StimulusSet
 
 UNKNOWN = "not known"
@@ -159,5 +158,7 @@ def write_made(recipe: Recipe, made: Recorded | Scored, output: Path) -> Path | 
     for name, pixels in made.pictures() if made.pictures else ():
         with atomic_path(folder / name) as temporary:
             Image.fromarray(pixels).save(temporary)
-    write_csv(made.table.assign(**{COLUMN: recipe.name}), output)
+    text = made.table.assign(**{COLUMN: recipe.name}).to_csv(index=False)  # with all digits: these are measurements
+    with atomic_path(output) as temporary:
+        temporary.write_text(text, encoding="utf-8")
     return folder

@@ -159,7 +159,7 @@ def _thumbnail(path: Path) -> NDArray[np.float64]:
     except OSError as error:
         raise ValueError(f"the image {path} cannot be read ({error}): unpack it again") from error
     centred = pixels - pixels.mean()
-    return centred / max(float(np.linalg.norm(centred)), 1e-12)
+    return np.asarray(centred / max(float(np.linalg.norm(centred)), 1e-12))
 
 
 def _sessions(folder: Path) -> list[Path]:
