@@ -1,6 +1,9 @@
 """What docs/data-sets.md and the study files in examples/ say of recipes."""
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -57,3 +60,22 @@ def test_check_config_accepts_a_study_before_its_data_are_there(monkeypatch):
     for name in STUDIES:
         done = CliRunner().invoke(app, ["check-config", "--config", f"examples/{name}/config.yaml"])
         assert done.exit_code == 0, done.output
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", STUDIES)
+def test_jobs_are_planned_before_the_data_are_there(tmp_path, name):
+    command = [
+        sys.executable,
+        "-m",
+        "snakemake",
+        "-n",
+        "--quiet",
+        "rules",
+        "--configfile",
+        f"examples/{name}/config.yaml",
+    ]
+    environment = os.environ | {"XDG_CACHE_HOME": str(tmp_path)}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "gather_study" in done.stdout

@@ -30,8 +30,19 @@ def read(folder: Path, images: Path | None) -> Scored:
             f"{path} has {len(cells)} entries and {pixels} {n_images} images, and there are {N_TARGETS} targets: take "
             "the authors' files as they are"
         )
+    made = _rates([_entry(cell) for cell in cells[:N_TARGETS]], path)
+    facts = [
+        compared("images", len(made), N_TARGETS),
+        compared("mean hit rate", float(made["hit_rate"].mean()), form=".4f"),
+        compared("mean false alarm rate", float(made["false_alarm_rate"].mean()), form=".4f"),
+    ]
+    notes = [f"{len(cells) - N_TARGETS:,} entries after the targets are left out"] if len(cells) > N_TARGETS else []
+    return Scored(made, None, facts, notes, lambda: _pictures(pixels))
+
+
+def _rates(entries: list[Any], path: Path) -> pd.DataFrame:
+    """Hit rates and false-alarm rates of structures of counts."""
     try:
-        entries: list[Any] = [_entry(cell) for cell in cells[:N_TARGETS]]
         names = [str(np.ravel(entry.filepath)[0]) for entry in entries]
         counts = {key: np.array([float(np.ravel(getattr(entry, key))[0]) for entry in entries]) for key in COUNTS}
     except (AttributeError, IndexError, TypeError, ValueError) as error:
@@ -41,16 +52,9 @@ def read(folder: Path, images: Path | None) -> Scored:
     shown, new = counts["hits"] + counts["misses"], counts["false_alarms"] + counts["correct_rejections"]
     if not (shown > 0).all():
         raise ValueError(f"{path} has no answers to {names[int(np.argmin(shown))]}: take the authors' file as it is")
-    made = pd.DataFrame({"image": [_name(place) for place in range(N_TARGETS)], "hit_rate": counts["hits"] / shown})
-    made["false_alarm_rate"] = np.divide(counts["false_alarms"], new, out=np.full(N_TARGETS, np.nan), where=new > 0)
-    made["original"] = [name.replace("\\", "/").rpartition("/")[2] for name in names]
-    facts = [
-        compared("images", len(made), N_TARGETS),
-        compared("mean hit rate", float(made["hit_rate"].mean()), form=".4f"),
-        compared("mean false alarm rate", float(made["false_alarm_rate"].mean()), form=".4f"),
-    ]
-    notes = [f"{len(cells) - N_TARGETS:,} entries after the targets are left out"] if len(cells) > N_TARGETS else []
-    return Scored(made, None, facts, notes, lambda: _pictures(pixels))
+    made = pd.DataFrame({"image": [_name(place) for place in range(len(names))], "hit_rate": counts["hits"] / shown})
+    made["false_alarm_rate"] = np.divide(counts["false_alarms"], new, out=np.full(len(names), np.nan), where=new > 0)
+    return made.assign(original=[name.replace("\\", "/").rpartition("/")[2] for name in names])
 
 
 def _entry(cell: object) -> object:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from layerwise.data.recipes.files import check_is_data, find_file, find_images, load_mat
-from layerwise.data.recipes.recipe import UNKNOWN, Recipe, Recorded, compared
+from layerwise.data.recipes.recipe import UNKNOWN, Fact, Recipe, Recorded, compared
 from layerwise.interfaces import Recordings, StimulusSet
 
 N_SCENES, N_SHOWN = 1000, 1072  # the other 72 columns are a localizer's
@@ -72,40 +72,40 @@ def read(folder: Path, images: Path | None) -> Recorded:
 
 
 def _recorded(sessions: list[Session], labels: list[NDArray[np.str_]], folder: Path, images: Path | None) -> Recorded:
-    regions = np.concatenate(labels)
-    basic, best = (np.concatenate([getattr(session, name) for session in sessions]) for name in ("basic", "best"))
-    kept = (regions != "") & (basic > RELIABLE)
-    if not kept.any():
+    chosen = [
+        np.flatnonzero((where != "") & (session.basic > RELIABLE))
+        for session, where in zip(sessions, labels, strict=True)
+    ]
+    if not any(map(len, chosen)):
         raise ValueError(
             f"no unit in {folder} has a region and a reliability_basic above {RELIABLE}: none would be left"
         )
-    ids = [f"ses{session.number:02d}-{unit + 1:04d}" for session in sessions for unit in range(len(session.basic))]
-    animals = [session.animal for session in sessions for _ in session.basic]
-    responses = np.concatenate([session.responses[session.basic > RELIABLE] for session in sessions])
-    responses = responses[kept[basic > RELIABLE]]
+    kept = [(session, unit) for session, units in zip(sessions, chosen, strict=True) for unit in units.tolist()]
+    regions = np.concatenate([where[units] for where, units in zip(labels, chosen, strict=True)]).tolist()
     stimuli = _stimuli(folder, images)
-    chosen = np.flatnonzero(kept)
     recordings = Recordings(
-        responses.T[None],
+        np.concatenate([session.responses[units] for session, units in zip(sessions, chosen, strict=True)]).T[None],
         stimuli.ids,
-        tuple(ids[unit] for unit in chosen),
-        tuple(regions[chosen].tolist()),
-        {},
-        "spikes/s, mean of trials, 70-220 ms",
-        tuple(animals[unit] for unit in chosen),
+        tuple(f"ses{session.number:02d}-{unit + 1:04d}" for session, unit in kept),
+        tuple(regions),
+        units="spikes/s, mean of trials, 70-220 ms",
+        animals=tuple(session.animal for session, _ in kept),
     )
-    found, good = Counter(regions.tolist()), Counter(regions[best > RELIABLE].tolist())
-    facts = [compared("sessions", len(sessions), SESSIONS), compared("units", len(regions), UNITS)]
-    facts += [
-        compared(f"{name}: units with reliability_best above .4", good[name], PUBLISHED[name]) for name in PUBLISHED
-    ]
-    facts += [
-        compared(f"{name}: units that are kept (reliability_basic above .4)", int(np.sum(regions[chosen] == name)))
-        for name in PUBLISHED
-    ]
-    notes = [f"{found['']:,} units have no region and are left out"] if found[""] else []
+    nowhere = sum(int(np.sum(where == "")) for where in labels)
+    notes = [f"{nowhere:,} units have no region and are left out"] if nowhere else []
     notes += ["responses are means of trials: one an image, so no ceilings", check_order(stimuli.paths, folder)]
-    return Recorded(recordings, stimuli, DEGREES, facts, notes)
+    return Recorded(recordings, stimuli, DEGREES, _facts(sessions, np.concatenate(labels), Counter(regions)), notes)
+
+
+def _facts(sessions: list[Session], regions: NDArray[np.str_], kept: Counter[str]) -> list[Fact]:
+    """Count units, of the regions of all [unit], and of those that are kept."""
+    good = Counter(regions[np.concatenate([session.best for session in sessions]) > RELIABLE].tolist())
+    return [
+        compared("sessions", len(sessions), SESSIONS),
+        compared("units", len(regions), UNITS),
+        *(compared(f"{name}: units with reliability_best above .4", good[name], PUBLISHED[name]) for name in PUBLISHED),
+        *(compared(f"{name}: units that are kept (reliability_basic above .4)", kept[name]) for name in PUBLISHED),
+    ]
 
 
 def _stimuli(folder: Path, images: Path | None) -> StimulusSet:
