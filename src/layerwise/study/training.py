@@ -13,8 +13,9 @@ from layerwise.study.finetuning import (
     finetuning_groups,
     finetuning_of,
 )
+from layerwise.study.layers import listed_parameters
 from layerwise.study.plan import SIZE, Plans
-from layerwise.study.training_rates import TrainingRate, parameters_of, training_rate
+from layerwise.study.training_rates import UNKNOWN, TrainingRate, parameters_of, training_rate
 
 EPOCHS = 25  # that are expected until early stopping. Not measured: a guess, as long as no study was run
 STATE = 48  # bytes of a parameter in three states while one is written: itself, two of AdamW, and the best so far
@@ -130,7 +131,8 @@ def plan_training(plans: Plans, model: str, on_gpu: bool | None = None) -> Train
     chosen, budget = finetuning_of(study), Budget.of(study, on_gpu)
     entry = study.model_entry(model)
     at_once = ceil(chosen.batch_size / (chosen.accumulate or 1))
-    rate = training_rate(entry.registered, plans.layers(model), chosen.precision, at_once, budget.on_gpu)
+    parameters = parameters_of(entry.registered) or listed_parameters(study, model) or UNKNOWN
+    rate = training_rate(entry.registered, plans.layers(model), chosen.precision, at_once, budget.on_gpu, parameters)
     ratings = study.rating(finetuned_ratings(study))
     n_images = count_images(ratings)
     if not n_images:
@@ -146,6 +148,6 @@ def plan_training(plans: Plans, model: str, on_gpu: bool | None = None) -> Train
         3 * side**2 * n_images,
         min(EPOCHS, chosen.max_epochs),
         rate,
-        parameters_of(entry.registered),
+        parameters,
         budget,
     )
