@@ -81,7 +81,8 @@ class _InFloat32:
 
     def __call__(self, x: Tensor) -> Tensor:
         with torch.autocast(x.device.type, enabled=False):
-            return type(self._head).forward(self._head, x.float())
+            given: Tensor = type(self._head).forward(self._head, x.float())
+        return given
 
 
 def set_training(network: nn.Module, settings: FinetuneSettings) -> None:

@@ -24,6 +24,8 @@ TABLE = Path(__file__).with_name("finetune_rates.tsv")
 COUNTED = Path(__file__).with_name("finetune_memory.tsv")
 BATCH = 32  # images of the batches that were measured
 GPU_CLASS = "an H100"
+ESTIMATED = f"estimated from the units of its layers, of {GPU_CLASS}"
+MEMORY = "benchmarks/finetuning_memory.md"
 # Of 20 networks measured in TF32 on an H100 and an H200 this gives .7 to 2.3 times the seconds and .9 to 1.9
 # times the bytes, but for resnet18, whose bytes count what libraries took while they tried algorithms.
 IMAGE, UNIT = 4e-5, 2.6e-11  # seconds of an image, and of each unit of its layers
@@ -94,11 +96,12 @@ def training_rate(
         known = round(1e9 * float(row["gigabytes"]))
         source = f"one {row['device']} ({row.get('source') or SOURCE})"
         return TrainingRate(1 / float(row["images_per_second"]), _scaled(known, fixed, images), source, measured=True)
-    seconds = (IMAGE + UNIT * units) * (FLOAT32 if precision == "float32" else 1)
+    seconds, source = (IMAGE + UNIT * units) * (FLOAT32 if precision == "float32" else 1), ESTIMATED
     counted = _counted().get((network or "", "bf16" if precision == "bf16" else "tf32"))  # as many bytes in float32
     if counted is not None:
         memory = _scaled(with_margin(round(1e9 * float(counted["gigabytes"]))), fixed, images)
-    return TrainingRate(seconds, memory, f"estimated from the units of its layers, of {GPU_CLASS}", measured=False)
+        source = f"{ESTIMATED}, its memory as in {MEMORY}"
+    return TrainingRate(seconds, memory, source, measured=False)
 
 
 def parameters_of(network: str | None) -> int | None:
