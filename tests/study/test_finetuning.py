@@ -210,6 +210,10 @@ def test_the_plan_is_printed_with_what_was_measured_and_what_is_guessed(tmp_path
     told = capsys.readouterr().out
     assert "fine-tuning:" in told and "measured" in told and "finetune_network: 5 jobs" in told
     assert "25 epochs until early stopping, which is a guess" in told
+    assert "divides batches" not in told
+    path.write_text(dump_study(study({}, compute={"gpus": 1, "gpu_memory": "3GB"})))
+    show.plan(path, ["resnet50"])
+    assert "is planned for resnet50: a job divides batches into parts" in capsys.readouterr().out
     path.write_text(dump_study(study(None)))
     show.plan(path, ["resnet50"])
     assert "fine-tuning" not in capsys.readouterr().out.lower()

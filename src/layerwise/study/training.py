@@ -74,6 +74,11 @@ class TrainingPlan:
         return self.training + self.pixels <= memory
 
     @property
+    def divides(self) -> bool:
+        """Return whether the batches, or the splits of a job, do not fit into a GPU at once."""
+        return self.budget.on_gpu and self.training > self.budget.device
+
+    @property
     def device(self) -> int:
         """Bytes of the GPU that a job takes; 0 without one."""
         return self._taken if self.budget.on_gpu else 0
