@@ -42,6 +42,6 @@ def undisturbed(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> S
 
 
 @pytest.fixture
-def study(cluster: Cluster, tmp_path: Path) -> SlurmStudy:
-    """The same study, not run yet."""
-    return make_study(tmp_path, cluster)
+def study(undisturbed: SlurmStudy, tmp_path: Path) -> SlurmStudy:
+    """The same study, run up to its pixels; what a network computes is not there yet."""
+    return undisturbed.copy_to(tmp_path)

@@ -109,6 +109,14 @@ def test_a_profile_that_was_not_filled_in_is_told_what_there_is():
     assert "gpu:" not in message  # nobody asks for one
 
 
+def test_a_profile_without_the_block_is_told_of_the_command_that_writes_it():
+    message = refusal(ClusterRequests(None, requests()._resources))
+    assert (
+        "the profile is of another workflow or of Snakemake 8" in message and "`layerwise profile install`" in message
+    )
+    assert "cpu: partition is not set; here: cpu, gpu, old" in message
+
+
 @pytest.mark.parametrize(
     ("changed", "expected"),
     [

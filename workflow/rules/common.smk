@@ -11,7 +11,14 @@ from snakemake.exceptions import WorkflowError
 
 from layerwise import study
 from layerwise.config import dump_study, validate_cluster, validate_study
-from layerwise.files import Contents, atomic_path, hash_script, writable
+from layerwise.files import (
+    Contents,
+    atomic_path,
+    explain_denial,
+    hash_script,
+    require_writable,
+    writable,
+)
 from layerwise.files.documents import read_yaml
 
 # Jobs find `layerwise` beside this Snakemake's Python, also where the environment is not activated; last, so that a
@@ -27,6 +34,7 @@ logging.raiseExceptions = False
 
 try:
     study.require_room()
+    require_writable(".snakemake/locks")
     # Snakemake keeps the last value of a key that is given twice, and much else that is refused here.
     for path in workflow.configfiles:
         read_yaml(path)
@@ -41,7 +49,7 @@ try:
     FINETUNING_JOBS = study.finetuning_groups(STUDY)  # splits that share a job
     writable(LAYOUT.config)  # Snakemake tells of what is no folder in a traceback
 except (ValueError, OSError) as error:
-    raise WorkflowError(str(error)) from None
+    raise WorkflowError(explain_denial(error)) from None
 
 ENVIRONMENT = "../../envs/layerwise.yaml"
 OWN_MODELS = [name for name in MODELS if CAUSES.is_own(name)]
@@ -58,7 +66,7 @@ def start_run():
         with atomic_path(LAYOUT.config) as temporary:
             temporary.write_text(dump_study(STUDY), encoding="utf-8")
     except (OSError, ValueError) as error:
-        raise WorkflowError(f"the run cannot start: {error}") from None
+        raise WorkflowError(f"the run cannot start: {explain_denial(error)}") from None
 
 
 def start_run_as_module():

@@ -12,6 +12,7 @@ from typing import NoReturn
 import typer
 
 from layerwise.cli import data, finetuned, models, predict, profile, provenance, sensitivity, show, status, steps, study
+from layerwise.files import explain_denial
 from layerwise.files.memory import MemoryRanOutError, ran_out, reason
 from layerwise.interfaces import StoppedError
 from layerwise.steps.cluster import start_again
@@ -117,7 +118,7 @@ def _sentence(error: Exception) -> str:
     if _disk_is_full(error):
         place = getattr(error, "filename", None) or "while writing"
         return f"the disk is full ({place}): free some space and run the command again"
-    return str(error)
+    return explain_denial(error)
 
 
 def _disk_is_full(error: Exception) -> bool:

@@ -7,7 +7,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from layerwise.files import atomic_path, hash_file, reraise_memory
+from layerwise.files import atomic_path, explain_denial, hash_file, locked, reraise_memory
 from layerwise.models.pages import refuse_page
 
 log = logging.getLogger(__name__)
@@ -45,24 +45,16 @@ def download(address: Address, folder: Path) -> Path:
     OSError
         The disk is full.
     """
-    from filelock import FileLock
-
     target = folder / address.file
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = folder / f".{address.file}.lock"
-        with FileLock(lock):
-            try:
-                if not target.is_file():
-                    _fetch(address, target)
-            finally:
-                if not target.is_file():
-                    lock.unlink(missing_ok=True)  # while it is held: processes that wait for it notice, and start over
+        with locked(target):
+            if not target.is_file():
+                _fetch(address, target)
     except OSError as error:
         reraise_memory(error, f"writing {target}")
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise
-        raise ValueError(f"cannot be written into {folder} ({error})") from error
+        raise ValueError(f"cannot be written into {folder} ({explain_denial(error)})") from error
     return target
 
 

@@ -20,6 +20,10 @@ Request = int | str
 log = logging.getLogger(__name__)
 
 ANSWERS_WITHIN = 60  # seconds; a controller that is busy takes some
+NO_BLOCK = (
+    "there is no such block: the profile is of another workflow or of Snakemake 8 (config.v8+.yaml is read before "
+    "config.yaml); `layerwise profile install` writes one that has it"
+)
 
 
 @dataclass(frozen=True)
@@ -219,6 +223,7 @@ def require_cluster(requests: ClusterRequests, ask: Ask = ask_slurm, warn: Calla
     if not offers:
         raise ValueError("sinfo tells of no partition: SLURM does not answer here; try `sinfo`, and again later")
     problems = [
+        *([] if requests.cluster else [NO_BLOCK]),
         *_account_problems(cluster, accounts),
         *_time_problems(requests, offers),
         *_partition_problems("cpu", cluster.cpu, offers, sorted(offers)),
