@@ -122,10 +122,8 @@ class Run:
 
     def requests(self, rule: str, resource: str) -> list[str]:
         """What jobs of a rule asked for, in their order."""
-        found = re.findall(
-            rf"^rule {rule}:\n(?:    .*\n)*?    resources: .*\b{resource}=(\w*)", self.said(), re.MULTILINE
-        )
-        return list(found)
+        lines = rf"^rule {rule}:\n(?:    .*\n)*?    resources: .*\b{resource}=(\w*)"
+        return re.findall(lines, self.said(), re.MULTILINE)
 
     def interrupt(self) -> None:
         self.process.send_signal(signal.SIGINT)

@@ -12,6 +12,8 @@ import subprocess
 import pytest
 from slurm_study import CONFIG, SCORES, hash_tables, until
 
+from layerwise.study.slurm import earlier_runs
+
 STEPS = {"extract_activations": 1, "score_brain": 1, "gather_model": 1, "gather_study": 1}
 # Snakemake sees files of results six seconds late, as over a network file system that keeps what it knew of a folder.
 LATE = """
@@ -73,11 +75,13 @@ def test_kill_of_snakemake_and_a_second_run(study, undisturbed):
     run = study.start_held()
     run.kill()
     name = re.search(r"SLURM run ID: (\S+)", run.said()).group(1)
-    early = study.start(SCORES)  # it says how the job that is left is cancelled, and that the folder is locked
+    early = study.start(SCORES)
     assert early.wait() != 0
-    assert "--unlock" in early.said()
+    assert "can be removed with the --unlock argument" in early.said()
     unlocked = study.start("--unlock")
     assert unlocked.wait() == 0, unlocked.said()
+    left = earlier_runs(study.folder, ask=lambda command: study.cluster(*command))
+    assert left.startswith("1 jobs of another run in this folder") and f"`scancel --name={name}`" in left
     study.cluster("scancel", f"--name={name}")
     until(lambda: not study.cluster.jobs(study.folder))
     again = study.start(SCORES)
@@ -177,10 +181,9 @@ def small_disk(study):
 
 @pytest.mark.slurm
 def test_a_disk_that_is_full(study, small_disk, undisturbed):
-    run = study.start_held(retries=0)
-    room = shutil.disk_usage(small_disk).free - 2**15  # which logs may take
+    room = shutil.disk_usage(small_disk).free - 2**17  # which logs may take
     (small_disk / "filler").write_bytes(bytes(room))
-    study.release()
+    run = study.start(SCORES, retries=0)
     assert run.wait() != 0
     assert re.search("error: the disk is full .*free some space and run the command again", run.said())
     assert study.tables() == {name: text for name, text in undisturbed.tables().items() if "ceilings" in name}
@@ -209,7 +212,7 @@ def test_two_at_once(study, undisturbed, tmp_path):
     run = study.start_held()
     same = study.start(SCORES)
     assert same.wait() != 0
-    assert "cannot be locked" in same.said() and "another Snakemake" in same.said()
+    assert "cannot be locked. Please make sure that no other Snakemake process" in same.said()
     beside = second.start(f"{results}/held/layers.parquet")
     until(lambda: second.cluster.jobs(second.folder), beside)
     finish(study, run, undisturbed, held=1)

@@ -6,7 +6,7 @@ import pytest
 
 from layerwise.config import validate_cluster, validate_study
 from layerwise.study import ClusterRequests, Plans, RuleResources, require_cluster
-from layerwise.study.slurm import earlier_runs, read_accounts, read_offers
+from layerwise.study.slurm import earlier_runs, own_disk, read_accounts, read_offers
 
 # Printed by SLURM 22.05.8 with three partitions, of which two share nodes.
 SINFO = """cpu|cpu*|1-00:00:00|(null)
@@ -19,7 +19,7 @@ NAMES = {"model": "resnet18", "stimuli": "none", "ratings": "none", "block": "00
 
 
 def answers(command):
-    return {"sinfo": SINFO, "sacctmgr": ACCOUNTS, "squeue": ""}[command[0]]
+    return {"sinfo": SINFO, "sacctmgr": ACCOUNTS, "squeue": "", "stat": "nfs\n"}[command[0]]
 
 
 def requests(gpus=0, **cluster):
@@ -171,3 +171,18 @@ def test_jobs_that_a_killed_snakemake_left_are_told(tmp_path):
     told = earlier_runs(tmp_path, ask=lambda _: queue)
     assert "2 jobs of another run in this folder" in told and "`scancel --name=layerwise_a`" in told
     assert earlier_runs(tmp_path / "new", ask=lambda _: queue) == earlier_runs(tmp_path, ask=lambda _: "") == ""
+
+
+@pytest.mark.parametrize("kind", ["nfs", "lustre", "UNKNOWN (0x47504653)", ""])
+def test_of_a_network_s_disk_nothing_is_said(tmp_path, kind):
+    assert own_disk(tmp_path, lambda _: f"{kind}\n") == ""
+
+
+def test_a_folder_that_nodes_may_not_see_is_told(tmp_path):
+    told = own_disk(tmp_path, lambda _: "xfs\n")
+    assert told.startswith(f"{tmp_path} is on a disk of this machine (xfs): where nodes do not see it")
+
+
+@pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="no disk in memory")
+def test_stat_itself_tells_of_a_disk_in_memory():
+    assert "(tmpfs)" in own_disk(Path("/dev/shm"))

@@ -1,6 +1,5 @@
 """Download one file: complete, checked, once, however often the transfer breaks off. Without torch."""
 
-import errno
 import logging
 import re
 import sys
@@ -8,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from layerwise.files import atomic_path, explain_denial, hash_file, locked, reraise_memory
+from layerwise.files.atomic import NO_ROOM
 from layerwise.models.pages import refuse_page
 
 log = logging.getLogger(__name__)
@@ -52,7 +52,7 @@ def download(address: Address, folder: Path) -> Path:
                 _fetch(address, target)
     except OSError as error:
         reraise_memory(error, f"writing {target}")
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno in NO_ROOM:
             raise
         raise ValueError(f"cannot be written into {folder} ({explain_denial(error)})") from error
     return target

@@ -20,6 +20,7 @@ Request = int | str
 log = logging.getLogger(__name__)
 
 ANSWERS_WITHIN = 60  # seconds; a controller that is busy takes some
+OWN_DISKS = ("btrfs", "ext2/ext3", "overlayfs", "tmpfs", "xfs", "zfs")  # as `stat` calls them
 NO_BLOCK = (
     "there is no such block: the profile is of another workflow or of Snakemake 8 (config.v8+.yaml is read before "
     "config.yaml); `layerwise profile install` writes one that has it"
@@ -231,8 +232,19 @@ def require_cluster(requests: ClusterRequests, ask: Ask = ask_slurm, warn: Calla
     ]
     if problems:
         raise ValueError("\n  ".join(["the block `cluster` of the profile does not fit this cluster:", *problems]))
-    if earlier := earlier_runs(Path.cwd(), ask=ask):
-        warn(earlier)
+    for hint in filter(None, [own_disk(Path.cwd(), ask), earlier_runs(Path.cwd(), ask=ask)]):
+        warn(hint)
+
+
+def own_disk(folder: Path, ask: Ask = ask_slurm) -> str:
+    """Return a warning of a folder that nodes may not see, as it is on no network's disk; else nothing."""
+    kind = ask(["stat", "--file-system", "--format=%T", str(folder)]).strip()
+    if kind not in OWN_DISKS:
+        return ""
+    return (
+        f"{folder} is on a disk of this machine ({kind}): where nodes do not see it under the same path, jobs fail at "
+        "once and leave no log"
+    )
 
 
 def earlier_runs(folder: Path, prefix: str = "layerwise_", ask: Ask = ask_slurm) -> str:
