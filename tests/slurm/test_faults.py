@@ -8,6 +8,7 @@ import re
 import shutil
 import signal
 import subprocess
+import time
 
 import pytest
 from slurm_study import CONFIG, SCORES, hash_tables, until
@@ -17,22 +18,21 @@ from layerwise.study.slurm import earlier_runs
 STEPS = {"extract_activations": 1, "score_brain": 1, "gather_model": 1, "gather_study": 1}
 # Snakemake sees files of results six seconds late, as over a network file system that keeps what it knew of a folder.
 LATE = """
-import os, sys, time
+import os, stat, sys, time
 
 if "snakemake" in sys.orig_argv:
     real = os.stat
 
-    def stat(path, *rest, **options):
+    def late(path, *rest, **options):
         found = real(path, *rest, **options)
-        name = path if isinstance(path, int) else os.fsdecode(path)
-        if "results/held" in str(name) and not os.path.isdir(name) and time.time() - found.st_ctime < 6:
+        name = str(path) if isinstance(path, int) else os.fsdecode(path)
+        if "results/held" in name and stat.S_ISREG(found.st_mode) and time.time() - found.st_ctime < 6:
             with open("seen_late", "a") as file:
                 file.write(f"{name}\\n")
             raise FileNotFoundError(2, "No such file or directory", path)
         return found
 
-    os.path.isdir = lambda name, real=real: __import__("stat").S_ISDIR(real(name).st_mode)
-    os.stat = stat
+    os.stat = late
 """
 
 
@@ -196,6 +196,7 @@ def test_a_disk_that_is_full(study, small_disk, undisturbed):
 def test_output_that_shows_late(study, undisturbed):
     (study.folder / "late").mkdir()
     (study.folder / "late/sitecustomize.py").write_text(LATE)
+    time.sleep(7)  # what was copied is old by then
     run = study.start(SCORES, path=study.folder / "late")
     assert run.wait() == 0, run.said()
     late = set((study.folder / "seen_late").read_text().split())
