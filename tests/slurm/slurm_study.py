@@ -139,7 +139,8 @@ class SlurmStudy:
 
     folder: Path
     cluster: Cluster
-    runs: int = field(default=0)
+    runs: int = 0
+    processes: list[subprocess.Popen] = field(default_factory=list)
 
     def profile(self, **changes: object) -> Path:
         """The profile that ships, its block filled in; other keys as given."""
@@ -173,7 +174,16 @@ class SlurmStudy:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+        self.processes.append(process)
         return Run(process, log)
+
+    def end(self) -> None:
+        """End what a test that failed left: Snakemake, and the jobs of this folder."""
+        for process in self.processes:
+            process.kill()
+            process.wait()
+        if left := self.cluster.jobs(self.folder, "RUNNING,PENDING"):
+            self.cluster("scancel", *left)
 
     @property
     def first(self) -> Run:
