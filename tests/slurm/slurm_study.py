@@ -63,7 +63,7 @@ class Held(nn.Module):
             with slow.open("a") as file:
                 file.write("x")
             time.sleep(4)
-        greedy = Path("greedy"[:3] + "edy")
+        greedy = Path("gre" + "edy")
         if len(images) > 3 and greedy.exists():
             taken = torch.ones(int(greedy.read_text()) * 2**17, dtype=torch.float64)
             time.sleep(5)
@@ -112,17 +112,22 @@ class Run:
         return self.log.read_text()
 
     def jobs(self) -> Counter[str]:
-        """How often a job of each rule was started; a retry counts."""
-        rules = re.findall(r"^(?:local)?(?:rule|checkpoint) (\w+):$", self.said(), re.MULTILINE)
-        return Counter(rule for rule in rules if rule != "all")
+        """How many jobs of each rule were given to SLURM, or done here; a retry counts."""
+        submitted = self.submitted()
+        done = re.findall(r"^Finished jobid: \d+ \(Rule: (\w+)\)", self.said(), re.MULTILINE)
+        return submitted + Counter(rule for rule in done if rule not in submitted and rule != "all")
 
     def submitted(self) -> Counter[str]:
-        """How many jobs of each rule were given to SLURM; local ones are not."""
+        """How many jobs of each rule were given to SLURM."""
         return Counter(re.findall(r"has been submitted with SLURM .*/rule_(\w+)/", self.said()))
+
+    def planned(self) -> set[str]:
+        """The rules of which a dry run would start jobs."""
+        return set(re.findall(r"^(?:local)?(?:rule|checkpoint) (\w+):$", self.said(), re.MULTILINE)) - {"all"}
 
     def requests(self, rule: str, resource: str) -> list[str]:
         """What jobs of a rule asked for, in their order."""
-        lines = rf"^rule {rule}:\n(?:    .*\n)*?    resources: .*\b{resource}=(\w*)"
+        lines = rf"^rule {rule}:\n(?:    .*\n)*?    resources: .*\b{resource}=(\w*).*\nJob \d+ has been submitted"
         return re.findall(lines, self.said(), re.MULTILINE)
 
     def interrupt(self) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from layerwise.config import validate_cluster, validate_study
 from layerwise.study import ClusterRequests, Plans, RuleResources, require_cluster
+from layerwise.study.resources import Needs
 from layerwise.study.slurm import earlier_runs, own_disk, read_accounts, read_offers
 
 # Printed by SLURM 22.05.8 with three partitions, of which two share nodes.
@@ -83,7 +84,7 @@ def test_a_retry_asks_for_no_more_time_than_the_partition_takes():
 
 
 def refusal(of, ask=answers, rule="extract_activations"):
-    asked(of, rule)
+    of.expect(rule, NAMES)
     with pytest.raises(ValueError) as error:
         require_cluster(of, ask)
     return str(error.value)
@@ -91,7 +92,7 @@ def refusal(of, ask=answers, rule="extract_activations"):
 
 def test_a_cluster_that_has_all_of_it_is_accepted():
     of = requests(gpus=1, gpu={"partition": "gpu", "type": "h100"}, cpu={"partition": "cpu"})
-    asked(of, "gather_model")
+    of.expect("gather_model", NAMES)
     warned = []
     require_cluster(of, answers, warned.append)
     assert not warned
@@ -107,6 +108,26 @@ def test_a_profile_that_was_not_filled_in_is_told_what_there_is():
     assert "account is not set; here: research, root" in message
     assert "cpu: partition is not set; here: cpu, gpu, old" in message
     assert "gpu:" not in message  # nobody asks for one
+
+
+@pytest.mark.parametrize("rule", ["extract_activations", "theirs_extract_activations", "list_layers"])
+def test_gpus_are_wanted_by_jobs_that_are_expected_and_by_those_behind_a_list_of_layers(rule):
+    of = requests(gpus=1)
+    assert not of.on_gpus
+    asked(of)  # as Snakemake does, when jobs run already
+    of.expect("gather_model", NAMES)
+    of.expect("rule_of_another_workflow", NAMES)
+    assert not of.on_gpus and set(of.longest()) == {"gather_model"}
+    of.expect(rule, NAMES)
+    assert of.on_gpus
+
+
+def test_of_a_rule_the_longest_job_counts():
+    of = requests()
+    of._resources._rules["gather_model"] = lambda names: Needs(0, float(names["seconds"]))
+    for seconds in "100", "9000", "200":
+        of.expect("gather_model", {"seconds": seconds})
+    assert of.longest()["gather_model"].seconds == 9000
 
 
 def test_a_profile_without_the_block_is_told_of_the_command_that_writes_it():

@@ -62,6 +62,9 @@ def start_run():
     """Refuse a cluster that would take no job; write the study as it was validated, every default filled in."""
     try:
         if workflow.executor_plugin.name == "slurm":
+            for job in workflow.dag.needrun_jobs():
+                if not job.is_local:
+                    REQUESTS.expect(job.rule.name, dict(job.wildcards.items()))
             study.require_cluster(REQUESTS, warn=logger.warning)
         with atomic_path(LAYOUT.config) as temporary:
             temporary.write_text(dump_study(STUDY), encoding="utf-8")
