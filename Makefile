@@ -8,7 +8,7 @@ DEV_LOCK := $(if $(filter layerwise,$(LOCK)),dev,$(LOCK))
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
 
-.PHONY: demo report test test-brainscore test-models lint format lock clean
+.PHONY: demo report test test-brainscore test-models test-slurm lint format lock clean
 
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit(f"layerwise needs Python 3.11 or newer, this is {sys.version.split()[0]}: make PYTHON=python3.12 ..." if sys.version_info < (3, 11) else 0)'
@@ -53,6 +53,9 @@ test: lint  ## everything that CI checks
 	@$(MAKE) --no-print-directory .venv-brainscore/installed \
 	  || echo "Brain-Score's environment cannot be installed here: what is held against its code is skipped"
 	$(BIN)/pytest --numprocesses 2 --dist loadfile
+
+test-slurm: $(VENV)/installed-dev  ## each fault of a cluster, on a SLURM of this machine's own (apt-get install slurm-wlm slurmdbd munge mariadb-server)
+	$(BIN)/pytest tests/slurm -m "not slow" --numprocesses 2
 
 .venv-brainscore/installed: envs/brainscore.lock
 	$(PYTHON) -m venv .venv-brainscore

@@ -315,14 +315,18 @@ def test_fewer_stimuli_than_components(folder):
     fails(score(), "25.*16|16.*25", folder, "rho.parquet")
 
 
-def test_a_disk_that_is_full(folder, monkeypatch):
+@pytest.mark.parametrize(
+    ("number", "told"),
+    [(errno.ENOSPC, "the disk is full"), (errno.EDQUOT, "your quota of the disk is used up")],
+)
+def test_a_disk_that_is_full(folder, monkeypatch, number, told):
     pack(), list_layers()
 
     def full(path):
-        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+        raise OSError(number, "told by the system", str(path))
 
     monkeypatch.setattr("layerwise.files.atomic._flush", full)
-    fails(extract(), "the disk is full.*free some space", folder, "activations.h5")
+    fails(extract(), rf"{told} \(.*\): free some space", folder, "activations.h5")
 
 
 @pytest.mark.parametrize("method", ["stored", "sketched"])

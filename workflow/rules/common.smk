@@ -13,7 +13,14 @@ from snakemake.exceptions import WorkflowError
 
 from layerwise import study
 from layerwise.config import dump_study, validate_cluster, validate_study
-from layerwise.files import Contents, atomic_path, hash_script, writable
+from layerwise.files import (
+    Contents,
+    atomic_path,
+    explain_denial,
+    hash_script,
+    require_writable,
+    writable,
+)
 from layerwise.files.documents import read_yaml
 
 # Jobs find `layerwise` beside this Snakemake's Python, also where the environment is not activated; last, so that a
@@ -29,6 +36,7 @@ logging.raiseExceptions = False
 
 try:
     study.require_room()
+    require_writable(".snakemake/locks")
     # Snakemake keeps the last value of a key that is given twice, and much else that is refused here.
     for path in workflow.configfiles:
         read_yaml(path)
@@ -45,7 +53,7 @@ try:
     FINETUNING_JOBS = study.finetuning_groups(STUDY)  # splits that share a job
     writable(LAYOUT.config)  # Snakemake tells of what is no folder in a traceback
 except (ValueError, OSError) as error:
-    raise WorkflowError(str(error)) from None
+    raise WorkflowError(explain_denial(error)) from None
 
 # A job of a cluster runs one step alone, which may have the whole job started again, and does not repeat a mistake of an
 # earlier attempt. Snakemake knows the attempt only after this was read; its job step is started with it.
@@ -70,6 +78,9 @@ def start_run():
     """Refuse a cluster that would take no job, and lacking files; write the study as it was validated, every default filled in."""
     try:
         if workflow.executor_plugin.name == "slurm":
+            for job in workflow.dag.needrun_jobs():
+                if not job.is_local:
+                    REQUESTS.expect(job.rule.name, dict(job.wildcards.items()))
             study.require_cluster(REQUESTS, warn=logger.warning)
         jobs = workflow.dag.needrun_jobs() if workflow.dag else ()
         study.require_there(STUDY, (dict(job.wildcards.items()) for job in jobs))
@@ -80,7 +91,7 @@ def start_run():
         with atomic_path(LAYOUT.config) as temporary:
             temporary.write_text(dump_study(STUDY), encoding="utf-8")
     except (OSError, ValueError) as error:
-        raise WorkflowError(f"the run cannot start: {error}") from None
+        raise WorkflowError(f"the run cannot start: {explain_denial(error)}") from None
 
 
 def count_jobs():

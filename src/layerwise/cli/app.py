@@ -26,6 +26,8 @@ from layerwise.cli import (
     steps,
     study,
 )
+from layerwise.files import explain_denial
+from layerwise.files.atomic import NO_ROOM
 from layerwise.files.memory import MemoryRanOutError, ran_out, reason
 from layerwise.interfaces import StoppedError
 from layerwise.steps import attempts
@@ -153,8 +155,9 @@ def _sentence(error: Exception) -> str:
         )
     if _disk_is_full(error):
         place = getattr(error, "filename", None) or "while writing"
-        return f"the disk is full ({place}): free some space and run the command again"
-    return str(error)
+        what = "your quota of the disk is used up" if _says(error, errno.EDQUOT) else "the disk is full"
+        return f"{what} ({place}): free some space and run the command again"
+    return explain_denial(error)
 
 
 def _may_heal(error: Exception) -> bool:
@@ -167,7 +170,11 @@ def _may_heal(error: Exception) -> bool:
 
 
 def _disk_is_full(error: Exception) -> bool:
-    """Return whether an error says so: in its number, or in the text of HDF5, some lines into it."""
+    return any(_says(error, number) for number in NO_ROOM)
+
+
+def _says(error: Exception, number: int) -> bool:
+    """Return whether an error has a number: its own, or in the text of HDF5, some lines into it."""
     if isinstance(error, OSError) and error.errno is not None:
-        return error.errno == errno.ENOSPC
-    return isinstance(error, OSError | RuntimeError) and f"errno = {errno.ENOSPC}," in str(error)
+        return error.errno == number
+    return isinstance(error, OSError | RuntimeError) and f"errno = {number}," in str(error)

@@ -191,6 +191,7 @@ def _notes_of_training(found: "Forecast") -> Iterator[str]:
     large = [row.plan.model for row in found.trained if row.plan.divides]
     if large:
         yield (
-            f"More than a GPU's memory (compute.gpu_memory) is planned for {', '.join(large)}: a job divides batches into "
-            "parts where it has to, of which batch normalisations see one at a time, and trains fewer splits at once."
+            f"More than a GPU's memory (compute.gpu_memory) is planned for {', '.join(large)}: a job divides batches "
+            "into parts where it has to, of which batch normalisations see one at a time, and trains fewer splits at "
+            "once."
         )
