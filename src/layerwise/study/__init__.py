@@ -25,6 +25,7 @@ from layerwise.study.finetuning import (
     finetuning_of,
     finetuning_pixels_for,
 )
+from layerwise.study.foreseen import find_notes, require_sound, require_there
 from layerwise.study.layers import layers_of, preprocessing_of, read_preprocessing, write_preprocessing
 from layerwise.study.layout import (
     ANALYSES,
@@ -91,6 +92,7 @@ __all__ = [
     "drawn_scores",
     "families_of",
     "final_results",
+    "find_notes",
     "find_region",
     "finetuned_models",
     "finetuned_ratings",
@@ -125,6 +127,8 @@ __all__ = [
     "regions",
     "require_cluster",
     "require_room",
+    "require_sound",
+    "require_there",
     "require_weights",
     "scored_ratings",
     "stimulus_files",

@@ -14,7 +14,7 @@ from layerwise.study.finetuning import (
     finetuning_of,
 )
 from layerwise.study.plan import SIZE, Plans
-from layerwise.study.training_rates import TrainingRate, parameters_of, training_rate
+from layerwise.study.training_rates import TrainingRate, parameters_of, slowed, training_rate
 
 EPOCHS = 25  # that are expected until early stopping. Not measured: a guess, as long as no study was run
 STATE = 48  # bytes of a parameter in three states while one is written: itself, two of AdamW, and the best so far
@@ -130,7 +130,8 @@ def plan_training(plans: Plans, model: str, on_gpu: bool | None = None) -> Train
     chosen, budget = finetuning_of(study), Budget.of(study, on_gpu)
     entry = study.model_entry(model)
     at_once = ceil(chosen.batch_size / (chosen.accumulate or 1))
-    rate = training_rate(entry.registered, plans.layers(model), chosen.precision, at_once, budget.on_gpu)
+    shipped = training_rate(entry.registered, plans.layers(model), chosen.precision, at_once, budget.on_gpu)
+    rate = slowed(shipped, plans.machines.of(budget.on_gpu))
     ratings = study.rating(finetuned_ratings(study))
     n_images = count_images(ratings)
     if not n_images:

@@ -6,14 +6,14 @@ batches of 32. `benchmarks/finetuning_rates.py` writes it.
 
 import csv
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Literal
 
 from layerwise.interfaces import LayerSpec
 from layerwise.models import registry
-from layerwise.study.rates import CPU
+from layerwise.study.rates import CPU, Rates
 
 Precision = Literal["tf32", "bf16", "float32"]
 
@@ -86,6 +86,14 @@ def training_rate(
         return TrainingRate(1 / float(row["images_per_second"]), scaled, source, measured=True)
     seconds = (IMAGE + UNIT * units) * (FLOAT32 if precision == "float32" else 1)
     return TrainingRate(seconds, memory, f"estimated from the units of its layers, of {GPU_CLASS}", measured=False)
+
+
+def slowed(rate: TrainingRate, machine: Rates) -> TrainingRate:
+    """Return the rate of a machine on which training takes another time."""
+    if machine.training == 1:
+        return rate
+    source = f"{machine.machine}, {machine.training:.2g} times as long as {rate.source}"
+    return replace(rate, seconds=rate.seconds * machine.training, source=source)
 
 
 def parameters_of(network: str | None) -> int:
