@@ -132,7 +132,10 @@ def test_plan_says_both_ways_and_what_its_hours_are_of(tmp_path, monkeypatch):
         done = CliRunner().invoke(app, ["plan", *options])
         return str(done.exception) if done.exit_code else done.output
 
-    both = r"with compute.gpus: 1: \d+ jobs, [\d.]+ GPU h .*\(the other way\); with compute.gpus: 0: .*\(as it is\)\n"
+    both = (
+        r"as the config is, compute.gpus: 0: \d+ jobs, [\d.]+ core h\n"
+        r"the other way, compute.gpus: 1: \d+ jobs, [\d.]+ GPU h and [\d.]+ core h\n"
+    )
     assert re.search(both, said())
     assert "core h: on one core of an AMD EPYC\n" in said()
     write_calibration(replace(ALIKE, machine="core of a Z80"), False, path)

@@ -9,7 +9,7 @@ import typer
 
 from layerwise.cli.options import CONFIG, Config
 from layerwise.cli.progress import short
-from layerwise.cli.schedule import comparison_lines, rerun_lines, stage_lines, wall_line, ways_line
+from layerwise.cli.schedule import comparison_lines, rerun_lines, stage_lines, wall_line, ways_lines
 
 if TYPE_CHECKING:
     from layerwise.config import Study
@@ -63,7 +63,7 @@ def plan(
         *_sums(study, found, machines),
         *stage_lines(schedule, machines),
     ]
-    lines += [ways_line(schedule, make_schedule(other, targets), study.compute.gpus)] if other else []
+    lines += ways_lines(schedule, make_schedule(other, targets), study.compute.gpus) if other else []
     lines += [wall_line(schedule, gpus_at_once)] if gpus_at_once else []
     lines += comparison_lines(compare_with_slurm(schedule)) if compare else []
     lines += rerun_lines(config) if reruns else []

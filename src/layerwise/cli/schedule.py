@@ -35,7 +35,7 @@ def stage_lines(schedule: "Schedule", machines: "Machines") -> Iterator[str]:
     yield f"core h: on {machines.cpu.machine}"
 
 
-def ways_line(schedule: "Schedule", other: "Schedule", gpus: int) -> str:
+def ways_lines(schedule: "Schedule", other: "Schedule", gpus: int) -> Iterator[str]:
     """Say what the study takes with a GPU a job and without, whichever the config asks for.
 
     Parameters
@@ -45,11 +45,8 @@ def ways_line(schedule: "Schedule", other: "Schedule", gpus: int) -> str:
     gpus : int
         What the config asks for.
     """
-    with_gpu, without = (schedule, other) if gpus else (other, schedule)
-    asked = "as it is", "the other way"
-    texts = f"with compute.gpus: {gpus or 1}: {_hours(with_gpu)}", f"with compute.gpus: 0: {_hours(without)}"
-    named = zip(texts, asked if gpus else asked[::-1], strict=True)
-    return "; ".join(f"{text} ({way})" for text, way in named)
+    yield f"as the config is, compute.gpus: {gpus}: {_hours(schedule)}"
+    yield f"the other way, compute.gpus: {0 if gpus else 1}: {_hours(other)}"
 
 
 def _hours(schedule: "Schedule") -> str:
