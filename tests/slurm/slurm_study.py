@@ -145,7 +145,7 @@ class SlurmStudy:
     folder: Path
     cluster: Cluster
     runs: int = 0
-    processes: list[subprocess.Popen] = field(default_factory=list)
+    started: list[subprocess.Popen] = field(default_factory=list)
 
     def profile(self, **changes: object) -> Path:
         """The profile that ships, its block filled in; other keys as given."""
@@ -179,12 +179,12 @@ class SlurmStudy:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        self.processes.append(process)
+        self.started.append(process)
         return Run(process, log)
 
     def end(self) -> None:
         """End what a test that failed left: Snakemake, and the jobs of this folder."""
-        for process in self.processes:
+        for process in self.started:
             process.kill()
             process.wait()
         if left := self.cluster.jobs(self.folder, "RUNNING,PENDING"):
@@ -196,11 +196,21 @@ class SlurmStudy:
         return Run(None, self.folder / "run1.log")
 
     def start_now(self, job: str) -> None:
-        """Let a job that SLURM has taken back start again at once, and not after two minutes."""
-        end = time.monotonic() + PATIENCE
-        while "StartTime=Unknown" in self.cluster("scontrol", "show", "job", job) and time.monotonic() < end:
-            time.sleep(0.2)
+        """Let a job that SLURM has taken back start again when nothing of it runs, and not after two minutes."""
+        until(lambda: not self.processes(job))
+        time.sleep(5)  # SLURM's own of it; a node refuses a job that it has still
         self.cluster("scontrol", "update", f"JobId={job}", "StartTime=now")
+
+    def processes(self, job: str) -> list[Path]:
+        """Processes of a job that run in this folder."""
+        return [process for process in Path("/proc").glob("[0-9]*") if self._is_of(process, job)]
+
+    def _is_of(self, process: Path, job: str) -> bool:
+        try:
+            variables = (process / "environ").read_bytes().split(b"\0")
+            return f"SLURM_JOB_ID={job}".encode() in variables and (process / "cwd").resolve() == self.folder.resolve()
+        except OSError:  # another user's, or ended meanwhile
+            return False
 
     def hold(self) -> None:
         (self.folder / "hold").touch()
