@@ -7,6 +7,8 @@ import sys
 import pytest
 
 from layerwise.cli import app
+from layerwise.files import explain_denial
+from layerwise.interfaces.environment import ATTEMPT, MISTAKES
 from layerwise.models.weights import UnreachableError
 from layerwise.steps import attempts
 
@@ -14,7 +16,7 @@ from layerwise.steps import attempts
 @pytest.fixture
 def attempt(tmp_path, monkeypatch, capsys):
     """Runs an attempt that raises something; returns its status, what it said, and whether it came to its work."""
-    monkeypatch.setenv(attempts.FOLDER, str(tmp_path / "mistakes"))
+    monkeypatch.setenv(MISTAKES, str(tmp_path / "mistakes"))
     monkeypatch.setattr(app, "_show_plans", lambda: None)
     monkeypatch.setattr(app, "_leave_at_once", lambda: None)
     monkeypatch.setattr(app.signal, "signal", lambda *_: None)
@@ -27,7 +29,7 @@ def attempt(tmp_path, monkeypatch, capsys):
             worked.append(True)
             raise error or SystemExit(0)
 
-        monkeypatch.setenv(attempts.ATTEMPT, str(number))
+        monkeypatch.setenv(ATTEMPT, str(number))
         monkeypatch.setattr(sys, "argv", ["layerwise", *command])
         monkeypatch.setattr(app, "app", work)
         with pytest.raises(SystemExit) as ended:
@@ -42,6 +44,7 @@ def left(tmp_path):
 
 
 FULL = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "a.h5")
+DENIED = PermissionError(errno.EACCES, "Permission denied", "b")
 
 
 @pytest.mark.parametrize(
@@ -49,8 +52,8 @@ FULL = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "a.h5")
     [
         (ValueError("torch sees no GPU: é"), "torch sees no GPU: é"),
         (FULL, "the disk is full (a.h5): free some space and run the command again"),
-        (PermissionError(errno.EACCES, "Permission denied", "b"), "[Errno 13] Permission denied: 'b'"),
-        (OSError(errno.EDQUOT, "Disk quota exceeded", "c"), "[Errno 122] Disk quota exceeded: 'c'"),
+        (DENIED, explain_denial(DENIED)),
+        (OSError(errno.EDQUOT, "Disk quota exceeded", "c"), "your quota of the disk is used up (c): free some space and run the command again"),
         (ValueError("long " * 2000), ("long " * 2000)[: attempts.ROOM].strip()),
     ],
 )
@@ -84,7 +87,7 @@ def test_what_may_heal_is_tried_again(attempt, tmp_path, failure):
 
 
 def test_an_attempt_that_was_killed_is_no_mistake(attempt, tmp_path, monkeypatch):
-    monkeypatch.setenv(attempts.ATTEMPT, "1")
+    monkeypatch.setenv(ATTEMPT, "1")
     monkeypatch.setattr(sys, "argv", ["layerwise", "score-brain", "--model", "a"])
     attempts.refuse_to_repeat()
     assert left(tmp_path) == [""]
@@ -99,12 +102,12 @@ def test_on_a_full_disk_the_sentence_takes_the_room_that_was_made_for_it(attempt
 
 def test_a_folder_that_cannot_be_made_is_no_failure(attempt, tmp_path, monkeypatch):
     (tmp_path / "file").touch()
-    monkeypatch.setenv(attempts.FOLDER, str(tmp_path / "file"))
+    monkeypatch.setenv(MISTAKES, str(tmp_path / "file"))
     assert attempt(1, ValueError("a mistake"))[:2] == (1, "error: a mistake\n")
     assert attempt(2) == (0, "", True)
 
 
 def test_nothing_is_kept_where_nobody_tries_again(attempt, tmp_path, monkeypatch):
-    monkeypatch.delenv(attempts.FOLDER)
+    monkeypatch.delenv(MISTAKES)
     assert attempt(2, ValueError("a mistake")) == (1, "error: a mistake\n", True)
     assert list(tmp_path.iterdir()) == []

@@ -3,19 +3,16 @@
 import logging
 import re
 import shlex
-import shutil
 import signal
 import sys
-from collections import Counter
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
 from layerwise import study
-from layerwise.config import dump_study, validate_cluster, validate_study
+from layerwise.config import validate_cluster, validate_study
 from layerwise.files import (
     Contents,
-    atomic_path,
     explain_denial,
     hash_script,
     require_writable,
@@ -58,53 +55,13 @@ except (ValueError, OSError) as error:
 # A job of a cluster runs one step alone, which may have the whole job started again, and does not repeat a mistake of an
 # earlier attempt. Snakemake knows the attempt only after this was read; its job step is started with it.
 if workflow.remote_exec:
-    given = dict(zip(sys.argv, sys.argv[1:]))
-    told = {
-        "LAYERWISE_REQUEUE": "1",
-        "LAYERWISE_ATTEMPT": given.get("--attempt", "1"),
-        "LAYERWISE_MISTAKES": LAYOUT.mistakes,
-    }
-    exported = " ".join(f"{name}={shlex.quote(value)}" for name, value in told.items())
-    shell.prefix(f"export {exported}; {IN_PATH}")
+    shell.prefix(f"{study.tell_attempt(sys.argv, LAYOUT.mistakes)}{IN_PATH}")
 
 ENVIRONMENT = "../../envs/layerwise.yaml"
 OWN_MODELS = [name for name in MODELS if CAUSES.is_own(name)]
 KEPT = temp if STUDY.storage.activations == "temporary" else str  # files of activations
 RESOURCES = study.RuleResources(study.Plans(STUDY))
 REQUESTS = study.ClusterRequests(CLUSTER, RESOURCES)
-
-
-def start_run():
-    """Refuse a cluster that would take no job, and lacking files; write the study as it was validated, every default filled in."""
-    try:
-        if workflow.executor_plugin.name == "slurm":
-            for job in workflow.dag.needrun_jobs():
-                if not job.is_local:
-                    REQUESTS.expect(job.rule.name, dict(job.wildcards.items()))
-            study.require_cluster(REQUESTS, warn=logger.warning)
-        jobs = workflow.dag.needrun_jobs() if workflow.dag else ()
-        study.require_there(STUDY, (dict(job.wildcards.items()) for job in jobs))
-        for note in study.find_notes(STUDY):
-            logger.warning(f"note: {note}")
-        shutil.rmtree(LAYOUT.mistakes, ignore_errors=True)
-        logger.addHandler(study.StageLines(study.Stages(count_jobs, logger.info)))
-        with atomic_path(LAYOUT.config) as temporary:
-            temporary.write_text(dump_study(STUDY), encoding="utf-8")
-    except (OSError, ValueError) as error:
-        raise WorkflowError(f"the run cannot start: {explain_denial(error)}") from None
-
-
-def count_jobs():
-    """The jobs of each rule in this run, those that are done too."""
-    needed = workflow.dag.needrun_jobs(exclude_finished=False)
-    return Counter(job.rule.name for job in needed)
-
-
-def start_run_as_module():
-    """Start a run as this workflow does by itself; Snakemake calls no `onstart` of a module."""
-    if not workflow.modifier.is_main_snakefile():
-        own = workflow._onstart
-        workflow._onstart = lambda log: (start_run(), own(log))
 
 
 def made_from(step, **names):

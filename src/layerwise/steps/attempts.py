@@ -11,8 +11,8 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-ATTEMPT = "LAYERWISE_ATTEMPT"  # from 1
-FOLDER = "LAYERWISE_MISTAKES"
+from layerwise.interfaces.environment import ATTEMPT, MISTAKES
+
 ROOM = 4096  # bytes that are written beforehand, and over which a mistake is: when the disk is full it is too late
 
 
@@ -57,7 +57,7 @@ def forget() -> None:
 
 def _file() -> Path | None:
     """Return where attempts at this command note their mistakes; None if nobody will attempt it again."""
-    folder = os.environ.get(FOLDER)
+    folder = os.environ.get(MISTAKES)
     return Path(folder) / hashlib.sha256("\0".join(sys.argv[1:]).encode()).hexdigest()[:32] if folder else None
 
 

@@ -3,6 +3,7 @@
 Both the workflow's rules and the commands that they call read a study through this room, so they cannot disagree.
 """
 
+from layerwise.study.attempts import tell_attempt
 from layerwise.study.budget import Budget
 from layerwise.study.facts import network_facts
 from layerwise.study.families import accuracies_of, families_of
@@ -135,6 +136,7 @@ __all__ = [
     "require_weights",
     "scored_ratings",
     "stimulus_files",
+    "tell_attempt",
     "trained_weights",
     "weights_files",
     "write_preprocessing",
