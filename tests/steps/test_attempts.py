@@ -53,7 +53,10 @@ DENIED = PermissionError(errno.EACCES, "Permission denied", "b")
         (ValueError("torch sees no GPU: é"), "torch sees no GPU: é"),
         (FULL, "the disk is full (a.h5): free some space and run the command again"),
         (DENIED, explain_denial(DENIED)),
-        (OSError(errno.EDQUOT, "Disk quota exceeded", "c"), "your quota of the disk is used up (c): free some space and run the command again"),
+        (
+            OSError(errno.EDQUOT, "Disk quota exceeded", "c"),
+            "your quota of the disk is used up (c): free some space and run the command again",
+        ),
         (ValueError("long " * 2000), ("long " * 2000)[: attempts.ROOM].strip()),
     ],
 )
