@@ -86,7 +86,7 @@
       if (points.glyph.x.field === x && points.glyph.y.field === y) return;
       for (const glyph of [points.glyph, points.selection_glyph, points.nonselection_glyph, ring.glyph])
         glyph.setv({ x: { field: x }, y: { field: y } });
-      this.names?.glyph.setv({ x: { field: x }, y: { field: y } });
+      this.names?.glyph.setv({ x: { field: x }, y: { field: y }, text_align: { field: `_align ${x}` }, x_offset: { field: `_offset ${x}` } });
       line?.glyph.setv({ x: { field: `${x} ${y} x` }, y: { field: `${x} ${y} y` } });
     }
 
@@ -292,7 +292,16 @@
     if (!networks) return; // the study has no figure of them
     const columns = Object.keys(networks.data);
     const data = Object.fromEntries(columns.map((name) => [name, picked.map((network) => networks.data[name][network])]));
+    for (const { x } of facts.relations) Object.assign(data, sidesOf(x, picked));
     names.data = { ...data, _name: picked.map((network) => facts.networks[network]) };
+  }
+
+  /** Names stand right of their points, but left of those that are far on the right, or the panel would cut them off. */
+  function sidesOf(x, picked) {
+    const known = networks.data[x].filter(Number.isFinite);
+    const [least, most] = [Math.min(...known), Math.max(...known)];
+    const left = picked.map((network) => networks.data[x][network] > least + 0.7 * (most - least));
+    return { [`_align ${x}`]: left.map((one) => (one ? "right" : "left")), [`_offset ${x}`]: left.map((one) => (one ? -8 : 8)) };
   }
 
   function selectionChanged() {
