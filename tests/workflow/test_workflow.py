@@ -500,9 +500,23 @@ def test_paths_and_encodings_that_snakemake_cannot_have_are_told_in_a_sentence(t
     assert "Traceback" not in output
 
 
-def test_missing_data_are_told_by_the_step_that_needs_them(study):
+def test_missing_data_stop_a_run_of_the_jobs_that_need_them(study):
     (study.folder / "data/recordings.nc").unlink()
     study.configure(recordings=[CONFIG["recordings"][0] | {"regions": ["V1", "IT"]}])
-    with pytest.raises(RuntimeError, match=r"error: no file of recordings data/recordings\.nc"):
+    with pytest.raises(RuntimeError, match=r"1 problem:\n  recording 'recorded': its file data/recordings\.nc is not"):
         study.snakemake("results/small/ceilings/V1.parquet")
-    assert not (study.results / "ceilings").exists() or not list((study.results / "ceilings").iterdir())
+    assert not (study.results / "ceilings").exists()
+    assert study.planned("results/small/ceilings/V1.parquet") == {"estimate_ceiling": 1}
+
+
+def test_all_that_would_fail_is_told_before_jobs_are_planned(study):
+    splits = {"by": "objct_name", "n_splits": 3}
+    study.configure(
+        recordings=[CONFIG["recordings"][0] | {"splits": splits}],
+        ratings=[CONFIG["ratings"][0] | {"score_column": "beauty"}],
+    )
+    with pytest.raises(
+        RuntimeError, match=r"has 2 problems:\n  recording 'recorded': .*'objct_name'.*\n  ratings"
+    ) as told:
+        study.snakemake("--dry-run")
+    assert "Traceback" not in str(told.value)

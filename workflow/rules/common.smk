@@ -3,8 +3,10 @@
 import logging
 import re
 import shlex
+import shutil
 import signal
 import sys
+from collections import Counter
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -22,12 +24,12 @@ from layerwise.files import (
 from layerwise.files.documents import read_yaml
 
 # Jobs find `layerwise` beside this Snakemake's Python, also where the environment is not activated; last, so that a
-# conda environment goes before it. A job of a cluster runs one step alone, and may be started again as a whole.
-# SLURM may send SIGUSR2 to all processes of it before the end, of which only the step knows what to do.
+# conda environment goes before it. SLURM may send SIGUSR2 to all processes of a job before the end, of which only the
+# step knows what to do.
 if workflow.remote_exec:
     signal.signal(signal.SIGUSR2, signal.SIG_IGN)
-ALONE = "export LAYERWISE_REQUEUE=1; " if workflow.remote_exec else ""
-shell.prefix(f'{ALONE}PATH="$PATH:{Path(sys.executable).parent}"; ')
+IN_PATH = f'PATH="$PATH:{Path(sys.executable).parent}"; '
+shell.prefix(IN_PATH)
 
 # On a full disk there would be a traceback for each line of Snakemake's log, between which no sentence is seen.
 logging.raiseExceptions = False
@@ -40,6 +42,8 @@ try:
         read_yaml(path)
     CLUSTER = validate_cluster(config.pop("cluster", None))  # of a profile
     STUDY = validate_study(config)
+    if not workflow.remote_exec:  # a job of a cluster was planned by one that looked
+        study.require_sound(STUDY)
     contents = Contents(".snakemake/layerwise/contents.json")
     study.require_weights(STUDY, contents)
     CAUSES = study.Causes(STUDY, contents, lambda model: listed(model).manifest)
@@ -51,6 +55,18 @@ try:
 except (ValueError, OSError) as error:
     raise WorkflowError(explain_denial(error)) from None
 
+# A job of a cluster runs one step alone, which may have the whole job started again, and does not repeat a mistake of an
+# earlier attempt. Snakemake knows the attempt only after this was read; its job step is started with it.
+if workflow.remote_exec:
+    given = dict(zip(sys.argv, sys.argv[1:]))
+    told = {
+        "LAYERWISE_REQUEUE": "1",
+        "LAYERWISE_ATTEMPT": given.get("--attempt", "1"),
+        "LAYERWISE_MISTAKES": LAYOUT.mistakes,
+    }
+    exported = " ".join(f"{name}={shlex.quote(value)}" for name, value in told.items())
+    shell.prefix(f"export {exported}; {IN_PATH}")
+
 ENVIRONMENT = "../../envs/layerwise.yaml"
 OWN_MODELS = [name for name in MODELS if CAUSES.is_own(name)]
 KEPT = temp if STUDY.storage.activations == "temporary" else str  # files of activations
@@ -59,17 +75,29 @@ REQUESTS = study.ClusterRequests(CLUSTER, RESOURCES)
 
 
 def start_run():
-    """Refuse a cluster that would take no job; write the study as it was validated, every default filled in."""
+    """Refuse a cluster that would take no job, and lacking files; write the study as it was validated, every default filled in."""
     try:
         if workflow.executor_plugin.name == "slurm":
             for job in workflow.dag.needrun_jobs():
                 if not job.is_local:
                     REQUESTS.expect(job.rule.name, dict(job.wildcards.items()))
             study.require_cluster(REQUESTS, warn=logger.warning)
+        jobs = workflow.dag.needrun_jobs() if workflow.dag else ()
+        study.require_there(STUDY, (dict(job.wildcards.items()) for job in jobs))
+        for note in study.find_notes(STUDY):
+            logger.warning(f"note: {note}")
+        shutil.rmtree(LAYOUT.mistakes, ignore_errors=True)
+        logger.addHandler(study.StageLines(study.Stages(count_jobs, logger.info)))
         with atomic_path(LAYOUT.config) as temporary:
             temporary.write_text(dump_study(STUDY), encoding="utf-8")
     except (OSError, ValueError) as error:
         raise WorkflowError(f"the run cannot start: {explain_denial(error)}") from None
+
+
+def count_jobs():
+    """The jobs of each rule in this run, those that are done too."""
+    needed = workflow.dag.needrun_jobs(exclude_finished=False)
+    return Counter(job.rule.name for job in needed)
 
 
 def start_run_as_module():

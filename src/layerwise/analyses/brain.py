@@ -71,6 +71,17 @@ class SplitPlan:
         return make_splits(n_stimuli if column is None else column, self.n_splits, self.train_size, self.seed)
 
 
+def draw_splits(recordings: Recordings, plan: SplitPlan) -> list[Split]:
+    """Draw the splits on which layers are scored against these neuroids: of the stimuli that have a response.
+
+    Raises
+    ------
+    ValueError
+        As of `SplitPlan.make`.
+    """
+    return plan.make(_shown(recordings)[1])
+
+
 def _property(recordings: Recordings, name: str) -> np.ndarray:
     if name in recordings.varying:
         raise ValueError(

@@ -204,6 +204,7 @@ UNITS = {
     r"n_.*|networks|left_out|layers": COUNT,
     r"level|r2|share": "share",
     r"error|neuroid_error|z_.*": "Fisher's z",
+    "freedom": "count",
     r"slope.*": "measure for one of the region",
     r"converged|studys": "true or false",
     r"difference": "as the values",

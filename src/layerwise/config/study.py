@@ -74,7 +74,7 @@ class Study(Section):
         if taken:
             raise ValueError(f"models: {taken[0]!r} is named as fine-tuned networks are: leave out {FINETUNED!r}")
         _must_differ("recordings and ratings (pca_images is taken by brain.pca)", self.stimulus_sets())
-        _must_differ("the measures of ratings", (entry.measure for entry in self.ratings))
+        _measures_must_differ(self.ratings)
         for entry in self.recordings:
             names = entry.regions.values() if isinstance(entry.regions, dict) else entry.regions or ()
             _must_differ(f"the regions of {entry.name}", names)
@@ -135,6 +135,18 @@ def _must_differ(what: str, names: Iterable[str]) -> None:
             f"names must differ among {what} in more than case, since some disks make one folder of them: "
             f"{', '.join(alike)}"
         )
+
+
+def _measures_must_differ(ratings: list[RatingEntry]) -> None:
+    try:
+        _must_differ("the measures of ratings", (entry.measure for entry in ratings))
+    except ValueError as error:
+        alike = Counter(entry.measure.casefold() for entry in ratings)
+        name = [entry.name for entry in ratings if alike[entry.measure.casefold()] > 1][-1]
+        raise ValueError(
+            f"{error}; each needs a column of layers.parquet of its own: give another, such as `measure: {name}`, "
+            f"under the ratings {name!r}"
+        ) from None
 
 
 def _find(entries: list[Entry], name: str, what: str) -> Entry:

@@ -45,7 +45,7 @@ def list_layers(study: Study, model: str, manifest: Path, preprocessing: Path, s
     if skipped is not None:
         write_skipped(survey.skipped, skipped)
     write_manifest(layers, manifest)
-    write_preprocessing(expected, preprocessing)
+    write_preprocessing(expected, preprocessing, sum(parameter.numel() for parameter in network.parameters()))
 
 
 def check_accuracy(

@@ -25,6 +25,7 @@ from layerwise.study.finetuning import (
     finetuning_of,
     finetuning_pixels_for,
 )
+from layerwise.study.foreseen import find_notes, require_sound, require_there
 from layerwise.study.layers import layers_of, preprocessing_of, read_preprocessing, write_preprocessing
 from layerwise.study.layout import (
     ANALYSES,
@@ -63,6 +64,7 @@ from layerwise.study.results import (
     rating_scores,
 )
 from layerwise.study.slurm import ClusterRequests, require_cluster
+from layerwise.study.stages import StageLines, Stages
 from layerwise.study.staleness import Causes, code_of
 from layerwise.study.stimuli import geometry_of, pca_geometry, stimulus_files
 
@@ -83,6 +85,8 @@ __all__ = [
     "Plans",
     "Region",
     "RuleResources",
+    "StageLines",
+    "Stages",
     "accuracies_of",
     "brain_scores",
     "code_of",
@@ -91,6 +95,7 @@ __all__ = [
     "drawn_scores",
     "families_of",
     "final_results",
+    "find_notes",
     "find_region",
     "finetuned_models",
     "finetuned_ratings",
@@ -125,6 +130,8 @@ __all__ = [
     "regions",
     "require_cluster",
     "require_room",
+    "require_sound",
+    "require_there",
     "require_weights",
     "scored_ratings",
     "stimulus_files",

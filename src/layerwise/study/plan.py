@@ -36,7 +36,7 @@ from layerwise.study.budget import Budget
 from layerwise.study.counts import Count, count_set
 from layerwise.study.layers import layers_of, listed_layers, listed_preprocessing, preprocessing_of
 from layerwise.study.profiles import count_scored_splits
-from layerwise.study.rates import SOLVER, Rates, rates_of
+from layerwise.study.rates import SHIPPED, SOLVER, Machines, Rates
 from layerwise.study.ratings import Method, method_of
 from layerwise.study.regions import regions
 
@@ -111,6 +111,8 @@ class Plan:
         An extraction and then the scoring of blocks of layers; or the fits of groups of layers.
     demand : Demand, SketchDemand or None
         What layers need, of streamed and sketched fits.
+    machines : Machines
+        That its seconds are of.
     """
 
     model: str
@@ -123,6 +125,7 @@ class Plan:
     budget: Budget
     jobs: tuple[Job, ...]
     demand: Demand | SketchDemand | None = None
+    machines: Machines = SHIPPED
 
     @property
     def running(self) -> list[Job]:
@@ -184,9 +187,12 @@ class Plans:
     ----------
     study : Study
         The study.
+    machines : Machines
+        That seconds are of; nothing else of a plan depends on them.
     """
 
     study: Study
+    machines: Machines = SHIPPED
     _made: dict[tuple[str, str], Plan] = field(default_factory=dict)
     _shipped: dict[str, tuple[LayerSpec, ...]] = field(default_factory=dict)
 
@@ -233,7 +239,7 @@ class Plans:
         if _find_method(self.study, stimuli) != "stored":
             return self.of(model, stimuli, layers).blocks
         n_layers = len(self.layers(model) if layers is None else layers)
-        return blocks(n_layers, self.study.compute.layers_per_job)
+        return _scored_blocks(self.study, stimuli, n_layers, self.budget)
 
     def layers(self, model: str) -> tuple[LayerSpec, ...]:
         """Return the layers of a network: those that ship with layerwise, or that a job has listed.
@@ -266,12 +272,20 @@ class Plans:
 
     def _make(self, model: str, stimuli: str, layers: tuple[LayerSpec, ...], size: int) -> Plan:
         try:
-            return make_plan(self.study, model, stimuli, layers, size, self.budget)
+            return make_plan(self.study, model, stimuli, layers, size, self.budget, self.machines)
         except ValueError as error:
             raise ValueError(f"{model} over {stimuli}: {error}") from error
 
 
-def make_plan(study: Study, model: str, stimuli: str, layers: Sequence[LayerSpec], size: int, budget: Budget) -> Plan:
+def make_plan(
+    study: Study,
+    model: str,
+    stimuli: str,
+    layers: Sequence[LayerSpec],
+    size: int,
+    budget: Budget,
+    machines: Machines = SHIPPED,
+) -> Plan:
     """Plan the jobs of a network over one stimulus set.
 
     Parameters
@@ -286,6 +300,8 @@ def make_plan(study: Study, model: str, stimuli: str, layers: Sequence[LayerSpec
         Side of its input, pixels.
     budget : Budget
         What a job may take.
+    machines : Machines
+        That seconds are of.
 
     Raises
     ------
@@ -294,7 +310,8 @@ def make_plan(study: Study, model: str, stimuli: str, layers: Sequence[LayerSpec
     """
     method = _find_method(study, stimuli)
     n_images = _count_images(study, stimuli)
-    empty = Plan(model, stimuli, method, n_images, tuple(layers), size, budget.batch_sizes[0], budget, ())
+    batch_size = budget.batch_sizes[0]
+    empty = Plan(model, stimuli, method, n_images, tuple(layers), size, batch_size, budget, (), machines=machines)
     if method == "streamed":
         return _stream(study, empty)
     return _sketch(study, empty) if method == "sketched" else _store(study, empty)
@@ -363,7 +380,7 @@ def _time_extraction(plan: Plan, n_passes: int) -> float:
 
 def _score_jobs(study: Study, plan: Plan) -> list[Job]:
     """Return a job for each block of layers; one for each region of a recording."""
-    names = blocks(len(plan.layers), study.compute.layers_per_job)
+    names = _scored_blocks(study, plan.stimuli, len(plan.layers), plan.budget)
     rated, scored = _is_rated(study, plan.stimuli), sum(one.recording == plan.stimuli for one in regions(study))
     step: Step = "score_memorability" if rated else "score_brain"
     # Of memorability, each layer by itself and without a GPU, though one that is there is used.
@@ -382,6 +399,12 @@ def _score_jobs(study: Study, plan: Plan) -> list[Job]:
     ]
 
 
+def _scored_blocks(study: Study, stimuli: str, n_layers: int, budget: Budget) -> list[str]:
+    """Cut layers into the blocks of the jobs that score them; those of memorability have no GPU."""
+    on_gpu = budget.on_gpu and not _is_rated(study, stimuli)
+    return blocks(n_layers, study.compute.layers_at_once(on_gpu, n_layers))
+
+
 def _bytes_of_fit(plan: Plan, n_targets: int, n_splits: int) -> int:
     n, m = plan.n_images, min(n_targets, plan.n_images)  # more targets than stimuli are turned to as many
     return DOUBLE * (COPIES * n**2 + n_splits * (n * m + SQUARES * m**2))
@@ -398,7 +421,7 @@ def _largest_stored(plan: Plan) -> int:
 def _time_score(study: Study, plan: Plan, on_gpu: bool, n_splits: int) -> float:
     """Return seconds a layer."""
     slow = SOLVER if study.regression.solver == "scikit-learn" else 1
-    rates = rates_of(on_gpu)
+    rates = plan.machines.of(on_gpu)
     seconds = slow * n_splits * (rates.split + rates.score * plan.n_images**2)
     return seconds if on_gpu else seconds / plan.budget.threads
 
@@ -512,7 +535,7 @@ def _shared(plan: Plan, seconds: float) -> float:
 
 
 def _rates(plan: Plan) -> Rates:
-    return rates_of(plan.budget.on_gpu)
+    return plan.machines.of(plan.budget.on_gpu)
 
 
 def _units(layers: Sequence[LayerSpec]) -> int:
