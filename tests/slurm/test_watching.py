@@ -51,6 +51,7 @@ def test_a_job_that_runs_and_then_is_cancelled(study):
 
 
 def test_the_profile_is_filled_in_and_found_by_its_name(study):
+    (study.folder / "results/held/ceilings/IT.parquet").unlink()
     home = {"XDG_CONFIG_HOME": str(study.folder / "settings")}
     chosen = "--account", "research", "--partition", "cpu", "--gpu-type", "any"
     said = layerwise(study, "profile", "install", *chosen, **home)
