@@ -75,7 +75,7 @@ def read_manifest(path: str | Path) -> list[LayerSpec]:
         rows = list(csv.reader(io.StringIO(table, newline=""), delimiter="\t"))
     except (UnicodeDecodeError, csv.Error) as error:
         raise ValueError(f"{path} is not a manifest: it is not text") from error
-    if rows and tuple(rows[0]) == COLUMNS[:5]:
+    if rows and tuple(rows[0]) == COLUMNS[:5] and end == _end(table, len(rows) - 1):
         raise ValueError(
             f"{path} was written by an older layerwise: delete it, and list the layers of the network again"
         )
