@@ -51,7 +51,12 @@ def format_manifest(layers: Iterable[LayerSpec]) -> str:
 def write_skipped(skipped: Iterable[Skipped], path: str | Path) -> None:
     """Write what of a network runs and is no layer, tab-separated, a row a module or function."""
     with atomic_path(path) as temporary:
-        temporary.write_text(_table(("layer", "class", "reason"), skipped), encoding="utf-8")
+        temporary.write_text(format_skipped(skipped), encoding="utf-8")
+
+
+def format_skipped(skipped: Iterable[Skipped]) -> str:
+    """Return the text of that table."""
+    return _table(("layer", "class", "reason"), skipped)
 
 
 def read_manifest(path: str | Path) -> list[LayerSpec]:
