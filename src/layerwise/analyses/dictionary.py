@@ -74,6 +74,7 @@ _LAYER = [
     Column("shape", TEXT, "shape of its output for one image"),
     Column("units", COUNT, "units of its output"),
     Column("depth", "rank", "place in the order in which layers run, from 1"),
+    Column("same_as", TEXT, "layer before it whose output it passes on unchanged: its scores are that one's; or empty"),
     Column(
         f"{_NAME}_neuroid_error",
         "as the score",

@@ -4,12 +4,12 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Annotated, Any, Self, TypeVar
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
 from layerwise.config.base import Degrees, Name, Section
 from layerwise.config.data import RatingEntry, RecordingEntry
 from layerwise.config.finetuning import FinetuningSettings, check_finetuning
-from layerwise.config.models import FINETUNED, FineTunedEntry, ModelEntry
+from layerwise.config.models import FINETUNED, FineTunedEntry, Layers, LayerSettings, ModelEntry
 from layerwise.config.settings import (
     BrainSettings,
     ComputeSettings,
@@ -36,6 +36,8 @@ class Study(Section):
 
     study: Name
     """Name of the study, and of its folder of results."""
+    layers: Layers = LayerSettings()
+    """Which modules of networks are layers; a network may have `layers` of its own, whose keys go before these."""
     models: list[Annotated[ModelEntry, BeforeValidator(_named)]] = Field(min_length=1)
     """The networks: names that layerwise knows, or entries of your own."""
     recordings: list[RecordingEntry] = Field(default_factory=list)
@@ -66,6 +68,16 @@ class Study(Section):
     """Size of a job."""
     storage: StorageSettings = StorageSettings()
     """What is kept, and where."""
+
+    @field_validator("models")
+    @classmethod
+    def _choose_layers(cls: type[Self], models: list[ModelEntry], known: ValidationInfo) -> list[ModelEntry]:
+        """Give each network the layers that the study names, but for what its own entry says."""
+        ours = known.data.get("layers", LayerSettings())
+        return [
+            entry if ours == LayerSettings() else entry.model_copy(update={"layers": _joined(ours, entry.layers)})
+            for entry in models
+        ]
 
     @model_validator(mode="after")
     def _names_differ(self) -> Self:
@@ -121,6 +133,11 @@ class Study(Section):
     def rating(self, name: str) -> RatingEntry:
         """The entry of a set of ratings of the study."""
         return _find(self.ratings, name, "rating")
+
+
+def _joined(ours: LayerSettings, own: LayerSettings | None) -> LayerSettings:
+    given = own.model_dump(exclude_unset=True) if own else {}
+    return LayerSettings.model_validate(ours.model_dump() | given)
 
 
 def _must_differ(what: str, names: Iterable[str]) -> None:

@@ -6,7 +6,7 @@ Arrays are numpy arrays; a shape is written as ``[stimulus, neuroid]`` after the
 from layerwise.interfaces.data import RatedImages, Ratings, Recordings, Split, StimulusSet
 from layerwise.interfaces.finetuning import FinetuneSettings
 from layerwise.interfaces.images import Geometry, Pixels, Preprocessing
-from layerwise.interfaces.networks import LayerSpec, ModelSpec
+from layerwise.interfaces.networks import LayerChoice, LayerSpec, ModelSpec
 from layerwise.interfaces.reporting import (
     DegenerateWarning,
     Progress,
@@ -21,6 +21,7 @@ __all__ = [
     "DegenerateWarning",
     "FinetuneSettings",
     "Geometry",
+    "LayerChoice",
     "LayerSpec",
     "ModelSpec",
     "Pixels",

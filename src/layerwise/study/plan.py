@@ -20,7 +20,7 @@ from layerwise.activations.parts import (
 from layerwise.config import Study
 from layerwise.config.study import PCA_IMAGES
 from layerwise.interfaces import LayerSpec, Preprocessing
-from layerwise.layers.blocks import blocks, in_block, name_block
+from layerwise.layers.blocks import blocks, distinct, in_block, name_block
 from layerwise.passes.memory import NETWORK, working
 from layerwise.sketching import groups as sketches
 from layerwise.sketching.groups import SketchDemand, plan_sketches
@@ -211,7 +211,8 @@ class Plans:
         stimuli : str
             Name of a recording or of ratings.
         layers : sequence of LayerSpec, optional
-            Its layers; default: those that ship with layerwise, or that a job has listed.
+            Its layers; default: those that ship with layerwise, or that a job has listed. Those that repeat another one
+            are not in the plan.
         size : int, optional
             Side of its input; default: what is known about it beforehand. It decides neither batches nor groups.
 
@@ -221,7 +222,7 @@ class Plans:
             Its layers are not listed yet, its images not counted, or a layer does not fit the budget; the message
             names the network.
         """
-        wanted = tuple(layers) if layers is not None else self.layers(model)
+        wanted = tuple(distinct(self.layers(model) if layers is None else layers))
         made = self._made.get((model, stimuli))
         if made is None or made.layers != wanted or (size is not None and made.size != size):
             made = self._make(model, stimuli, wanted, size or self._size(model))
@@ -238,7 +239,7 @@ class Plans:
         """
         if _find_method(self.study, stimuli) != "stored":
             return self.of(model, stimuli, layers).blocks
-        n_layers = len(self.layers(model) if layers is None else layers)
+        n_layers = len(distinct(self.layers(model) if layers is None else layers))
         return _scored_blocks(self.study, stimuli, n_layers, self.budget)
 
     def layers(self, model: str) -> tuple[LayerSpec, ...]:

@@ -59,7 +59,7 @@ stands for:
 
 - network: all that decides what a network computes (`network_settings`)
 - weights: content of the file of weights that a user gives
-- layers: name, kind, shape and depth of each layer
+- layers: name, kind, shape and depth of each layer, what it repeats, and what its output is reduced to
 - region, regions: recording and label of the job's region, or of all
 - recording, scores, tables: content of the recording, of the tables of ratings, of either
 - recordings: content of all recordings
@@ -112,7 +112,7 @@ _IMAGES_ARE_INPUTS = {"rating.images": "the images of a set are those of its pix
 _OWN_SPLIT = {"finetuning.ratings": "read of fine-tuned networks alone, whose weights are an input"}
 
 STEPS: dict[str, Step] = {
-    "list_layers": Step("layerwise.steps.networks:list_layers", ("network",)),
+    "list_layers": Step("layerwise.steps.networks:list_layers", ("network", "model.layers")),
     "check_accuracy": Step("layerwise.steps.networks:check_accuracy", ("network", "weights", "imagenet")),
     "pack_stimuli": Step(
         "layerwise.steps.stimuli:pack_stimuli",
