@@ -138,8 +138,9 @@ def _prepare_linear(pairs: Tensor) -> Tensor:
 
 def _unit(pairs: Tensor) -> Tensor:
     # By the largest first: squares of tiny or huge distances would leave the range of float64.
-    scaled: Tensor = pairs / pairs.abs().amax()
-    return scaled / torch.linalg.vector_norm(scaled)
+    scaled = pairs / pairs.abs().amax()
+    unit: Tensor = scaled / torch.linalg.vector_norm(scaled)
+    return unit
 
 
 def _varies(pairs: Tensor) -> bool:
