@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from layerwise.config.base import MOST, ColumnName, Degrees, FilePath, Name, Section, Seed
+from layerwise.config.settings import Measures
 
 _SETTINGS = {"brain": "square", "imagenet": "crop"}
 Setting = Annotated[
@@ -64,6 +65,8 @@ class RecordingEntry(Section):
     """Side of the images as the animal saw them, degrees of visual angle; default: what the file says."""
     min_reliability: float | None = Field(None, gt=-1, lt=1)
     """Neuroids whose ceiling (mean over halvings of the repetitions) is lower are left out; default: none is."""
+    measures: Measures | None = None
+    """Measures of these recordings, instead of `brain.measures`."""
     brainscore: str | None = None
     """Brain-Score's name of the recordings, such as MajajHong2015.public: if `file` is not there, the workflow exports
     it, and the images."""

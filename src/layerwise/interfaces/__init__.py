@@ -6,6 +6,15 @@ Arrays are numpy arrays; a shape is written as ``[stimulus, neuroid]`` after the
 from layerwise.interfaces.data import RatedImages, Ratings, Recordings, Split, StimulusSet
 from layerwise.interfaces.finetuning import FinetuneSettings
 from layerwise.interfaces.images import Geometry, Pixels, Preprocessing
+from layerwise.interfaces.measures import (
+    FITTED,
+    PLS,
+    Comparison,
+    Distance,
+    Measure,
+    MeasureSettings,
+    column_of,
+)
 from layerwise.interfaces.networks import LayerSpec, ModelSpec
 from layerwise.interfaces.reporting import (
     DegenerateWarning,
@@ -18,10 +27,16 @@ from layerwise.interfaces.reporting import (
 )
 
 __all__ = [
+    "FITTED",
+    "PLS",
+    "Comparison",
     "DegenerateWarning",
+    "Distance",
     "FinetuneSettings",
     "Geometry",
     "LayerSpec",
+    "Measure",
+    "MeasureSettings",
     "ModelSpec",
     "Pixels",
     "Preprocessing",
@@ -33,6 +48,7 @@ __all__ = [
     "StimulusSet",
     "Stop",
     "StoppedError",
+    "column_of",
     "never",
     "no_progress",
     "until_asked",

@@ -6,14 +6,12 @@ Kriegeskorte, Mur & Bandettini 2008 (doi:10.3389/neuro.06.004.2008).
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor
 
-Distance = Literal["correlation", "euclidean", "cosine"]
-Comparison = Literal["spearman", "pearson", "cosine"]
-LEAST_STIMULI = 3  # two distances correlate by 1 or -1
+from layerwise.interfaces import Comparison, Distance
+
 FLAT = 1e-13  # variation, relative, that is rounding
 
 
