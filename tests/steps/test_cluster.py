@@ -58,6 +58,21 @@ def test_or_what_it_says_if_it_is_asked(slurm):
     assert cluster.job_deadline() is None
 
 
+@pytest.mark.parametrize(
+    ("told", "given"),
+    [
+        ("TRES=cpu=2,mem=4000M,node=1,billing=2", 4000 * 2**20),
+        ("ReqTRES=cpu=2,mem=1G,node=1 AllocTRES=cpu=2,mem=1.50G,node=1", 3 * 2**29),
+        ("TRES=cpu=2,node=1", None),  # of a cluster that does not count memory
+        ("", None),
+    ],
+)
+def test_the_memory_of_a_job_is_what_slurm_gave_it(slurm, told, given):
+    slurm(f"{RUNNING} {told}")
+    job = cluster.this_job()
+    assert job is not None and job.memory == given
+
+
 def test_a_cluster_that_says_nothing_is_told_of(slurm, monkeypatch, caplog):
     slurm("slurm_load_jobs error: Invalid job id specified\n")
     assert cluster.job_deadline() is None

@@ -128,13 +128,15 @@ class MemorabilitySettings(Section):
 
 
 GPU_BATCH, CPU_BATCH = 256, 32
+CPU_BLOCK = 64  # layers that a job scores without a GPU: minutes of work behind seconds of start
 
 
 class ComputeSettings(Section):
     """Size of a job."""
 
-    layers_per_job: int = Field(64, ge=1, le=1_000_000)
-    """Layers that one job scores. 1 gives one job per (model, layer, region)."""
+    layers_per_job: int | None = Field(None, ge=1, le=1_000_000)
+    """Layers that one job scores. If it is not set, all of a network against a region on a GPU, where that takes
+    seconds, and 64 on a CPU. 1 gives one job per (model, layer, region)."""
     memory: Bytes = Field(5 * 10**9, ge=10**8)
     """Memory for activations, whatever the number of layers: more memory, fewer forward passes. 5GB are enough to
     stream any layer of the 64 networks of table S1. Where a job fits many images on a GPU with little memory, vectors
@@ -164,6 +166,10 @@ class ComputeSettings(Section):
     def images_at_once(self, on_gpu: bool) -> int:
         """Images in a forward pass, where memory allows."""
         return self.batch_size or (GPU_BATCH if on_gpu else CPU_BATCH)
+
+    def layers_at_once(self, on_gpu: bool, n_layers: int) -> int:
+        """Layers that a job scores, of a network with so many."""
+        return self.layers_per_job or (n_layers if on_gpu else CPU_BLOCK)
 
 
 class ImagenetSettings(Section):

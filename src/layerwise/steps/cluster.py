@@ -31,12 +31,15 @@ class ClusterJob:
         Whether it may be started again.
     restarts : int
         How often it was, for whatever reason.
+    memory : int or None
+        Bytes that it was given; None where SLURM does not count memory.
     """
 
     state: str
     ends: float | None
     requeues: bool
     restarts: int
+    memory: int | None = None
 
 
 def job_deadline() -> float | None:
@@ -45,18 +48,21 @@ def job_deadline() -> float | None:
     if told.isdigit() and int(told):
         return float(told)
     job = this_job()
+    if job is None and os.environ.get(NUMBER, "").isdigit():
+        log.warning(
+            "SLURM says nothing of its job %s: this step stops in time only if a signal tells it to", os.environ[NUMBER]
+        )
     return None if job is None else job.ends
 
 
 def this_job() -> ClusterJob | None:
-    """Ask SLURM for the job of this process; None without SLURM, or if it does not answer, which a log says."""
+    """Ask SLURM for the job of this process; None without SLURM, or if it does not answer."""
     number = os.environ.get(NUMBER, "")
     if not number.isdigit():
         return None
     told = _ask("show", "job", "--oneliner", number)
     fields = dict(re.findall(r"(?:^|\s)(\w+)=(\S*)", told))
     if "JobState" not in fields:
-        log.warning("SLURM says nothing of its job %s: this step stops in time only if a signal tells it to", number)
         return None
     ends = fields.get("EndTime", "")
     return ClusterJob(
@@ -64,7 +70,14 @@ def this_job() -> ClusterJob | None:
         float(ends) if ends.isdigit() else None,
         fields.get("Requeue") == "1",
         int(fields.get("Restarts", "0")),
+        _memory(fields.get("AllocTRES") or fields.get("TRES", "")),
     )
+
+
+def _memory(given: str) -> int | None:
+    """Return the bytes in what a job was given, such as ``cpu=2,mem=4000M,node=1``; older versions call it TRES."""
+    found = re.search(r"\bmem=([\d.]+)([KMGT])", given)
+    return int(float(found[1]) * 1024 ** (1 + "KMGT".index(found[2]))) if found else None
 
 
 def start_again() -> bool:

@@ -233,7 +233,7 @@ class Plans:
         if _find_method(self.study, stimuli) != "stored":
             return self.of(model, stimuli, layers).blocks
         n_layers = len(self.layers(model) if layers is None else layers)
-        return blocks(n_layers, self.study.compute.layers_per_job)
+        return _scored_blocks(self.study, stimuli, n_layers, self.budget)
 
     def layers(self, model: str) -> tuple[LayerSpec, ...]:
         """Return the layers of a network: those that ship with layerwise, or that a job has listed.
@@ -363,7 +363,7 @@ def _time_extraction(plan: Plan, n_passes: int) -> float:
 
 def _score_jobs(study: Study, plan: Plan) -> list[Job]:
     """Return a job for each block of layers; one for each region of a recording."""
-    names = blocks(len(plan.layers), study.compute.layers_per_job)
+    names = _scored_blocks(study, plan.stimuli, len(plan.layers), plan.budget)
     rated, scored = _is_rated(study, plan.stimuli), sum(one.recording == plan.stimuli for one in regions(study))
     step: Step = "score_memorability" if rated else "score_brain"
     # Of memorability, each layer by itself and without a GPU, though one that is there is used.
@@ -380,6 +380,12 @@ def _score_jobs(study: Study, plan: Plan) -> list[Job]:
         for size in [len(in_block(plan.layers, name))]
         for count in [1 if rated else scored]
     ]
+
+
+def _scored_blocks(study: Study, stimuli: str, n_layers: int, budget: Budget) -> list[str]:
+    """Cut layers into the blocks of the jobs that score them; those of memorability have no GPU."""
+    on_gpu = budget.on_gpu and not _is_rated(study, stimuli)
+    return blocks(n_layers, study.compute.layers_at_once(on_gpu, n_layers))
 
 
 def _bytes_of_fit(plan: Plan, n_targets: int, n_splits: int) -> int:
