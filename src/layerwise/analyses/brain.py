@@ -2,9 +2,9 @@
 
 import logging
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from itertools import groupby
 
 import numpy as np
@@ -15,11 +15,24 @@ from layerwise.activations.packing import unpack
 from layerwise.activations.parts import kind_of
 from layerwise.activations.store import ActivationStore, Stored
 from layerwise.analyses.ahead import read_ahead
+from layerwise.analyses.measures import OtherMeasures, Scored, warn_undefined
 from layerwise.analyses.units import too_few_units
 from layerwise.data.content import content_hash
 from layerwise.data.presentations import is_empty
 from layerwise.data.recordings import average_repetitions
-from layerwise.interfaces import DegenerateWarning, LayerSpec, Progress, Recordings, Split, no_progress
+from layerwise.interfaces import (
+    FITTED,
+    PLS,
+    DegenerateWarning,
+    LayerSpec,
+    Measure,
+    MeasureSettings,
+    Progress,
+    Recordings,
+    Split,
+    column_of,
+    no_progress,
+)
 from layerwise.regression import (
     make_grouped_splits,
     make_kfold_splits,
@@ -35,6 +48,7 @@ log = logging.getLogger(__name__)
 MOST_AT_ONCE = 32  # layers together: with 320 fits, launches no longer count
 COPIES = 6  # of a Gram matrix, that a fit of a layer takes
 SQUARES = 5  # matrices [neuroid, neuroid], that a fit of a layer and split takes
+BRAIN_SCORES = MeasureSettings()
 READ = 15 * 10**8  # bytes of Gram matrices that are read at once; those in use and the next ones are there, too
 
 
@@ -114,6 +128,10 @@ class BrainSimilarity:
     pca : int, optional
         Number of principal components to which layers are reduced before the regression. They are fitted on the images
         whose activations stand in the store after those of the recordings' stimuli.
+    measures : tuple of Measure
+        What layers are held against the region by.
+    settings : MeasureSettings
+        Of measures beside PLS.
     """
 
     recordings: Recordings
@@ -124,6 +142,8 @@ class BrainSimilarity:
     device: str = "cpu"
     memory: int = 10**9
     pca: int | None = None
+    measures: tuple[Measure, ...] = (PLS,)
+    settings: MeasureSettings = BRAIN_SCORES
 
     def score(
         self, store: ActivationStore, layers: Sequence[LayerSpec], progress: Progress = no_progress
@@ -143,8 +163,10 @@ class BrainSimilarity:
         -------
         DataFrame
             Rows (layer, split): model, layer, region, split, r (median over neuroids), neuroids (how many have a
-            defined r) and r_neuroids (list: r of each neuroid, in the order of the file). Its `attrs["data"]` hold the
-            hashes of the recordings and of all that the activations were computed from.
+            defined r) and r_neuroids (list: r of each neuroid, in the order of the file). Of another measure than PLS
+            `region` is the name of its column (IT_rsa); where it is one number a layer there is one row, of no split,
+            with an empty list; and with ridge regression there is its alpha. Its `attrs["data"]` hold the hashes of the
+            recordings and of all that the activations were computed from.
 
         Warns
         -----
@@ -155,17 +177,17 @@ class BrainSimilarity:
         store.check_stimuli((*self.recordings.stimuli, *fitted))
         rows, recordings = _shown(self.recordings)
         fit = _Fit(self, store, rows, average_repetitions(recordings.responses), self.splits.make(recordings))
-        few = too_few_units(layers, self.n_components)
-        wanted = [layer for layer in layers if layer.name not in few]
-        scores = dict(progress(fit.score(wanted), f"{store.model} {self.region}", len(wanted)))
-        tables = [_rows(scores.get(layer.name, fit.nothing), store.model, layer.name, self.region) for layer in layers]
-        table = pd.concat(tables, ignore_index=True)
+        few = too_few_units(layers, self.n_components) if PLS in self.measures else frozenset()
+        wanted = layers if fit.others else [layer for layer in layers if layer.name not in few]
+        scores = dict(progress(fit.score(wanted, few), f"{store.model} {self.region}", len(wanted)))
+        found = {layer.name: scores.get(layer.name, fit.nothing) for layer in layers}
+        table = pd.concat([fit.tabulate(found, measure) for measure in self.measures], ignore_index=True)
         pca = {"pca": f"{self.pca} components, fitted on {len(fitted)} images"} if self.pca else {}
         table.attrs["data"] = {self.region: {"recordings": content_hash(self.recordings), **store.attributes, **pca}}
         return table
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Fit:
     """Scores layers: rows [stimulus] of the store belong to the responses [stimulus, neuroid]."""
 
@@ -175,19 +197,46 @@ class _Fit:
     responses: np.ndarray
     splits: list[Split]
 
-    @property
-    def nothing(self) -> np.ndarray:
-        """The value of a layer without a score: NaN [split, neuroid]."""
-        return np.full((len(self.splits), self.responses.shape[1]), np.nan)
+    @cached_property
+    def others(self) -> OtherMeasures | None:
+        """Measures beside PLS."""
+        measures, place = [one for one in self.similarity.measures if one != PLS], self.similarity.device
+        settings = self.similarity.settings, self.rows, self.responses, self.splits, place
+        return OtherMeasures(measures, *settings) if measures else None
 
-    def score(self, layers: Sequence[LayerSpec]) -> Iterator[tuple[str, np.ndarray]]:
-        """Return the name and r [split, neuroid] of each layer."""
+    @property
+    def nothing(self) -> dict[Measure, Scored]:
+        """What a layer without a score has: NaN [split, neuroid]."""
+        r = np.full((len(self.splits), self.responses.shape[1]), np.nan)
+        return {PLS: Scored(r), **(self.others.nothing if self.others else {})}
+
+    def score(self, layers: Sequence[LayerSpec], few: Container[str]) -> Iterator[tuple[str, dict[Measure, Scored]]]:
+        """Return the name and the scores of each layer, without PLS of those that have too few units for it."""
+        specs = {layer.name: layer for layer in layers}
         for found in read_ahead(partial(self._read, group) for group in self._groups(layers)):
             finite = {name: stored for name, stored in found.items() if not stored.nonfinite}
             if len(finite) < len(found):
                 warnings.warn("layers whose activations are not finite have no score", DegenerateWarning, stacklevel=2)
-            r = self._score_finite(finite) if finite else {}
-            yield from ((name, r.get(name, self.nothing)) for name in found)
+            fitted = {name: stored for name, stored in finite.items() if name not in few}
+            r = self._score_finite(fitted) if fitted and PLS in self.similarity.measures else {}
+            for name in found:
+                scores = self.nothing | ({PLS: Scored(r[name])} if name in r else {})
+                if self.others and name in finite:
+                    scores |= self.others.score(specs[name], finite[name], self.store.path)
+                yield name, scores
+
+    def tabulate(self, scores: Mapping[str, Mapping[Measure, Scored]], measure: Measure) -> pd.DataFrame:
+        """Put the scores of all layers into rows."""
+        column = column_of(self.similarity.region, measure)
+        if measure != PLS:
+            warn_undefined(scores, [measure])
+        if self.others and measure not in FITTED:
+            return _single_rows(scores, self.store.model, column, measure, self.others.neuroids)
+        tables = [_rows(one[measure].r, self.store.model, layer, column) for layer, one in scores.items()]
+        if measure == "ridge":
+            alphas = (one[measure].alphas for one in scores.values())
+            tables = [rows.assign(alpha=chosen) for rows, chosen in zip(tables, alphas, strict=True)]
+        return pd.concat(tables, ignore_index=True)
 
     def _groups(self, layers: Sequence[LayerSpec]) -> Iterator[list[LayerSpec]]:
         """Group neighbouring layers whose Gram matrices a GPU holds at once; all other layers are scored one by one."""
@@ -270,6 +319,15 @@ def _shown(recordings: Recordings) -> tuple[np.ndarray, Recordings]:
         columns={name: np.asarray(values)[rows] for name, values in recordings.columns.items()},
     )
     return rows, kept
+
+
+def _single_rows(
+    scores: Mapping[str, Mapping[Measure, Scored]], model: str, column: str, measure: Measure, neuroids: int
+) -> pd.DataFrame:
+    """Put a measure that is one number a layer into a row each."""
+    values = [float(one[measure].r[0, 0]) for one in scores.values()]
+    rows = {"model": model, "layer": list(scores), "region": column, "split": 0, "r": values, "neuroids": neuroids}
+    return pd.DataFrame({**rows, "r_neuroids": [np.zeros(0) for _ in values]})
 
 
 def _rows(r: np.ndarray, model: str, layer: str, region: str) -> pd.DataFrame:

@@ -2,12 +2,12 @@
 
 import logging
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
-from layerwise.interfaces import DegenerateWarning, LayerSpec
+from layerwise.interfaces import FITTED, MEASURES, DegenerateWarning, LayerSpec, Measure, column_of
 from layerwise.statistics.scores import choose_best
 
 log = logging.getLogger(__name__)
@@ -53,6 +53,8 @@ def gather_model(
         `_splits` (how many splits have a value: mean and error are over these), `_ceiling` (median over neuroids, mean
         over halves), `_ceiled_2020` ((r/c)^2) and `_ceiled_2026` (r^2/c), and for each measure its accuracy (mean over
         splits of Spearman's rho), `_error`, `_splits` and, where it has several raters, `_ceiling` (mean over halves).
+        A region has the same columns for ridge regression (IT_ridge); for RSA and CKA, which are one number a layer,
+        only that (IT_rsa).
         Its `attrs` hold the hashes of "data", what the best layer of each column is worth on splits that did not
         choose it ("nested": nested and same, as `statistics.scores.Best` has them), and, for measures that were
         predicted from sketches, the "sketch_error" that these were found to have.
@@ -79,9 +81,12 @@ def gather_model(
         }
     )
     medians = median_ceilings(ceilings)
-    for region, rows in _by(brain, "region"):
-        table = _join(table, summarise_layers(rows, region, "r"), region)
-        table = _add_ceilings(table, region, medians[region])
+    for column, rows in _by(brain, "region"):
+        region, kind = measured_as(column, medians)
+        summary = summarise_layers(rows, column, "r")
+        table = _join(table, summary if kind in FITTED else summary[["layer", column]], column)
+        if kind in FITTED:
+            table = _add_ceilings(table, column, medians[region])
     for measure, rows in _by(behaviour, "measure"):
         table = _join(table, summarise_layers(rows, measure, "rho"), measure)
     for measure, rows in _by(consistencies, "measure"):
@@ -96,6 +101,21 @@ def gather_model(
     if errors:
         table.attrs["sketch_error"] = {measure: text for error in errors for measure, text in error.items()}
     return table
+
+
+def measured_as(column: str, regions: Container[str]) -> tuple[str, Measure]:
+    """Tell the region and the measure of a column of brain scores.
+
+    Raises
+    ------
+    ValueError
+        It is of none of the regions.
+    """
+    for measure in MEASURES:
+        region = column.removesuffix(column_of("", measure))
+        if region in regions and column_of(region, measure) == column:
+            return region, measure
+    raise ValueError(f"{column} has scores, and its region has no ceiling: delete both, and run again")
 
 
 def _nested(scores: Sequence[tuple[Sequence[pd.DataFrame], str, str]]) -> dict[str, dict[str, float | None]]:

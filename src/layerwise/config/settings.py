@@ -76,8 +76,8 @@ class BrainSettings(Section):
 
     measures: Measures = Field(default_factory=lambda: [PLS])
     """What layers are held against recordings by: `pls` (partial least squares), `ridge`, `rsa`, `cka` or
-    `debiased_cka`; all are computed from the same stored activations. The first is what statistics and figures take.
-    PLS has the region's name as its column in layers.parquet, others are named as IT_rsa."""
+    `debiased_cka`; all are computed from the same stored activations. PLS has the region's name as its column in
+    layers.parquet, others are named as IT_rsa. Tables of statistics have all of them, figures the first."""
     ridge: RidgeSettings = RidgeSettings()
     """Of the measure `ridge`."""
     rsa: RsaSettings = RsaSettings()

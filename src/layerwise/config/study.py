@@ -105,27 +105,24 @@ class Study(Section):
 
     @model_validator(mode="after")
     def _measures_are_possible(self) -> Self:
-        others = [one for entry in self.recordings for one in self.measures_of(entry.name) if one != PLS]
+        measures = [one for entry in self.recordings for one in self.measures_of(entry.name)]
+        others = [one for one in measures if one != PLS]
         if others and self.brain.pca is not None:
             raise ValueError(
                 f"brain.pca reduces layers for PLS alone, and the measure {others[0]!r} takes them whole: leave out "
                 "one of the two"
             )
-        single = [one for one in self.main_measures() if one not in FITTED]
+        single = [one for one in measures if one not in FITTED]
         if single and self.statistics.neuroids is not None:
             raise ValueError(
-                f"statistics.neuroids draws samples of neuroids, and {single[0]!r} has no value for each neuroid: put "
-                "pls or ridge first among the measures, or leave it out"
+                f"statistics.neuroids draws samples of neuroids, and {single[0]!r} has no value for each neuroid: "
+                "leave out one of the two"
             )
         return self
 
     def measures_of(self, recording: str) -> list[Measure]:
         """The measures of a recording of the study."""
         return self.recording(recording).measures or self.brain.measures
-
-    def main_measures(self) -> list[Measure]:
-        """The measure of each recording that statistics and figures take."""
-        return [self.measures_of(entry.name)[0] for entry in self.recordings]
 
     def stimulus_sets(self) -> list[str]:
         """Names of the sets of images: one each of recordings and ratings, and that of the principal components."""

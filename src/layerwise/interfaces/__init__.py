@@ -8,6 +8,7 @@ from layerwise.interfaces.finetuning import FinetuneSettings
 from layerwise.interfaces.images import Geometry, Pixels, Preprocessing
 from layerwise.interfaces.measures import (
     FITTED,
+    MEASURES,
     PLS,
     Comparison,
     Distance,
@@ -28,6 +29,7 @@ from layerwise.interfaces.reporting import (
 
 __all__ = [
     "FITTED",
+    "MEASURES",
     "PLS",
     "Comparison",
     "DegenerateWarning",

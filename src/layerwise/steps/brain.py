@@ -1,6 +1,8 @@
 """Steps that hold layers against the brain."""
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from layerwise.activations import ActivationStore
 from layerwise.analyses.brain import BrainSimilarity, SplitPlan
@@ -30,19 +32,25 @@ def score_brain(
     threads: int | None = None,
     progress: Progress = no_progress,
 ) -> None:
-    """Score a block of layers against one region: Pearson r of each neuroid in each split."""
+    """Score a block of layers against one region, by each measure: Pearson r of each neuroid in each split."""
     compute = study.compute
     limit_threads(threads or compute.threads)
     device = choose_device(compute.device, compute.gpus)
     memory = device_memory([device], compute.memory, compute.gpu_memory)
-    similarity = similarity_with(study, region, device, memory)
+    similarity = replace(similarity_with(study, region, device, memory), **measured(study, region))
     with named_memory(compute):
         layers = in_block(layers_in(study, model, manifest), block)
         write_table(similarity.score(ActivationStore(activations, model), layers, progress), output)
 
 
+def measured(study: Study, region: str) -> dict[str, Any]:
+    """Return by which measures layers are held against a region, and how these are computed."""
+    measures = study.measures_of(find_region(study, region).recording)
+    return {"measures": tuple(measures), "settings": study.brain.settings()}
+
+
 def similarity_with(study: Study, region: str, device: str, memory: int) -> BrainSimilarity:
-    """Open a region's recordings, to score layers against them as the study says."""
+    """Open a region's recordings, to score layers against them by PLS as the study says."""
     return BrainSimilarity(
         region_recordings(study, region),
         region,

@@ -49,7 +49,7 @@ from layerwise.study.profiles import (
     weights_files,
 )
 from layerwise.study.ratings import method_of
-from layerwise.study.regions import Region, find_region, regions
+from layerwise.study.regions import Region, brain_columns, find_region, main_columns, regions
 from layerwise.study.resources import RuleResources
 from layerwise.study.results import (
     brain_scores,
@@ -84,6 +84,7 @@ __all__ = [
     "Region",
     "RuleResources",
     "accuracies_of",
+    "brain_columns",
     "brain_scores",
     "code_of",
     "described_tables",
@@ -106,6 +107,7 @@ __all__ = [
     "kept_activations",
     "layers_of",
     "layout_of",
+    "main_columns",
     "main_region",
     "method_of",
     "network_facts",
