@@ -48,6 +48,7 @@ log = logging.getLogger(__name__)
 MOST_AT_ONCE = 32  # layers together: with 320 fits, launches no longer count
 COPIES = 6  # of a Gram matrix, that a fit of a layer takes
 SQUARES = 5  # matrices [neuroid, neuroid], that a fit of a layer and split takes
+LISTED = 4  # values of a property in a message
 BRAIN_SCORES = MeasureSettings()
 READ = 15 * 10**8  # bytes of Gram matrices that are read at once; those in use and the next ones are there, too
 
@@ -62,6 +63,13 @@ class SplitPlan:
     train_size: float = 0.9
     seed: int = 1
     order: str | None = None
+    train: str = "train"
+    test: str = "test"
+
+    @property
+    def is_given(self) -> bool:
+        """Whether the recordings themselves say which stimuli are tested."""
+        return self.method == "given"
 
     def make(self, recordings: Recordings) -> list[Split]:
         """Draw the splits on the sorted order of the stimuli, or on that of the property `order`.
@@ -72,10 +80,29 @@ class SplitPlan:
             The recordings do not have the property `by` or `order`, or not for every stimulus; or too few stimuli.
         """
         stimuli = np.arange(len(recordings.stimuli))
+        if self.is_given:
+            return [self._given(_property(recordings, str(self.by)))]
         order = stimuli if self.order is None else np.argsort(_property(recordings, self.order), kind="stable")
         column = None if self.by is None else _property(recordings, self.by)[order]
         drawn = self._draw(len(order), column)
         return [Split(np.sort(order[split.train]), np.sort(order[split.test])) for split in drawn]
+
+    def _given(self, values: np.ndarray) -> Split:
+        words = np.array([str(value) for value in values.tolist()])
+        parts = {name: np.flatnonzero(words == name) for name in (self.train, self.test)}
+        empty = [name for name, part in parts.items() if not len(part)]
+        if empty:
+            known = ", ".join(map(repr, dict.fromkeys(words[:LISTED].tolist() + sorted(set(words))[:LISTED])))
+            raise ValueError(
+                f"no stimulus has {empty[0]!r} as its {self.by!r}, by which training and test stimuli are told apart; "
+                f"values are, for one: {known}; name two of them: `splits: {{method: given, by: {self.by}, train: ..., "
+                "test: ...}`"
+            )
+        return Split(parts[self.train], parts[self.test])
+
+    def tested(self, recordings: Recordings) -> Recordings:
+        """Keep the stimuli that are tested, where the recordings name them; all others of other methods are."""
+        return keep_stimuli(recordings, self.make(recordings)[0].test) if self.is_given else recordings
 
     def _draw(self, n_stimuli: int, column: np.ndarray | None) -> list[Split]:
         if self.method == "kfold":
@@ -202,7 +229,8 @@ class _Fit:
         """Measures beside PLS."""
         measures, place = [one for one in self.similarity.measures if one != PLS], self.similarity.device
         settings = self.similarity.settings, self.rows, self.responses, self.splits, place
-        return OtherMeasures(measures, *settings) if measures else None
+        compared = self.splits[0].test if self.similarity.splits.is_given else None
+        return OtherMeasures(measures, *settings, compared) if measures else None
 
     @property
     def nothing(self) -> dict[Measure, Scored]:
@@ -312,13 +340,17 @@ def _shown(recordings: Recordings) -> tuple[np.ndarray, Recordings]:
         DegenerateWarning,
         stacklevel=3,
     )
-    kept = replace(
+    return rows, keep_stimuli(recordings, rows)
+
+
+def keep_stimuli(recordings: Recordings, rows: np.ndarray) -> Recordings:
+    """Keep some of the stimuli."""
+    return replace(
         recordings,
         responses=recordings.responses[:, rows],
         stimuli=tuple(recordings.stimuli[row] for row in rows),
         columns={name: np.asarray(values)[rows] for name, values in recordings.columns.items()},
     )
-    return rows, kept
 
 
 def _single_rows(

@@ -2,12 +2,12 @@
 
 import logging
 import warnings
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
-from layerwise.interfaces import FITTED, MEASURES, DegenerateWarning, LayerSpec, Measure, column_of
+from layerwise.interfaces import FITTED, DegenerateWarning, LayerSpec, measured_as
 from layerwise.statistics.scores import choose_best
 
 log = logging.getLogger(__name__)
@@ -101,21 +101,6 @@ def gather_model(
     if errors:
         table.attrs["sketch_error"] = {measure: text for error in errors for measure, text in error.items()}
     return table
-
-
-def measured_as(column: str, regions: Container[str]) -> tuple[str, Measure]:
-    """Tell the region and the measure of a column of brain scores.
-
-    Raises
-    ------
-    ValueError
-        It is of none of the regions.
-    """
-    for measure in MEASURES:
-        region = column.removesuffix(column_of("", measure))
-        if region in regions and column_of(region, measure) == column:
-            return region, measure
-    raise ValueError(f"{column} has scores, and its region has no ceiling: delete both, and run again")
 
 
 def _nested(scores: Sequence[tuple[Sequence[pd.DataFrame], str, str]]) -> dict[str, dict[str, float | None]]:
@@ -242,6 +227,8 @@ def summarise_layers(rows: pd.DataFrame, name: str, value: str) -> pd.DataFrame:
     grouped = rows.groupby("layer", sort=False)[value]
     defined = grouped.count()
     error: pd.Series[float] = grouped.std(ddof=0) / np.sqrt(defined)
+    if rows["split"].nunique() == 1:  # one split says nothing of how much another would differ
+        error = error * np.nan
     summary = pd.DataFrame({name: grouped.mean(), f"{name}_error": error, f"{name}_splits": defined})
     few = defined < grouped.size() / 2
     if few.any():

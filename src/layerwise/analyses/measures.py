@@ -13,7 +13,7 @@ from torch import Tensor
 
 from layerwise.activations.packing import unpack
 from layerwise.activations.store import Stored
-from layerwise.interfaces import DegenerateWarning, LayerSpec, Measure, MeasureSettings, Split
+from layerwise.interfaces import FITTED, DegenerateWarning, LayerSpec, Measure, MeasureSettings, Split
 from layerwise.regression import ALPHAS, PatternProducts, Reference, distances, linear_cka, score_ridge
 
 LEAST_STIMULI, LEAST_NEUROIDS = 4, 3
@@ -57,6 +57,8 @@ class OtherMeasures:
         For ridge regression.
     device : str
         "cpu" or "cuda".
+    compared : int array [stimulus], optional
+        Of the stimuli, those that RSA and CKA are of; default: all.
     pairs : float64 array [pair], optional
         Distances between the stimuli, row by row of the upper triangle, instead of those of responses.
     """
@@ -67,13 +69,14 @@ class OtherMeasures:
     responses: NDArray[np.float64]
     splits: Sequence[Split] = ()
     device: str = "cpu"
+    compared: NDArray[np.intp] | None = None
     pairs: NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
-        if len(self.rows) < LEAST_STIMULI:
-            raise ValueError(
-                f"{len(self.rows)} stimuli are given, and {self.measures[0]} needs {LEAST_STIMULI} or more: use more"
-            )
+        n = len(self.rows if self.compared is None else self.compared)
+        single = [one for one in self.measures if one not in FITTED]
+        if single and n < LEAST_STIMULI:
+            raise ValueError(f"{n} stimuli are given, and {single[0]} needs {LEAST_STIMULI} or more: use more")
 
     @property
     def nothing(self) -> dict[Measure, Scored]:
@@ -105,6 +108,8 @@ class OtherMeasures:
         else:
             products = self._products(layer, stored, file)
             features = products.gram
+        if self.compared is not None:
+            products = products.keep(torch.as_tensor(self.compared, device=self.device))
         return {one: self._score(one, products, features, stored.kind == "gram") for one in self.measures}
 
     def _products(self, layer: LayerSpec, stored: Stored, file: object) -> PatternProducts:
@@ -130,10 +135,11 @@ class OtherMeasures:
 
     @cached_property
     def _complete(self) -> NDArray[np.float64]:
-        kept: NDArray[np.bool_] = np.all(np.isfinite(self.responses), axis=0)
+        responses = self.responses if self.compared is None else self.responses[self.compared]
+        kept: NDArray[np.bool_] = np.all(np.isfinite(responses), axis=0)
         if not kept.all():
             _warn(f"{(~kept).sum()} of {len(kept)} neuroids lack responses to some stimuli: left out of RSA and CKA")
-        return self.responses[:, kept]
+        return responses[:, kept]
 
     @cached_property
     def _region(self) -> PatternProducts:

@@ -6,8 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from layerwise.analyses.gather import measured_as
-from layerwise.interfaces import FITTED
+from layerwise.interfaces import FITTED, measured_as
 from layerwise.statistics.scores import DrawnScores, draw_scores
 
 CEILED = ("ceiled_2020", "ceiled_2026")

@@ -20,12 +20,17 @@ Setting = Annotated[
 class SplitsEntry(Section):
     """How the stimuli of a recording are divided into training and test."""
 
-    method: Literal["shuffle", "grouped", "kfold"] = "shuffle"
+    method: Literal["shuffle", "grouped", "kfold", "given"] = "shuffle"
     """`shuffle`: repeated hold-out, as Brain-Score does it. `grouped`: the same with whole groups held out, so that
-    frames of one movie are never on both sides. `kfold`: each stimulus is tested once."""
+    frames of one movie are never on both sides. `kfold`: each stimulus is tested once. `given`: one split, whose parts
+    a property of the stimuli names."""
     by: str | None = None
     """For `shuffle`, the property whose shares are kept equal (Brain-Score: texture_type, object_name); for `grouped`
-    and `kfold`, the property that names the groups."""
+    and `kfold`, the property that names the groups; for `given`, the one that names the parts."""
+    train: str = "train"
+    """For `given`, the value of the training stimuli."""
+    test: str = "test"
+    """For `given`, the value of the test stimuli; stimuli of other values are left out."""
     n_splits: int = Field(10, ge=2, le=MOST)
     """Number of splits, or of folds."""
     train_size: float = Field(0.9, gt=0, lt=1)
@@ -40,6 +45,12 @@ class SplitsEntry(Section):
     def _groups_named(self) -> Self:
         if self.method == "grouped" and self.by is None:
             raise ValueError("splits by groups need `by`: the property of the stimuli that names the groups")
+        if self.method == "given" and self.by is None:
+            raise ValueError(
+                "given splits need `by`: the property of the stimuli that names the training and test part"
+            )
+        if self.method == "given" and self.train == self.test:
+            raise ValueError(f"`train` and `test` are both {self.train!r}: no stimulus can be in both parts")
         return self
 
 

@@ -15,6 +15,7 @@ from layerwise.interfaces.measures import (
     Measure,
     MeasureSettings,
     column_of,
+    measured_as,
 )
 from layerwise.interfaces.networks import LayerSpec, ModelSpec
 from layerwise.interfaces.reporting import (
@@ -51,6 +52,7 @@ __all__ = [
     "Stop",
     "StoppedError",
     "column_of",
+    "measured_as",
     "never",
     "no_progress",
     "until_asked",

@@ -1,5 +1,6 @@
 """How layers are held against the brain, and what the columns of tables are called for it."""
 
+from collections.abc import Container
 from dataclasses import dataclass
 from typing import Literal
 
@@ -34,3 +35,18 @@ class MeasureSettings:
 def column_of(region: str, measure: Measure) -> str:
     """Return the column of layers.parquet for a region and a measure: that of PLS is named as the region."""
     return region if measure == PLS else f"{region}_{measure}"
+
+
+def measured_as(column: str, regions: Container[str]) -> tuple[str, Measure]:
+    """Tell the region and the measure of a column of brain scores.
+
+    Raises
+    ------
+    ValueError
+        It is of none of the regions.
+    """
+    for measure in MEASURES:
+        region = column.removesuffix(column_of("", measure))
+        if region in regions and column_of(region, measure) == column:
+            return region, measure
+    raise ValueError(f"{column} has scores, and its region has no ceiling: delete both, and run again")

@@ -18,7 +18,8 @@ from layerwise.study import find_region
 
 def estimate_ceiling(study: Study, region: str, output: Path) -> None:
     """Estimate how consistent a region's neuroids are over repetitions."""
-    write_table(estimate(region_recordings(study, region), region, study.regression.halves), output)
+    recordings, splits = region_recordings(study, region), splits_of(study, region)
+    write_table(estimate(splits.tested(recordings), region, study.regression.halves), output)
 
 
 def score_brain(
@@ -43,6 +44,11 @@ def score_brain(
         write_table(similarity.score(ActivationStore(activations, model), layers, progress), output)
 
 
+def splits_of(study: Study, region: str) -> SplitPlan:
+    """Return how the stimuli of a region's recordings are divided."""
+    return SplitPlan(**study.recording(find_region(study, region).recording).splits.model_dump())
+
+
 def measured(study: Study, region: str) -> dict[str, Any]:
     """Return by which measures layers are held against a region, and how these are computed."""
     measures = study.measures_of(find_region(study, region).recording)
@@ -54,7 +60,7 @@ def similarity_with(study: Study, region: str, device: str, memory: int) -> Brai
     return BrainSimilarity(
         region_recordings(study, region),
         region,
-        SplitPlan(**study.recording(find_region(study, region).recording).splits.model_dump()),
+        splits_of(study, region),
         study.regression.components,
         study.regression.solver,
         device,

@@ -134,7 +134,9 @@ STEPS: dict[str, Step] = {
             **_OWN_SPLIT,
         },
     ),
-    "estimate_ceiling": Step("layerwise.steps.brain:estimate_ceiling", (*_NEUROIDS, "regression.halves")),
+    "estimate_ceiling": Step(
+        "layerwise.steps.brain:estimate_ceiling", (*_NEUROIDS, "recording.splits", "regression.halves")
+    ),
     "score_brain": Step(
         "layerwise.steps.brain:score_brain",
         (
