@@ -3,7 +3,7 @@
 import logging
 import warnings
 from collections.abc import Container, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property, partial
 from itertools import groupby
 
@@ -15,10 +15,10 @@ from layerwise.activations.packing import unpack
 from layerwise.activations.parts import kind_of
 from layerwise.activations.store import ActivationStore, Stored
 from layerwise.analyses.ahead import read_ahead
-from layerwise.analyses.measures import OtherMeasures, Scored, warn_undefined
+from layerwise.analyses.dividing import SHUFFLED, SplitPlan, keep_stimuli
+from layerwise.analyses.measures import OtherMeasures, Scored, single_rows, warn_undefined
 from layerwise.analyses.units import too_few_units
 from layerwise.data.content import content_hash
-from layerwise.data.presentations import is_empty
 from layerwise.data.recordings import average_repetitions
 from layerwise.interfaces import (
     FITTED,
@@ -34,9 +34,6 @@ from layerwise.interfaces import (
     no_progress,
 )
 from layerwise.regression import (
-    make_grouped_splits,
-    make_kfold_splits,
-    make_splits,
     reduce_gram,
     reduce_units,
     score_gram,
@@ -48,88 +45,8 @@ log = logging.getLogger(__name__)
 MOST_AT_ONCE = 32  # layers together: with 320 fits, launches no longer count
 COPIES = 6  # of a Gram matrix, that a fit of a layer takes
 SQUARES = 5  # matrices [neuroid, neuroid], that a fit of a layer and split takes
-LISTED = 4  # values of a property in a message
 BRAIN_SCORES = MeasureSettings()
 READ = 15 * 10**8  # bytes of Gram matrices that are read at once; those in use and the next ones are there, too
-
-
-@dataclass(frozen=True)
-class SplitPlan:
-    """How the stimuli of a recording are divided; see `layerwise.config.data.SplitsEntry`."""
-
-    method: str = "shuffle"
-    by: str | None = None
-    n_splits: int = 10
-    train_size: float = 0.9
-    seed: int = 1
-    order: str | None = None
-    train: str = "train"
-    test: str = "test"
-
-    @property
-    def is_given(self) -> bool:
-        """Whether the recordings themselves say which stimuli are tested."""
-        return self.method == "given"
-
-    def make(self, recordings: Recordings) -> list[Split]:
-        """Draw the splits on the sorted order of the stimuli, or on that of the property `order`.
-
-        Raises
-        ------
-        ValueError
-            The recordings do not have the property `by` or `order`, or not for every stimulus; or too few stimuli.
-        """
-        stimuli = np.arange(len(recordings.stimuli))
-        if self.is_given:
-            return [self._given(_property(recordings, str(self.by)))]
-        order = stimuli if self.order is None else np.argsort(_property(recordings, self.order), kind="stable")
-        column = None if self.by is None else _property(recordings, self.by)[order]
-        drawn = self._draw(len(order), column)
-        return [Split(np.sort(order[split.train]), np.sort(order[split.test])) for split in drawn]
-
-    def _given(self, values: np.ndarray) -> Split:
-        words = np.array([str(value) for value in values.tolist()])
-        parts = {name: np.flatnonzero(words == name) for name in (self.train, self.test)}
-        empty = [name for name, part in parts.items() if not len(part)]
-        if empty:
-            known = ", ".join(map(repr, dict.fromkeys(words[:LISTED].tolist() + sorted(set(words))[:LISTED])))
-            raise ValueError(
-                f"no stimulus has {empty[0]!r} as its {self.by!r}, by which training and test stimuli are told apart; "
-                f"values are, for one: {known}; name two of them: `splits: {{method: given, by: {self.by}, train: ..., "
-                "test: ...}`"
-            )
-        return Split(parts[self.train], parts[self.test])
-
-    def tested(self, recordings: Recordings) -> Recordings:
-        """Keep the stimuli that are tested, where the recordings name them; all others of other methods are."""
-        return keep_stimuli(recordings, self.make(recordings)[0].test) if self.is_given else recordings
-
-    def _draw(self, n_stimuli: int, column: np.ndarray | None) -> list[Split]:
-        if self.method == "kfold":
-            return make_kfold_splits(n_stimuli, n_splits=self.n_splits, seed=self.seed, groups=column)
-        if self.method == "grouped" and column is not None:
-            return make_grouped_splits(column, self.n_splits, self.train_size, self.seed)
-        return make_splits(n_stimuli if column is None else column, self.n_splits, self.train_size, self.seed)
-
-
-def _property(recordings: Recordings, name: str) -> np.ndarray:
-    if name in recordings.varying:
-        raise ValueError(
-            f"nothing can be split by {name!r}: {recordings.varying[name]}. The responses to a stimulus are averaged "
-            "over its presentations, so part of what is held out would be trained on as well; keep, of each stimulus, "
-            "the presentations that agree, or split by another property"
-        )
-    if name not in recordings.columns:
-        known = ", ".join(recordings.columns) or "none"
-        raise ValueError(f"the stimuli have no property {name!r} to split by; the file has: {known}")
-    values = np.asarray(recordings.columns[name])
-    empty = is_empty(values)
-    if empty.any():
-        raise ValueError(
-            f"nothing can be split by {name!r}: it is empty for {empty.sum()} of {len(values)} stimuli (first: "
-            f"{recordings.stimuli[int(np.argmax(empty))]!r}); fill it in, or split by another property"
-        )
-    return values
 
 
 @dataclass(frozen=True)
@@ -163,7 +80,7 @@ class BrainSimilarity:
 
     recordings: Recordings
     region: str
-    splits: SplitPlan = SplitPlan()
+    splits: SplitPlan = SHUFFLED
     n_components: int = 25
     solver: str = "exact"
     device: str = "cpu"
@@ -256,10 +173,9 @@ class _Fit:
     def tabulate(self, scores: Mapping[str, Mapping[Measure, Scored]], measure: Measure) -> pd.DataFrame:
         """Put the scores of all layers into rows."""
         column = column_of(self.similarity.region, measure)
-        if measure != PLS:
-            warn_undefined(scores, [measure])
         if self.others and measure not in FITTED:
-            return _single_rows(scores, self.store.model, column, measure, self.others.neuroids)
+            warn_undefined(scores, measure)
+            return single_rows(scores, self.store.model, column, measure, self.others.neuroids)
         tables = [_rows(one[measure].r, self.store.model, layer, column) for layer, one in scores.items()]
         if measure == "ridge":
             alphas = (one[measure].alphas for one in scores.values())
@@ -341,25 +257,6 @@ def _shown(recordings: Recordings) -> tuple[np.ndarray, Recordings]:
         stacklevel=3,
     )
     return rows, keep_stimuli(recordings, rows)
-
-
-def keep_stimuli(recordings: Recordings, rows: np.ndarray) -> Recordings:
-    """Keep some of the stimuli."""
-    return replace(
-        recordings,
-        responses=recordings.responses[:, rows],
-        stimuli=tuple(recordings.stimuli[row] for row in rows),
-        columns={name: np.asarray(values)[rows] for name, values in recordings.columns.items()},
-    )
-
-
-def _single_rows(
-    scores: Mapping[str, Mapping[Measure, Scored]], model: str, column: str, measure: Measure, neuroids: int
-) -> pd.DataFrame:
-    """Put a measure that is one number a layer into a row each."""
-    values = [float(one[measure].r[0, 0]) for one in scores.values()]
-    rows = {"model": model, "layer": list(scores), "region": column, "split": 0, "r": values, "neuroids": neuroids}
-    return pd.DataFrame({**rows, "r_neuroids": [np.zeros(0) for _ in values]})
 
 
 def _rows(r: np.ndarray, model: str, layer: str, region: str) -> pd.DataFrame:

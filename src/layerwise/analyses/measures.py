@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import pandas as pd
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -163,21 +164,29 @@ class OtherMeasures:
         return found
 
 
-def warn_undefined(scores: Mapping[str, Mapping[Measure, Scored]], measures: Sequence[Measure]) -> None:
-    """Warn of how many layers have no value of a measure.
+def single_rows(
+    scores: Mapping[str, Mapping[Measure, Scored]], model: str, column: str, measure: Measure, neuroids: int
+) -> pd.DataFrame:
+    """Put a measure that is one number a layer into a row each."""
+    values = [float(one[measure].r[0, 0]) for one in scores.values()]
+    rows = {"model": model, "layer": list(scores), "region": column, "split": 0, "r": values, "neuroids": neuroids}
+    return pd.DataFrame({**rows, "r_neuroids": [np.zeros(0) for _ in values]})
+
+
+def warn_undefined(scores: Mapping[str, Mapping[Measure, Scored]], measure: Measure) -> None:
+    """Warn of how many layers have no value of a measure that is one number a layer.
 
     Warns
     -----
     DegenerateWarning
         There are such.
     """
-    for measure in measures:
-        undefined = sum(bool(np.isnan(one[measure].r).all()) for one in scores.values())
-        if undefined:
-            _warn(
-                f"{undefined} of {len(scores)} layers have no {measure}: their activations are not finite, or do "
-                "not vary over stimuli or, for a correlation, over units"
-            )
+    undefined = sum(bool(np.isnan(one[measure].r).all()) for one in scores.values())
+    if undefined:
+        _warn(
+            f"{undefined} of {len(scores)} layers have no {measure}: their activations are not finite, or do not vary "
+            "over stimuli or, for a correlation, over units"
+        )
 
 
 def _warn(message: str) -> None:

@@ -6,6 +6,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from layerwise.config.base import MOST, ColumnName, Degrees, FilePath, Name, Section, Seed
 from layerwise.config.settings import Measures
+from layerwise.interfaces import RSA
 
 _SETTINGS = {"brain": "square", "imagenet": "crop"}
 Setting = Annotated[
@@ -60,7 +61,9 @@ class RecordingEntry(Section):
     name: Name
     """Name in the study."""
     file: FilePath
-    """netCDF4: responses [presentation, neuroid] with stimulus, repetition, neuroid and region."""
+    """netCDF4: responses [presentation, neuroid] with stimulus, repetition, neuroid and region. Or, where no responses
+    are published, a CSV of the distances between stimuli (an RDM): names of image files in its first row and column. A
+    layer is held against it by `rsa` alone."""
     images: FilePath | None = None
     """Folder of the images; default: the one that the file names."""
     regions: list[Name] | dict[str, Name] | None = None
@@ -81,6 +84,34 @@ class RecordingEntry(Section):
     brainscore: str | None = None
     """Brain-Score's name of the recordings, such as MajajHong2015.public: if `file` is not there, the workflow exports
     it, and the images."""
+
+    @property
+    def is_rdm(self) -> bool:
+        """Whether the file holds distances between stimuli instead of responses to them."""
+        return self.file.suffix.lower() == ".csv"
+
+    @model_validator(mode="after")
+    def _rdm_is_distances(self) -> Self:
+        if not self.is_rdm:
+            return self
+        if self.images is None or self.regions is None or len(self.regions) != 1:
+            raise ValueError(
+                f"{self.file} holds distances between stimuli (an RDM), and says neither where the images are nor of "
+                "which region it is: give `images: folder` and one region, `regions: [IT]`"
+            )
+        other = [one for one in self.measures or () if one != RSA]
+        if other:
+            raise ValueError(
+                f"{self.file} holds distances between stimuli (an RDM) and no responses, so that {other[0]!r} cannot "
+                "be computed: leave out `measures`, or give `[rsa]`"
+            )
+        given = sorted(self.model_fields_set & {"animals", "splits", "min_reliability", "brainscore"})
+        if given:
+            raise ValueError(
+                f"{self.file} holds distances between stimuli (an RDM) and no responses, so that `{given[0]}` says "
+                "nothing of it: leave it out"
+            )
+        return self
 
     @model_validator(mode="after")
     def _planned_before_export(self) -> Self:

@@ -19,7 +19,7 @@ from layerwise.config.settings import (
     StorageSettings,
 )
 from layerwise.config.statistics import StatisticsSettings
-from layerwise.interfaces import FITTED, PLS, Measure
+from layerwise.interfaces import FITTED, PLS, RSA, Measure
 
 Entry = TypeVar("Entry", ModelEntry, RecordingEntry, RatingEntry)
 
@@ -93,6 +93,12 @@ class Study(Section):
 
     @model_validator(mode="after")
     def _finetuning_is_possible(self) -> Self:
+        distances = [entry.name for entry in self.recordings if entry.is_rdm]
+        if self.finetuning is not None and distances:
+            raise ValueError(
+                f"the recording {distances[0]!r} is an RDM, and networks that are fine-tuned are held against "
+                "responses alone: leave it out, or `finetuning`"
+            )
         if self.finetuning is not None:
             check_finetuning(self.finetuning, self.models, self.ratings)
         return self
@@ -122,7 +128,8 @@ class Study(Section):
 
     def measures_of(self, recording: str) -> list[Measure]:
         """The measures of a recording of the study."""
-        return self.recording(recording).measures or self.brain.measures
+        entry = self.recording(recording)
+        return [RSA] if entry.is_rdm else entry.measures or self.brain.measures
 
     def stimulus_sets(self) -> list[str]:
         """Names of the sets of images: one each of recordings and ratings, and that of the principal components."""

@@ -3,13 +3,14 @@
 Arrays are numpy arrays; a shape is written as ``[stimulus, neuroid]`` after the field's terms.
 """
 
-from layerwise.interfaces.data import RatedImages, Ratings, Recordings, Split, StimulusSet
+from layerwise.interfaces.data import Distances, RatedImages, Ratings, Recordings, Split, StimulusSet
 from layerwise.interfaces.finetuning import FinetuneSettings
 from layerwise.interfaces.images import Geometry, Pixels, Preprocessing
 from layerwise.interfaces.measures import (
     FITTED,
     MEASURES,
     PLS,
+    RSA,
     Comparison,
     Distance,
     Measure,
@@ -32,9 +33,11 @@ __all__ = [
     "FITTED",
     "MEASURES",
     "PLS",
+    "RSA",
     "Comparison",
     "DegenerateWarning",
     "Distance",
+    "Distances",
     "FinetuneSettings",
     "Geometry",
     "LayerSpec",

@@ -8,6 +8,7 @@ Measure = Literal["pls", "ridge", "rsa", "cka", "debiased_cka"]
 Distance = Literal["correlation", "euclidean", "cosine"]
 Comparison = Literal["spearman", "pearson", "cosine"]
 PLS: Measure = "pls"
+RSA: Measure = "rsa"
 MEASURES: tuple[Measure, ...] = ("pls", "ridge", "rsa", "cka", "debiased_cka")
 FITTED: tuple[Measure, ...] = ("pls", "ridge")
 """Measures that predict held-out responses: a value for each split and neuroid. Others are one number a layer."""

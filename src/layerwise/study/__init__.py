@@ -52,6 +52,7 @@ from layerwise.study.ratings import method_of
 from layerwise.study.regions import Region, brain_columns, find_region, main_columns, regions
 from layerwise.study.resources import RuleResources
 from layerwise.study.results import (
+    activations_for,
     brain_scores,
     described_tables,
     drawn_scores,
@@ -84,6 +85,7 @@ __all__ = [
     "Region",
     "RuleResources",
     "accuracies_of",
+    "activations_for",
     "brain_columns",
     "brain_scores",
     "code_of",

@@ -229,6 +229,16 @@ STEPS: dict[str, Step] = {
             ),
             "decides into how many blocks the layers are divided; their scores are the inputs",
         )
+        | dict.fromkeys(
+            (
+                "recordings.images",
+                "recordings.geometry",
+                "recordings.visual_degrees",
+                "recordings.brainscore",
+                "screen_degrees",
+            ),
+            "decides which recordings share activations; those that are kept only prove what scores were made from",
+        )
         | _OWN_SPLIT,
     ),
     "gather_study": Step("layerwise.steps.tables:gather_study", ("models.name",)),
