@@ -40,7 +40,7 @@ def test_two_files_on_the_same_images_share_one_extraction(folder):
     both = study(folder, {"name": "a", "file": "a.nc"}, {"name": "b", "file": "b.nc", "measures": ["rsa"]})
     assert (shared_stimuli(both, "a"), shared_stimuli(both, "b"), shown_sets(both)) == ("a", "a", ["a"])
     assert activations_for(both, Layout("r/s"), "alexnet", "b") == Layout("r/s").activations("alexnet", "a")
-    tasks = list_tasks(Plans(both)).all
+    tasks = list_tasks(Plans(both)).tasks
     extracted = [task for task in tasks if task.step == "extract_activations"]
     assert [task.names["stimuli"] for task in extracted] == ["a"]
     assert [task.names["stimuli"] for task in tasks if task.step == "pack_stimuli"] == ["a"]
