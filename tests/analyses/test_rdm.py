@@ -3,13 +3,14 @@
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from scipy.spatial.distance import pdist, squareform
 from scipy.stats import spearmanr
 
 from layerwise.analyses.ceiling import no_ceiling
 from layerwise.analyses.gather import gather_model
 from layerwise.analyses.rdm import RdmSimilarity
-from layerwise.config import validate_study
+from layerwise.config import dump_study, validate_study
 from layerwise.interfaces import DegenerateWarning, Distances, MeasureSettings
 
 
@@ -49,6 +50,11 @@ def study(recording, **others):
 def test_rsa_is_its_only_measure_whatever_the_studys():
     assert study(RDM, brain={"measures": ["pls", "ridge"]}).measures_of("rdm") == ["rsa"]
     assert study(RDM | {"measures": ["rsa"]}).measures_of("rdm") == ["rsa"]
+
+
+def test_it_is_read_again_as_it_was_written():
+    once = study(RDM, brain={"measures": ["pls", "cka"], "ridge": {"alpha": 3}})
+    assert validate_study(yaml.safe_load(dump_study(once))) == once
 
 
 @pytest.mark.parametrize(

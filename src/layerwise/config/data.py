@@ -105,7 +105,9 @@ class RecordingEntry(Section):
                 f"{self.file} holds distances between stimuli (an RDM) and no responses, so that {other[0]!r} cannot "
                 "be computed: leave out `measures`, or give `[rsa]`"
             )
-        given = sorted(self.model_fields_set & {"animals", "splits", "min_reliability", "brainscore"})
+        settings = {name: getattr(self, name) for name in ("animals", "min_reliability", "brainscore")}
+        given = [name for name, value in settings.items() if value is not None]
+        given += ["splits"] if self.splits != SplitsEntry() else []
         if given:
             raise ValueError(
                 f"{self.file} holds distances between stimuli (an RDM) and no responses, so that `{given[0]}` says "
