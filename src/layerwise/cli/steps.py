@@ -411,12 +411,15 @@ def plot_figure2(
     output: Figures,
     measure: Annotated[str, typer.Option("--measure", help="The measure on the x axis.")] = "memorability",
     networks: Families = None,
+    regions: Annotated[
+        list[str] | None, typer.Option("--region", help="A region to draw; several may be given; default: all.")
+    ] = None,
 ) -> None:
     """Draw brain similarity against the accuracy of predicting memorability."""
     from layerwise.steps.figures import plot_figure2 as step
 
     with counted_warnings():
-        step(layers, correlations, output, measure, networks)
+        step(layers, correlations, output, measure, networks, regions or ())
 
 
 def plot_figure4(

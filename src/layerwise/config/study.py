@@ -19,6 +19,7 @@ from layerwise.config.settings import (
     StorageSettings,
 )
 from layerwise.config.statistics import StatisticsSettings
+from layerwise.interfaces import FITTED, PLS, RSA, Measure
 
 Entry = TypeVar("Entry", ModelEntry, RecordingEntry, RatingEntry)
 
@@ -104,6 +105,12 @@ class Study(Section):
 
     @model_validator(mode="after")
     def _finetuning_is_possible(self) -> Self:
+        distances = [entry.name for entry in self.recordings if entry.is_rdm]
+        if self.finetuning is not None and distances:
+            raise ValueError(
+                f"the recording {distances[0]!r} is an RDM, and networks that are fine-tuned are held against "
+                "responses alone: leave it out, or `finetuning`"
+            )
         if self.finetuning is not None:
             check_finetuning(self.finetuning, self.models, self.ratings)
         return self
@@ -113,6 +120,28 @@ class Study(Section):
         for name in self.statistics.families:
             _find(self.models, name, "model")
         return self
+
+    @model_validator(mode="after")
+    def _measures_are_possible(self) -> Self:
+        measures = [one for entry in self.recordings for one in self.measures_of(entry.name)]
+        others = [one for one in measures if one != PLS]
+        if others and self.brain.pca is not None:
+            raise ValueError(
+                f"brain.pca reduces layers for PLS alone, and the measure {others[0]!r} takes them whole: leave out "
+                "one of the two"
+            )
+        single = [one for one in measures if one not in FITTED]
+        if single and self.statistics.neuroids is not None:
+            raise ValueError(
+                f"statistics.neuroids draws samples of neuroids, and {single[0]!r} has no value for each neuroid: "
+                "leave out one of the two"
+            )
+        return self
+
+    def measures_of(self, recording: str) -> list[Measure]:
+        """The measures of a recording of the study."""
+        entry = self.recording(recording)
+        return [RSA] if entry.is_rdm else entry.measures or self.brain.measures
 
     def stimulus_sets(self) -> list[str]:
         """Names of the sets of images: one each of recordings and ratings, and that of the principal components."""

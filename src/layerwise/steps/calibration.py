@@ -15,7 +15,8 @@ from torch import nn
 
 from layerwise.activations import ActivationStore, extract_activations
 from layerwise.activations.parts import kind_of, stored_bytes
-from layerwise.analyses.brain import BrainSimilarity, SplitPlan
+from layerwise.analyses.brain import BrainSimilarity
+from layerwise.analyses.dividing import SplitPlan
 from layerwise.files.made import software
 from layerwise.finetuning import FinetuneSettings
 from layerwise.finetuning.networks import replace_by_one_unit, set_training

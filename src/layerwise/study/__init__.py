@@ -51,9 +51,10 @@ from layerwise.study.profiles import (
     weights_files,
 )
 from layerwise.study.ratings import method_of
-from layerwise.study.regions import Region, find_region, regions
+from layerwise.study.regions import Region, brain_columns, find_region, main_columns, regions
 from layerwise.study.resources import RuleResources
 from layerwise.study.results import (
+    activations_for,
     brain_scores,
     described_tables,
     drawn_scores,
@@ -89,6 +90,8 @@ __all__ = [
     "StageLines",
     "Stages",
     "accuracies_of",
+    "activations_for",
+    "brain_columns",
     "brain_scores",
     "code_of",
     "described_tables",
@@ -112,6 +115,7 @@ __all__ = [
     "kept_activations",
     "layers_of",
     "layout_of",
+    "main_columns",
     "main_region",
     "method_of",
     "network_facts",

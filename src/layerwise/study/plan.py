@@ -39,6 +39,7 @@ from layerwise.study.profiles import count_scored_splits
 from layerwise.study.rates import SHIPPED, SOLVER, Machines, Rates
 from layerwise.study.ratings import Method, method_of
 from layerwise.study.regions import regions
+from layerwise.study.stimuli import shared_stimuli
 
 AnyDemand = TypeVar("AnyDemand", Demand, SketchDemand)
 Step = Literal["extract_activations", "score_brain", "score_memorability", "stream_memorability", "sketch_memorability"]
@@ -324,8 +325,9 @@ def _find_method(study: Study, stimuli: str) -> Method:
 
 
 def shown_sets(study: Study) -> list[str]:
-    """Name the stimulus sets that networks are run over."""
-    return [name for name in study.stimulus_sets() if study.brain.pca is None or name != PCA_IMAGES]
+    """Name the stimulus sets that networks are run over, those that serve several recordings once."""
+    shown = [name for name in study.stimulus_sets() if study.brain.pca is None or name != PCA_IMAGES]
+    return [name for name in shown if shared_stimuli(study, name) == name]
 
 
 def counts_of(study: Study, stimuli: str) -> list[Count]:
@@ -382,7 +384,8 @@ def _time_extraction(plan: Plan, n_passes: int) -> float:
 def _score_jobs(study: Study, plan: Plan) -> list[Job]:
     """Return a job for each block of layers; one for each region of a recording."""
     names = _scored_blocks(study, plan.stimuli, len(plan.layers), plan.budget)
-    rated, scored = _is_rated(study, plan.stimuli), sum(one.recording == plan.stimuli for one in regions(study))
+    rated, recorded = _is_rated(study, plan.stimuli), [one.recording for one in regions(study)]
+    scored = sum(plan.stimuli in (one, shared_stimuli(study, one)) for one in recorded)
     step: Step = "score_memorability" if rated else "score_brain"
     # Of memorability, each layer by itself and without a GPU, though one that is there is used.
     on_gpu = plan.budget.on_gpu and not rated
