@@ -160,3 +160,5 @@ def test_known_networks_bring_layers_and_preprocessing_and_own_ones_do_not():
 def test_preprocessing_survives_being_written(tmp_path):
     write_preprocessing(EXPECTED, tmp_path / "preprocessing.json")
     assert read_preprocessing(tmp_path / "preprocessing.json") == EXPECTED
+    write_preprocessing(EXPECTED, tmp_path / "preprocessing.json", parameters=5)
+    assert read_preprocessing(tmp_path / "preprocessing.json") == EXPECTED

@@ -8,6 +8,7 @@ import typer
 from layerwise.cli.options import writable_files
 
 if TYPE_CHECKING:
+    from layerwise.data.recipes.recipe import Recipe, Recorded, Scored
     from layerwise.data.reports import Report
 
 data = typer.Typer(help="Your recordings, ratings and images.", no_args_is_help=True)
@@ -86,6 +87,62 @@ def import_scores(
     with atomic_path(output) as temporary:
         temporary.write_text(table.to_csv(index=False), encoding="utf-8")  # a user's numbers, with all digits
     typer.echo(f"{output}: look it over with `layerwise data check {output} --images FOLDER`")
+
+
+@data.command()
+def recipe(
+    name: Annotated[str | None, typer.Argument(help="Name of a recipe; `--list` shows them.")] = None,
+    source: Annotated[
+        Path | None, typer.Option("--from", help="Folder of the files, as the authors name them.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", callback=writable_files, help="File to write: .nc, or .csv of scores.")
+    ] = None,
+    images: Annotated[Path | None, typer.Option("--images", help="Folder of the images, if it lies elsewhere.")] = None,
+    listed: Annotated[
+        bool, typer.Option("--list", help="Print what each recipe needs, its licence and paper.")
+    ] = False,
+) -> None:
+    """Turn a public data set, whose files you have, into the file that a study takes; nothing is downloaded.
+
+    What it counted stands beside what was published; docs/data-sets.md says more of each.
+    """
+    from layerwise.data.recipes import RECIPES, find_recipe
+    from layerwise.data.recipes.recipe import check_output, write_made
+
+    if listed or name is None:
+        for known in RECIPES if name is None else [find_recipe(name)]:
+            _print_recipe(known)
+        return
+    chosen = find_recipe(name)
+    if source is None or output is None:
+        raise ValueError(f"the recipe {name} needs --from, the folder of its files, and --output, the file to write")
+    check_output(chosen, output)
+    made = chosen.make(source, images)
+    folder = write_made(chosen, made, output)
+    _print_made(made)
+    named = f" --images {folder}" if folder else ""
+    typer.echo(f"{output}: look it over with `layerwise data check {output}{named}`")
+
+
+def _print_recipe(recipe: "Recipe") -> None:
+    typer.echo(f"{recipe.name}: {recipe.about}")
+    rows = [("needs", need) for need in recipe.needs]
+    rows += [("from", recipe.host), ("licence", recipe.licence), ("size", recipe.size), ("paper", recipe.paper)]
+    for what, text in rows:
+        typer.echo(f"  {what:<8}{text}")
+
+
+def _print_made(made: "Recorded | Scored") -> None:
+    """Print what was counted beside what was published."""
+    width = max(len(fact.what) for fact in made.facts)
+    for fact in made.facts:
+        published = f"  published: {fact.published:>10}" if fact.published else ""
+        typer.echo(f"{fact.what:<{width}}  here: {fact.found:>10}{published}{'  DIFFERS' if fact.differs else ''}")
+    for note in made.notes:
+        typer.echo(f"note: {note}")
+    if any(fact.differs for fact in made.facts):
+        typer.echo("note: where it differs, these are not the published files, or not all of them")
 
 
 def _report(

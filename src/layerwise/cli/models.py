@@ -153,7 +153,7 @@ def accuracy(
     spec = replace(specify(name), weights=file)
     row = registry.row_of(spec)
     published = row.top1 if row is not None and file == "imagenet" else None
-    where, images = choose_device(device), read_labelled(imagenet, labels)
+    where, images = choose_device(device, setting="--device"), read_labelled(imagenet, labels)
     result = measure(spec, published, images, weights, batch_size, where, show_progress)
     typer.echo(json.dumps(result))
     if output is not None:

@@ -12,6 +12,7 @@ from layerwise.cli.plan import plan
 
 if TYPE_CHECKING:
     from layerwise.config import Study
+    from layerwise.layers import Survey
     from layerwise.study.foreseen import Problem
 
 RESULTS = ("correlations", "network_correlations", "network_scores", "reproduction")  # tables that `show` reads
@@ -24,10 +25,16 @@ def register(app: typer.Typer) -> None:
     app.command(name="check-config", rich_help_panel="Look things up")(check_config)
 
 
-def layers(name: Annotated[str, typer.Argument(help="A network that layerwise or timm knows.")]) -> None:
-    """List the layers of a network: name, class, shape, units, depth."""
-    path = _shipped(name)
-    typer.echo(path.read_text(encoding="utf-8") if path else _listed(name), nl=False)
+def layers(
+    name: Annotated[str, typer.Argument(help="A network that layerwise or timm knows.")],
+    skipped: Annotated[bool, typer.Option("--skipped", help="What else runs and is no layer, and why.")] = False,
+) -> None:
+    """List the layers of a network: name, class, shape, units, depth, and which layer it repeats."""
+    path = None if skipped else _shipped(name)
+    if path is not None:
+        typer.echo(path.read_text(encoding="utf-8"), nl=False)
+    else:
+        typer.echo(_skipped(name) if skipped else _listed(name), nl=False)
 
 
 def _shipped(name: str) -> Path | None:
@@ -40,14 +47,28 @@ def _shipped(name: str) -> Path | None:
         return None
 
 
-def _listed(name: str) -> str:
+def _skipped(name: str) -> str:
+    from layerwise.layers.manifest import format_skipped
+
+    survey = _survey(name)
+    return format_skipped([*survey.skipped, *survey.others])
+
+
+def _survey(name: str) -> "Survey":
     from layerwise.layers.listing import survey_layers
-    from layerwise.layers.manifest import format_manifest
     from layerwise.models import build_empty, resolve_preprocessing, specify
 
     spec = specify(name)
+    return survey_layers(build_empty(spec), resolve_preprocessing(spec).size)
+
+
+def _listed(name: str) -> str:
+    from layerwise.layers.manifest import format_manifest
+    from layerwise.models import specify
+
+    specify(name)
     typer.echo(f"no list of layers ships for timm's {name!r}: it is built, without weights, to list them", err=True)
-    survey = survey_layers(build_empty(spec), resolve_preprocessing(spec).size)
+    survey = _survey(name)
     for module in survey.skipped:
         typer.echo(f"left out: {module.layer} ({module.kind}) {module.reason}", err=True)
     return format_manifest(survey.layers)

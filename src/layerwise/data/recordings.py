@@ -25,6 +25,7 @@ from layerwise.data.folders import find_files
 from layerwise.data.missing import NEVER_WRITTEN, decode, fill_of
 from layerwise.data.presentations import arrange, properties_of, property_of
 from layerwise.data.problems import check_format, did_you_mean, list_problems
+from layerwise.data.rdms import is_rdm, list_rdm
 from layerwise.files import atomic_path, check_seal, is_sealed, reraise_memory, seal, try_hdf5
 from layerwise.files.hdf5 import reraise_filter
 from layerwise.interfaces import DegenerateWarning, Recordings, StimulusSet
@@ -123,6 +124,8 @@ def read_recordings(
         The file is missing, truncated, of another format or newer version; a variable, region or animal is not in it;
         its responses are all NaN, or infinite; two presentations contradict each other; neuroids share an id.
     """
+    if is_rdm(path):
+        raise ValueError(f"{path} holds distances between stimuli (an RDM), and no responses")
     with _opened(path) as dataset:
         neuroids, labels = _text(dataset, "neuroid", "neuroid"), _text(dataset, "region", "neuroid")
         owners = _animals(dataset)
@@ -165,6 +168,8 @@ def stimuli_of(path: str | Path, folder: str | Path | None = None, name: str | N
         As `read_recordings`; or a stimulus has no image, two images, or one that is not in the folder.
     """
     path = Path(path)
+    if is_rdm(path):
+        return _stimuli_of_rdm(path, folder, name)
     with _opened(path) as dataset:
         stimuli = _text(dataset, "stimulus", "presentation")
         images = property_of("image", _text(dataset, "image", "presentation", may_be_empty=True), stimuli)
@@ -220,6 +225,17 @@ def list_named_images(path: str | Path) -> set[str]:
         The file is missing, truncated, of another format or newer version, or has no coordinate ``image``.
     """
     return set(_labels(path, "image")) - {""}
+
+
+def list_shown(path: str | Path) -> frozenset[tuple[str, str]]:
+    """List the stimuli of a file, each with its image; quick, for planning.
+
+    Raises
+    ------
+    ValueError
+        The file is missing, truncated, of another format or newer version, or has no such coordinates.
+    """
+    return frozenset(zip(_labels(path, "stimulus"), _labels(path, "image"), strict=True))
 
 
 @dataclass(frozen=True)
@@ -317,6 +333,8 @@ def read_attributes(path: str | Path) -> dict[str, Any]:
     ValueError
         The file is missing, truncated, of another format or newer version.
     """
+    if is_rdm(path):
+        return {}
     with _readable(path) as file:
         return _attributes(file)
 
@@ -444,7 +462,9 @@ def _damage_named(path: Path) -> Iterator[None]:
 
 
 def _labels(path: str | Path, name: str) -> list[str]:
-    """Read a coordinate of labels without xarray."""
+    """Read a coordinate of labels without xarray; those of distances between stimuli are names of images."""
+    if is_rdm(path):
+        return list(list_rdm(path)) if name in ("stimulus", "image") else [name]
     with _readable(path, name) as file:
         if name not in file:
             raise ValueError(f"{path} has no coordinate {name!r}: {did_you_mean(name, list(file))}")
@@ -590,6 +610,13 @@ def _check_finite(responses: NDArray[np.floating], neuroids: NDArray[np.str_]) -
         raise ValueError(f"{infinite.sum()} responses are infinite (first neuroid: {first}): mark missing ones as NaN")
     if np.isnan(responses).all():
         raise ValueError("all of its responses are NaN: export them again")
+
+
+def _stimuli_of_rdm(path: Path, folder: str | Path | None, name: str | None) -> StimulusSet:
+    images, folder = sorted(list_rdm(path)), Path(folder or path.parent)
+    found = find_files(folder, images)
+    _check_images(dict(zip(images, images, strict=True)), folder, found)
+    return StimulusSet(name or path.stem, tuple(images), tuple(found[image] for image in images))
 
 
 def _check_images(images: dict[str, str], folder: Path, found: Mapping[str, Path]) -> None:

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Iterable, Iterator
 
-from layerwise.analyses.brain import SplitPlan, draw_splits
+from layerwise.analyses.brain import draw_splits
+from layerwise.analyses.dividing import SplitPlan
 from layerwise.config import Study
 from layerwise.config.models import ModelEntry
 from layerwise.interfaces import Split

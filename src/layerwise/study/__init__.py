@@ -3,6 +3,7 @@
 Both the workflow's rules and the commands that they call read a study through this room, so they cannot disagree.
 """
 
+from layerwise.study.attempts import tell_attempt
 from layerwise.study.budget import Budget
 from layerwise.study.facts import network_facts
 from layerwise.study.families import accuracies_of, families_of
@@ -50,9 +51,10 @@ from layerwise.study.profiles import (
     weights_files,
 )
 from layerwise.study.ratings import method_of
-from layerwise.study.regions import Region, find_region, regions
+from layerwise.study.regions import Region, brain_columns, find_region, main_columns, regions
 from layerwise.study.resources import RuleResources
 from layerwise.study.results import (
+    activations_for,
     brain_scores,
     described_tables,
     drawn_scores,
@@ -88,6 +90,8 @@ __all__ = [
     "StageLines",
     "Stages",
     "accuracies_of",
+    "activations_for",
+    "brain_columns",
     "brain_scores",
     "code_of",
     "described_tables",
@@ -111,6 +115,7 @@ __all__ = [
     "kept_activations",
     "layers_of",
     "layout_of",
+    "main_columns",
     "main_region",
     "method_of",
     "network_facts",
@@ -135,6 +140,7 @@ __all__ = [
     "require_weights",
     "scored_ratings",
     "stimulus_files",
+    "tell_attempt",
     "trained_weights",
     "weights_files",
     "write_preprocessing",
