@@ -92,6 +92,8 @@ def test_a_sound_study_has_no_problem(here):
             {"splits": {"by": "kind", "train_size": 0.99}},
             "train on 39 and test on 1 of the 40 stimuli that share a value",
         ),
+        ({"splits": {"by": "kind", "method": "given", "train": "cat"}}, "no stimulus has 'test' as its 'kind'"),
+        ({"splits": {"by": "kind", "method": "given", "train": "cat", "test": "dog"}}, "leave at most 20 for training"),
         ({"images": "empty"}, "40 of 40 images that the file names are not in empty"),
     ],
 )
@@ -125,6 +127,11 @@ def test_what_is_wrong_with_ratings_is_told(here, entry, told):
     assert (problem.kind, problem.name) == ("rating", "rated0")
     with pytest.raises(ValueError, match=told):
         require_sound(study(ratings=[entry]))
+
+
+def test_measures_that_fit_no_components_need_no_more_stimuli(here):
+    splits = {"by": "kind", "method": "given", "train": "cat", "test": "dog"}
+    assert find_problems(study(recordings=[{"splits": splits, "measures": ["ridge", "rsa"]}])) == []
 
 
 def test_all_problems_are_told_at_once(here):

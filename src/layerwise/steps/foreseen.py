@@ -6,6 +6,7 @@ from layerwise.analyses.brain import draw_splits
 from layerwise.analyses.dividing import SplitPlan
 from layerwise.config import Study
 from layerwise.config.models import ModelEntry
+from layerwise.data.rdms import read_rdm
 from layerwise.interfaces import Split
 from layerwise.models import resolve_preprocessing
 from layerwise.models.adapters.factory import find_factory
@@ -67,11 +68,15 @@ def _importing(entry: ModelEntry) -> Callable[[], None]:
 def _reading_recording(study: Study, name: str) -> Callable[[], None]:
     def check() -> None:
         stimulus_set(study, name)
-        plan = SplitPlan(**study.recording(name).splits.model_dump())
+        entry = study.recording(name)
+        if entry.is_rdm:
+            read_rdm(entry.file)
+            return
+        plan, fitted = SplitPlan(**entry.splits.model_dump()), "pls" in study.measures_of(name)
         for region in regions(study):
             if region.recording == name:
                 drawn = draw_splits(region_recordings(study, region.name), plan)
-                _require_enough(drawn, study.regression.components, region.name)
+                _require_enough(drawn, study.regression.components if fitted else 1, region.name)
 
     return check
 

@@ -24,6 +24,7 @@ from layerwise.data.folders import find_files, has_images, list_images
 from layerwise.data.listed import IMAGE_COLUMNS, SCORE_COLUMNS, choose_column, read_rows
 from layerwise.data.presentations import is_empty
 from layerwise.data.problems import did_you_mean, list_problems
+from layerwise.data.rdms import list_rdm
 from layerwise.data.recordings import Labels, read_labels
 from layerwise.study.regions import regions
 from layerwise.study.stimuli import kept_share, stimulus_files
@@ -215,6 +216,9 @@ def _recording_problems(entry: RecordingEntry, study: Study) -> Iterator[str]:
     if not entry.file.is_file():
         return
     kept_share(study, entry.name)  # refuses what the file says of visual degrees
+    if entry.is_rdm:  # distances between stimuli: nothing is fitted to them
+        yield from _wrong_images(entry.images, frozenset(list_rdm(entry.file)))
+        return
     splits = entry.splits
     labels = read_labels(entry.file, [name for name in (splits.by, splits.order) if name is not None])
     yield from _wrong_neuroids(entry, labels)
@@ -222,7 +226,8 @@ def _recording_problems(entry: RecordingEntry, study: Study) -> Iterator[str]:
     yield from wrong
     if not wrong:
         column = None if splits.by is None else np.asarray(labels.columns[splits.by])
-        yield from _too_few(splits, len(labels.stimuli), column, study.regression.components)
+        fitted = "pls" in study.measures_of(entry.name)
+        yield from _too_few(splits, len(labels.stimuli), column, study.regression.components if fitted else 1)
     yield from _wrong_images(stimulus_files(study, entry.name)[1], labels.images)
 
 
@@ -267,6 +272,15 @@ def _wrong_property(splits: SplitsEntry, key: str, labels: Labels, file: Path) -
 
 def _too_few(splits: SplitsEntry, n_stimuli: int, column: NDArray[Any] | None, n_components: int) -> Iterator[str]:
     groups = None if column is None else Counter(column.tolist())
+    if splits.method == "given" and groups is not None:
+        words = {str(value) for value in groups}
+        lacking = [name for name in (splits.train, splits.test) if name not in words]
+        if lacking:
+            yield (
+                f"no stimulus has {lacking[0]!r} as its {splits.by!r}, which tells training from test stimuli: "
+                f"{did_you_mean(lacking[0], words)}; name two values with `train` and `test`"
+            )
+            return
     parted, unit = (n_stimuli, "stimuli") if groups is None else (len(groups), f"values of {splits.by!r}")
     if splits.method == "kfold" and parted < splits.n_splits:
         yield f"{splits.n_splits} folds need as many {unit}, and there are {parted}: lower `n_splits`"
@@ -308,6 +322,8 @@ def most_trained(splits: SplitsEntry, n_stimuli: int, column: NDArray[Any] | Non
     column : array [stimulus], optional
         The property `by`.
     """
+    if splits.method == "given" and column is not None:
+        return sum(str(value) == splits.train for value in column.tolist())
     if splits.method == "kfold":
         return n_stimuli - math.ceil(n_stimuli / splits.n_splits)
     if column is None:
