@@ -34,7 +34,7 @@ from layerwise.files.tables import write_table
 from layerwise.interfaces import Recordings, StimulusSet
 from layerwise.layers import LayerTap, read_manifest
 from layerwise.models import build
-from layerwise.steps import devices
+from layerwise.steps import devices, limits
 from layerwise.study import Plans
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -242,6 +242,8 @@ def test_networks_without_a_published_accuracy_need_no_gate(folder, capsys):
         done = run("check-accuracy", "--model", model, "--output", "accuracy.json")
         fails(done, f"no accuracy is published for '{model}'", folder, "accuracy.json")
     configure(folder, accuracy_gate=True)
+    fails(run("check-config"), "1 problem:\n  model 'squeezenet': its file of weights weights.pth is not there", folder)
+    (folder / "weights.pth").touch()
     assert run("check-config").returncode == 0
     expected = "not checked by the accuracy gate, since no accuracy is published: tiny, squeezenet"
     assert expected in capsys.readouterr().out
@@ -321,6 +323,11 @@ def test_a_disk_that_is_full(folder, monkeypatch):
 
     monkeypatch.setattr("layerwise.files.atomic._flush", full)
     fails(extract(), "the disk is full.*free some space", folder, "activations.h5")
+
+
+def test_a_quota_that_is_used_up():
+    error = OSError(errno.EDQUOT, "Disk quota exceeded", "a.h5")
+    assert app._sentence(error) == "your quota of the disk is used up (a.h5): free some space and run the command again"
 
 
 @pytest.mark.parametrize("method", ["stored", "sketched"])
@@ -531,15 +538,14 @@ def test_a_job_that_asked_for_a_gpu_does_not_run_without_one(folder, monkeypatch
     fails(sketch(command="stream-memorability"), message, folder, "rho.parquet")
 
 
-def test_a_job_with_less_memory_than_its_budget_is_told_beforehand(folder, monkeypatch):
+def test_a_job_with_less_memory_than_is_planned_is_told_beforehand(folder, monkeypatch):
     configure(folder, memorability={"method": "sketch", "small": 10})
     pack(), list_layers()
-    for given, short in ((7 * 10**9, False), (6 * 10**9, True)):
-        monkeypatch.setattr(devices, "memory_limit", lambda given=given: (given, "SLURM gave the job"))
+    for given, short in ((9 * 10**9, False), (10**9, True)):
+        monkeypatch.setattr(limits, "memory_limit", lambda given=given: (given, "SLURM gave the job"))
         for done in (extract(), sketch(), sketch(command="stream-memorability")):
             assert done.returncode == 0
-            told = "compute.memory is 5.0 GB, and SLURM gave the job 6.0 GB, of which" in done.stderr
-            assert told == short
+            assert (" GB, and SLURM gave the job 1.0 GB: memory may run out" in done.stderr) == short
 
 
 def test_a_gpu_with_less_memory_than_was_planned_with_is_told_beforehand(monkeypatch, caplog):

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from layerwise.interfaces import DegenerateWarning, LayerSpec
+from layerwise.interfaces import FITTED, DegenerateWarning, LayerSpec, measured_as
 from layerwise.statistics.scores import choose_best
 
 log = logging.getLogger(__name__)
@@ -54,6 +54,8 @@ def gather_model(
         mean over halves), `_ceiled_2020` ((r/c)^2) and `_ceiled_2026` (r^2/c), and for each measure its accuracy (mean
         over splits of Spearman's rho), `_error`, `_splits` and, where it has several raters, `_ceiling` (mean over
         halves).
+        A region has the same columns for ridge regression (IT_ridge); for RSA and CKA, which are one number a layer,
+        only that (IT_rsa).
         Its `attrs` hold the hashes of "data", what the best layer of each column is worth on splits that did not
         choose it ("nested": nested and same, as `statistics.scores.Best` has them), and, for measures that were
         predicted from sketches, the "sketch_error" that these were found to have.
@@ -81,9 +83,12 @@ def gather_model(
         }
     )
     medians = median_ceilings(ceilings)
-    for region, rows in _by(brain, "region"):
-        table = _join(table, summarise_layers(rows, region, "r"), region)
-        table = _add_ceilings(table, region, medians[region])
+    for column, rows in _by(brain, "region"):
+        region, kind = measured_as(column, medians)
+        summary = summarise_layers(rows, column, "r")
+        table = _join(table, summary if kind in FITTED else summary[["layer", column]], column)
+        if kind in FITTED:
+            table = _add_ceilings(table, column, medians[region])
     for measure, rows in _by(behaviour, "measure"):
         table = _join(table, summarise_layers(rows, measure, "rho"), measure)
     for measure, rows in _by(consistencies, "measure"):
@@ -251,6 +256,8 @@ def summarise_layers(rows: pd.DataFrame, name: str, value: str) -> pd.DataFrame:
     grouped = rows.groupby("layer", sort=False)[value]
     defined = grouped.count()
     error: pd.Series[float] = grouped.std(ddof=0) / np.sqrt(defined)
+    if rows["split"].nunique() == 1:  # one split says nothing of how much another would differ
+        error = error * np.nan
     summary = pd.DataFrame({name: grouped.mean(), f"{name}_error": error, f"{name}_splits": defined})
     few = defined < grouped.size() / 2
     if few.any():

@@ -53,7 +53,7 @@ def list_layers(study: Study, model: str, manifest: Path, preprocessing: Path, s
         added = [Skipped(layer.name, layer.kind, "was added by the library after the study") for layer in left]
         write_skipped([*survey.skipped, *added, *survey.others], skipped)
     write_manifest(layers, manifest)
-    write_preprocessing(expected, preprocessing)
+    write_preprocessing(expected, preprocessing, sum(parameter.numel() for parameter in network.parameters()))
 
 
 def check_accuracy(

@@ -15,6 +15,7 @@ from layerwise.steps.inputs import layers_in
 from layerwise.study import (
     Layout,
     Plans,
+    brain_columns,
     brain_scores,
     kept_activations,
     own_split,
@@ -77,7 +78,7 @@ def gather_study(study: Study, folder: Path, output: Path, csv: Path | None = No
 
 def summarise_models(study: Study, layers: Path, output: Path, csv: Path | None = None) -> None:
     """Find the best layer of each network for each region and measure."""
-    columns = [region.name for region in regions(study)] + [rating.measure for rating in study.ratings]
+    columns = brain_columns(study) + [rating.measure for rating in study.ratings]
     table = read_table(layers, ["model", "layer", "depth", *columns])
     write_both(marked(summarise(table, columns, table.attrs.get("nested", {})), table), output, csv)
 

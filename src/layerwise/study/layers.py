@@ -1,5 +1,6 @@
 """The layers of a study's networks, as far as they are known before any network is built."""
 
+import json
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -15,6 +16,7 @@ from layerwise.layers.manifest import read_manifest, shipped_manifest
 from layerwise.models import registry
 from layerwise.study.layout import layout_of
 
+PARAMETERS = "parameters"  # in the file, beside what the network expects
 _ADAPTER = TypeAdapter(Preprocessing)
 
 
@@ -54,14 +56,22 @@ def preprocessing_of(entry: ModelEntry) -> Preprocessing | None:
     return registry.find(entry.registered).preprocessing if entry.registered is not None else None
 
 
-def write_preprocessing(preprocessing: Preprocessing, path: Path) -> None:
-    """Write what an own network expects, for planning the jobs after it."""
+def listed_parameters(study: Study, model: str) -> int | None:
+    """Read how many parameters an own network has; None where no job has counted them."""
+    path = Path(layout_of(study).preprocessing(model))
+    counted = json.loads(path.read_bytes()).get(PARAMETERS) if path.is_file() else None
+    return counted if isinstance(counted, int) else None
+
+
+def write_preprocessing(preprocessing: Preprocessing, path: Path, parameters: int | None = None) -> None:
+    """Write what an own network expects, and how many parameters it has, for planning the jobs after it."""
+    known = _ADAPTER.dump_python(preprocessing, mode="json") | ({} if parameters is None else {PARAMETERS: parameters})
     with atomic_path(path) as temporary:
-        temporary.write_bytes(_ADAPTER.dump_json(preprocessing, indent=1))
+        temporary.write_text(json.dumps(known, indent=1), encoding="utf-8")
 
 
 def read_preprocessing(path: Path) -> Preprocessing:
-    """Read it back."""
+    """Read back what it expects."""
     return _ADAPTER.validate_json(path.read_bytes())
 
 
