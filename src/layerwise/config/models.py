@@ -83,19 +83,22 @@ class PreprocessingEntry(Section):
         return self.model_dump(exclude_none=True)
 
 
-def _check_pattern(pattern: str) -> str:
-    if not pattern or not all(pattern.split(".")) or any(sign.isspace() for sign in pattern):
-        raise ValueError(f"{pattern!r} is no pattern of names of modules: give layer4, layer4.* or blocks.*.attn")
-    return pattern
-
-
-Pattern = Annotated[str, AfterValidator(_check_pattern)]
+def _check_which(which: Any) -> Any:
+    if isinstance(which, str) and which not in ("leaves", "all"):
+        raise ValueError(f"{which!r} is no choice: give leaves, all, or names and patterns in brackets: [{which}]")
+    if which == []:
+        raise ValueError("no name is given: give some, such as [layer4], or leaves, or all")
+    for pattern in which if isinstance(which, list) else ():
+        parts = pattern.split(".") if isinstance(pattern, str) else [""]
+        if not all(parts) or any(sign.isspace() for sign in pattern):
+            raise ValueError(f"{pattern!r} is no pattern of names of modules: give layer4, layer4.* or blocks.*.attn")
+    return which
 
 
 class LayerSettings(Section):
     """Which modules are layers, and what is taken of their outputs."""
 
-    which: Literal["leaves", "all"] | Annotated[list[Pattern], Field(min_length=1)] = "leaves"
+    which: Annotated[Literal["leaves", "all"] | list[str], BeforeValidator(_check_which)] = "leaves"
     """`leaves`: modules without children, as in the paper; `all`: containers, too; or patterns of names, such as
     `layer4`, or `blocks.*` for the residual stream of a transformer: `*` stands for what is between two dots, `**` for
     any number of names. Alone it may be written without the key: `layers: [layer4]`."""
