@@ -1,6 +1,6 @@
 """What measures beside PLS cost, from the same stored layer: each alone, and all together, side by side in one run.
 
-python benchmarks/measures.py [cpu | cuda]     (writes benchmarks/measures.md; on a CPU with one thread)
+python benchmarks/measures.py [cpu | cuda] [STIMULI ...]     (writes benchmarks/measures.md; one thread on a CPU)
 
 A layer of 10,000 units is stored as extraction stores it. Seconds are those of `BrainSimilarity.score`, reading
 included: on a CPU of the process, so that other processes do not count; on a GPU of the clock.
@@ -84,12 +84,20 @@ def rows(device: str, n_stimuli: int, folder: Path) -> list[str]:
     return [f"| {n_stimuli:,} | {name} | {one:.3f} | {one / found['pls']:.2f} |" for name, one in found.items()]
 
 
-def main(device: str = "cpu") -> None:
+def main(device: str = "cpu", *sizes: str) -> None:
+    sizes = sizes or ("1000", "3200")
     on_gpu = device != "cpu"
     if not on_gpu:
         torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
-        table = [row for n in (1000, 3200) for row in rows(device, n, Path(folder))]
+        table: list[str] = []
+        for n in sizes:
+            table += rows(device, int(n), Path(folder))
+            write(device, table)
+
+
+def write(device: str, table: list[str]) -> None:
+    on_gpu = device != "cpu"
     machine = torch.cuda.get_device_name() if on_gpu else f"{processor()}, one thread"
     text = f"""# What measures beside PLS cost
 

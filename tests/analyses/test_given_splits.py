@@ -10,7 +10,7 @@ from sklearn.linear_model import RidgeCV
 
 from layerwise.analyses.brain import BrainSimilarity, SplitPlan
 from layerwise.analyses.ceiling import estimate_ceiling
-from layerwise.analyses.gather import summarise_layers
+from layerwise.analyses.gather import gather_model
 from layerwise.config import validate_study
 from layerwise.interfaces import DegenerateWarning, Recordings
 from layerwise.regression import ALPHAS
@@ -53,9 +53,11 @@ def test_scores_are_those_of_scikit_learn_on_these_parts(store, activations, rec
     assert table.loc["IT_ridge", "alpha"] == fit.alpha_
     distances = (pdist(values[split.test], "correlation") for values in (X, Y))
     assert table.loc["IT_rsa", "r"] == pytest.approx(spearmanr(*distances).statistic, abs=1e-10)
-    summary = summarise_layers(table.loc[["IT"]].reset_index(), "IT", "r")
-    assert summary["IT"].item() == table.loc["IT", "r"]
-    assert summary["IT_error"].isna().all() and summary["IT_splits"].item() == 1
+    rows, ceiling = table.reset_index(), estimate_ceiling(GIVEN.tested(recordings), "IT")
+    gathered = gather_model("network", [layer], [rows], [], [ceiling])
+    assert gathered["IT"].item() == table.loc["IT", "r"] and gathered["IT_rsa"].item() == table.loc["IT_rsa", "r"]
+    assert gathered["IT_error"].isna().all() and gathered["IT_splits"].item() == 1
+    assert gathered["IT_ridge_ceiling"].item() == gathered["IT_ceiling"].item() > 0
 
 
 def test_ceilings_are_of_the_test_stimuli(recordings):

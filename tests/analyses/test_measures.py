@@ -166,6 +166,13 @@ def test_what_cannot_be_measured_is_refused_in_a_sentence(rng, store, activation
     assert "all neuroids respond alike" in str(told[0].message)
 
 
+def test_equal_distances_between_responses_are_told(rng, store, activations, stimuli):
+    alike = replace(record(rng, stimuli, activations, 60), responses=np.eye(60)[None] * np.ones((2, 1, 1)))
+    with pytest.warns(DegenerateWarning, match="all pairs of stimuli are equally distant"):
+        table = BrainSimilarity(alike, "IT", PLAN, measures=("rsa",)).score(store, list(activations)[:2])
+    assert table["r"].isna().all()
+
+
 def test_too_few_stimuli_are_refused(rng, store, activations, stimuli):
     recordings = record(rng, stimuli, activations)
     recordings.responses[:, 3:] = np.nan

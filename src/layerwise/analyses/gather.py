@@ -85,10 +85,13 @@ def gather_model(
     medians = median_ceilings(ceilings)
     for column, rows in _by(brain, "region"):
         region, kind = measured_as(column, medians)
-        summary = summarise_layers(rows, column, "r")
-        table = _join(table, summary if kind in FITTED else summary[["layer", column]], column)
         if kind in FITTED:
-            table = _add_ceilings(table, column, medians[region])
+            summary = summarise_layers(rows, column, "r")
+            if rows["split"].nunique() == 1:  # one split says nothing of how much another would differ
+                summary[f"{column}_error"] = np.nan
+            table = _add_ceilings(_join(table, summary, column), column, medians[region])
+        else:
+            table = _join(table, rows[["layer", "r"]].rename(columns={"r": column}), column)
     for measure, rows in _by(behaviour, "measure"):
         table = _join(table, summarise_layers(rows, measure, "rho"), measure)
     for measure, rows in _by(consistencies, "measure"):
@@ -256,8 +259,6 @@ def summarise_layers(rows: pd.DataFrame, name: str, value: str) -> pd.DataFrame:
     grouped = rows.groupby("layer", sort=False)[value]
     defined = grouped.count()
     error: pd.Series[float] = grouped.std(ddof=0) / np.sqrt(defined)
-    if rows["split"].nunique() == 1:  # one split says nothing of how much another would differ
-        error = error * np.nan
     summary = pd.DataFrame({name: grouped.mean(), f"{name}_error": error, f"{name}_splits": defined})
     few = defined < grouped.size() / 2
     if few.any():

@@ -161,6 +161,10 @@ class OtherMeasures:
         found = distances(self._region, self.settings.distance)
         if bool(found.isnan().any()):
             _warn("to some stimuli all neuroids respond alike, so that RSA has no distance from them: it is undefined")
+        elif bool(Reference.of(found).prepared.isnan().all()):
+            _warn(
+                "responses to all pairs of stimuli are equally distant, so that nothing can correlate: RSA is undefined"
+            )
         return found
 
 

@@ -59,7 +59,16 @@ def _line(problem: ErrorDetails, root: type[BaseModel]) -> str:
     message = problem["msg"].removeprefix("Value error, ")
     given = problem["input"]
     shown = "" if isinstance(given, dict) or problem["type"] == "value_error" else f", given: {_short(given)}"
-    return f"{_where(location)}{message}{shown}"
+    return f"{_where(location)}{message}{shown}{_near(problem)}"
+
+
+def _near(problem: ErrorDetails) -> str:
+    """Suggest, of the words that are allowed, the one that was likely meant."""
+    if problem["type"] != "literal_error":
+        return ""
+    allowed = re.findall(r"'([^']*)'", str(problem.get("ctx", {}).get("expected")))
+    near = difflib.get_close_matches(str(problem["input"]), allowed, n=1, cutoff=0.5)
+    return f": did you mean {near[0]!r}?" if near else ""
 
 
 def _short(given: object) -> str:

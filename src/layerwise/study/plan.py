@@ -51,6 +51,7 @@ SIZE = 331  # pixels, the largest input of the networks that layerwise knows, wh
 COPIES = 6  # of a Gram matrix, that a fit of a layer takes
 SQUARES = 5  # matrices [neuroid, neuroid], that a fit of a layer and split takes
 READ = 15 * 10**8  # bytes of Gram matrices that are read at once
+ALPHAS = 99  # of ridge regression, where one is chosen
 MOST_AT_ONCE = 32  # layers that a GPU scores together
 
 
@@ -394,7 +395,7 @@ def _score_jobs(study: Study, plan: Plan) -> list[Job]:
     fit = _bytes_of_fit(plan, n_targets, n_splits)
     together = _at_once(plan, fit) if on_gpu else 1
     read = 2 * together * _largest_stored(plan)  # those in use, and the next ones
-    seconds = _time_score(study, plan, on_gpu, n_splits)
+    seconds = _time_score(study, plan, on_gpu, n_splits) + (0 if rated else _time_ridge(study, plan, on_gpu))
     return [
         Job(step, name, 0, together * fit if on_gpu else 0, read + (0 if on_gpu else fit), 0, size * seconds, count)
         for name in names
@@ -427,6 +428,15 @@ def _time_score(study: Study, plan: Plan, on_gpu: bool, n_splits: int) -> float:
     slow = SOLVER if study.regression.solver == "scikit-learn" else 1
     rates = plan.machines.of(on_gpu)
     seconds = slow * n_splits * (rates.split + rates.score * plan.n_images**2)
+    return seconds if on_gpu else seconds / plan.budget.threads
+
+
+def _time_ridge(study: Study, plan: Plan, on_gpu: bool) -> float:
+    """Return the seconds a layer of ridge regression, which inverts a matrix for each penalty; other measures are few."""
+    if "ridge" not in study.measures_of(plan.stimuli):
+        return 0
+    rates, n_alphas = rates_of(on_gpu), ALPHAS if study.brain.ridge.alpha is None else 1
+    seconds = n_alphas * rates.inverse * plan.n_images**3
     return seconds if on_gpu else seconds / plan.budget.threads
 
 

@@ -30,6 +30,8 @@ class Rates:
         The regression of a sketched layer: a number that is kept of it for an image.
     split, score : float
         The regression of a stored layer: a split, and a split and squared image.
+    inverse : float
+        A penalty of ridge regression: a cubed image.
     slower : float
         How many times as long the slowest machine that is planned for takes. Not measured.
     on_gpu : bool
@@ -51,6 +53,7 @@ class Rates:
     regression: float
     split: float
     score: float
+    inverse: float
     slower: float
     on_gpu: bool = False
     training: float = 1.0
@@ -72,6 +75,7 @@ GPU = Rates(
     write=4.5e-10,
     split=5e-4,
     score=2.6e-11,
+    inverse=1e-13,  # 20 Tflop/s in float64. Not measured: a bound
     # sketch.md: passes of 3.5, 13.4 and 81.8 s over 58,741 images, then regressions of 21, 126 and 606 layers in 1.6,
     # 6.0 and 37.6 s.
     sketch=2.6e-12,
@@ -94,6 +98,7 @@ CPU = Rates(
     gram=3.7e-11,
     split=3e-2,
     score=3.6e-8,
+    inverse=1.1e-10,  # measures.md: 99 penalties of 1,000 stimuli, ten splits
     # Neither was measured by itself: bounds.
     write=1e-8,
     regression=4e-8,
