@@ -142,12 +142,12 @@ def variance_of_mean(means, sizes):
 @pytest.mark.parametrize("sizes", [[3, 7], [20, 30, 1324, 100, 100], [1, 2, 4, 8, 16, 32]])
 def test_degrees_of_freedom_are_those_of_the_variance_that_the_jackknife_estimates(sizes):
     """Of x'Ax, x being normal, the mean is tr A and the variance 2 tr A^2; A is read from what the jackknife gives."""
-    one = np.eye(len(sizes))
+    one, sizes = np.eye(len(sizes)), np.array(sizes)
     own = np.array([variance_of_mean(row, sizes) for row in one])
     both = np.array([[variance_of_mean(a + b, sizes) for a in one] for b in one])
     form = (both - own - own[:, None]) / 2
     expected = 2 * np.trace(form) ** 2 / (2 * np.trace(form @ form))
-    assert degrees_of_freedom(np.array(sizes)) == pytest.approx(expected)
+    assert degrees_of_freedom(sizes) == pytest.approx(expected)
 
 
 def test_degrees_of_freedom_are_clusters_less_one_where_they_weigh_the_same_and_else_fewer():
