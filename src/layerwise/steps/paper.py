@@ -12,7 +12,7 @@ from layerwise.analyses.reproduction import compare_published
 from layerwise.config import Study
 from layerwise.files.tables import marked, read_table, write_both
 from layerwise.statistics.agreement import correlate_regions as agree
-from layerwise.study import Layout, differs_from_paper, network_facts, regions
+from layerwise.study import Layout, brain_columns, differs_from_paper, network_facts
 
 _FACTS = ["parameters", "input_size", "top1"]  # numbers among the facts
 
@@ -86,7 +86,7 @@ def _write_all(folder: Path, source: pd.DataFrame, **tables: pd.DataFrame) -> No
 
 
 def _columns(study: Study) -> tuple[list[str], list[str]]:
-    return [region.name for region in regions(study)], [rating.measure for rating in study.ratings]
+    return brain_columns(study), [rating.measure for rating in study.ratings]
 
 
 def _used(data: dict[str, dict[str, str]]) -> str:
