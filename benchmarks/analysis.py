@@ -100,6 +100,7 @@ def draw_neuroids() -> tuple[float, int]:
 def text(simulated: Cost, whole: Cost, steps: list[Cost], load: tuple[float, float]) -> str:
     row = "| {0.name} | {0.wall:.1f} | {0.processor:.1f} | {0.memory:.0f} |".format
     own = Cost("Snakemake itself", float("nan"), whole.processor - sum(one.processor for one in steps), float("nan"))
+    seconds_on_two = (whole.processor + simulated.processor) / 2
     largest = sum(sorted(one.memory for one in steps)[-2:])
     seconds, layers = draw_neuroids()
     cores = len(os.sched_getaffinity(0))
@@ -114,9 +115,10 @@ def text(simulated: Cost, whole: Cost, steps: list[Cost], load: tuple[float, flo
             ),
             "",
             (
-                f"**{whole.processor:.0f} s of processor time, {whole.processor / 2:.0f} s on two cores that have "
-                f"nothing else to do, and at most {largest:.0f} MB in two processes at once.** By the clock it took "
-                f"{whole.wall:.0f} s at that load. Steps overlap where there are cores."
+                f"**{whole.processor:.0f} s of processor time, and {simulated.processor:.0f} s before that for "
+                f"`layerwise simulate tables`, which correlates the layers, too: {seconds_on_two:.0f} s on two cores "
+                f"that have nothing else to do, and at most {largest:.0f} MB in two processes at once.** By the clock "
+                f"it took {whole.wall:.0f} s at that load. Steps overlap where there are cores."
             ),
             "",
             "| step | clock (s) | processor (s) | peak (MB) |",
@@ -124,8 +126,6 @@ def text(simulated: Cost, whole: Cost, steps: list[Cost], load: tuple[float, flo
             *(row(one) for one in sorted(steps, key=lambda one: -one.processor)),
             row(own).replace("nan", ""),
             row(whole),
-            "",
-            f"Before, `layerwise simulate tables` took {simulated.processor:.0f} s of processor time.",
             "",
             (
                 f"With `statistics: {{neuroids: {DRAWS}}}`, gathering a network draws its neuroids: {seconds:.1f} s of "

@@ -62,7 +62,7 @@ def _networks(layers: pd.DataFrame) -> tuple[list[str], dict[str, str] | None]:
 
 def _draw_panel(axis: Axes, layers: pd.DataFrame, measure: str, row: pd.Series, groups: Groups) -> None:
     region = str(row["region"])
-    points = layers.dropna(subset=[region, measure])
+    points = layers[np.isfinite(layers[[region, measure]]).all(axis=1)]
     x, y = points[measure].to_numpy(float), points[region].to_numpy(float)
     draw = _draw_many if len(points) > MANY else _draw_few
     draw(axis, x, y, points["model"].to_numpy(), groups)

@@ -9,6 +9,7 @@ Steigerwald 2017, doi:10.1162/REST_a_00639), and of clusters that weigh the same
 """
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal
 
 import numpy as np
@@ -124,7 +125,12 @@ def degrees_of_freedom(sizes: NDArray[np.intp]) -> float:
         Satterthwaite's, twice its squared expectation over its variance, the means of clusters being normal and of one
         variance: one fewer than clusters where all weigh the same, else less; 1 of two.
     """
-    weights = leave_one_out(len(sizes)) * sizes
+    return _satterthwaite(tuple(sizes.tolist()))
+
+
+@cache  # many intervals are over the same clusters
+def _satterthwaite(sizes: tuple[int, ...]) -> float:
+    weights = leave_one_out(len(sizes)) * np.array(sizes)
     weights /= weights.sum(axis=1, keepdims=True)  # of clusters [left out, cluster] in the mean of the rest
     centred = weights - weights.mean(axis=0)
     form = centred.T @ centred
