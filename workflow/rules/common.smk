@@ -84,7 +84,9 @@ def start_run_as_module():
 
 def made_from(step, **names):
     """All that decides what a step gives, for Snakemake to compare: code, settings, layers, content of files."""
-    return lambda wildcards: CAUSES.of(step, {**names, **dict(wildcards.items())})
+    return study.signed(
+        lambda wildcards: CAUSES.of(step, {**names, **dict(wildcards.items())})
+    )
 
 
 def resources_of(step):

@@ -1,5 +1,6 @@
 """Whole files or none: write to a temporary name beside the target, then rename."""
 
+import errno
 import os
 import re
 import socket
@@ -37,6 +38,10 @@ def atomic_path(target: str | Path) -> Iterator[Path]:
         temporary.touch(exist_ok=False)
         yield temporary
         move_whole(temporary, target)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT) and error.filename is None:
+            error.filename = str(target)  # who is told that the disk is full wants to know which one
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 

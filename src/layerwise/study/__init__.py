@@ -62,7 +62,7 @@ from layerwise.study.results import (
     pixels_for,
     rating_scores,
 )
-from layerwise.study.slurm import ClusterRequests, require_cluster
+from layerwise.study.slurm import ClusterRequests, require_cluster, signed
 from layerwise.study.staleness import Causes, code_of
 from layerwise.study.stimuli import geometry_of, pca_geometry, stimulus_files
 
@@ -127,6 +127,7 @@ __all__ = [
     "require_room",
     "require_weights",
     "scored_ratings",
+    "signed",
     "stimulus_files",
     "trained_weights",
     "weights_files",
