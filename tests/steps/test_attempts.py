@@ -51,6 +51,7 @@ FULL = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "a.h5")
         (FULL, "the disk is full (a.h5): free some space and run the command again"),
         (PermissionError(errno.EACCES, "Permission denied", "b"), "[Errno 13] Permission denied: 'b'"),
         (OSError(errno.EDQUOT, "Disk quota exceeded", "c"), "[Errno 122] Disk quota exceeded: 'c'"),
+        (OSError("the disk of d has 0.1 GB free"), "the disk of d has 0.1 GB free"),
         (ValueError("long " * 2000), ("long " * 2000)[: attempts.ROOM].strip()),
     ],
 )
@@ -71,6 +72,7 @@ def test_a_mistake_is_not_tried_again_in_the_same_run(attempt, mistake, told):
         MemoryError(),
         RuntimeError("CUDA error: an illegal memory access was encountered"),  # nobody foresaw it
         OSError(errno.EIO, "Input/output error", "a.h5"),
+        OSError("unable to lock file, errno = 11, error message = 'Resource temporarily unavailable'"),
         OSError(errno.ESTALE, "Stale file handle", "a.h5"),
         UnreachableError("the weights of 'resnet18' cannot be obtained"),
         SystemExit(143),
