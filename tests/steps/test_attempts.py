@@ -57,6 +57,7 @@ DENIED = PermissionError(errno.EACCES, "Permission denied", "b")
             OSError(errno.EDQUOT, "Disk quota exceeded", "c"),
             "your quota of the disk is used up (c): free some space and run the command again",
         ),
+        (OSError("the disk of d has 0.1 GB free"), "the disk of d has 0.1 GB free"),
         (ValueError("long " * 2000), ("long " * 2000)[: attempts.ROOM].strip()),
     ],
 )
@@ -77,6 +78,7 @@ def test_a_mistake_is_not_tried_again_in_the_same_run(attempt, mistake, told):
         MemoryError(),
         RuntimeError("CUDA error: an illegal memory access was encountered"),  # nobody foresaw it
         OSError(errno.EIO, "Input/output error", "a.h5"),
+        OSError("unable to lock file, errno = 11, error message = 'Resource temporarily unavailable'"),
         OSError(errno.ESTALE, "Stale file handle", "a.h5"),
         UnreachableError("the weights of 'resnet18' cannot be obtained"),
         SystemExit(143),

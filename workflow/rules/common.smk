@@ -66,7 +66,9 @@ REQUESTS = study.ClusterRequests(CLUSTER, RESOURCES)
 
 def made_from(step, **names):
     """All that decides what a step gives, for Snakemake to compare: code, settings, layers, content of files."""
-    return lambda wildcards: CAUSES.of(step, {**names, **dict(wildcards.items())})
+    return study.signed(
+        lambda wildcards: CAUSES.of(step, {**names, **dict(wildcards.items())})
+    )
 
 
 def resources_of(step):

@@ -3,6 +3,7 @@
 import errno
 import logging
 import os
+import re
 import signal
 import sys
 from importlib.metadata import version
@@ -165,7 +166,8 @@ def _may_heal(error: Exception) -> bool:
     if ran_out(error) or isinstance(error, attempts.RepeatedError):  # of which the first sentence is kept
         return True
     if isinstance(error, OSError):
-        return error.errno not in _LASTING and not _disk_is_full(error)
+        number = error.errno or next(map(int, re.findall(r"errno = (\d+)", str(error))), None)  # of HDF5
+        return number is not None and number not in _LASTING  # without one it is a sentence of ours
     return bool(getattr(error, "may_heal", False))
 
 

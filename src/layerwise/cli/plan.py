@@ -41,14 +41,14 @@ def plan(
 ) -> None:
     """Print what running the networks will take: jobs, forward passes, memory, disk and hours; and what is done."""
     from layerwise.config import load_study
-    from layerwise.study import Plans, layout_of
+    from layerwise.study import Budget, Plans, layout_of
     from layerwise.study.forecast import forecast
     from layerwise.study.schedule import compare_with_slurm, make_schedule, other_way
 
     study = load_study(config)
     measured = calibration or _calibration_file()
     if calibrate:
-        _calibrate(study.compute.gpus, measured)
+        _calibrate(int(Budget.of(study).on_gpu), measured)
     elif calibration and not calibration.is_file():
         raise ValueError(f"there is no {calibration}: measure it first, with --calibrate")
     machines = _machines(measured)

@@ -7,6 +7,7 @@ h5py, which planning does not need.
 from layerwise.files.atomic import atomic_path, move_whole, writable
 from layerwise.files.code import hash_script, hash_source
 from layerwise.files.contents import Contents
+from layerwise.files.disk import written
 from layerwise.files.foreign import try_hdf5
 from layerwise.files.hashing import checksum, hash_arrays, hash_file, hash_object
 from layerwise.files.lock import locked
@@ -43,4 +44,5 @@ __all__ = [
     "seal",
     "try_hdf5",
     "writable",
+    "written",
 ]

@@ -65,7 +65,7 @@ from layerwise.study.results import (
     pixels_for,
     rating_scores,
 )
-from layerwise.study.slurm import ClusterRequests, require_cluster
+from layerwise.study.slurm import ClusterRequests, require_cluster, signed
 from layerwise.study.stages import StageLines, Stages
 from layerwise.study.staleness import Causes, code_of
 from layerwise.study.stimuli import geometry_of, pca_geometry, stimulus_files
@@ -139,6 +139,7 @@ __all__ = [
     "require_there",
     "require_weights",
     "scored_ratings",
+    "signed",
     "stimulus_files",
     "tell_attempt",
     "trained_weights",

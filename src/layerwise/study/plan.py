@@ -432,10 +432,10 @@ def _time_score(study: Study, plan: Plan, on_gpu: bool, n_splits: int) -> float:
 
 
 def _time_ridge(study: Study, plan: Plan, on_gpu: bool) -> float:
-    """Return the seconds a layer of ridge regression, which inverts a matrix for each penalty; other measures are few."""
+    """Return the seconds a layer of ridge regression, which inverts a matrix for each penalty; others take few."""
     if "ridge" not in study.measures_of(plan.stimuli):
         return 0
-    rates, n_alphas = rates_of(on_gpu), ALPHAS if study.brain.ridge.alpha is None else 1
+    rates, n_alphas = plan.machines.of(on_gpu), ALPHAS if study.brain.ridge.alpha is None else 1
     seconds = n_alphas * rates.inverse * plan.n_images**3
     return seconds if on_gpu else seconds / plan.budget.threads
 

@@ -9,7 +9,9 @@ import subprocess
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from getpass import getuser
+from inspect import signature
 from pathlib import Path
+from typing import TypeVar
 
 from layerwise.config.cluster import Cluster, GpuPartition, Partition
 from layerwise.study.resources import Needs, RuleResources
@@ -44,6 +46,15 @@ class Offer:
     minutes: float
     gpus: frozenset[str]
     default: bool = False
+
+
+Function = TypeVar("Function", bound=Callable[..., object])
+
+
+def signed(function: Function) -> Function:
+    """Keep the names of a function's arguments with it: Snakemake finds them out anew for each of thousands of jobs."""
+    function.__signature__ = signature(function)  # type: ignore[attr-defined]
+    return function
 
 
 class ClusterRequests:
@@ -86,7 +97,7 @@ class ClusterRequests:
         """Return, for each quantity, the function that Snakemake asks: of the wildcards and the attempt."""
 
         def function_of(quantity: str) -> Callable[..., Request]:
-            return lambda wildcards, attempt: self.ask(quantity, rule, dict(wildcards.items()), attempt)
+            return signed(lambda wildcards, attempt: self.ask(quantity, rule, dict(wildcards.items()), attempt))
 
         return {quantity: function_of(quantity) for quantity in self.quantities}
 
