@@ -436,4 +436,4 @@ def test_file_needs_no_layerwise_to_be_read(draw, preprocessing, attributes, tmp
     with h5py.File(tmp_path / "a") as file:
         assert file.attrs["complete"]
         assert file["layers/0"].attrs["kind"] == "gram"
-        assert file["layers/0"].shape == (6,)
+        assert file["layers/0"].shape == (12,)  # six products of three stimuli, their sums, and products with the mean

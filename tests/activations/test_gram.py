@@ -40,6 +40,20 @@ def test_slices_sum_to_the_whole(rng, device):
     torch.testing.assert_close(parts.triu(), whole.triu(), rtol=0, atol=1e-6 * float(whole.diagonal().max()))
 
 
+def test_patterns_tell_the_products_of_what_is_not_centred(rng, device):
+    activations = rng.normal(2, 3, size=(40, 2 * BLOCK + 9)).astype(np.float32)
+    total, patterns = (torch.zeros(rows, 40, dtype=torch.float64, device=device) for rows in (40, 2))
+    for piece in np.array_split(activations, 3, axis=1):
+        add_gram(total, torch.from_numpy(piece.copy()).to(device), patterns)
+    sums, products = patterns.cpu().numpy()
+    gram = np.triu(total.cpu().numpy())
+    gram = gram + np.triu(gram, 1).T
+    exact = activations.astype(np.float64)
+    np.testing.assert_allclose(sums, exact.sum(1), rtol=1e-12)
+    raw = gram + products + products[:, None] - products.mean()
+    np.testing.assert_allclose(raw, exact @ exact.T, rtol=1e-12, atol=1e-12 * np.diag(exact @ exact.T).max())
+
+
 def test_constant_units_leave_nothing(rng, device):
     activations = torch.from_numpy(np.repeat(rng.normal(size=(1, 300)), 20, axis=0).astype(np.float32)).to(device)
     total = torch.zeros(20, 20, dtype=torch.float64, device=device)

@@ -11,6 +11,7 @@ import pytest
 from damage import flip
 
 from layerwise.activations import ActivationStore, Part
+from layerwise.activations.packing import kept_size
 from layerwise.activations.store import write_store
 from layerwise.interfaces import LayerSpec
 
@@ -25,7 +26,7 @@ LAYERS = [LARGE, SMALL, LAST]
 
 @pytest.fixture
 def arrays(rng):
-    gram = rng.normal(size=N * (N + 1) // 2)
+    gram = rng.normal(size=kept_size(N))
     return {LARGE: gram, SMALL: rng.normal(size=(N, 25)).astype("f4"), LAST: rng.normal(size=(N, 26)).astype("f4")}
 
 
@@ -52,8 +53,12 @@ def write(path, arrays, stop_before=None, **changes):
 
 
 def read(path):
-    store = ActivationStore(path)
-    return {layer: store.read(layer.name, packed=True).array.tobytes() for layer in store.layers}
+    store, found = ActivationStore(path), {}
+    for layer in store.layers:
+        stored = store.read(layer.name, packed=True)
+        behind = b"" if stored.patterns is None else stored.patterns.tobytes()
+        found[layer] = stored.array.tobytes() + behind
+    return found
 
 
 @pytest.mark.parametrize("done", [0, 1, 2])

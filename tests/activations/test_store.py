@@ -9,6 +9,8 @@ import pytest
 from damage import N_FLIPS, count_refused, edited, flip
 
 from layerwise.activations import ActivationStore, Part
+from layerwise.activations import store as store_module
+from layerwise.activations.packing import packed_size
 from layerwise.activations.store import write_store
 from layerwise.files import seal
 from layerwise.interfaces import LayerSpec
@@ -18,6 +20,7 @@ STIMULI = tuple(f"image{index:02d}" for index in range(N))
 ATTRIBUTES = {"model": "mine", "weights": "w", "preprocessing": "p", "stimuli": "s", "code": "c"}
 SMALL = LayerSpec("block.0/a%b", "ReLU", (5, 5), 25, 2)
 LARGE = LayerSpec("block.0", "Conv2d", (4, 5, 5), 100, 1)
+PATTERNS = np.arange(2.0 * N).reshape(2, N)
 
 
 @pytest.fixture
@@ -32,7 +35,7 @@ def write(path, arrays, **changes):
     with write_store(path, [SMALL, LARGE], STIMULI, ATTRIBUTES | changes) as store:
         store.put_activations(Part(SMALL, 0, 10), raw[:, :10])
         store.put_activations(Part(SMALL, 10, 25), raw[:, 10:])
-        store.put_gram(LARGE, gram[np.triu_indices(N)])
+        store.put_gram(LARGE, np.append(gram[np.triu_indices(N)], PATTERNS))
 
 
 @pytest.fixture
@@ -56,6 +59,27 @@ def test_what_is_written_is_read(path, arrays):
     np.testing.assert_array_equal(large.array, arrays[1])
     assert not small.nonfinite and not large.nonfinite
     assert (small.array.dtype, large.array.dtype) == (np.float32, np.float64)
+    np.testing.assert_array_equal(large.patterns, PATTERNS)
+    np.testing.assert_array_equal(store.read(LARGE.name, packed=True).array, arrays[1][np.triu_indices(N)])
+    assert small.patterns is None
+
+
+def test_a_file_of_the_former_version_is_read_and_has_no_patterns(tmp_path, arrays, monkeypatch):
+    monkeypatch.setattr(store_module, "VERSION", 2)
+    monkeypatch.setattr(store_module, "kept_size", packed_size)
+    monkeypatch.setattr(sys.modules[__name__], "PATTERNS", np.zeros((2, 0)))
+    write(tmp_path / "old.h5", arrays)
+    monkeypatch.undo()
+    old = ActivationStore(tmp_path / "old.h5").read(LARGE.name)
+    np.testing.assert_array_equal(old.array, arrays[1])
+    assert old.patterns is None
+
+
+def test_what_is_kept_of_a_large_layer_is_whole(path, arrays):
+    with write_store(path, [LARGE], STIMULI, ATTRIBUTES) as store:
+        with pytest.raises(ValueError, match=r"465 values of block\.0 are given, not 525"):
+            store.put_gram(LARGE, arrays[1][np.triu_indices(N)])
+        store.put_gram(LARGE, np.append(arrays[1][np.triu_indices(N)], PATTERNS))
 
 
 def test_no_flipped_bit_changes_activations(path, rng):
@@ -185,6 +209,8 @@ def test_full_disk_is_seen_beforehand(tmp_path, arrays, monkeypatch):
 FULL = """
 import numpy as np, sys
 from layerwise.activations import Part
+from layerwise.activations import store as store_module
+from layerwise.activations.packing import packed_size
 from layerwise.activations.store import write_store
 from layerwise.interfaces import LayerSpec
 layer = LayerSpec("a", "ReLU", (4000,), 4000, 1)

@@ -42,7 +42,10 @@ def fill_store(tmp_path, stimuli):
                     writer.put_activations(Part(layer, 0, layer.units), values)
                 else:
                     centred = values.astype(np.float64) - values.mean(axis=0, dtype=np.float64)
-                    writer.put_gram(layer, (centred @ centred.T)[np.triu_indices(N_STIMULI)])
+                    patterns = values.sum(1, np.float64), values @ values.mean(0, np.float64)
+                    writer.put_gram(
+                        layer, np.concatenate([(centred @ centred.T)[np.triu_indices(N_STIMULI)], *patterns])
+                    )
         return ActivationStore(tmp_path / name, "network")
 
     return fill

@@ -169,8 +169,11 @@ def test_show_and_layers_take_any_network_of_timm():
     result = CliRunner().invoke(app, ["layers", "convnext_atto"])
     assert "no list of layers ships for timm's 'convnext_atto'" in result.stderr
     header, *layers, end = result.stdout.splitlines()
-    assert header == "layer\tclass\tshape\tunits\tdepth" and len(layers) == row["layers"]
+    assert header == "layer\tclass\tshape\tunits\tdepth\tsame_as\treduced" and len(layers) == row["layers"]
     assert end.startswith(f"# end: {len(layers)} layers, ")
+    left = CliRunner().invoke(app, ["layers", "convnext_atto", "--skipped"]).stdout
+    assert "stages.0.blocks.0\tConvNeXtBlock\tholds other modules, and is not chosen by `layers`\n" in left
+    assert "stages.0.blocks.0:add\tfunction\tis no module, but a function\n" in left
     result = CliRunner().invoke(app, ["layers", "sequencer2d_s"])
     assert "left out: stages.0.blocks.0.rnn_tokens.rnn_v (LSTM) gives tuple instead of a tensor" in result.stderr
     assert "did you mean resnet18" in str(CliRunner().invoke(app, ["layers", "resnet81"]).exception)

@@ -108,12 +108,14 @@ def test_killed_at_random_moments_it_ends_as_if_it_had_not_been(processes, undis
 
 def test_killed_while_a_state_is_written_it_ends_as_if_it_had_not_been(processes, undisturbed, rng, tmp_path):
     """A state is written after the validation, which is the last call of an epoch."""
-    for epoch in range(1, EPOCHS):
+    codes = []
+    for _ in range(1, EPOCHS):
         job = Job(processes, tmp_path)
-        assert job.wait_for(STEPS + 1)
-        time.sleep(rng.uniform(0, 0.02))
-        job.send(signal.SIGKILL)
-        assert job.end() in (-signal.SIGKILL, 0), f"after epoch {epoch}"
+        if job.wait_for(STEPS + 1):  # else one before it was killed some epochs later, and this one is the last
+            time.sleep(rng.uniform(0, 0.02))
+            job.send(signal.SIGKILL)
+        codes.append(job.end())
+    assert -signal.SIGKILL in codes and set(codes) <= {-signal.SIGKILL, 0}
     assert Job(processes, tmp_path).end() == 0
     assert_same(outcome(tmp_path), undisturbed)
 

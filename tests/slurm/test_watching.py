@@ -5,6 +5,8 @@ import subprocess
 import pytest
 from slurm_study import ROOT
 
+pytestmark = pytest.mark.slurm
+
 
 def layerwise(study, *arguments, **environment):
     path = {"PYTHONPATH": f"{ROOT / 'src'}:{study.folder}"}
@@ -36,7 +38,6 @@ def test_a_result_leads_back_to_its_inputs(undisturbed):
     assert "verified: " in said and "score_brain: 1 job" in said and "do not say with what" not in said
 
 
-@pytest.mark.slow
 def test_a_job_that_runs_and_then_is_cancelled(study):
     run = study.start_held(retries=0)
     said = layerwise(study, "status", "--config", "study.yaml")
@@ -50,6 +51,7 @@ def test_a_job_that_runs_and_then_is_cancelled(study):
 
 
 def test_the_profile_is_filled_in_and_found_by_its_name(study):
+    (study.folder / "results/held/ceilings/IT.parquet").unlink()
     home = {"XDG_CONFIG_HOME": str(study.folder / "settings")}
     chosen = "--account", "research", "--partition", "cpu", "--gpu-type", "any"
     said = layerwise(study, "profile", "install", *chosen, **home)

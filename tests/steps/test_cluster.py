@@ -7,6 +7,7 @@ import pytest
 
 from layerwise.cli import app
 from layerwise.interfaces import StoppedError
+from layerwise.interfaces.environment import REQUEUE
 from layerwise.steps import cluster
 
 RUNNING = "JobId=12 JobName=a b TimeLimit=01:00:00 JobState=RUNNING Reason=None Requeue=1 Restarts=2 EndTime=1795858000"
@@ -26,7 +27,7 @@ def slurm(tmp_path, monkeypatch):
     (tmp_path / "bin").mkdir()
     monkeypatch.setenv("PATH", str(tmp_path / "bin"), prepend=os.pathsep)
     monkeypatch.setenv(cluster.NUMBER, "12")
-    monkeypatch.setenv(cluster.ASKED, "1")
+    monkeypatch.setenv(REQUEUE, "1")
     monkeypatch.delenv(cluster.END, raising=False)
 
     def tell(job, status=0):
@@ -58,6 +59,21 @@ def test_or_what_it_says_if_it_is_asked(slurm):
     assert cluster.job_deadline() is None
 
 
+@pytest.mark.parametrize(
+    ("told", "given"),
+    [
+        ("TRES=cpu=2,mem=4000M,node=1,billing=2", 4000 * 2**20),
+        ("ReqTRES=cpu=2,mem=1G,node=1 AllocTRES=cpu=2,mem=1.50G,node=1", 3 * 2**29),
+        ("TRES=cpu=2,node=1", None),  # of a cluster that does not count memory
+        ("", None),
+    ],
+)
+def test_the_memory_of_a_job_is_what_slurm_gave_it(slurm, told, given):
+    slurm(f"{RUNNING} {told}")
+    job = cluster.this_job()
+    assert job is not None and job.memory == given
+
+
 def test_a_cluster_that_says_nothing_is_told_of(slurm, monkeypatch, caplog):
     slurm("slurm_load_jobs error: Invalid job id specified\n")
     assert cluster.job_deadline() is None
@@ -86,7 +102,7 @@ def test_a_job_is_started_again_unless_slurm_has_ended_it(slurm, job, status, ag
 
 def test_a_job_of_someones_own_is_left_alone(slurm, monkeypatch):
     asked = slurm(RUNNING)
-    monkeypatch.delenv(cluster.ASKED)
+    monkeypatch.delenv(REQUEUE)
     assert not cluster.start_again()
     assert not asked.exists()
 

@@ -27,7 +27,7 @@ from layerwise.steps.stimuli import pack_stimuli
 from layerwise.steps.tables import gather_model
 from layerwise.study import Layout, layout_of
 
-N, BLOCK = 40, "001-007"
+N, BLOCK = 40, "001-006"
 TRAINED = Geometry("crop", STORED, STORED, "bilinear")
 SHOWN = f"crop{STORED}to{SIZE}-bilinear"
 EXPECTED = {"size": SIZE, "resize": STORED}

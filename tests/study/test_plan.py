@@ -150,6 +150,31 @@ def test_stored_activations(tmp_path, gpus):
     assert plan.blocks == Plans(study(recordings=recordings, compute=compute)).blocks("resnet18", "movies")
 
 
+@pytest.mark.parametrize(
+    ("compute", "expected"),
+    [
+        ({}, ["001-064", "065-126"]),
+        ({"gpus": 1}, ["001-126"]),
+        ({"gpus": 1, "device": "cpu"}, ["001-064", "065-126"]),
+        ({"gpus": 1, "layers_per_job": 100}, ["001-100", "101-126"]),
+        ({"gpus": 1, "layers_per_job": 1}, [f"{rank:03d}" for rank in range(1, 127)]),
+    ],
+)
+def test_a_network_is_scored_whole_on_a_gpu_where_that_takes_seconds(compute, expected):
+    plan = plan_of("majajhong", "resnet50", recordings=[MAJAJ], compute=compute)
+    scored = [job for job in plan.jobs if job.step == "score_brain"]
+    assert [job.block for job in scored] == expected == plan.blocks
+    per_layer = scored[0].seconds / len(in_block(plan.layers, expected[0]))
+    assert sum(job.seconds for job in scored) == pytest.approx(126 * per_layer)
+
+
+def test_but_not_against_ratings_for_which_a_job_asks_for_no_gpu(tmp_path):
+    (tmp_path / "scores.csv").write_text("image,score\n" + "".join(f"{number}.png,{number}\n" for number in range(50)))
+    few = {"name": "few", "images": tmp_path, "scores": tmp_path / "scores.csv"}
+    plan = plan_of("few", "resnet50", ratings=[few], compute={"gpus": 1})
+    assert plan.blocks == ["001-064", "065-126"]
+
+
 def test_one_job_scores_a_block_against_each_region():
     plan = plan_of("majajhong", recordings=[MAJAJ], compute={"layers_per_job": 100})
     scored = [job for job in plan.jobs if job.step == "score_brain"]

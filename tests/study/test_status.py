@@ -167,7 +167,7 @@ def test_time_left_is_that_of_finished_jobs_of_the_same_step(plans):
 
 
 def test_ten_thousand_jobs_in_a_few_seconds_and_eighty_columns(tmp_path, monkeypatch):
-    config = (ROOT / "config.yaml").read_text().replace("layers_per_job: 64", "layers_per_job: 7")
+    config = (ROOT / "config.yaml").read_text().replace("layers_per_job: null", "layers_per_job: 7")
     monkeypatch.chdir(tmp_path)
     Path("config.yaml").write_text(config)
     tasks = list_tasks(Plans(load_study("config.yaml"))).tasks

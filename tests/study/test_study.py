@@ -22,6 +22,7 @@ from layerwise.study import (
     stimulus_files,
     write_preprocessing,
 )
+from layerwise.study.stimuli import kept_share
 
 EXPECTED = Preprocessing(224, 256, "bicubic", (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 
@@ -108,6 +109,17 @@ def test_geometry_of_recordings_follows_visual_degrees_and_that_of_ratings_the_n
     assert geometry_of(degrees, "movies", EXPECTED) == Geometry("square", 224, 224, "bilinear", 2.0)
     assert geometry_of(study(), "movies", EXPECTED) == Geometry("square", 224, 224, "bilinear", 1.0)
     assert geometry_of(study(), "figrim", EXPECTED) == Geometry("crop", 224, 256, "bicubic", 1.0)
+
+
+def test_stimuli_wider_than_the_screen_lose_their_rim_or_are_fitted():
+    wide = {"name": "movies", "file": "none.nc", "regions": ["V1"], "visual_degrees": 20}
+    assert geometry_of(study(recordings=[wide]), "movies", EXPECTED).canvas == 0.4
+    assert kept_share(study(recordings=[wide]), "movies") == (pytest.approx(0.16), 20)
+    fitted = study(recordings=[wide | {"beyond_screen": "fit"}])
+    assert geometry_of(fitted, "movies", EXPECTED) == Geometry("square", 224, 224, "bilinear", 1.0)
+    assert kept_share(fitted, "movies") == (1, 20)
+    small = study(recordings=[wide | {"beyond_screen": "fit", "visual_degrees": 4}])
+    assert geometry_of(small, "movies", EXPECTED).canvas == 2
 
 
 def test_images_of_principal_components_fill_the_input_and_go_with_recordings_alone():

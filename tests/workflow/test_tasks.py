@@ -37,6 +37,17 @@ def test_of_a_network_of_ones_own_what_follows_its_list_of_layers_is_not(study, 
     assert list_tasks(plans).unknown == ["tiny: a job lists its layers first"]
 
 
+def test_recordings_on_the_same_images_are_shown_once(study, monkeypatch):
+    first = CONFIG["recordings"][0]
+    labels = first.get("regions") or ["V1"]
+    again = {**first, "name": "again", "regions": {label: f"{label}_again" for label in labels}, "measures": ["rsa"]}
+    study.configure(models=["alexnet"], recordings=[first, again], finetuning=None)
+    jobs = known(study.folder, monkeypatch)
+    assert jobs == study.planned()
+    assert jobs["extract_activations"] == jobs["pack_stimuli"] == 1 + len(CONFIG["ratings"])
+    assert jobs["estimate_ceiling"] > jobs["extract_activations"]
+
+
 def test_the_papers_study(study, monkeypatch):
     paper = yaml.safe_load((ROOT / "config.yaml").read_text())
     (study.folder / "config.yaml").write_text(yaml.safe_dump(paper | {"models": ["resnet18", "cornet_s"]}))

@@ -26,8 +26,8 @@ rule estimate_ceiling:
 rule score_brain:
     input:
         manifest=manifest_of,
-        activations=lambda wildcards: LAYOUT.activations(
-            wildcards.model, REGIONS[wildcards.region].recording
+        activations=lambda wildcards: study.activations_for(
+            STUDY, LAYOUT, wildcards.model, REGIONS[wildcards.region].recording
         ),
         recording=lambda wildcards: tables_of(REGIONS[wildcards.region].recording),
     output:

@@ -28,9 +28,10 @@ rule plot_figure2:
         made_from=made_from("plot_figure2"),
         outputs=outputs_of("figure2"),
         measure=next((entry.measure for entry in STUDY.ratings), ""),
+        regions=shlex.join(f"--region={name}" for name in study.main_columns(STUDY)),
     shell:
         "layerwise plot-figure2 --layers {input.layers:q} --correlations {input.correlations:q}"
-        " --measure {params.measure:q} --networks {input.networks:q} {params.outputs} > {log:q} 2>&1"
+        " {params.regions} --measure {params.measure:q} --networks {input.networks:q} {params.outputs} > {log:q} 2>&1"
 
 
 rule plot_figure4:
@@ -48,7 +49,7 @@ rule plot_figure4:
     params:
         made_from=made_from("plot_figure4"),
         outputs=outputs_of("figure4"),
-        region=study.main_region(REGIONS),
+        region=study.main_region(study.main_columns(STUDY)),
     shell:
         "layerwise plot-figure4 --networks {input.networks:q} --controls {input.controls:q}"
         " --region {params.region:q} {params.outputs} > {log:q} 2>&1"
@@ -92,7 +93,7 @@ rule plot_profiles:
         outputs=outputs_of("profiles"),
         scores=shlex.join(
             [
-                *(f"--region={name}" for name in REGIONS),
+                *(f"--region={name}" for name in study.main_columns(STUDY)),
                 *(f"--measure={entry.measure}" for entry in STUDY.ratings),
             ]
         ),
@@ -133,7 +134,7 @@ rule plot_forest:
     params:
         made_from=made_from("plot_forest"),
         outputs=outputs_of("forest"),
-        region=study.main_region(REGIONS),
+        region=study.main_region(study.main_columns(STUDY)),
         measure=next((entry.measure for entry in STUDY.ratings), ""),
     shell:
         "layerwise plot-forest --networks {input.networks:q} --correlations {input.correlations:q}"

@@ -1,4 +1,4 @@
-"""Symmetric matrices on disk: half of them."""
+"""Symmetric matrices on disk: half of them, and what is kept behind one."""
 
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,11 @@ if TYPE_CHECKING:
 def packed_size(n_stimuli: int) -> int:
     """Return the number of entries of an upper triangle with its diagonal."""
     return n_stimuli * (n_stimuli + 1) // 2
+
+
+def kept_size(n_stimuli: int) -> int:
+    """Return the number of values that are kept of a large layer: its packed Gram matrix, and two of each stimulus."""
+    return packed_size(n_stimuli) + 2 * n_stimuli
 
 
 def unpack(packed: NDArray[np.float64], n_stimuli: int, device: str = "cpu") -> "Tensor":

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from layerwise.activations.packing import packed_size
+from layerwise.activations.packing import kept_size
 from layerwise.interfaces import LayerSpec
 from layerwise.passes.devices import share_layers
 
@@ -42,7 +42,7 @@ def stored_bytes(layers: Sequence[LayerSpec], n_stimuli: int) -> int:
     """Return the bytes that layers take on disk."""
     whole = sum(layer.units for layer in layers if kind_of(layer, n_stimuli) == "activations")
     grams = sum(kind_of(layer, n_stimuli) == "gram" for layer in layers)
-    return VALUE * n_stimuli * whole + EXACT * packed_size(n_stimuli) * grams
+    return VALUE * n_stimuli * whole + EXACT * kept_size(n_stimuli) * grams
 
 
 def pass_bytes(passes: Sequence[Sequence[Part]], n_stimuli: int) -> int:
@@ -55,7 +55,7 @@ def largest_write(passes: Sequence[Sequence[Part]], n_stimuli: int) -> int:
     parts = [part for group in passes for part in group]
     grams = any(kind_of(part.layer, n_stimuli) == "gram" for part in parts)
     kept = (part.units for part in parts if kind_of(part.layer, n_stimuli) == "activations")
-    return max(EXACT * packed_size(n_stimuli) * grams, VALUE * n_stimuli * max(kept, default=0))
+    return max(EXACT * kept_size(n_stimuli) * grams, VALUE * n_stimuli * max(kept, default=0))
 
 
 def reserved_bytes(layers: Sequence[LayerSpec], n_stimuli: int) -> int:

@@ -107,6 +107,7 @@ class Reducer:
     device: torch.device
     largest: int
     _gram: torch.Tensor | None = None
+    _patterns: torch.Tensor | None = None
     _upper: torch.Tensor | None = None
     _pinned: torch.Tensor | None = None
 
@@ -115,13 +116,15 @@ class Reducer:
         if kind_of(part.layer, self.n_stimuli) == "activations":
             self._keep(part, buffer)
             return
-        if self._gram is None:
+        if self._gram is None or self._patterns is None:
             self._gram = torch.empty(self.n_stimuli, self.n_stimuli, dtype=torch.float64, device=self.device)
+            self._patterns = self._gram.new_empty(2, self.n_stimuli)
         if part.start == 0:
             self._gram.zero_()
-        add_gram(self._gram, buffer)
+            self._patterns.zero_()
+        add_gram(self._gram, buffer, self._patterns)
         if part.stop == part.layer.units:
-            self._finish(part.layer, self._gram)
+            self._finish(part.layer, torch.cat([self._pick(self._gram), self._patterns.flatten()]))
 
     def _keep(self, part: Part, buffer: torch.Tensor) -> None:
         fetch = self._fetch(buffer.clone())  # the buffer is filled again before this is written
@@ -132,15 +135,14 @@ class Reducer:
 
         self.writer.put(write, buffer.nbytes)
 
-    def _finish(self, layer: LayerSpec, gram: torch.Tensor) -> None:
-        packed = self._pick(gram)
-        fetch = self._fetch(packed)
+    def _finish(self, layer: LayerSpec, kept: torch.Tensor) -> None:
+        fetch = self._fetch(kept)
 
         def write() -> None:
             values, finite = fetch()
             self.store.put_gram(layer, (values if finite else values.fill_(torch.nan)).numpy(), finite)
 
-        self.writer.put(write, packed.nbytes)
+        self.writer.put(write, kept.nbytes)
 
     def _pick(self, gram: torch.Tensor) -> torch.Tensor:
         """Return the triangle that is kept: picked on the device, half as much is brought from it."""

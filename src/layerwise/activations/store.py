@@ -1,8 +1,9 @@
 """The file of activations: one HDF5 file for a network and a stimulus set, a dataset a layer. Without torch.
 
 ``/stimuli`` holds the ids; ``/layers/<name>`` holds float32 [stimulus, unit], or, where a layer has more
-units than there are stimuli, the packed upper triangle of the Gram matrix of the centred activations. A ``/``
-in a layer's name is written ``%2F``. Each dataset has checksums of its parts, and all other bytes have one together,
+units than there are stimuli, float64: the packed upper triangle of the Gram matrix of the centred activations, then the
+sum of each stimulus over units, then its product with the mean over stimuli. A ``/`` in a layer's name is written
+``%2F``. Each dataset has checksums of its parts, and all other bytes have one together,
 behind those of HDF5 (`layerwise.files.sealed`).
 """
 
@@ -18,7 +19,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from layerwise.activations.packing import packed_size, unpack
+from layerwise.activations.packing import kept_size, packed_size, unpack
 from layerwise.activations.partial import Columns, Done, Journal, Values
 from layerwise.activations.parts import Kind, Part, kind_of, stored_bytes
 from layerwise.files import (
@@ -35,7 +36,7 @@ from layerwise.files.hdf5 import write_hdf5
 from layerwise.interfaces import LayerSpec
 
 FORMAT = "layerwise activations"
-VERSION = 2  # 1 had no checksums
+VERSION = 3  # 1 had no checksums, 2 no sums and products behind a Gram matrix
 TYPES: dict[Kind, type[np.floating]] = {"activations": np.float32, "gram": np.float64}
 REQUIRED = ("model", "weights", "preprocessing", "stimuli", "code")
 OF_FORMAT = ("format", "version", "complete")
@@ -56,11 +57,15 @@ class Stored:
         The activations, or the Gram matrix of the centred activations, whole or packed.
     nonfinite : bool
         The layer gave NaN or infinite values: nothing can be predicted from it.
+    patterns : float64 array [2, stimulus], optional
+        Of a layer whose Gram matrix is kept: the sum of each stimulus over units, and its product with the mean over
+        stimuli. None where the file is of a version that had none.
     """
 
     kind: Kind
     array: NDArray[np.floating]
     nonfinite: bool
+    patterns: NDArray[np.float64] | None = None
 
 
 class ActivationStore:
@@ -144,9 +149,12 @@ class ActivationStore:
                 raise _UnusableError(
                     f"{self.path} is damaged (the layer {layer!r} does not fit its checksum): {_ADVICE}"
                 )
-        if kind == "gram" and not packed:
-            values = unpack(values, len(self.stimuli)).numpy()
-        return Stored(kind, values, nonfinite)
+        if kind == "activations":
+            return Stored(kind, values, nonfinite)
+        n = len(self.stimuli)
+        triangle, rest = np.split(values, [packed_size(n)])
+        patterns = rest.reshape(2, n) if rest.size else None
+        return Stored(kind, triangle if packed else unpack(triangle, n).numpy(), nonfinite, patterns)
 
     @contextmanager
     def _opened(self) -> Iterator[h5py.File]:
@@ -169,8 +177,8 @@ class StoreWriter:
         Layers that gave NaN or infinite values, as far as they are written.
     """
 
-    def __init__(self, values: Values, layers: Sequence[LayerSpec], journal: Journal) -> None:
-        self._values, self._journal = values, journal
+    def __init__(self, values: Values, layers: Sequence[LayerSpec], n_stimuli: int, journal: Journal) -> None:
+        self._values, self._n_stimuli, self._journal = values, n_stimuli, journal
         self._units = {layer.name: layer.units for layer in layers}
         self._checksums: dict[str, list[Columns]] = {}
         self._done: set[str] = set()
@@ -197,10 +205,22 @@ class StoreWriter:
         if sum(stop - start for start, stop, _ in self._checksums[name]) == self._units[name]:
             self._finish_layer(name)
 
-    def put_gram(self, layer: LayerSpec, packed: NDArray[np.float64], finite: bool = True) -> None:
-        """Write the packed Gram matrix of a layer, and note whether its values were finite."""
-        packed = packed.astype(TYPES["gram"], copy=False)
-        self._put(layer.name, 0, packed, finite)
+    def put_gram(self, layer: LayerSpec, kept: NDArray[np.float64], finite: bool = True) -> None:
+        """Write what is kept of a large layer, and note whether its values were finite.
+
+        Parameters
+        ----------
+        layer : LayerSpec
+            With more units than there are stimuli.
+        kept : float64 array [stimulus * (stimulus + 1) / 2 + 2 * stimulus]
+            The packed Gram matrix, the sums over units, and the products with the mean.
+        finite : bool
+            Whether all activations were.
+        """
+        kept = kept.astype(TYPES["gram"], copy=False)
+        if kept.size != kept_size(self._n_stimuli):
+            raise ValueError(f"{kept.size} values of {layer.name} are given, not {kept_size(self._n_stimuli)}")
+        self._put(layer.name, 0, kept, finite)
         self._finish_layer(layer.name)
 
     def describe(self, file: h5py.File) -> None:
@@ -262,7 +282,7 @@ def write_store(
             _begin(journal, layers, stimuli, attributes)
         values = Values(journal.file)
         with journal.kept_if_stopped():
-            writer = StoreWriter(values, layers, journal)
+            writer = StoreWriter(values, layers, len(stimuli), journal)
             writer.take_over(layers, done or {})
             with values:
                 yield writer
@@ -308,7 +328,7 @@ def _make_room(group: h5py.Group, layer: LayerSpec, n_stimuli: int) -> None:
     h5py.h5d.create(group.id, _key(layer.name).encode(), h5py.h5t.py_create(np.dtype(TYPES[kind])), space, plan)
     attributes = group[_key(layer.name)].attrs
     attributes.update({"layer": layer.name, "class": layer.kind, "shape": layer.shape, "units": layer.units})
-    attributes.update({"depth": layer.depth, "kind": kind, "nonfinite": False})
+    attributes.update({"depth": layer.depth, "kind": kind, "nonfinite": False, "reduced": layer.reduced})
     attributes["checksums"] = np.zeros((0, 3), np.int64)
 
 
@@ -342,7 +362,7 @@ def _check_space(folder: Path, layers: Sequence[LayerSpec], n_stimuli: int) -> N
 
 
 def _stored_shape(layer: LayerSpec, n_stimuli: int) -> tuple[int, ...]:
-    return (packed_size(n_stimuli),) if kind_of(layer, n_stimuli) == "gram" else (n_stimuli, layer.units)
+    return (kept_size(n_stimuli),) if kind_of(layer, n_stimuli) == "gram" else (n_stimuli, layer.units)
 
 
 def _layer(dataset: h5py.Dataset) -> LayerSpec:
@@ -354,6 +374,7 @@ def _layer(dataset: h5py.Dataset) -> LayerSpec:
         shape,
         int(attributes["units"]),
         int(attributes["depth"]),
+        reduced=str(attributes.get("reduced", "")),
     )
 
 

@@ -2,9 +2,9 @@
 
 import logging
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from collections.abc import Container, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
 from itertools import groupby
 
 import numpy as np
@@ -15,15 +15,25 @@ from layerwise.activations.packing import unpack
 from layerwise.activations.parts import kind_of
 from layerwise.activations.store import ActivationStore, Stored
 from layerwise.analyses.ahead import read_ahead
+from layerwise.analyses.dividing import SHUFFLED, SplitPlan, keep_stimuli
+from layerwise.analyses.measures import OtherMeasures, Scored, single_rows, warn_undefined
 from layerwise.analyses.units import too_few_units
 from layerwise.data.content import content_hash
-from layerwise.data.presentations import is_empty
 from layerwise.data.recordings import average_repetitions
-from layerwise.interfaces import DegenerateWarning, LayerSpec, Progress, Recordings, Split, no_progress
+from layerwise.interfaces import (
+    FITTED,
+    PLS,
+    DegenerateWarning,
+    LayerSpec,
+    Measure,
+    MeasureSettings,
+    Progress,
+    Recordings,
+    Split,
+    column_of,
+    no_progress,
+)
 from layerwise.regression import (
-    make_grouped_splits,
-    make_kfold_splits,
-    make_splits,
     reduce_gram,
     reduce_units,
     score_gram,
@@ -35,60 +45,19 @@ log = logging.getLogger(__name__)
 MOST_AT_ONCE = 32  # layers together: with 320 fits, launches no longer count
 COPIES = 6  # of a Gram matrix, that a fit of a layer takes
 SQUARES = 5  # matrices [neuroid, neuroid], that a fit of a layer and split takes
+BRAIN_SCORES = MeasureSettings()
 READ = 15 * 10**8  # bytes of Gram matrices that are read at once; those in use and the next ones are there, too
 
 
-@dataclass(frozen=True)
-class SplitPlan:
-    """How the stimuli of a recording are divided; see `layerwise.config.data.SplitsEntry`."""
+def draw_splits(recordings: Recordings, plan: SplitPlan) -> list[Split]:
+    """Draw the splits on which layers are scored against these neuroids: of the stimuli that have a response.
 
-    method: str = "shuffle"
-    by: str | None = None
-    n_splits: int = 10
-    train_size: float = 0.9
-    seed: int = 1
-    order: str | None = None
-
-    def make(self, recordings: Recordings) -> list[Split]:
-        """Draw the splits on the sorted order of the stimuli, or on that of the property `order`.
-
-        Raises
-        ------
-        ValueError
-            The recordings do not have the property `by` or `order`, or not for every stimulus; or too few stimuli.
-        """
-        stimuli = np.arange(len(recordings.stimuli))
-        order = stimuli if self.order is None else np.argsort(_property(recordings, self.order), kind="stable")
-        column = None if self.by is None else _property(recordings, self.by)[order]
-        drawn = self._draw(len(order), column)
-        return [Split(np.sort(order[split.train]), np.sort(order[split.test])) for split in drawn]
-
-    def _draw(self, n_stimuli: int, column: np.ndarray | None) -> list[Split]:
-        if self.method == "kfold":
-            return make_kfold_splits(n_stimuli, n_splits=self.n_splits, seed=self.seed, groups=column)
-        if self.method == "grouped" and column is not None:
-            return make_grouped_splits(column, self.n_splits, self.train_size, self.seed)
-        return make_splits(n_stimuli if column is None else column, self.n_splits, self.train_size, self.seed)
-
-
-def _property(recordings: Recordings, name: str) -> np.ndarray:
-    if name in recordings.varying:
-        raise ValueError(
-            f"nothing can be split by {name!r}: {recordings.varying[name]}. The responses to a stimulus are averaged "
-            "over its presentations, so part of what is held out would be trained on as well; keep, of each stimulus, "
-            "the presentations that agree, or split by another property"
-        )
-    if name not in recordings.columns:
-        known = ", ".join(recordings.columns) or "none"
-        raise ValueError(f"the stimuli have no property {name!r} to split by; the file has: {known}")
-    values = np.asarray(recordings.columns[name])
-    empty = is_empty(values)
-    if empty.any():
-        raise ValueError(
-            f"nothing can be split by {name!r}: it is empty for {empty.sum()} of {len(values)} stimuli (first: "
-            f"{recordings.stimuli[int(np.argmax(empty))]!r}); fill it in, or split by another property"
-        )
-    return values
+    Raises
+    ------
+    ValueError
+        As of `SplitPlan.make`.
+    """
+    return plan.make(_shown(recordings)[1])
 
 
 @dataclass(frozen=True)
@@ -114,16 +83,22 @@ class BrainSimilarity:
     pca : int, optional
         Number of principal components to which layers are reduced before the regression. They are fitted on the images
         whose activations stand in the store after those of the recordings' stimuli.
+    measures : tuple of Measure
+        What layers are held against the region by.
+    settings : MeasureSettings
+        Of measures beside PLS.
     """
 
     recordings: Recordings
     region: str
-    splits: SplitPlan = SplitPlan()
+    splits: SplitPlan = SHUFFLED
     n_components: int = 25
     solver: str = "exact"
     device: str = "cpu"
     memory: int = 10**9
     pca: int | None = None
+    measures: tuple[Measure, ...] = (PLS,)
+    settings: MeasureSettings = BRAIN_SCORES
 
     def score(
         self, store: ActivationStore, layers: Sequence[LayerSpec], progress: Progress = no_progress
@@ -143,8 +118,10 @@ class BrainSimilarity:
         -------
         DataFrame
             Rows (layer, split): model, layer, region, split, r (median over neuroids), neuroids (how many have a
-            defined r) and r_neuroids (list: r of each neuroid, in the order of the file). Its `attrs["data"]` hold the
-            hashes of the recordings and of all that the activations were computed from.
+            defined r) and r_neuroids (list: r of each neuroid, in the order of the file). Of another measure than PLS
+            `region` is the name of its column (IT_rsa); where it is one number a layer there is one row, of no split,
+            with an empty list; and with ridge regression there is its alpha. Its `attrs["data"]` hold the hashes of the
+            recordings and of all that the activations were computed from.
 
         Warns
         -----
@@ -155,17 +132,17 @@ class BrainSimilarity:
         store.check_stimuli((*self.recordings.stimuli, *fitted))
         rows, recordings = _shown(self.recordings)
         fit = _Fit(self, store, rows, average_repetitions(recordings.responses), self.splits.make(recordings))
-        few = too_few_units(layers, self.n_components)
-        wanted = [layer for layer in layers if layer.name not in few]
-        scores = dict(progress(fit.score(wanted), f"{store.model} {self.region}", len(wanted)))
-        tables = [_rows(scores.get(layer.name, fit.nothing), store.model, layer.name, self.region) for layer in layers]
-        table = pd.concat(tables, ignore_index=True)
+        few = too_few_units(layers, self.n_components) if PLS in self.measures else frozenset()
+        wanted = layers if fit.others else [layer for layer in layers if layer.name not in few]
+        scores = dict(progress(fit.score(wanted, few), f"{store.model} {self.region}", len(wanted)))
+        found = {layer.name: scores.get(layer.name, fit.nothing) for layer in layers}
+        table = pd.concat([fit.tabulate(found, measure) for measure in self.measures], ignore_index=True)
         pca = {"pca": f"{self.pca} components, fitted on {len(fitted)} images"} if self.pca else {}
         table.attrs["data"] = {self.region: {"recordings": content_hash(self.recordings), **store.attributes, **pca}}
         return table
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Fit:
     """Scores layers: rows [stimulus] of the store belong to the responses [stimulus, neuroid]."""
 
@@ -175,19 +152,46 @@ class _Fit:
     responses: np.ndarray
     splits: list[Split]
 
-    @property
-    def nothing(self) -> np.ndarray:
-        """The value of a layer without a score: NaN [split, neuroid]."""
-        return np.full((len(self.splits), self.responses.shape[1]), np.nan)
+    @cached_property
+    def others(self) -> OtherMeasures | None:
+        """Measures beside PLS."""
+        measures, place = [one for one in self.similarity.measures if one != PLS], self.similarity.device
+        settings = self.similarity.settings, self.rows, self.responses, self.splits, place
+        compared = self.splits[0].test if self.similarity.splits.is_given else None
+        return OtherMeasures(measures, *settings, compared) if measures else None
 
-    def score(self, layers: Sequence[LayerSpec]) -> Iterator[tuple[str, np.ndarray]]:
-        """Return the name and r [split, neuroid] of each layer."""
+    @property
+    def nothing(self) -> dict[Measure, Scored]:
+        """What a layer without a score has: NaN [split, neuroid]."""
+        r = np.full((len(self.splits), self.responses.shape[1]), np.nan)
+        return {PLS: Scored(r), **(self.others.nothing if self.others else {})}
+
+    def score(self, layers: Sequence[LayerSpec], few: Container[str]) -> Iterator[tuple[str, dict[Measure, Scored]]]:
+        """Return the name and the scores of each layer, without PLS of those that have too few units for it."""
+        specs = {layer.name: layer for layer in layers}
         for found in read_ahead(partial(self._read, group) for group in self._groups(layers)):
             finite = {name: stored for name, stored in found.items() if not stored.nonfinite}
             if len(finite) < len(found):
                 warnings.warn("layers whose activations are not finite have no score", DegenerateWarning, stacklevel=2)
-            r = self._score_finite(finite) if finite else {}
-            yield from ((name, r.get(name, self.nothing)) for name in found)
+            fitted = {name: stored for name, stored in finite.items() if name not in few}
+            r = self._score_finite(fitted) if fitted and PLS in self.similarity.measures else {}
+            for name in found:
+                scores = self.nothing | ({PLS: Scored(r[name])} if name in r else {})
+                if self.others and name in finite:
+                    scores |= self.others.score(specs[name], finite[name], self.store.path)
+                yield name, scores
+
+    def tabulate(self, scores: Mapping[str, Mapping[Measure, Scored]], measure: Measure) -> pd.DataFrame:
+        """Put the scores of all layers into rows."""
+        column = column_of(self.similarity.region, measure)
+        if self.others and measure not in FITTED:
+            warn_undefined(scores, measure)
+            return single_rows(scores, self.store.model, column, measure, self.others.neuroids)
+        tables = [_rows(one[measure].r, self.store.model, layer, column) for layer, one in scores.items()]
+        if measure == "ridge":
+            alphas = (one[measure].alphas for one in scores.values())
+            tables = [rows.assign(alpha=chosen) for rows, chosen in zip(tables, alphas, strict=True)]
+        return pd.concat(tables, ignore_index=True)
 
     def _groups(self, layers: Sequence[LayerSpec]) -> Iterator[list[LayerSpec]]:
         """Group neighbouring layers whose Gram matrices a GPU holds at once; all other layers are scored one by one."""
@@ -263,13 +267,7 @@ def _shown(recordings: Recordings) -> tuple[np.ndarray, Recordings]:
         DegenerateWarning,
         stacklevel=3,
     )
-    kept = replace(
-        recordings,
-        responses=recordings.responses[:, rows],
-        stimuli=tuple(recordings.stimuli[row] for row in rows),
-        columns={name: np.asarray(values)[rows] for name, values in recordings.columns.items()},
-    )
-    return rows, kept
+    return rows, keep_stimuli(recordings, rows)
 
 
 def _rows(r: np.ndarray, model: str, layer: str, region: str) -> pd.DataFrame:

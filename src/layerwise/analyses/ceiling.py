@@ -9,7 +9,7 @@ from scipy.stats import spearmanr
 
 from layerwise.data.content import content_hash
 from layerwise.files import hash_arrays
-from layerwise.interfaces import DegenerateWarning, Recordings
+from layerwise.interfaces import DegenerateWarning, Distances, Recordings
 from layerwise.regression import internal_consistency
 
 
@@ -43,6 +43,13 @@ def estimate_ceiling(recordings: Recordings, region: str, n_halves: int = 10, se
         }
     )
     table.attrs["data"] = {region: {"recordings": content_hash(recordings)}}
+    return table
+
+
+def no_ceiling(distances: Distances, region: str) -> pd.DataFrame:
+    """Give distances between stimuli, which come without repetitions, the rows of `estimate_ceiling`: one NaN."""
+    table = pd.DataFrame({"region": [region], "half": 0, "neuroid": "", "ceiling": np.nan})
+    table.attrs["data"] = {region: {"recordings": content_hash(distances)}}
     return table
 
 

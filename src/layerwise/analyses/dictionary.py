@@ -11,6 +11,7 @@ from layerwise.analyses.controls import Control
 from layerwise.analyses.networks import scored_columns
 from layerwise.analyses.reproduction import Compared
 from layerwise.analyses.sensitivity import Sensitivity
+from layerwise.interfaces import MEASURES, PLS, Measure, column_of
 from layerwise.statistics.commonality import Share
 from layerwise.statistics.comparison import Comparison
 from layerwise.statistics.correlation import Correlation
@@ -74,6 +75,7 @@ _LAYER = [
     Column("shape", TEXT, "shape of its output for one image"),
     Column("units", COUNT, "units of its output"),
     Column("depth", "rank", "place in the order in which layers run, from 1"),
+    Column("same_as", TEXT, "layer before it whose output it passes on unchanged: its scores are that one's; or empty"),
     Column(
         f"{_NAME}_neuroid_error",
         "as the score",
@@ -87,6 +89,22 @@ _LAYER = [
 ]
 _REGION = Column(_NAME, R, "similarity with {name}: mean over splits of the median over neuroids, of held-out stimuli")
 _MEASURE = Column(_NAME, RHO, "accuracy of predicting {name}: mean over splits, of held-out images")
+
+_BY_MEASURE: dict[Measure, Column] = {
+    "pls": _REGION,
+    "ridge": Column(
+        _NAME, R, "similarity with {name} by ridge regression: mean over splits of the median over neuroids"
+    ),
+    "rsa": Column(
+        _NAME,
+        "correlation",
+        "of distances between stimuli in the layer and in {name}: RSA, one number a layer",
+    ),
+    "cka": Column(_NAME, "share", "centred kernel alignment with {name}, biased; one number a layer"),
+    "debiased_cka": Column(
+        _NAME, "share", "centred kernel alignment with {name}, debiased: may be below 0; one number a layer"
+    ),
+}
 
 TABLES: dict[str, Described] = {
     "layers": Described(GATHERED, _LAYER),
@@ -204,6 +222,7 @@ UNITS = {
     r"n_.*|networks|left_out|layers": COUNT,
     r"level|r2|share": "share",
     r"error|neuroid_error|z_.*": "Fisher's z",
+    "freedom": "count",
     r"slope.*": "measure for one of the region",
     r"converged|studys": "true or false",
     r"difference": "as the values",
@@ -263,7 +282,7 @@ def _describe(table: str, column: str, described: Described) -> tuple[str, str, 
 def _with_scores(described: Described, table: pd.DataFrame) -> Described:
     """Add the scores of a table of layers, which its other columns tell apart."""
     regions, measures = scored_columns(table)
-    scores = [Column(f"(?P<name>{re.escape(name)})", _REGION.unit, _REGION.meaning) for name in regions]
+    scores = [_of_region(column) for column in regions]
     scores += [Column(f"(?P<name>{re.escape(name)})", _MEASURE.unit, _MEASURE.meaning) for name in measures]
     return Described(described.source, [*described.columns, *scores])
 
@@ -281,6 +300,14 @@ def _of_class(source: str, kind: type, group: str | None = None) -> Described:
         if field.name in meanings
     ]
     return Described(source, columns)
+
+
+def _of_region(column: str) -> Column:
+    """Describe a column of brain scores."""
+    endings = {measure: column_of("", measure) for measure in reversed(MEASURES)}  # debiased_cka before cka
+    measure = next(one for one in endings if column.endswith(endings[one]))
+    found, region = _BY_MEASURE[measure], column.removesuffix(endings[measure])
+    return Column(re.escape(column), found.unit, found.meaning.format(name=_literal(region)))
 
 
 def _unit(name: str) -> str:
@@ -312,6 +339,11 @@ def _all() -> dict[str, Described]:
     scores = [
         Column(word, one.unit, one.meaning.format(name=f"the {word.lower()}"))
         for word, one in (("REGION", _REGION), ("MEASURE", _MEASURE))
+    ]
+    scores += [
+        Column(column_of("REGION", measure), one.unit, one.meaning.format(name="the region"))
+        for measure, one in _BY_MEASURE.items()
+        if measure != PLS
     ]
     return {**TABLES, "layers": Described(layers.source, [*layers.columns, *scores]), **found}
 

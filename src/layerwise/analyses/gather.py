@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from layerwise.interfaces import DegenerateWarning, LayerSpec
+from layerwise.interfaces import FITTED, DegenerateWarning, LayerSpec, measured_as
 from layerwise.statistics.scores import choose_best
 
 log = logging.getLogger(__name__)
@@ -48,11 +48,14 @@ def gather_model(
     Returns
     -------
     DataFrame
-        Columns model, layer, class, shape, units, depth, then for each region its brain similarity (mean over splits
-        of the median r over neuroids), `_error` (standard deviation over splits / sqrt(splits), Brain-Score's way),
-        `_splits` (how many splits have a value: mean and error are over these), `_ceiling` (median over neuroids, mean
-        over halves), `_ceiled_2020` ((r/c)^2) and `_ceiled_2026` (r^2/c), and for each measure its accuracy (mean over
-        splits of Spearman's rho), `_error`, `_splits` and, where it has several raters, `_ceiling` (mean over halves).
+        Columns model, layer, class, shape, units, depth, same_as, then for each region its brain similarity (mean over
+        splits of the median r over neuroids), `_error` (standard deviation over splits / sqrt(splits), Brain-Score's
+        way), `_splits` (how many splits have a value: mean and error are over these), `_ceiling` (median over neuroids,
+        mean over halves), `_ceiled_2020` ((r/c)^2) and `_ceiled_2026` (r^2/c), and for each measure its accuracy (mean
+        over splits of Spearman's rho), `_error`, `_splits` and, where it has several raters, `_ceiling` (mean over
+        halves).
+        A region has the same columns for ridge regression (IT_ridge); for RSA and CKA, which are one number a layer,
+        only that (IT_rsa).
         Its `attrs` hold the hashes of "data", what the best layer of each column is worth on splits that did not
         choose it ("nested": nested and same, as `statistics.scores.Best` has them), and, for measures that were
         predicted from sketches, the "sketch_error" that these were found to have.
@@ -76,12 +79,16 @@ def gather_model(
             "shape": ["x".join(map(str, layer.shape)) for layer in layers],
             "units": [layer.units for layer in layers],
             "depth": [layer.depth for layer in layers],
+            "same_as": [layer.same_as for layer in layers],
         }
     )
     medians = median_ceilings(ceilings)
-    for region, rows in _by(brain, "region"):
-        table = _join(table, summarise_layers(rows, region, "r"), region)
-        table = _add_ceilings(table, region, medians[region])
+    for column, rows in _by(brain, "region"):
+        region, kind = measured_as(column, medians)
+        summary = summarise_layers(rows, column, "r")
+        table = _join(table, summary if kind in FITTED else summary[["layer", column]], column)
+        if kind in FITTED:
+            table = _add_ceilings(table, column, medians[region])
     for measure, rows in _by(behaviour, "measure"):
         table = _join(table, summarise_layers(rows, measure, "rho"), measure)
     for measure, rows in _by(consistencies, "measure"):
@@ -96,6 +103,33 @@ def gather_model(
     if errors:
         table.attrs["sketch_error"] = {measure: text for error in errors for measure, text in error.items()}
     return table
+
+
+def copy_repeated(rows: pd.DataFrame, layers: Sequence[LayerSpec]) -> pd.DataFrame:
+    """Add the rows of layers that repeat another one: copies of its rows.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        Rows of layers that give values of their own, by the column layer.
+    layers : sequence of LayerSpec
+        All layers of the network.
+
+    Returns
+    -------
+    DataFrame
+        The rows, and after them the copies, in the order of the layers; `attrs` as they were.
+    """
+    copies = [
+        rows[rows["layer"] == layer.same_as].assign(layer=layer.name)
+        for layer in layers
+        if layer.same_as and (rows["layer"] == layer.same_as).any()
+    ]
+    if not copies:
+        return rows
+    found = pd.concat([rows, *copies], ignore_index=True)
+    found.attrs = rows.attrs
+    return found
 
 
 def _nested(scores: Sequence[tuple[Sequence[pd.DataFrame], str, str]]) -> dict[str, dict[str, float | None]]:
@@ -222,6 +256,8 @@ def summarise_layers(rows: pd.DataFrame, name: str, value: str) -> pd.DataFrame:
     grouped = rows.groupby("layer", sort=False)[value]
     defined = grouped.count()
     error: pd.Series[float] = grouped.std(ddof=0) / np.sqrt(defined)
+    if rows["split"].nunique() == 1:  # one split says nothing of how much another would differ
+        error = error * np.nan
     summary = pd.DataFrame({name: grouped.mean(), f"{name}_error": error, f"{name}_splits": defined})
     few = defined < grouped.size() / 2
     if few.any():

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from layerwise.interfaces import FITTED, measured_as
 from layerwise.statistics.scores import DrawnScores, draw_scores
 
 CEILED = ("ceiled_2020", "ceiled_2026")
@@ -20,7 +21,8 @@ def draw_neuroids(
     Parameters
     ----------
     brain : sequence of DataFrame
-        Rows (layer, region, split) with r_neuroids, as `BrainSimilarity.score` gives.
+        Rows (layer, region, split) with r_neuroids, as `BrainSimilarity.score` gives. Measures that are one number a
+        layer are left out.
     ceilings : sequence of DataFrame
         Rows (region, half, neuroid) with ceiling, in the same order of neuroids.
     draws, seed : int
@@ -38,9 +40,12 @@ def draw_neuroids(
     ValueError
         Ceilings are of other neuroids than scores.
     """
-    halves = {region: rows for table in ceilings for region, rows in table.groupby("region")}
+    halves = {str(region): rows for table in ceilings for region, rows in table.groupby("region")}
     scored = pd.concat(brain).groupby("region", sort=False) if brain else ()
-    tables = [_draw_region(str(region), rows, halves[region], draws, seed) for region, rows in scored]
+    of_neuroids = [(str(column), rows) for column, rows in scored if measured_as(str(column), halves)[1] in FITTED]
+    tables = [
+        _draw_region(column, rows, halves[measured_as(column, halves)[0]], draws, seed) for column, rows in of_neuroids
+    ]
     columns = ["layer", "region", "drawn", *ERRORS]
     table = pd.concat(tables, ignore_index=True)[columns] if tables else pd.DataFrame(columns=columns)
     table.attrs = {"draws": draws, "seed": seed}

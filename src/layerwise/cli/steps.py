@@ -112,7 +112,8 @@ def check_accuracy(model: Model, output: Output, config: Config = CONFIG, thread
     from layerwise.steps.networks import check_accuracy as step
 
     with counted_warnings():
-        step(_study(config), model, output, threads, show_progress)
+        study = _planned(config, "check_accuracy", model=model)
+        step(study, model, output, threads, show_progress)
 
 
 def pack_stimuli(
@@ -126,7 +127,8 @@ def pack_stimuli(
     from layerwise.steps.stimuli import pack_stimuli as step
 
     with counted_warnings():
-        step(_study(config), stimuli, geometry, output, threads, show_progress)
+        study = _planned(config, "pack_stimuli", stimuli=stimuli, geometry=geometry)
+        step(study, stimuli, geometry, output, threads, show_progress)
 
 
 def extract_activations(
@@ -144,7 +146,8 @@ def extract_activations(
     from layerwise.steps.activations import extract_activations as step
 
     with counted_warnings():
-        step(_study(config), model, pixels, output, pca_pixels, manifest, threads, show_progress)
+        study = _planned(config, "extract_activations", model=model, stimuli=pixels.parent.name)
+        step(study, model, pixels, output, pca_pixels, manifest, threads, show_progress)
 
 
 def estimate_ceiling(region: RegionName, output: Output, config: Config = CONFIG) -> None:
@@ -181,7 +184,8 @@ def score_brain(
     from layerwise.steps.brain import score_brain as step
 
     with counted_warnings():
-        step(_study(config), model, region, block, activations, output, manifest, threads, show_progress)
+        study = _planned(config, "score_brain", model=model, region=region, block=block)
+        step(study, model, region, block, activations, output, manifest, threads, show_progress)
 
 
 def score_memorability(
@@ -198,7 +202,8 @@ def score_memorability(
     from layerwise.steps.memorability import score_memorability as step
 
     with counted_warnings():
-        step(_study(config), model, ratings, block, activations, output, manifest, threads, show_progress)
+        study = _planned(config, "score_memorability", model=model, ratings=ratings, block=block)
+        step(study, model, ratings, block, activations, output, manifest, threads, show_progress)
 
 
 def stream_memorability(
@@ -219,7 +224,8 @@ def stream_memorability(
     from layerwise.steps.memorability import stream_memorability as step
 
     with counted_warnings():
-        step(_study(config), model, ratings, block, pixels, output, state, manifest, threads, show_progress)
+        study = _planned(config, "stream_memorability", model=model, ratings=ratings, block=block)
+        step(study, model, ratings, block, pixels, output, state, manifest, threads, show_progress)
 
 
 def sketch_memorability(
@@ -242,7 +248,8 @@ def sketch_memorability(
     from layerwise.steps.memorability import sketch_memorability as step
 
     with counted_warnings():
-        step(_study(config), model, ratings, block, pixels, output, file, manifest, threads, show_progress)
+        study = _planned(config, "sketch_memorability", model=model, ratings=ratings, block=block)
+        step(study, model, ratings, block, pixels, output, file, manifest, threads, show_progress)
 
 
 def finetune_network(
@@ -262,7 +269,8 @@ def finetune_network(
     from layerwise.steps.finetuning import finetune_network as step
 
     with counted_warnings():
-        step(_study(config), model, splits, pixels, output_folder, state_folder, threads, show_epochs)
+        study = _planned(config, "finetune_network", model=model)
+        step(study, model, splits, pixels, output_folder, state_folder, threads, show_epochs)
 
 
 def gather_model(
@@ -403,12 +411,15 @@ def plot_figure2(
     output: Figures,
     measure: Annotated[str, typer.Option("--measure", help="The measure on the x axis.")] = "memorability",
     networks: Families = None,
+    regions: Annotated[
+        list[str] | None, typer.Option("--region", help="A region to draw; several may be given; default: all.")
+    ] = None,
 ) -> None:
     """Draw brain similarity against the accuracy of predicting memorability."""
     from layerwise.steps.figures import plot_figure2 as step
 
     with counted_warnings():
-        step(layers, correlations, output, measure, networks)
+        step(layers, correlations, output, measure, networks, regions or ())
 
 
 def plot_figure4(
@@ -485,6 +496,15 @@ def make_report(folder: Folder, output: Output) -> None:
 
     with counted_warnings():
         step(folder, output)
+
+
+def _planned(config: Path, step: str, **names: str) -> "Study":
+    """Read the study of a job, and hold what the job is planned with against what it has."""
+    from layerwise.steps.limits import warn_of_job
+
+    study = _study(config)
+    warn_of_job(study, step, **names)
+    return study
 
 
 def _study(config: Path) -> "Study":

@@ -5,6 +5,8 @@ from typing import Annotated, Literal, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from layerwise.config.base import MOST, ColumnName, Degrees, FilePath, Name, Section, Seed
+from layerwise.config.settings import Measures
+from layerwise.interfaces import RSA
 
 _SETTINGS = {"brain": "square", "imagenet": "crop"}
 Setting = Annotated[
@@ -19,12 +21,17 @@ Setting = Annotated[
 class SplitsEntry(Section):
     """How the stimuli of a recording are divided into training and test."""
 
-    method: Literal["shuffle", "grouped", "kfold"] = "shuffle"
+    method: Literal["shuffle", "grouped", "kfold", "given"] = "shuffle"
     """`shuffle`: repeated hold-out, as Brain-Score does it. `grouped`: the same with whole groups held out, so that
-    frames of one movie are never on both sides. `kfold`: each stimulus is tested once."""
+    frames of one movie are never on both sides. `kfold`: each stimulus is tested once. `given`: one split, whose parts
+    a property of the stimuli names."""
     by: str | None = None
     """For `shuffle`, the property whose shares are kept equal (Brain-Score: texture_type, object_name); for `grouped`
-    and `kfold`, the property that names the groups."""
+    and `kfold`, the property that names the groups; for `given`, the one that names the parts."""
+    train: str = "train"
+    """For `given`, the value of the training stimuli."""
+    test: str = "test"
+    """For `given`, the value of the test stimuli; stimuli of other values are left out."""
     n_splits: int = Field(10, ge=2, le=MOST)
     """Number of splits, or of folds."""
     train_size: float = Field(0.9, gt=0, lt=1)
@@ -39,6 +46,12 @@ class SplitsEntry(Section):
     def _groups_named(self) -> Self:
         if self.method == "grouped" and self.by is None:
             raise ValueError("splits by groups need `by`: the property of the stimuli that names the groups")
+        if self.method == "given" and self.by is None:
+            raise ValueError(
+                "given splits need `by`: the property of the stimuli that names the training and test part"
+            )
+        if self.method == "given" and self.train == self.test:
+            raise ValueError(f"`train` and `test` are both {self.train!r}: no stimulus can be in both parts")
         return self
 
 
@@ -48,7 +61,9 @@ class RecordingEntry(Section):
     name: Name
     """Name in the study."""
     file: FilePath
-    """netCDF4: responses [presentation, neuroid] with stimulus, repetition, neuroid and region."""
+    """netCDF4: responses [presentation, neuroid] with stimulus, repetition, neuroid and region. Or, where no responses
+    are published, a CSV of the distances between stimuli (an RDM): names of image files in its first row and column. A
+    layer is held against it by `rsa` alone."""
     images: FilePath | None = None
     """Folder of the images; default: the one that the file names."""
     regions: list[Name] | dict[str, Name] | None = None
@@ -62,11 +77,46 @@ class RecordingEntry(Section):
     or `imagenet`: resized, then the centre cropped, as the network was trained."""
     visual_degrees: Degrees | None = None
     """Side of the images as the animal saw them, degrees of visual angle; default: what the file says."""
+    beyond_screen: Literal["cut", "fit"] = "cut"
+    """What becomes of stimuli wider than `screen_degrees`: `cut`, their rim is lost (of 20 degrees on a screen of 8, 16
+    % of the area is kept); `fit`, they are shown whole, as wide as the screen."""
     min_reliability: float | None = Field(None, gt=-1, lt=1)
     """Neuroids whose ceiling (mean over halvings of the repetitions) is lower are left out; default: none is."""
+    measures: Measures | None = None
+    """Measures of these recordings, instead of `brain.measures`."""
     brainscore: str | None = None
     """Brain-Score's name of the recordings, such as MajajHong2015.public: if `file` is not there, the workflow exports
     it, and the images."""
+
+    @property
+    def is_rdm(self) -> bool:
+        """Whether the file holds distances between stimuli instead of responses to them."""
+        return self.file.suffix.lower() == ".csv"
+
+    @model_validator(mode="after")
+    def _rdm_is_distances(self) -> Self:
+        if not self.is_rdm:
+            return self
+        if self.images is None or self.regions is None or len(self.regions) != 1:
+            raise ValueError(
+                f"{self.file} holds distances between stimuli (an RDM), and says neither where the images are nor of "
+                "which region it is: give `images: folder` and one region, `regions: [IT]`"
+            )
+        other = [one for one in self.measures or () if one != RSA]
+        if other:
+            raise ValueError(
+                f"{self.file} holds distances between stimuli (an RDM) and no responses, so that {other[0]!r} cannot "
+                "be computed: leave out `measures`, or give `[rsa]`"
+            )
+        settings = {name: getattr(self, name) for name in ("animals", "min_reliability", "brainscore")}
+        given = [name for name, value in settings.items() if value is not None]
+        given += ["splits"] if self.splits != SplitsEntry() else []
+        if given:
+            raise ValueError(
+                f"{self.file} holds distances between stimuli (an RDM) and no responses, so that `{given[0]}` says "
+                "nothing of it: leave it out"
+            )
+        return self
 
     @model_validator(mode="after")
     def _planned_before_export(self) -> Self:

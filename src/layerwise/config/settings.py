@@ -4,9 +4,10 @@ import re
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from layerwise.config.base import MOST, FilePath, Section, Seed
+from layerwise.interfaces import PLS, Comparison, Distance, Measure, MeasureSettings
 
 _UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 
@@ -21,6 +22,13 @@ def _bytes(value: object) -> object:
 
 
 Bytes = Annotated[int, BeforeValidator(_bytes), Field(le=10**15)]
+
+
+def _once(measures: list[Measure]) -> list[Measure]:
+    twice = [one for one in measures if measures.count(one) > 1]
+    if twice:
+        raise ValueError(f"the measure {twice[0]!r} is given twice: name each once")
+    return measures
 
 
 class PcaSettings(Section):
@@ -43,11 +51,44 @@ class PcaSettings(Section):
         return self
 
 
-class BrainSettings(Section):
-    """What is done to layers before they are compared with the brain."""
+Measures = Annotated[list[Measure], Field(min_length=1), AfterValidator(_once)]
 
+
+class RidgeSettings(Section):
+    """Ridge regression from the units of a layer to neuroids, one penalty a fit."""
+
+    alpha: float | None = Field(None, gt=0, le=1e30)
+    """The penalty; default: of Brain-Score's 99, from 0.01 to 1e7, the one with the least squared error where each
+    training stimulus is left out once."""
+
+
+class RsaSettings(Section):
+    """Representational similarity: the distances between stimuli in a layer against those in the brain."""
+
+    distance: Distance = "correlation"
+    """`correlation`: 1 - Pearson's r over units. `euclidean`, or `cosine`: 1 - the cosine of the angle."""
+    comparison: Comparison = "spearman"
+    """Of the two lists of distances: `spearman`, the usual, `pearson` or `cosine`."""
+
+
+class BrainSettings(Section):
+    """How layers are held against the brain."""
+
+    measures: Measures = Field(default_factory=lambda: [PLS])
+    """What layers are held against recordings by: `pls` (partial least squares), `ridge`, `rsa`, `cka` or
+    `debiased_cka`; all are computed from the same stored activations. PLS has the region's name as its column in
+    layers.parquet, others are named as IT_rsa. Tables of statistics have all of them, figures the first."""
+    ridge: RidgeSettings = RidgeSettings()
+    """Of the measure `ridge`."""
+    rsa: RsaSettings = RsaSettings()
+    """Of the measure `rsa`."""
     pca: PcaSettings | None = None
-    """Reduce each layer to principal components, as Brain-Score does when it selects layers; default: it is not."""
+    """Reduce each layer to principal components, as Brain-Score does when it selects layers; default: it is not. Only
+    with PLS."""
+
+    def settings(self) -> MeasureSettings:
+        """Return how measures are computed."""
+        return MeasureSettings(self.ridge.alpha, self.rsa.distance, self.rsa.comparison)
 
 
 class RegressionSettings(Section):
@@ -87,13 +128,15 @@ class MemorabilitySettings(Section):
 
 
 GPU_BATCH, CPU_BATCH = 256, 32
+CPU_BLOCK = 64  # layers that a job scores without a GPU: minutes of work behind seconds of start
 
 
 class ComputeSettings(Section):
     """Size of a job."""
 
-    layers_per_job: int = Field(64, ge=1, le=1_000_000)
-    """Layers that one job scores. 1 gives one job per (model, layer, region)."""
+    layers_per_job: int | None = Field(None, ge=1, le=1_000_000)
+    """Layers that one job scores. If it is not set, all of a network against a region on a GPU, where that takes
+    seconds, and 64 on a CPU. 1 gives one job per (model, layer, region)."""
     memory: Bytes = Field(5 * 10**9, ge=10**8)
     """Memory for activations, whatever the number of layers: more memory, fewer forward passes. 5GB are enough to
     stream any layer of the 64 networks of table S1. Where a job fits many images on a GPU with little memory, vectors
@@ -123,6 +166,10 @@ class ComputeSettings(Section):
     def images_at_once(self, on_gpu: bool) -> int:
         """Images in a forward pass, where memory allows."""
         return self.batch_size or (GPU_BATCH if on_gpu else CPU_BATCH)
+
+    def layers_at_once(self, on_gpu: bool, n_layers: int) -> int:
+        """Layers that a job scores, of a network with so many."""
+        return self.layers_per_job or (n_layers if on_gpu else CPU_BLOCK)
 
 
 class ImagenetSettings(Section):

@@ -3,15 +3,17 @@
 import numpy as np
 
 from layerwise.files import hash_arrays, hash_object
-from layerwise.interfaces import Ratings, Recordings
+from layerwise.interfaces import Distances, Ratings, Recordings
 
 
-def content_hash(data: Recordings | Ratings) -> str:
+def content_hash(data: Recordings | Ratings | Distances) -> str:
     """Hash responses or scores, with the ids and properties that belong to them.
 
     Of ratings only what PLS uses counts: the images and scores of the training and test parts. So another validation
     part makes no score of a layer stale.
     """
+    if isinstance(data, Distances):
+        return hash_object([hash_arrays(data.matrix), data.stimuli])
     if isinstance(data, Recordings):
         columns = {name: np.asarray(values).tolist() for name, values in data.columns.items()}
         neuroids = [data.neuroids, data.regions, *([data.animals] if data.animals else [])]

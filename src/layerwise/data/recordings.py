@@ -12,6 +12,7 @@ import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,7 @@ from layerwise.data.folders import find_files
 from layerwise.data.missing import NEVER_WRITTEN, decode, fill_of
 from layerwise.data.presentations import arrange, properties_of, property_of
 from layerwise.data.problems import check_format, did_you_mean, list_problems
+from layerwise.data.rdms import is_rdm, list_rdm
 from layerwise.files import atomic_path, check_seal, is_sealed, reraise_memory, seal, try_hdf5
 from layerwise.files.hdf5 import reraise_filter
 from layerwise.interfaces import DegenerateWarning, Recordings, StimulusSet
@@ -122,6 +124,8 @@ def read_recordings(
         The file is missing, truncated, of another format or newer version; a variable, region or animal is not in it;
         its responses are all NaN, or infinite; two presentations contradict each other; neuroids share an id.
     """
+    if is_rdm(path):
+        raise ValueError(f"{path} holds distances between stimuli (an RDM), and no responses")
     with _opened(path) as dataset:
         neuroids, labels = _text(dataset, "neuroid", "neuroid"), _text(dataset, "region", "neuroid")
         owners = _animals(dataset)
@@ -164,6 +168,8 @@ def stimuli_of(path: str | Path, folder: str | Path | None = None, name: str | N
         As `read_recordings`; or a stimulus has no image, two images, or one that is not in the folder.
     """
     path = Path(path)
+    if is_rdm(path):
+        return _stimuli_of_rdm(path, folder, name)
     with _opened(path) as dataset:
         stimuli = _text(dataset, "stimulus", "presentation")
         images = property_of("image", _text(dataset, "image", "presentation", may_be_empty=True), stimuli)
@@ -221,6 +227,104 @@ def list_named_images(path: str | Path) -> set[str]:
     return set(_labels(path, "image")) - {""}
 
 
+def list_shown(path: str | Path) -> frozenset[tuple[str, str]]:
+    """List the stimuli of a file, each with its image; quick, for planning.
+
+    Raises
+    ------
+    ValueError
+        The file is missing, truncated, of another format or newer version, or has no such coordinates.
+    """
+    return frozenset(zip(_labels(path, "stimulus"), _labels(path, "image"), strict=True))
+
+
+@dataclass(frozen=True)
+class Labels:
+    """What a file of recordings says beside the responses.
+
+    Parameters
+    ----------
+    stimuli : tuple of str
+        Ids, sorted.
+    images : frozenset of str
+        Names that presentations give, relative to the folder of the images.
+    regions, animals : tuple of str
+        Of each neuroid; no animals where the file does not say.
+    columns : mapping of str to array [stimulus]
+        The properties that were asked for, and that describe stimuli.
+    varying : mapping of str to str
+        Those in which the presentations of a stimulus differ, each with a sentence that says where.
+    properties : tuple of str
+        Names of all properties.
+    """
+
+    stimuli: tuple[str, ...]
+    images: frozenset[str]
+    regions: tuple[str, ...]
+    animals: tuple[str, ...]
+    columns: Mapping[str, NDArray[np.generic]]
+    varying: Mapping[str, str]
+    properties: tuple[str, ...]
+
+
+def read_labels(path: str | Path, wanted: Sequence[str] = ()) -> Labels:
+    """Read what a file says beside the responses, without them; quick, for planning.
+
+    Parameters
+    ----------
+    path : path
+        The file.
+    wanted : sequence of str
+        Properties of the stimuli to read; those that the file lacks are left out.
+
+    Raises
+    ------
+    ValueError
+        The file is missing, truncated, of another format or newer version, or lacks a coordinate that all have.
+    """
+    stimuli = np.array(_labels(path, "stimulus"), dtype=np.str_)
+    properties = _list_properties(path, len(stimuli))
+    kept, varying = properties_of({name: _read_property(path, name) for name in wanted if name in properties}, stimuli)
+    regions = tuple(_labels(path, "region"))
+    return Labels(
+        stimuli=tuple(np.unique(stimuli).tolist()),
+        images=frozenset(list_named_images(path)),
+        regions=regions,
+        animals=_animal_labels(path, len(regions)),
+        columns=kept,
+        varying=varying,
+        properties=properties,
+    )
+
+
+def _list_properties(path: str | Path, n_presentations: int) -> tuple[str, ...]:
+    with _readable(path) as file:
+        along = [name for name, item in file.items() if _lies_along(item, "presentation", n_presentations)]
+        return tuple(name for name in along if name not in _NOT_PROPERTIES)
+
+
+def _lies_along(item: Any, dimension: str, length: int) -> bool:
+    """Return whether a member of a file holds labels along a dimension, by its name or else by its length."""
+    if not isinstance(item, h5py.Dataset) or not item.ndim or len(item) != length:
+        return False
+    scales = item.dims[0]
+    return not len(scales) or str(scales[0].name).rpartition("/")[2] == dimension
+
+
+def _read_property(path: str | Path, name: str) -> NDArray[Any]:
+    with _readable(path, name) as file:
+        item = file[name]
+        if item.dtype.kind in "iuf":
+            return np.asarray(decode(item[()], dict(item.attrs), f"{name!r}", NEVER_WRITTEN))
+    return np.array(_labels(path, name), dtype=np.str_)
+
+
+def _animal_labels(path: str | Path, n_neuroids: int) -> tuple[str, ...]:
+    with _readable(path, "animal") as file:
+        known = _lies_along(file.get("animal"), "neuroid", n_neuroids)
+    return tuple(_labels(path, "animal")) if known else ()
+
+
 def read_attributes(path: str | Path) -> dict[str, Any]:
     """Read the attributes of a file; quick, for planning.
 
@@ -229,6 +333,8 @@ def read_attributes(path: str | Path) -> dict[str, Any]:
     ValueError
         The file is missing, truncated, of another format or newer version.
     """
+    if is_rdm(path):
+        return {}
     with _readable(path) as file:
         return _attributes(file)
 
@@ -356,7 +462,9 @@ def _damage_named(path: Path) -> Iterator[None]:
 
 
 def _labels(path: str | Path, name: str) -> list[str]:
-    """Read a coordinate of labels without xarray."""
+    """Read a coordinate of labels without xarray; those of distances between stimuli are names of images."""
+    if is_rdm(path):
+        return list(list_rdm(path)) if name in ("stimulus", "image") else [name]
     with _readable(path, name) as file:
         if name not in file:
             raise ValueError(f"{path} has no coordinate {name!r}: {did_you_mean(name, list(file))}")
@@ -502,6 +610,13 @@ def _check_finite(responses: NDArray[np.floating], neuroids: NDArray[np.str_]) -
         raise ValueError(f"{infinite.sum()} responses are infinite (first neuroid: {first}): mark missing ones as NaN")
     if np.isnan(responses).all():
         raise ValueError("all of its responses are NaN: export them again")
+
+
+def _stimuli_of_rdm(path: Path, folder: str | Path | None, name: str | None) -> StimulusSet:
+    images, folder = sorted(list_rdm(path)), Path(folder or path.parent)
+    found = find_files(folder, images)
+    _check_images(dict(zip(images, images, strict=True)), folder, found)
+    return StimulusSet(name or path.stem, tuple(images), tuple(found[image] for image in images))
 
 
 def _check_images(images: dict[str, str], folder: Path, found: Mapping[str, Path]) -> None:

@@ -3,10 +3,22 @@
 Arrays are numpy arrays; a shape is written as ``[stimulus, neuroid]`` after the field's terms.
 """
 
-from layerwise.interfaces.data import RatedImages, Ratings, Recordings, Split, StimulusSet
+from layerwise.interfaces.data import Distances, RatedImages, Ratings, Recordings, Split, StimulusSet
 from layerwise.interfaces.finetuning import FinetuneSettings
 from layerwise.interfaces.images import Geometry, Pixels, Preprocessing
-from layerwise.interfaces.networks import LayerSpec, ModelSpec
+from layerwise.interfaces.measures import (
+    FITTED,
+    MEASURES,
+    PLS,
+    RSA,
+    Comparison,
+    Distance,
+    Measure,
+    MeasureSettings,
+    column_of,
+    measured_as,
+)
+from layerwise.interfaces.networks import LayerChoice, LayerSpec, ModelSpec
 from layerwise.interfaces.reporting import (
     DegenerateWarning,
     Progress,
@@ -18,10 +30,20 @@ from layerwise.interfaces.reporting import (
 )
 
 __all__ = [
+    "FITTED",
+    "MEASURES",
+    "PLS",
+    "RSA",
+    "Comparison",
     "DegenerateWarning",
+    "Distance",
+    "Distances",
     "FinetuneSettings",
     "Geometry",
+    "LayerChoice",
     "LayerSpec",
+    "Measure",
+    "MeasureSettings",
     "ModelSpec",
     "Pixels",
     "Preprocessing",
@@ -33,6 +55,8 @@ __all__ = [
     "StimulusSet",
     "Stop",
     "StoppedError",
+    "column_of",
+    "measured_as",
     "never",
     "no_progress",
     "until_asked",

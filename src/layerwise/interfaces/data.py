@@ -82,6 +82,22 @@ class Recordings:
     varying: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, eq=False)
+class Distances:
+    """Distances between each two stimuli in a region: a representational dissimilarity matrix (RDM).
+
+    Parameters
+    ----------
+    stimuli : tuple of str
+        Ids, sorted.
+    matrix : float64 array [stimulus, stimulus]
+        Symmetric, finite, zero on the diagonal.
+    """
+
+    stimuli: tuple[str, ...]
+    matrix: NDArray[np.float64]
+
+
 @dataclass(frozen=True)
 class Ratings:
     """Behavioural scores of images, with the splits they are predicted on.

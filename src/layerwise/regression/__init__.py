@@ -1,14 +1,29 @@
 """Regression of neural responses, or of people's scores, on activations: arrays in, arrays out."""
 
+from layerwise.regression.cka import linear_cka
 from layerwise.regression.consistency import internal_consistency
 from layerwise.regression.pls import PLS
 from layerwise.regression.principal import reduce_gram, reduce_units
-from layerwise.regression.scoring import pearson, predict_gram, predict_neuroids, score_gram, score_neuroids
+from layerwise.regression.ridge import ALPHAS
+from layerwise.regression.rsa import PatternProducts, Reference, distances
+from layerwise.regression.scoring import (
+    pearson,
+    predict_gram,
+    predict_neuroids,
+    score_gram,
+    score_neuroids,
+    score_ridge,
+)
 from layerwise.regression.splits import make_grouped_splits, make_kfold_splits, make_splits
 
 __all__ = [
+    "ALPHAS",
     "PLS",
+    "PatternProducts",
+    "Reference",
+    "distances",
     "internal_consistency",
+    "linear_cka",
     "make_grouped_splits",
     "make_kfold_splits",
     "make_splits",
@@ -19,4 +34,5 @@ __all__ = [
     "reduce_units",
     "score_gram",
     "score_neuroids",
+    "score_ridge",
 ]

@@ -23,10 +23,11 @@ from layerwise.regression.checking import (
     unit_scale,
 )
 from layerwise.regression.degenerate import warn_fewer
-from layerwise.regression.dual import ROUNDING, Dual, compress, rotate
+from layerwise.regression.dual import ROUNDING, Dual, compress, gram_matrix, rotate
 from layerwise.regression.heldout import predict_held_out
 from layerwise.regression.nipals import fit_nipals
 from layerwise.regression.primal import Primal
+from layerwise.regression.ridge import ALPHAS, RidgeFits, check_alphas, ridge_from_gram, ridge_from_units
 from layerwise.regression.training import Targets, Training
 
 
@@ -103,6 +104,86 @@ def score_gram(
     """
     values = to_numpy(responses)
     return _score(_predict_gram(gram, values, splits, n_components, solver, device), values, splits)
+
+
+def score_ridge(
+    features: Array,
+    responses: Array,
+    splits: Sequence[Split],
+    alphas: Sequence[float] = ALPHAS,
+    gram: bool = False,
+    device: str | torch.device = "cpu",
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Do as `score_neuroids` with ridge regression, whose penalty is one for all neuroids of a fit.
+
+    Parameters
+    ----------
+    features : array [stimulus, unit] or [stimulus, stimulus]
+        Activations of one layer, or the Gram matrix of the centred activations.
+    responses : array [stimulus, neuroid]
+        Averaged over repetitions.
+    splits : sequence of Split
+        From `make_splits` or one of its kind.
+    alphas : sequence of float
+        Penalties; of several, the one with the least squared error where each training stimulus is left out once, as
+        scikit-learn's RidgeCV has it.
+    gram : bool
+        Whether the features are a Gram matrix.
+    device : str
+        "cpu" or "cuda".
+
+    Returns
+    -------
+    r : float64 array [split, neuroid]
+        Pearson r; NaN as in `score_neuroids`.
+    alphas : float64 array [split]
+        The penalties; NaN, with a counted warning, where all are lost in the rounding of the activations.
+
+    Raises
+    ------
+    ValueError
+        Sizes do not fit, features are not finite, or a penalty is not positive.
+    """
+    check_alphas(alphas)
+    place, matrix, values = find_device(device), as_matrix(features, "the features"), to_numpy(responses)
+    check_same_stimuli("the Gram matrix" if gram else "the activations", len(matrix), values)
+    splits = check_splits(splits, len(matrix))
+    prepared = _prepare(values, splits, place, "exact")
+    fits, outcome = _fit_ridge(matrix, prepared, splits, alphas, gram)
+    lost = int(fits.alphas.isnan().sum())
+    if lost:
+        _warn(
+            f"in {lost} of {len(splits)} splits the activations vary so much that alpha, {max(alphas):g} at most, is "
+            "lost in their rounding: no correlation is defined",
+            stacklevel=3,
+        )
+    return _score(outcome, values, splits), to_numpy(fits.alphas)
+
+
+def _fit_ridge(
+    matrix: Tensor, prepared: "_Prepared", splits: Sequence[Split], alphas: Sequence[float], gram: bool
+) -> tuple[RidgeFits, "_Outcome"]:
+    place = prepared.targets.values.device
+    targets, turn = compress(prepared.targets)
+    if gram or matrix.shape[1] > len(matrix):
+        kernel = _kernel(matrix, gram, place)
+        fits = ridge_from_gram(kernel, targets, splits, alphas)
+    else:
+        fits = ridge_from_units(shift(matrix, place)[0], targets, splits, alphas)
+    predictions = fits.predictions if turn is None else [part @ turn.T for part in fits.predictions]
+    found = torch.stack([(part != part[:1]).any() | (len(part) == 1) for part in predictions])
+    return fits, _outcome(predictions, found & fits.alphas.isfinite(), prepared, 1)
+
+
+def _kernel(matrix: Tensor, gram: bool, device: torch.device) -> Tensor:
+    """Return the Gram matrix [stimulus, stimulus] of features that are one, or activations."""
+    if not gram:
+        return gram_matrix(matrix, device)
+    if matrix.shape[0] != matrix.shape[1]:
+        raise ValueError(f"the Gram matrix has shape {tuple(matrix.shape)}: it needs one row and column a stimulus")
+    if not bool(matrix.isfinite().all()):
+        raise ValueError("the Gram matrix has NaN or infinite values: check the activations that it was made from")
+    return matrix.to(device, torch.float64)
 
 
 def predict_neuroids(
@@ -406,5 +487,5 @@ def _warn_flat(flat: NDArray[np.bool_]) -> None:
         )
 
 
-def _warn(message: str) -> None:
-    warnings.warn(message, DegenerateWarning, stacklevel=4)
+def _warn(message: str, stacklevel: int = 4) -> None:
+    warnings.warn(message, DegenerateWarning, stacklevel=stacklevel)

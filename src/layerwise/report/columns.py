@@ -75,5 +75,6 @@ def fitted_lines(table: pd.DataFrame, pairs: Sequence[tuple[str, str]]) -> Colum
 
 def _scores(contents: Contents) -> Columns:
     names = [*contents.regions, *contents.measures]
-    kept = [column for name in names for column in (name, f"{name}_error") if column in contents.layers]
+    every = (f"{name}{ending}" for name in names for ending in ("", "_error", "_neuroid_error"))
+    kept = [column for column in every if column in contents.layers]
     return {name: contents.layers[name].to_numpy(np.float32) for name in kept}

@@ -6,11 +6,10 @@ import re
 import subprocess
 from dataclasses import dataclass
 
+from layerwise.interfaces.environment import REQUEUE
+
 NUMBER = "SLURM_JOB_ID"
 END = "SLURM_JOB_END_TIME"  # seconds since 1970, where this version of SLURM sets it and nothing removes it
-# The workflow sets it in jobs that run one step each. Who calls a step in a job of their own would not want all of it
-# to start again.
-ASKED = "LAYERWISE_REQUEUE"
 MOST = 50  # times that a job is started again: it may be preempted in between without having come further
 ANSWERS_WITHIN = 60  # seconds; a controller that is busy takes some
 
@@ -31,12 +30,15 @@ class ClusterJob:
         Whether it may be started again.
     restarts : int
         How often it was, for whatever reason.
+    memory : int or None
+        Bytes that it was given; None where SLURM does not count memory.
     """
 
     state: str
     ends: float | None
     requeues: bool
     restarts: int
+    memory: int | None = None
 
 
 def job_deadline() -> float | None:
@@ -45,18 +47,21 @@ def job_deadline() -> float | None:
     if told.isdigit() and int(told):
         return float(told)
     job = this_job()
+    if job is None and os.environ.get(NUMBER, "").isdigit():
+        log.warning(
+            "SLURM says nothing of its job %s: this step stops in time only if a signal tells it to", os.environ[NUMBER]
+        )
     return None if job is None else job.ends
 
 
 def this_job() -> ClusterJob | None:
-    """Ask SLURM for the job of this process; None without SLURM, or if it does not answer, which a log says."""
+    """Ask SLURM for the job of this process; None without SLURM, or if it does not answer."""
     number = os.environ.get(NUMBER, "")
     if not number.isdigit():
         return None
     told = _ask("show", "job", "--oneliner", number)
     fields = dict(re.findall(r"(?:^|\s)(\w+)=(\S*)", told))
     if "JobState" not in fields:
-        log.warning("SLURM says nothing of its job %s: this step stops in time only if a signal tells it to", number)
         return None
     ends = fields.get("EndTime", "")
     return ClusterJob(
@@ -64,7 +69,14 @@ def this_job() -> ClusterJob | None:
         float(ends) if ends.isdigit() else None,
         fields.get("Requeue") == "1",
         int(fields.get("Restarts", "0")),
+        _memory(fields.get("AllocTRES") or fields.get("TRES", "")),
     )
+
+
+def _memory(given: str) -> int | None:
+    """Return the bytes in what a job was given, such as ``cpu=2,mem=4000M,node=1``; older versions call it TRES."""
+    found = re.search(r"\bmem=([\d.]+)([KMGT])", given)
+    return int(float(found[1]) * 1024 ** (1 + "KMGT".index(found[2]))) if found else None
 
 
 def start_again() -> bool:
@@ -73,7 +85,7 @@ def start_again() -> bool:
     A retry of Snakemake would count among those that are meant for failures, and asks for more of everything. A job
     that SLURM has ended by itself is left to it: it was cancelled, or is started again anyway.
     """
-    if not os.environ.get(ASKED):
+    if not os.environ.get(REQUEUE):
         return False
     job = this_job()
     if job is None or job.state != "RUNNING" or not job.requeues:

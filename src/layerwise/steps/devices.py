@@ -9,12 +9,10 @@ import torch
 from layerwise.config import Study
 from layerwise.config.settings import ComputeSettings
 from layerwise.files.memory import MemoryRanOutError, ran_out, reason
-from layerwise.steps.limits import memory_limit
 from layerwise.study import Plans
 from layerwise.study.training import plan_training
 
 DEVICES = ("auto", "cpu", "cuda")
-PROCESS = 2 * 10**9  # bytes that Python, its libraries and a network take themselves
 LEFT_TO_NETWORK = 0.15  # share of a GPU's free memory: parameters, a batch's activations, libraries
 
 log = logging.getLogger(__name__)
@@ -56,7 +54,8 @@ def choose_device(wanted: str, gpus: int = 0, setting: str = "compute.device") -
     if not any(f"sm_{major}{least}" in torch.cuda.get_arch_list() for least in range(minor + 1)):
         raise ValueError(
             f"this build of torch ({torch.__version__}) has no kernels for {torch.cuda.get_device_name()} "
-            f"(sm_{major}{minor}): install an older torch that has, or set {setting} to cpu"
+            f"(sm_{major}{minor}): install one that has (for a V100 `make LOCK=v100 .venv-v100/installed`), or set "
+            f"{setting} to cpu"
         )
     return "cuda"
 
@@ -81,7 +80,6 @@ def choose_devices(wanted: str, gpus: int) -> list[str]:
 def device_memory(devices: Sequence[str], memory: int, gpu_memory: int) -> int:
     """Return the bytes a job may take: `memory` on a CPU; `gpu_memory` on GPUs, if their free memory is as much."""
     if devices == ["cpu"]:
-        warn_of_host(memory)
         return memory
     free = min(torch.cuda.mem_get_info(device)[0] for device in devices)
     usable = int(free * (1 - LEFT_TO_NETWORK))
@@ -93,19 +91,8 @@ def device_memory(devices: Sequence[str], memory: int, gpu_memory: int) -> int:
     return min(usable, gpu_memory)
 
 
-def warn_of_host(memory: int) -> None:
-    """Warn if the budget `compute.memory` is more than the job was given, before memory runs out halfway."""
-    limit, source = memory_limit()
-    if limit < memory + PROCESS:
-        log.warning(
-            f"compute.memory is {memory / 1e9:.1f} GB, and {source} {limit / 1e9:.1f} GB, of which the process itself "
-            f"takes about {PROCESS / 1e9:.0f}: memory may run out; ask for more, or set compute.memory lower"
-        )
-
-
 def warn_of_plan(devices: Sequence[str], compute: ComputeSettings) -> None:
-    """Warn if the host, or a GPU, has less memory than the layers of this job were planned with."""
-    warn_of_host(compute.memory)
+    """Warn if a GPU has less memory than the layers of this job were planned with."""
     free = min((torch.cuda.mem_get_info(device)[0] for device in devices if device != "cpu"), default=None)
     if free is not None and free < compute.gpu_memory:
         log.warning(

@@ -21,9 +21,12 @@ def plot_figure2(
     output: Sequence[Path],
     measure: str = "memorability",
     networks: Path | None = None,
+    regions: Sequence[str] = (),
 ) -> None:
-    """Draw brain similarity against the accuracy of predicting a measure."""
+    """Draw brain similarity against the accuracy of predicting a measure; without `regions`, for all of them."""
     correlated = read_table(correlations, ["region", "measure", "rho"])
+    if regions:
+        correlated = correlated[correlated["region"].isin(regions)]
     drawn = correlated.loc[correlated["measure"] == measure, "region"]
     columns = ["model", *drawn, *([measure] if len(drawn) else [])]  # the figure refuses an unknown measure
     save_figure(draw_figure2(_with_families(read_table(layers, columns), networks), correlated, measure), output)

@@ -9,8 +9,9 @@ from layerwise.config.study import PCA_IMAGES
 from layerwise.data.folders import images_in
 from layerwise.data.pixels import JoinedPixels, PixelCache
 from layerwise.data.ratings import check_defined, read_lamem, read_ratings
+from layerwise.data.rdms import read_rdm
 from layerwise.data.recordings import read_recordings, stimuli_of
-from layerwise.interfaces import LayerSpec, Preprocessing, Ratings, Recordings, StimulusSet
+from layerwise.interfaces import Distances, LayerSpec, Preprocessing, Ratings, Recordings, StimulusSet
 from layerwise.layers.manifest import read_manifest
 from layerwise.models.preprocessing import geometry_for
 from layerwise.study import find_region, finetuning_geometry, layers_of, own_split
@@ -24,6 +25,16 @@ def region_recordings(study: Study, name: str) -> Recordings:
     if entry.min_reliability is None:
         return recordings
     return keep_reliable(recordings, entry.min_reliability, study.regression.halves)
+
+
+def is_of_distances(study: Study, region: str) -> bool:
+    """Whether distances between stimuli are known of a region of the study, instead of responses."""
+    return study.recording(find_region(study, region).recording).is_rdm
+
+
+def region_distances(study: Study, region: str) -> Distances:
+    """Read the distances between stimuli in a region of the study."""
+    return read_rdm(study.recording(find_region(study, region).recording).file)
 
 
 def rated_images(study: Study, name: str) -> tuple[Ratings, StimulusSet]:

@@ -12,7 +12,7 @@ from layerwise.analyses.reproduction import compare_published
 from layerwise.config import Study
 from layerwise.files.tables import marked, read_table, write_both
 from layerwise.statistics.agreement import correlate_regions as agree
-from layerwise.study import Layout, differs_from_paper, network_facts, regions
+from layerwise.study import Layout, brain_columns, differs_from_paper, network_facts
 
 _FACTS = ["parameters", "input_size", "top1"]  # numbers among the facts
 
@@ -58,7 +58,15 @@ def compare_paper(study: Study, layers: Path, correlations: Path, controls: Path
     """Hold what was published against the study: accuracies of others, and the paper's numbers, if the study is its.
 
     Two tables are written into a folder of results.
+
+    Raises
+    ------
+    ValueError
+        The study has no ratings.
     """
+    measures = _columns(study)[1]
+    if not measures:
+        raise ValueError("accuracies of predicting ratings are held against published ones: the study needs `ratings`")
     table, scores = read_table(layers, ["model", "layer"]), read_table(networks, ["model"])
     reason = "its tables are simulated" if "simulated" in table.attrs else differs_from_paper(study)
     over_layers = read_table(correlations, ["region", "measure", "rho"])
@@ -66,7 +74,7 @@ def compare_paper(study: Study, layers: Path, correlations: Path, controls: Path
     _write_all(
         folder,
         table,
-        published=compare_published(scores, _columns(study)[1][0]),
+        published=compare_published(scores, measures[0]),
         reproduction=compare(table, over_layers, over_networks, scores, reason),
     )
 
@@ -78,7 +86,7 @@ def _write_all(folder: Path, source: pd.DataFrame, **tables: pd.DataFrame) -> No
 
 
 def _columns(study: Study) -> tuple[list[str], list[str]]:
-    return [region.name for region in regions(study)], [rating.measure for rating in study.ratings]
+    return brain_columns(study), [rating.measure for rating in study.ratings]
 
 
 def _used(data: dict[str, dict[str, str]]) -> str:

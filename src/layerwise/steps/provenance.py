@@ -17,7 +17,13 @@ from layerwise.files import hash_file
 from layerwise.files.made import read_run
 from layerwise.finetuning.weights import read_about
 from layerwise.models import resolve_preprocessing
-from layerwise.steps.inputs import region_recordings, scored_images, stimulus_set
+from layerwise.steps.inputs import (
+    is_of_distances,
+    region_distances,
+    region_recordings,
+    scored_images,
+    stimulus_set,
+)
 from layerwise.steps.origins import origins_of
 from layerwise.study import Plans, find_region, layout_of, pca_pixels_for, pixels_for, regions
 from layerwise.study.ratings import method_of
@@ -284,6 +290,8 @@ class _Now:
         return JoinedPixels(*caches) if len(caches) == 2 else caches[0]
 
     def _recordings(self, region: str) -> str:
+        if is_of_distances(self._study, region):
+            return content_hash(region_distances(self._study, region))
         return content_hash(region_recordings(self._study, region))
 
     def _ratings(self, model: str, ratings: str) -> str:

@@ -20,7 +20,7 @@ from layerwise.statistics.rows import table_of
 from layerwise.steps.brain import similarity_with
 from layerwise.steps.devices import choose_device, device_memory, limit_threads
 from layerwise.steps.inputs import layers_in, scored_images
-from layerwise.study import Layout, families_of, layout_of, regions
+from layerwise.study import Layout, Region, activations_for, families_of, layout_of, regions
 
 GEOMETRY = "images cut otherwise need another extraction: set `geometry` of the recording or ratings, and run the study"
 UNREDUCED = "no images to fit principal components on are among the activations: set `brain.pca`, and run the study"
@@ -62,7 +62,7 @@ def try_settings(
     ValueError
         The study has no regions or ratings, or no activations are kept.
     """
-    names, layout = [region.name for region in regions(study)], layout_of(study)
+    names, layout = [region.name for region in _responding(study)], layout_of(study)
     measures = [entry.measure for entry in study.ratings]
     if not names or not measures:
         raise ValueError("sensitivity is that of a correlation: the study needs recordings and ratings")
@@ -92,8 +92,9 @@ def try_settings(
 def _kept(study: Study, layout: Layout, models: Sequence[str]) -> list[str]:
     """Find the networks whose activations to all recordings are kept."""
     asked = [study.model_entry(name).name for name in models] or [entry.name for entry in study.models]
-    recordings = {region.recording for region in regions(study)}
-    lost = {name for name in asked for one in recordings if not Path(layout.activations(name, one)).is_file()}
+    recordings = {region.recording for region in _responding(study)}
+    needed = [(name, activations_for(study, layout, name, one)) for name in asked for one in recordings]
+    lost = {name for name, path in needed if not Path(path).is_file()}
     if lost and (models or len(lost) == len(asked)):
         raise ValueError(
             f"no activations of {', '.join(sorted(lost)[:3])}{' ...' if len(lost) > 3 else ''} are kept: set `storage: "
@@ -102,13 +103,18 @@ def _kept(study: Study, layout: Layout, models: Sequence[str]) -> list[str]:
     return [name for name in asked if name not in lost]
 
 
+def _responding(study: Study) -> list[Region]:
+    """List the regions whose responses are known, which PLS needs."""
+    return [region for region in regions(study) if not study.recording(region.recording).is_rdm]
+
+
 def _similarities(study: Study) -> dict[str, list[BrainSimilarity]]:
     """Open the regions of each recording."""
     compute = study.compute
     device = choose_device(compute.device, compute.gpus)
     memory = device_memory([device], compute.memory, compute.gpu_memory)
     found: dict[str, list[BrainSimilarity]] = {}
-    for region in regions(study):
+    for region in _responding(study):
         found.setdefault(region.recording, []).append(similarity_with(study, region.name, device, memory))
     return found
 
@@ -137,7 +143,7 @@ def _score(
 ) -> pd.DataFrame:
     manifest = Path(layout.manifest(model))
     layers = layers_in(study, model, manifest if manifest.is_file() else None)
-    stores = {name: ActivationStore(layout.activations(model, name), model) for name in brain}
+    stores = {name: ActivationStore(activations_for(study, layout, model, name), model) for name in brain}
     held = [(similarity, stores[name]) for name, group in brain.items() for similarity in group]
     shown = [(one, ActivationStore(layout.activations(model, name), model)) for name, one in rated.values()]
     table = score_layers(method, layers, held, shown, progress)

@@ -24,7 +24,7 @@ from layerwise.statistics import (
     fit_mixed,
 )
 from layerwise.statistics import correlate_layers as correlate
-from layerwise.study import Layout, accuracies_of, families_of, regions
+from layerwise.study import Layout, accuracies_of, brain_columns, families_of, regions
 
 FAMILY, LAYER = "family", ["model", "class", "units", "depth"]
 
@@ -85,7 +85,7 @@ def compare_finetuning(study: Study, finetuned: Path, folder: Path) -> None:
 
 
 def _read(study: Study, layers: Path, columns: list[str]) -> tuple[pd.DataFrame, list[str], list[str]]:
-    names, measures = [region.name for region in regions(study)], [rating.measure for rating in study.ratings]
+    names, measures = brain_columns(study), [rating.measure for rating in study.ratings]
     table = read_table(layers, [*columns, *names, *measures])
     tell_missing(study, table)
     return _with_families(study, table), names, measures

@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from layerwise.activations import ActivationStore
-from layerwise.analyses.gather import check_data, tell_versions
+from layerwise.analyses.gather import check_data, copy_repeated, tell_versions
 from layerwise.analyses.gather import gather_model as gather
 from layerwise.analyses.neuroids import add_errors, draw_neuroids
 from layerwise.config import Study
@@ -15,6 +15,7 @@ from layerwise.steps.inputs import layers_in
 from layerwise.study import (
     Layout,
     Plans,
+    brain_columns,
     brain_scores,
     kept_activations,
     own_split,
@@ -34,13 +35,14 @@ def gather_model(study: Study, model: str, folder: Path, output: Path, manifest:
     With `statistics.neuroids`, scores in samples of neuroids are written beside, into the folder of results.
     """
     layers, layout, plans = layers_in(study, model, manifest), Layout(str(folder)), Plans(study)
-    brain = [read_table(path, _BRAIN) for path in brain_scores(plans, layout, model, layers)]
+    brain = [copy_repeated(read_table(path, _BRAIN), layers) for path in brain_scores(plans, layout, model, layers)]
+    rated = [copy_repeated(read_table(path, _RATED), layers) for path in rating_scores(plans, layout, model, layers)]
     ceilings = [read_table(layout.ceiling(region.name), _CEILING) for region in regions(study)]
     table = gather(
         model,
         layers,
         brain,
-        [_of_own_split(read_table(path, _RATED), study, model) for path in rating_scores(plans, layout, model, layers)],
+        [_of_own_split(table, study, model) for table in rated],
         ceilings,
         [
             read_table(layout.consistency(entry.name), _CONSISTENCY)
@@ -76,7 +78,7 @@ def gather_study(study: Study, folder: Path, output: Path, csv: Path | None = No
 
 def summarise_models(study: Study, layers: Path, output: Path, csv: Path | None = None) -> None:
     """Find the best layer of each network for each region and measure."""
-    columns = [region.name for region in regions(study)] + [rating.measure for rating in study.ratings]
+    columns = brain_columns(study) + [rating.measure for rating in study.ratings]
     table = read_table(layers, ["model", "layer", "depth", *columns])
     write_both(marked(summarise(table, columns, table.attrs.get("nested", {})), table), output, csv)
 

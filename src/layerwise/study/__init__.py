@@ -3,6 +3,7 @@
 Both the workflow's rules and the commands that they call read a study through this room, so they cannot disagree.
 """
 
+from layerwise.study.attempts import tell_attempt
 from layerwise.study.budget import Budget
 from layerwise.study.facts import network_facts
 from layerwise.study.families import accuracies_of, families_of
@@ -25,6 +26,7 @@ from layerwise.study.finetuning import (
     finetuning_of,
     finetuning_pixels_for,
 )
+from layerwise.study.foreseen import find_notes, require_sound, require_there
 from layerwise.study.layers import layers_of, preprocessing_of, read_preprocessing, write_preprocessing
 from layerwise.study.layout import (
     ANALYSES,
@@ -49,9 +51,10 @@ from layerwise.study.profiles import (
     weights_files,
 )
 from layerwise.study.ratings import method_of
-from layerwise.study.regions import Region, find_region, regions
+from layerwise.study.regions import Region, brain_columns, find_region, main_columns, regions
 from layerwise.study.resources import RuleResources
 from layerwise.study.results import (
+    activations_for,
     brain_scores,
     described_tables,
     drawn_scores,
@@ -63,6 +66,7 @@ from layerwise.study.results import (
     rating_scores,
 )
 from layerwise.study.slurm import ClusterRequests, require_cluster
+from layerwise.study.stages import StageLines, Stages
 from layerwise.study.staleness import Causes, code_of
 from layerwise.study.stimuli import geometry_of, pca_geometry, stimulus_files
 
@@ -83,7 +87,11 @@ __all__ = [
     "Plans",
     "Region",
     "RuleResources",
+    "StageLines",
+    "Stages",
     "accuracies_of",
+    "activations_for",
+    "brain_columns",
     "brain_scores",
     "code_of",
     "described_tables",
@@ -91,6 +99,7 @@ __all__ = [
     "drawn_scores",
     "families_of",
     "final_results",
+    "find_notes",
     "find_region",
     "finetuned_models",
     "finetuned_ratings",
@@ -106,6 +115,7 @@ __all__ = [
     "kept_activations",
     "layers_of",
     "layout_of",
+    "main_columns",
     "main_region",
     "method_of",
     "network_facts",
@@ -125,9 +135,12 @@ __all__ = [
     "regions",
     "require_cluster",
     "require_room",
+    "require_sound",
+    "require_there",
     "require_weights",
     "scored_ratings",
     "stimulus_files",
+    "tell_attempt",
     "trained_weights",
     "weights_files",
     "write_preprocessing",

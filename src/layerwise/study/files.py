@@ -17,7 +17,7 @@ from layerwise.models.weights import find_weights
 from layerwise.study.layout import Layout
 from layerwise.study.ratings import method_of
 from layerwise.study.regions import regions
-from layerwise.study.stimuli import stimulus_files
+from layerwise.study.stimuli import shared_stimuli, stimulus_files
 
 ROOM = 10**6  # bytes that Snakemake is left for its locks and logs
 
@@ -69,7 +69,7 @@ def kept_activations(study: Study, model: str, layout: Layout) -> dict[str, Path
         return {}
     stored = {entry.measure: entry.name for entry in study.ratings if method_of(study, entry.name) == "stored"}
     sets = {region.name: region.recording for region in regions(study)} | stored
-    paths = {name: Path(layout.activations(model, stimuli)) for name, stimuli in sets.items()}
+    paths = {name: Path(layout.activations(model, shared_stimuli(study, stimuli))) for name, stimuli in sets.items()}
     return {name: path for name, path in paths.items() if path.is_file()}
 
 

@@ -1,6 +1,7 @@
 """The layers of a study's networks, as far as they are known before any network is built."""
 
 import json
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from layerwise.config import Study
 from layerwise.config.models import ModelEntry
 from layerwise.files import atomic_path
 from layerwise.interfaces import LayerSpec, Preprocessing
+from layerwise.layers.blocks import distinct
 from layerwise.layers.manifest import read_manifest, shipped_manifest
 from layerwise.models import registry
 from layerwise.study.layout import layout_of
@@ -19,9 +21,19 @@ _ADAPTER = TypeAdapter(Preprocessing)
 
 
 def layers_of(entry: ModelEntry) -> list[LayerSpec] | None:
-    """Read the manifest that ships with layerwise; None for an own network, whose layers a job must list first."""
-    path = shipped_manifest(entry.registered) if entry.registered else None
-    return read_manifest(path) if path else None
+    """Read the manifest that ships with layerwise; None where a job must list the layers first.
+
+    So it is of an own network, and where a user chose them.
+    """
+    path = shipped_manifest(entry.shipped) if entry.shipped else None
+    if path is None or entry.choice.repeated == "keep":
+        return read_manifest(path) if path else None
+    return [replace(layer, depth=depth) for depth, layer in enumerate(distinct(read_manifest(path)), start=1)]
+
+
+def lists_layers(entry: ModelEntry) -> bool:
+    """Return whether a job must list the layers of a network first."""
+    return entry.shipped is None or shipped_manifest(entry.shipped) is None
 
 
 def listed_layers(study: Study, model: str) -> list[LayerSpec] | None:

@@ -20,7 +20,7 @@ from layerwise.activations.parts import (
 from layerwise.config import Study
 from layerwise.config.study import PCA_IMAGES
 from layerwise.interfaces import LayerSpec, Preprocessing
-from layerwise.layers.blocks import blocks, in_block, name_block
+from layerwise.layers.blocks import blocks, distinct, in_block, name_block
 from layerwise.passes.memory import NETWORK, working
 from layerwise.sketching import groups as sketches
 from layerwise.sketching.groups import SketchDemand, plan_sketches
@@ -36,9 +36,10 @@ from layerwise.study.budget import Budget
 from layerwise.study.counts import Count, count_set
 from layerwise.study.layers import layers_of, listed_layers, listed_preprocessing, preprocessing_of
 from layerwise.study.profiles import count_scored_splits
-from layerwise.study.rates import SOLVER, Rates, rates_of
+from layerwise.study.rates import SHIPPED, SOLVER, Machines, Rates
 from layerwise.study.ratings import Method, method_of
 from layerwise.study.regions import regions
+from layerwise.study.stimuli import shared_stimuli
 
 AnyDemand = TypeVar("AnyDemand", Demand, SketchDemand)
 Step = Literal["extract_activations", "score_brain", "score_memorability", "stream_memorability", "sketch_memorability"]
@@ -111,6 +112,8 @@ class Plan:
         An extraction and then the scoring of blocks of layers; or the fits of groups of layers.
     demand : Demand, SketchDemand or None
         What layers need, of streamed and sketched fits.
+    machines : Machines
+        That its seconds are of.
     """
 
     model: str
@@ -123,6 +126,7 @@ class Plan:
     budget: Budget
     jobs: tuple[Job, ...]
     demand: Demand | SketchDemand | None = None
+    machines: Machines = SHIPPED
 
     @property
     def running(self) -> list[Job]:
@@ -184,9 +188,12 @@ class Plans:
     ----------
     study : Study
         The study.
+    machines : Machines
+        That seconds are of; nothing else of a plan depends on them.
     """
 
     study: Study
+    machines: Machines = SHIPPED
     _made: dict[tuple[str, str], Plan] = field(default_factory=dict)
     _shipped: dict[str, tuple[LayerSpec, ...]] = field(default_factory=dict)
 
@@ -205,7 +212,8 @@ class Plans:
         stimuli : str
             Name of a recording or of ratings.
         layers : sequence of LayerSpec, optional
-            Its layers; default: those that ship with layerwise, or that a job has listed.
+            Its layers; default: those that ship with layerwise, or that a job has listed. Those that repeat another one
+            are not in the plan.
         size : int, optional
             Side of its input; default: what is known about it beforehand. It decides neither batches nor groups.
 
@@ -215,7 +223,7 @@ class Plans:
             Its layers are not listed yet, its images not counted, or a layer does not fit the budget; the message
             names the network.
         """
-        wanted = tuple(layers) if layers is not None else self.layers(model)
+        wanted = tuple(distinct(self.layers(model) if layers is None else layers))
         made = self._made.get((model, stimuli))
         if made is None or made.layers != wanted or (size is not None and made.size != size):
             made = self._make(model, stimuli, wanted, size or self._size(model))
@@ -232,8 +240,8 @@ class Plans:
         """
         if _find_method(self.study, stimuli) != "stored":
             return self.of(model, stimuli, layers).blocks
-        n_layers = len(self.layers(model) if layers is None else layers)
-        return blocks(n_layers, self.study.compute.layers_per_job)
+        n_layers = len(distinct(self.layers(model) if layers is None else layers))
+        return _scored_blocks(self.study, stimuli, n_layers, self.budget)
 
     def layers(self, model: str) -> tuple[LayerSpec, ...]:
         """Return the layers of a network: those that ship with layerwise, or that a job has listed.
@@ -266,12 +274,20 @@ class Plans:
 
     def _make(self, model: str, stimuli: str, layers: tuple[LayerSpec, ...], size: int) -> Plan:
         try:
-            return make_plan(self.study, model, stimuli, layers, size, self.budget)
+            return make_plan(self.study, model, stimuli, layers, size, self.budget, self.machines)
         except ValueError as error:
             raise ValueError(f"{model} over {stimuli}: {error}") from error
 
 
-def make_plan(study: Study, model: str, stimuli: str, layers: Sequence[LayerSpec], size: int, budget: Budget) -> Plan:
+def make_plan(
+    study: Study,
+    model: str,
+    stimuli: str,
+    layers: Sequence[LayerSpec],
+    size: int,
+    budget: Budget,
+    machines: Machines = SHIPPED,
+) -> Plan:
     """Plan the jobs of a network over one stimulus set.
 
     Parameters
@@ -286,6 +302,8 @@ def make_plan(study: Study, model: str, stimuli: str, layers: Sequence[LayerSpec
         Side of its input, pixels.
     budget : Budget
         What a job may take.
+    machines : Machines
+        That seconds are of.
 
     Raises
     ------
@@ -294,7 +312,8 @@ def make_plan(study: Study, model: str, stimuli: str, layers: Sequence[LayerSpec
     """
     method = _find_method(study, stimuli)
     n_images = _count_images(study, stimuli)
-    empty = Plan(model, stimuli, method, n_images, tuple(layers), size, budget.batch_sizes[0], budget, ())
+    batch_size = budget.batch_sizes[0]
+    empty = Plan(model, stimuli, method, n_images, tuple(layers), size, batch_size, budget, (), machines=machines)
     if method == "streamed":
         return _stream(study, empty)
     return _sketch(study, empty) if method == "sketched" else _store(study, empty)
@@ -306,8 +325,9 @@ def _find_method(study: Study, stimuli: str) -> Method:
 
 
 def shown_sets(study: Study) -> list[str]:
-    """Name the stimulus sets that networks are run over."""
-    return [name for name in study.stimulus_sets() if study.brain.pca is None or name != PCA_IMAGES]
+    """Name the stimulus sets that networks are run over, those that serve several recordings once."""
+    shown = [name for name in study.stimulus_sets() if study.brain.pca is None or name != PCA_IMAGES]
+    return [name for name in shown if shared_stimuli(study, name) == name]
 
 
 def counts_of(study: Study, stimuli: str) -> list[Count]:
@@ -363,8 +383,9 @@ def _time_extraction(plan: Plan, n_passes: int) -> float:
 
 def _score_jobs(study: Study, plan: Plan) -> list[Job]:
     """Return a job for each block of layers; one for each region of a recording."""
-    names = blocks(len(plan.layers), study.compute.layers_per_job)
-    rated, scored = _is_rated(study, plan.stimuli), sum(one.recording == plan.stimuli for one in regions(study))
+    names = _scored_blocks(study, plan.stimuli, len(plan.layers), plan.budget)
+    rated, recorded = _is_rated(study, plan.stimuli), [one.recording for one in regions(study)]
+    scored = sum(plan.stimuli in (one, shared_stimuli(study, one)) for one in recorded)
     step: Step = "score_memorability" if rated else "score_brain"
     # Of memorability, each layer by itself and without a GPU, though one that is there is used.
     on_gpu = plan.budget.on_gpu and not rated
@@ -380,6 +401,12 @@ def _score_jobs(study: Study, plan: Plan) -> list[Job]:
         for size in [len(in_block(plan.layers, name))]
         for count in [1 if rated else scored]
     ]
+
+
+def _scored_blocks(study: Study, stimuli: str, n_layers: int, budget: Budget) -> list[str]:
+    """Cut layers into the blocks of the jobs that score them; those of memorability have no GPU."""
+    on_gpu = budget.on_gpu and not _is_rated(study, stimuli)
+    return blocks(n_layers, study.compute.layers_at_once(on_gpu, n_layers))
 
 
 def _bytes_of_fit(plan: Plan, n_targets: int, n_splits: int) -> int:
@@ -398,7 +425,7 @@ def _largest_stored(plan: Plan) -> int:
 def _time_score(study: Study, plan: Plan, on_gpu: bool, n_splits: int) -> float:
     """Return seconds a layer."""
     slow = SOLVER if study.regression.solver == "scikit-learn" else 1
-    rates = rates_of(on_gpu)
+    rates = plan.machines.of(on_gpu)
     seconds = slow * n_splits * (rates.split + rates.score * plan.n_images**2)
     return seconds if on_gpu else seconds / plan.budget.threads
 
@@ -512,7 +539,7 @@ def _shared(plan: Plan, seconds: float) -> float:
 
 
 def _rates(plan: Plan) -> Rates:
-    return rates_of(plan.budget.on_gpu)
+    return plan.machines.of(plan.budget.on_gpu)
 
 
 def _units(layers: Sequence[LayerSpec]) -> int:

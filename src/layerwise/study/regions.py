@@ -9,6 +9,7 @@ from layerwise.config import Study
 from layerwise.config.base import NAME_LENGTH, NAME_PATTERN, check_column
 from layerwise.config.data import RecordingEntry
 from layerwise.data.recordings import list_regions
+from layerwise.interfaces import PLS, column_of
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,31 @@ def regions(study: Study) -> tuple[Region, ...]:
             f"`regions: {{{same[-1].label}: another_name}}` under the recording {same[-1].recording}"
         )
     return found
+
+
+def brain_columns(study: Study) -> list[str]:
+    """List the columns of layers.parquet that hold layers against the brain: for each region one of each measure.
+
+    Raises
+    ------
+    ValueError
+        One is named as a region or a measure of ratings.
+    """
+    found = regions(study)
+    pairs = [(region.name, one) for region in found for one in study.measures_of(region.recording)]
+    taken = {region.name.casefold() for region in found} | {rating.measure.casefold() for rating in study.ratings}
+    for column in (column_of(*pair) for pair in pairs if pair[1] != PLS):
+        if column.casefold() in taken:
+            raise ValueError(
+                f"{column!r} is the column of a region by one of brain.measures, and the name of another region or "
+                "measure of ratings: rename that in the config"
+            )
+    return [column_of(*pair) for pair in pairs]
+
+
+def main_columns(study: Study) -> list[str]:
+    """List the columns that figures show: for each region the first measure."""
+    return [column_of(region.name, study.measures_of(region.recording)[0]) for region in regions(study)]
 
 
 def find_region(study: Study, name: str) -> Region:

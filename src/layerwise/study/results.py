@@ -11,12 +11,18 @@ from layerwise.study.layout import ANALYSES, FINETUNING_ANALYSES, PRETRAINED, La
 from layerwise.study.plan import Plans
 from layerwise.study.profiles import profiled_networks, scored_ratings
 from layerwise.study.regions import regions
-from layerwise.study.stimuli import geometry_of, pca_geometry
+from layerwise.study.stimuli import geometry_of, pca_geometry, shared_stimuli
 
 
 def pixels_for(study: Study, layout: Layout, stimuli: str, expected: Preprocessing) -> str:
     """Return the pixels of a stimulus set that a network sees, which it shares with all others of its geometry."""
+    stimuli = shared_stimuli(study, stimuli)
     return layout.pixels(stimuli, geometry_of(study, stimuli, expected).key)
+
+
+def activations_for(study: Study, layout: Layout, model: str, recording: str) -> str:
+    """Return the activations of a network to the stimuli of a recording, which other recordings may share."""
+    return layout.activations(model, shared_stimuli(study, recording))
 
 
 def pca_pixels_for(study: Study, layout: Layout, stimuli: str, expected: Preprocessing) -> str | None:

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from layerwise.config.study import PCA_IMAGES
-from layerwise.layers.manifest import shipped_manifest
 from layerwise.study.finetuning import (
     finetuned_models,
     finetuned_ratings,
@@ -15,6 +14,7 @@ from layerwise.study.finetuning import (
     finetuning_groups,
     finetuning_pixels_for,
 )
+from layerwise.study.layers import lists_layers
 from layerwise.study.layout import (
     FINETUNED_FILES,
     FINETUNING_ANALYSES,
@@ -37,6 +37,7 @@ from layerwise.study.results import (
     pixels_for,
     rating_scores,
 )
+from layerwise.study.stimuli import shared_stimuli
 
 FITS = {"stored": "score_memorability", "streamed": "stream_memorability", "sketched": "sketch_memorability"}
 UNMEASURED = {"export_recordings", "plot_history"}  # rules whose jobs have names, and no benchmark
@@ -184,6 +185,9 @@ class _Lister:
                     "estimate_consistency", {"ratings": rating.name}, [], [self.layout.consistency(rating.name)]
                 )
 
+    def _shared(self, stimuli: str) -> str:
+        return shared_stimuli(self.study, stimuli)
+
     def _exported(self, stimuli: str) -> list[str]:
         return [str(entry.file) for entry in self.study.recordings if entry.brainscore and entry.name == stimuli]
 
@@ -192,7 +196,7 @@ class _Lister:
         found: dict[str, tuple[str, str]] = {}
         for model in self.models:
             expected = self.plans.preprocessing(model)
-            for stimuli in self.study.stimulus_sets() if expected else []:
+            for stimuli in map(self._shared, self.study.stimulus_sets() if expected else []):
                 if stimuli == PCA_IMAGES:
                     continue
                 assert expected is not None
@@ -213,7 +217,7 @@ class _Lister:
             yield self._task("list_layers", names, [], listed)
         if self._gate(model):
             yield self._task("check_accuracy", names, self._weights(model), [layout.accuracy(model)])
-        stored = [entry.name for entry in self.study.recordings]
+        stored = list(dict.fromkeys(self._shared(entry.name) for entry in self.study.recordings))
         stored += [entry.name for entry in scored_ratings(self.study, model) if self._method(entry.name) == "stored"]
         kept = self.study.storage.activations != "temporary"
         for stimuli in stored:
@@ -234,7 +238,11 @@ class _Lister:
         for path in brain:
             region, block = _last_two(path)
             stimuli = recording[region]
-            inputs = [layout.activations(model, stimuli), *self._exported(stimuli), *self._manifest(model)]
+            inputs = [
+                layout.activations(model, self._shared(stimuli)),
+                *self._exported(stimuli),
+                *self._manifest(model),
+            ]
             yield self._task("score_brain", {**names, "region": region, "block": block}, inputs, [path])
         for path in rated:
             ratings, block = _last_two(path)
@@ -253,8 +261,7 @@ class _Lister:
         return method_of(self.study, ratings)
 
     def _is_own(self, model: str) -> bool:
-        known = self.models[model].registered
-        return not known or shipped_manifest(known) is None
+        return lists_layers(self.models[model])
 
     def _manifest(self, model: str) -> list[str]:
         return [self.layout.manifest(model)] if self._is_own(model) else []

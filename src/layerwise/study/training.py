@@ -15,7 +15,7 @@ from layerwise.study.finetuning import (
 )
 from layerwise.study.layers import listed_parameters
 from layerwise.study.plan import SIZE, Plans
-from layerwise.study.training_rates import UNKNOWN, TrainingRate, parameters_of, training_rate
+from layerwise.study.training_rates import UNKNOWN, TrainingRate, parameters_of, slowed, training_rate
 
 EPOCHS = 25  # that are expected until early stopping. Not measured: a guess, as long as no study was run
 STATE = 48  # bytes of a parameter in three states while one is written: itself, two of AdamW, and the best so far
@@ -137,7 +137,8 @@ def plan_training(plans: Plans, model: str, on_gpu: bool | None = None) -> Train
     entry = study.model_entry(model)
     at_once = ceil(chosen.batch_size / (chosen.accumulate or 1))
     parameters = parameters_of(entry.registered) or listed_parameters(study, model) or UNKNOWN
-    rate = training_rate(entry.registered, plans.layers(model), chosen.precision, at_once, budget.on_gpu, parameters)
+    shipped = training_rate(entry.registered, plans.layers(model), chosen.precision, at_once, budget.on_gpu, parameters)
+    rate = slowed(shipped, plans.machines.of(budget.on_gpu))
     ratings = study.rating(finetuned_ratings(study))
     n_images = count_images(ratings)
     if not n_images:

@@ -8,14 +8,14 @@ other networks the layers say it.
 
 import csv
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Literal
 
 from layerwise.interfaces import LayerSpec
 from layerwise.models import registry
-from layerwise.study.rates import CPU
+from layerwise.study.rates import CPU, Rates
 
 Precision = Literal["tf32", "bf16", "float32"]
 
@@ -102,6 +102,14 @@ def training_rate(
         memory = _scaled(with_margin(round(1e9 * float(counted["gigabytes"]))), fixed, images)
         source = f"{ESTIMATED}, its memory as in {MEMORY}"
     return TrainingRate(seconds, memory, source, measured=False)
+
+
+def slowed(rate: TrainingRate, machine: Rates) -> TrainingRate:
+    """Return the rate of a machine on which training takes another time."""
+    if machine.training == 1:
+        return rate
+    source = f"{machine.machine}, {machine.training:.2g} times as long as {rate.source}"
+    return replace(rate, seconds=rate.seconds * machine.training, source=source)
 
 
 def parameters_of(network: str | None) -> int | None:

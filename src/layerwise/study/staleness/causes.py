@@ -19,7 +19,7 @@ from layerwise.study.files import fingerprint, imagenet_fingerprint, own_weights
 from layerwise.study.layers import layers_of
 from layerwise.study.networks import network_settings
 from layerwise.study.paper import differs_from_paper
-from layerwise.study.regions import Region, regions
+from layerwise.study.regions import Region, brain_columns, regions
 from layerwise.study.staleness.code import code_of
 from layerwise.study.staleness.declared import STANDS_FOR, STEPS
 from layerwise.study.stimuli import stimulus_files
@@ -54,6 +54,7 @@ class Causes:
             "layers": lambda names: self.layers_hash(names["model"]),
             "region": lambda names: asdict(self.regions[names["region"]]),
             "regions": lambda _: [asdict(region) for region in self.regions.values()],
+            "columns": lambda _: brain_columns(study),
             "recording": lambda names: self.table_contents(self.regions[names["region"]].recording),
             "recordings": lambda _: [self.table_contents(entry.name) for entry in study.recordings],
             "scores": lambda names: self.table_contents(names["ratings"]),

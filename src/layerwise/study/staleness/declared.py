@@ -24,12 +24,15 @@ class Step:
         Settings among these that count only where another one is set.
     changes_nothing : mapping of str to str
         Settings that it reads otherwise, each with the reason why they change no result of this step.
+    files : tuple of str
+        Files of the package that its results are made of beside code, by their paths in it.
     """
 
     function: str
     depends_on: tuple[str, ...] = ()
     only_with: Mapping[str, str] = field(default_factory=dict)
     changes_nothing: Mapping[str, str] = field(default_factory=dict)
+    files: tuple[str, ...] = ()
 
 
 STANDS_FOR: dict[str, tuple[str, ...]] = {
@@ -38,6 +41,7 @@ STANDS_FOR: dict[str, tuple[str, ...]] = {
     "layers": ("model",),
     "region": ("recordings.regions", "recordings.file", "ratings.measure"),
     "regions": ("recordings.regions", "recordings.file", "ratings.measure"),
+    "columns": ("recordings.regions", "recordings.file", "ratings.measure", "recordings.measures", "brain.measures"),
     "recording": ("recording.file",),
     "recordings": ("recordings.file",),
     "scores": ("rating.scores", "rating.splits"),
@@ -56,8 +60,9 @@ stands for:
 
 - network: all that decides what a network computes (`network_settings`)
 - weights: content of the file of weights that a user gives
-- layers: name, kind, shape and depth of each layer
+- layers: name, kind, shape and depth of each layer, what it repeats, and what its output is reduced to
 - region, regions: recording and label of the job's region, or of all
+- columns: those of layers.parquet that hold layers against the brain
 - recording, scores, tables: content of the recording, of the tables of ratings, of either
 - recordings: content of all recordings
 - scores of splits: content of the tables of ratings that hold the splits that a job is about
@@ -104,12 +109,12 @@ _SCORES = ("rating.image_column", "rating.score_column", "rating.rater_columns",
 _RATED = ("scores", *_SCORES, *_FOLDS, "rating.measure", "regression.components")
 _TRAINING = tuple(f"finetuning.{one.name}" for one in fields(FinetuneSettings))
 _NETWORK = ("network", "weights", "layers")
-_OVER_LAYERS = ("regions", "ratings.measure", "statistics", "families")
+_OVER_LAYERS = ("columns", "ratings.measure", "statistics", "families")
 _IMAGES_ARE_INPUTS = {"rating.images": "the images of a set are those of its pixels, which are an input"}
 _OWN_SPLIT = {"finetuning.ratings": "read of fine-tuned networks alone, whose weights are an input"}
 
 STEPS: dict[str, Step] = {
-    "list_layers": Step("layerwise.steps.networks:list_layers", ("network",)),
+    "list_layers": Step("layerwise.steps.networks:list_layers", ("network", "model.layers")),
     "check_accuracy": Step("layerwise.steps.networks:check_accuracy", ("network", "weights", "imagenet")),
     "pack_stimuli": Step(
         "layerwise.steps.stimuli:pack_stimuli",
@@ -132,7 +137,9 @@ STEPS: dict[str, Step] = {
             **_OWN_SPLIT,
         },
     ),
-    "estimate_ceiling": Step("layerwise.steps.brain:estimate_ceiling", (*_NEUROIDS, "regression.halves")),
+    "estimate_ceiling": Step(
+        "layerwise.steps.brain:estimate_ceiling", (*_NEUROIDS, "recording.splits", "regression.halves")
+    ),
     "score_brain": Step(
         "layerwise.steps.brain:score_brain",
         (
@@ -143,6 +150,10 @@ STEPS: dict[str, Step] = {
             "regression.solver",
             "regression.halves",
             "brain.pca.components",
+            "recording.measures",
+            "brain.measures",
+            "brain.ridge",
+            "brain.rsa",
         ),
         only_with={"regression.halves": "recording.min_reliability"},
     ),
@@ -221,6 +232,16 @@ STEPS: dict[str, Step] = {
             ),
             "decides into how many blocks the layers are divided; their scores are the inputs",
         )
+        | dict.fromkeys(
+            (
+                "recordings.images",
+                "recordings.geometry",
+                "recordings.visual_degrees",
+                "recordings.brainscore",
+                "screen_degrees",
+            ),
+            "decides which recordings share activations; those that are kept only prove what scores were made from",
+        )
         | _OWN_SPLIT,
     ),
     "gather_study": Step("layerwise.steps.tables:gather_study", ("models.name",)),
@@ -243,22 +264,24 @@ STEPS: dict[str, Step] = {
     "correlate_layers": Step("layerwise.steps.statistics:correlate_layers", _OVER_LAYERS),
     "analyse_layers": Step("layerwise.steps.statistics:analyse_layers", (*_OVER_LAYERS, "accuracies")),
     "compare_finetuning": Step("layerwise.steps.statistics:compare_finetuning", ("regions", "statistics", "families")),
-    "summarise_models": Step("layerwise.steps.tables:summarise_models", ("regions", "ratings.measure")),
+    "summarise_models": Step("layerwise.steps.tables:summarise_models", ("columns", "ratings.measure")),
     "tabulate_networks": Step("layerwise.steps.paper:tabulate_networks", ("facts",)),
-    "score_networks": Step("layerwise.steps.paper:score_networks", ("regions", "ratings.measure")),
-    "correlate_regions": Step("layerwise.steps.paper:correlate_regions", ("regions", "ratings.measure")),
-    "compare_paper": Step("layerwise.steps.paper:compare_paper", ("paper", "regions", "ratings.measure")),
+    "score_networks": Step("layerwise.steps.paper:score_networks", ("columns", "ratings.measure")),
+    "correlate_regions": Step("layerwise.steps.paper:correlate_regions", ("columns", "ratings.measure")),
+    "compare_paper": Step("layerwise.steps.paper:compare_paper", ("paper", "columns", "ratings.measure")),
     "describe_tables": Step("layerwise.steps.dictionary:describe_tables"),
     "plot_figure2": Step("layerwise.steps.figures:plot_figure2"),
-    "plot_figure3": Step("layerwise.steps.finetuned:plot_figure3"),
-    "plot_change": Step("layerwise.steps.finetuned:plot_change"),
+    "plot_figure3": Step("layerwise.steps.finetuned:plot_figure3", ("families",)),
+    "plot_change": Step("layerwise.steps.finetuned:plot_change", ("families",)),
     "plot_history": Step("layerwise.steps.finetuned:plot_history"),
     "plot_figure4": Step("layerwise.steps.figures:plot_figure4"),
     "plot_figure_s1": Step("layerwise.steps.figures:plot_figure_s1"),
     "plot_profiles": Step("layerwise.steps.figures:plot_profiles"),
     "plot_regions": Step("layerwise.steps.figures:plot_regions"),
     "plot_forest": Step("layerwise.steps.figures:plot_forest"),
-    "make_report": Step("layerwise.steps.report:make_report"),
+    "make_report": Step(
+        "layerwise.steps.report:make_report", files=("report/report.css", "report/report.html", "report/report.js")
+    ),
 }
 
 _PLURAL = {"model": "models", "recording": "recordings", "rating": "ratings"}

@@ -1,0 +1,193 @@
+"""What a layer is held against a region by beside PLS, from the same stored layer: ridge regression, RSA and CKA."""
+
+import math
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from layerwise.activations.packing import unpack
+from layerwise.activations.store import Stored
+from layerwise.interfaces import FITTED, DegenerateWarning, LayerSpec, Measure, MeasureSettings, Split
+from layerwise.regression import ALPHAS, PatternProducts, Reference, distances, linear_cka, score_ridge
+
+LEAST_STIMULI, LEAST_NEUROIDS = 4, 3
+_OLD = (
+    "was written by a version of layerwise that kept too little of large layers for RSA: delete it, and run the step "
+    "that extracts activations again"
+)
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What a layer got.
+
+    Parameters
+    ----------
+    r : float64 array [split, neuroid]
+        [1, 1] of a measure that is one number a layer.
+    alphas : float64 array [split], optional
+        Penalties of ridge regression.
+    """
+
+    r: NDArray[np.float64]
+    alphas: NDArray[np.float64] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class OtherMeasures:
+    """Holds layers against a region's mean responses, or, for RSA alone, against distances.
+
+    Parameters
+    ----------
+    measures : sequence of Measure
+        Those beside PLS.
+    settings : MeasureSettings
+        How they are computed.
+    rows : int array [stimulus]
+        Of what is stored of a layer, those of the stimuli.
+    responses : float64 array [stimulus, neuroid]
+        Averaged over repetitions; none where distances are given.
+    splits : sequence of Split
+        For ridge regression.
+    device : str
+        "cpu" or "cuda".
+    compared : int array [stimulus], optional
+        Of the stimuli, those that RSA and CKA are of; default: all.
+    pairs : float64 array [pair], optional
+        Distances between the stimuli, row by row of the upper triangle, instead of those of responses.
+    """
+
+    measures: Sequence[Measure]
+    settings: MeasureSettings
+    rows: NDArray[np.intp]
+    responses: NDArray[np.float64]
+    splits: Sequence[Split] = ()
+    device: str = "cpu"
+    compared: NDArray[np.intp] | None = None
+    pairs: NDArray[np.float64] | None = None
+
+    def __post_init__(self) -> None:
+        n = len(self.rows if self.compared is None else self.compared)
+        single = [one for one in self.measures if one not in FITTED]
+        if single and n < LEAST_STIMULI:
+            raise ValueError(f"{n} stimuli are given, and {single[0]} needs {LEAST_STIMULI} or more: use more")
+
+    @property
+    def nothing(self) -> dict[Measure, Scored]:
+        """What a layer without values gets."""
+        return {one: self._nothing(one) for one in self.measures}
+
+    def _nothing(self, measure: Measure) -> Scored:
+        if measure != "ridge":
+            return Scored(np.full((1, 1), np.nan))
+        shape = len(self.splits), self.responses.shape[1]
+        return Scored(np.full(shape, np.nan), np.full(shape[0], np.nan))
+
+    @property
+    def neuroids(self) -> int:
+        """How many neuroids have a response to every stimulus: the others are left out."""
+        return int(self._complete.shape[1])
+
+    def score(self, layer: LayerSpec, stored: Stored, file: object) -> dict[Measure, Scored]:
+        """Score what is stored of a layer, which must be finite.
+
+        Raises
+        ------
+        ValueError
+            The file of activations is of a version that kept too little for RSA.
+        """
+        if stored.kind == "activations":
+            units = torch.as_tensor(stored.array[self.rows]).to(self.device, torch.float64)
+            products, features = PatternProducts.of(units), units
+        else:
+            products = self._products(layer, stored, file)
+            features = products.gram
+        if self.compared is not None:
+            products = products.keep(torch.as_tensor(self.compared, device=self.device))
+        return {one: self._score(one, products, features, stored.kind == "gram") for one in self.measures}
+
+    def _products(self, layer: LayerSpec, stored: Stored, file: object) -> PatternProducts:
+        if stored.patterns is None and "rsa" in self.measures and self.settings.distance != "euclidean":
+            raise ValueError(f"{file} {_OLD}")
+        n = math.isqrt(2 * stored.array.size)
+        gram = unpack(np.asarray(stored.array, np.float64), n, self.device)
+        patterns = np.zeros((2, n)) if stored.patterns is None else stored.patterns
+        sums, means = torch.as_tensor(patterns).to(self.device)
+        whole = PatternProducts(gram, sums, means, float(means.mean()), layer.units)
+        rows = torch.as_tensor(self.rows, device=self.device)
+        return whole if len(rows) == n else whole.keep(rows)
+
+    def _score(self, measure: Measure, products: PatternProducts, features: Tensor, is_gram: bool) -> Scored:
+        if measure == "ridge":
+            alphas = ALPHAS if self.settings.alpha is None else [self.settings.alpha]
+            return Scored(*score_ridge(features, self.responses, self.splits, alphas, is_gram, self.device))
+        if measure == "rsa":
+            value = self._reference.similarity(distances(products, self.settings.distance))
+        else:
+            value = linear_cka(products.gram, self._region.gram, debiased=measure == "debiased_cka")
+        return Scored(np.full((1, 1), value))
+
+    @cached_property
+    def _complete(self) -> NDArray[np.float64]:
+        responses = self.responses if self.compared is None else self.responses[self.compared]
+        kept: NDArray[np.bool_] = np.all(np.isfinite(responses), axis=0)
+        if not kept.all():
+            _warn(f"{(~kept).sum()} of {len(kept)} neuroids lack responses to some stimuli: left out of RSA and CKA")
+        return responses[:, kept]
+
+    @cached_property
+    def _region(self) -> PatternProducts:
+        return PatternProducts.of(torch.as_tensor(self._complete).to(self.device, torch.float64))
+
+    @cached_property
+    def _reference(self) -> Reference:
+        return Reference.of(self._pairs().to(self.device), self.settings.comparison)
+
+    def _pairs(self) -> Tensor:
+        if self.pairs is not None:
+            return torch.as_tensor(self.pairs)
+        if self.settings.distance == "correlation" and self.neuroids < LEAST_NEUROIDS:
+            raise ValueError(
+                f"{self.neuroids} neuroids have a response to every stimulus, and RSA by correlation over them needs "
+                f"{LEAST_NEUROIDS} or more: set brain.rsa.distance to euclidean, or leave out rsa"
+            )
+        found = distances(self._region, self.settings.distance)
+        if bool(found.isnan().any()):
+            _warn("to some stimuli all neuroids respond alike, so that RSA has no distance from them: it is undefined")
+        return found
+
+
+def single_rows(
+    scores: Mapping[str, Mapping[Measure, Scored]], model: str, column: str, measure: Measure, neuroids: int
+) -> pd.DataFrame:
+    """Put a measure that is one number a layer into a row each."""
+    values = [float(one[measure].r[0, 0]) for one in scores.values()]
+    rows = {"model": model, "layer": list(scores), "region": column, "split": 0, "r": values, "neuroids": neuroids}
+    return pd.DataFrame({**rows, "r_neuroids": [np.zeros(0) for _ in values]})
+
+
+def warn_undefined(scores: Mapping[str, Mapping[Measure, Scored]], measure: Measure) -> None:
+    """Warn of how many layers have no value of a measure that is one number a layer.
+
+    Warns
+    -----
+    DegenerateWarning
+        There are such.
+    """
+    undefined = sum(bool(np.isnan(one[measure].r).all()) for one in scores.values())
+    if undefined:
+        _warn(
+            f"{undefined} of {len(scores)} layers have no {measure}: their activations are not finite, or do not vary "
+            "over stimuli or, for a correlation, over units"
+        )
+
+
+def _warn(message: str) -> None:
+    warnings.warn(message, DegenerateWarning, stacklevel=3)
