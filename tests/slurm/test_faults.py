@@ -11,7 +11,7 @@ import subprocess
 import time
 
 import pytest
-from slurm_study import CONFIG, SCORES, hash_tables, until
+from slurm_study import CONFIG, SCORES, until
 
 from layerwise.study.slurm import earlier_runs
 
@@ -206,19 +206,30 @@ def test_output_that_shows_late(study, undisturbed):
 
 
 @pytest.mark.slurm
-def test_two_at_once(study, undisturbed, tmp_path):
-    second = study.copy_to(tmp_path / "second")
+def test_a_second_snakemake_in_the_folder_is_refused(study, undisturbed):
+    run = study.start_held()
+    second = study.start(SCORES)
+    assert second.wait() != 0
+    assert "cannot be locked. Please make sure that no other Snakemake process" in second.said()
+    finish(study, run, undisturbed, held=1)
+
+
+@pytest.mark.slow
+def test_two_from_two_folders_over_the_same_results(study, undisturbed, tmp_path):
+    """Neither knows of the other, and removes what it is about to make: that is made again, and is the same."""
     results = str(study.folder / "results")
+    second = study.copy_to(tmp_path / "second")
     second.configure(storage={"results": results})
     run = study.start_held()
-    same = study.start(SCORES)
-    assert same.wait() != 0
-    assert "cannot be locked. Please make sure that no other Snakemake process" in same.said()
     beside = second.start(f"{results}/held/layers.parquet")
-    until(lambda: second.cluster.jobs(second.folder), beside)
-    finish(study, run, undisturbed, held=1)
-    assert beside.wait() == 0, beside.said()
-    assert hash_tables(study.folder / "results/held") == undisturbed.tables()
+    try:
+        until(lambda: second.cluster.jobs(second.folder), beside)
+        study.release()
+        assert run.wait() == 0, run.said()
+        assert beside.wait() == 0, beside.said()
+        assert study.tables() == undisturbed.tables()
+    finally:
+        second.end()
 
 
 @pytest.mark.slurm
