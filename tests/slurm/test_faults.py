@@ -126,19 +126,32 @@ def test_a_job_that_slurm_requeues(study, undisturbed):
     finish(study, run, undisturbed)
 
 
-@pytest.mark.slurm
-@pytest.mark.parametrize("requeue", [True, False])
-def test_a_job_that_is_preempted(study, undisturbed, requeue):
-    changes = {} if requeue else {"slurm-requeue": False, "slurm-no-requeue": True}
-    run = study.start_held(**changes)
-    (job,) = study.cluster.jobs(study.folder)
+def preempt(study):
     for _ in range(2):  # both nodes
         study.cluster("sbatch", "-p", "urgent", "-c", "8", "-t", "1", "-o", "/dev/null", "--wrap", "sleep 5")
-    if requeue:
-        until(lambda: study.cluster.jobs(study.folder, "PENDING"), run)
-        study.start_now(job)
+
+
+@pytest.mark.slurm
+def test_a_job_that_is_preempted(study, undisturbed):
+    run = study.start_held()
+    (job,) = study.cluster.jobs(study.folder)
+    preempt(study)
+    until(lambda: study.cluster.jobs(study.folder, "PENDING"), run)
+    study.start_now(job)
     until(lambda: study.held == 2, run)
-    finish(study, run, undisturbed, started=1 if requeue else 2)
+    finish(study, run, undisturbed)
+
+
+@pytest.mark.slurm
+def test_a_job_that_is_preempted_and_not_requeued(study, undisturbed):
+    """The plugin (2.8.0) leaves it to SLURM, which does nothing: a run that is interrupted and begun anew goes on."""
+    run = study.start_held(**{"slurm-requeue": False, "slurm-no-requeue": True})
+    preempt(study)
+    until(lambda: "Job preemption" in run.said(), run)
+    assert not study.cluster.jobs(study.folder, "RUNNING,PENDING")
+    run.interrupt()
+    assert run.wait() != 0
+    finish(study, study.start(SCORES), undisturbed)
 
 
 @pytest.mark.slurm
