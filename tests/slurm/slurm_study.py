@@ -196,21 +196,9 @@ class SlurmStudy:
         return Run(None, self.folder / "run1.log")
 
     def start_now(self, job: str) -> None:
-        """Let a job that SLURM has taken back start again when nothing of it runs, and not after two minutes."""
-        until(lambda: not self.processes(job))
-        time.sleep(5)  # SLURM's own of it; a node refuses a job that it has still
+        """Let a job that SLURM has taken back start again when its node is done with it, and not after two minutes."""
+        time.sleep(20)  # under load that took seven seconds; a node refuses a job of which something runs still
         self.cluster("scontrol", "update", f"JobId={job}", "StartTime=now")
-
-    def processes(self, job: str) -> list[Path]:
-        """Processes of a job that run in this folder."""
-        return [process for process in Path("/proc").glob("[0-9]*") if self._is_of(process, job)]
-
-    def _is_of(self, process: Path, job: str) -> bool:
-        try:
-            variables = (process / "environ").read_bytes().split(b"\0")
-            return f"SLURM_JOB_ID={job}".encode() in variables and (process / "cwd").resolve() == self.folder.resolve()
-        except OSError:  # another user's, or ended meanwhile
-            return False
 
     def hold(self) -> None:
         (self.folder / "hold").touch()
@@ -259,12 +247,9 @@ class SlurmStudy:
 
     def tables(self) -> dict[str, str]:
         """A hash of the bytes of each table up to that of all layers."""
-        return hash_tables(self.folder / "results/held")
-
-
-def hash_tables(results: Path) -> dict[str, str]:
-    files = [path for path in sorted(results.glob("**/*.parquet")) if path.parent.name != "tables"]
-    return {str(path.relative_to(results)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+        results = self.folder / "results/held"
+        files = [path for path in sorted(results.glob("**/*.parquet")) if path.parent.name != "tables"]
+        return {str(path.relative_to(results)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
 def until(happened: Callable[[], object], run: Run | None = None, patience: float = PATIENCE) -> None:

@@ -11,7 +11,7 @@ import subprocess
 import time
 
 import pytest
-from slurm_study import CONFIG, SCORES, hash_tables, until
+from slurm_study import CONFIG, SCORES, until
 
 from layerwise.study.slurm import earlier_runs
 
@@ -110,7 +110,8 @@ def test_a_node_that_fails(study, undisturbed):
         study.start_now(job)
         until(lambda: study.held == 2, run)
     finally:
-        study.cluster("scontrol", "update", f"nodename={node}", "state=idle")
+        if "down" in study.cluster("sinfo", "--noheader", "--node", "--nodes", node, "--format=%T"):
+            study.cluster("scontrol", "update", f"nodename={node}", "state=idle")  # it is mostly back by itself
     finish(study, run, undisturbed)
 
 
@@ -125,19 +126,32 @@ def test_a_job_that_slurm_requeues(study, undisturbed):
     finish(study, run, undisturbed)
 
 
-@pytest.mark.slurm
-@pytest.mark.parametrize("requeue", [True, False])
-def test_a_job_that_is_preempted(study, undisturbed, requeue):
-    changes = {} if requeue else {"slurm-requeue": False, "slurm-no-requeue": True}
-    run = study.start_held(**changes)
-    (job,) = study.cluster.jobs(study.folder)
+def preempt(study):
     for _ in range(2):  # both nodes
         study.cluster("sbatch", "-p", "urgent", "-c", "8", "-t", "1", "-o", "/dev/null", "--wrap", "sleep 5")
-    if requeue:
-        until(lambda: study.cluster.jobs(study.folder, "PENDING"), run)
-        study.start_now(job)
+
+
+@pytest.mark.slurm
+def test_a_job_that_is_preempted(study, undisturbed):
+    run = study.start_held()
+    (job,) = study.cluster.jobs(study.folder)
+    preempt(study)
+    until(lambda: study.cluster.jobs(study.folder, "PENDING"), run)
+    study.start_now(job)
     until(lambda: study.held == 2, run)
-    finish(study, run, undisturbed, started=1 if requeue else 2)
+    finish(study, run, undisturbed)
+
+
+@pytest.mark.slurm
+def test_a_job_that_is_preempted_and_not_requeued(study, undisturbed):
+    """The plugin (2.8.0) leaves it to SLURM, which does nothing: a run that is interrupted and begun anew goes on."""
+    run = study.start_held(**{"slurm-requeue": False, "slurm-no-requeue": True})
+    preempt(study)
+    until(lambda: "Job preemption" in run.said(), run)
+    assert not study.cluster.jobs(study.folder, "RUNNING,PENDING")
+    run.interrupt()
+    assert run.wait() != 0
+    finish(study, study.start(SCORES), undisturbed)
 
 
 @pytest.mark.slurm
@@ -206,19 +220,30 @@ def test_output_that_shows_late(study, undisturbed):
 
 
 @pytest.mark.slurm
-def test_two_at_once(study, undisturbed, tmp_path):
-    second = study.copy_to(tmp_path / "second")
+def test_a_second_snakemake_in_the_folder_is_refused(study, undisturbed):
+    run = study.start_held()
+    second = study.start(SCORES)
+    assert second.wait() != 0
+    assert "cannot be locked. Please make sure that no other Snakemake process" in second.said()
+    finish(study, run, undisturbed, held=1)
+
+
+@pytest.mark.slow
+def test_two_from_two_folders_over_the_same_results(study, undisturbed, tmp_path):
+    """Neither knows of the other, and removes what it is about to make: that is made again, and is the same."""
     results = str(study.folder / "results")
+    second = study.copy_to(tmp_path / "second")
     second.configure(storage={"results": results})
     run = study.start_held()
-    same = study.start(SCORES)
-    assert same.wait() != 0
-    assert "cannot be locked. Please make sure that no other Snakemake process" in same.said()
     beside = second.start(f"{results}/held/layers.parquet")
-    until(lambda: second.cluster.jobs(second.folder), beside)
-    finish(study, run, undisturbed, held=1)
-    assert beside.wait() == 0, beside.said()
-    assert hash_tables(study.folder / "results/held") == undisturbed.tables()
+    try:
+        until(lambda: second.cluster.jobs(second.folder), beside)
+        study.release()
+        assert run.wait() == 0, run.said()
+        assert beside.wait() == 0, beside.said()
+        assert study.tables() == undisturbed.tables()
+    finally:
+        second.end()
 
 
 @pytest.mark.slurm

@@ -353,7 +353,8 @@ def test_the_folder_of_another_user_is_told_in_a_sentence(study):
     (study.folder / ".snakemake").chmod(0o750)
     told = done.stdout + done.stderr
     assert done.returncode != 0 and "Traceback" not in told
-    assert f"nothing can be written in .snakemake/locks; .snakemake is dr-xr-x--- of {owner()}" in told
+    place = study.folder / ".snakemake"
+    assert f"nothing can be written in .snakemake/locks; {place} is dr-xr-x--- of {owner()}" in told
 
 
 @pytest.mark.slow
