@@ -183,7 +183,7 @@ def test_one_job_scores_a_block_against_each_region():
     ) == 1
     n, m = 3200, 256
     fit = 8 * (6 * n * n + 10 * (n * m + 5 * m * m))
-    assert scored[0].host == fit + 2 * 8 * n * (n + 1) // 2
+    assert scored[0].host == fit + 2 * 8 * (n * (n + 1) // 2 + 2 * n)  # a Gram matrix, with two numbers a stimulus
 
 
 def test_scoring_is_planned_as_it_is_done():
