@@ -26,6 +26,7 @@ if "study" not in config:
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/start.smk"
 include: "workflow/rules/inputs.smk"
 include: "workflow/rules/recordings.smk"
 include: "workflow/rules/stimuli.smk"

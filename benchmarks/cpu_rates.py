@@ -17,7 +17,7 @@ from machine import processor
 
 from layerwise.activations import extract_activations
 from layerwise.activations.gram import add_gram
-from layerwise.interfaces import Preprocessing, Split
+from layerwise.interfaces import Preprocessing, RatedImages, Split
 from layerwise.layers.manifest import read_manifest, shipped_manifest
 from layerwise.models import build, specify
 from layerwise.models.normalisation import normalise
@@ -72,7 +72,7 @@ def measure(name: str) -> str:
             for batch in images.split(32):
                 network(batch)
 
-    data = pixels, preprocessing, *ratings()
+    rated = RatedImages(pixels, preprocessing, *ratings())
     origin = {"model": name, "weights": "none", "code": "none"}
     streamed, sketched = Streamed(n_components=COMPONENTS), Sketched(n_components=COMPONENTS)
     forward()
@@ -81,8 +81,8 @@ def measure(name: str) -> str:
         taken = [
             seconds(forward),
             seconds(lambda: extract_activations(network, layers, pixels, preprocessing, output, 2 * 10**9, origin)),
-            seconds(lambda: stream_pls(network, layers, layers, *data, streamed, origin)) / (COMPONENTS + 1),
-            seconds(lambda: sketch_pls(network, layers, *data, sketched, origin)),
+            seconds(lambda: stream_pls(network, layers, layers, rated, streamed, origin)) / (COMPONENTS + 1),
+            seconds(lambda: sketch_pls(network, layers, rated, sketched, origin)),
         ]
     cells = [f"{1e9 * one / N_IMAGES / units:.1f} ({1e3 * one / N_IMAGES:.0f})" for one in taken]
     return " | ".join(["", name, f"{units / 1e6:.1f}", *cells, ""]).strip()

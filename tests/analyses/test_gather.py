@@ -113,7 +113,7 @@ def test_a_study_of_the_brain_alone_or_of_behaviour_alone(rng):
 def test_no_region_or_measure_may_be_named_like_any_other_column(rng):
     brain, behaviour, ceilings = tables(rng)
     names = set(gather_model("m", LAYERS, [brain], [behaviour], [ceilings])) - {"V1", "IT", "memorability"}
-    assert len(names) == 6 + 2 * 5 + 2
+    assert len(names) == 7 + 2 * 5 + 2
     for name in names:
         with pytest.raises(ValueError, match="choose a name"):
             check_column(name)

@@ -108,7 +108,7 @@ def extract(model="tiny"):
 
 
 def score():
-    options = ("--model", "tiny", "--manifest", "layers.tsv", "--activations", "activations.h5", "--block", "001-008")
+    options = ("--model", "tiny", "--manifest", "layers.tsv", "--activations", "activations.h5", "--block", "001-007")
     return run("score-memorability", *options, "--ratings", "figrim", "--output", "rho.parquet")
 
 
@@ -149,7 +149,7 @@ def test_steps_work_without_snakemake(folder):
     for done in (pack(), list_layers(), extract(), score()):
         assert done.returncode == 0, done.stderr
     table = pd.read_parquet(folder / "rho.parquet")
-    assert len(table) == 8 * 2
+    assert len(table) == 7 * 2
     assert table["rho"].notna().all()
 
 
@@ -242,6 +242,8 @@ def test_networks_without_a_published_accuracy_need_no_gate(folder, capsys):
         done = run("check-accuracy", "--model", model, "--output", "accuracy.json")
         fails(done, f"no accuracy is published for '{model}'", folder, "accuracy.json")
     configure(folder, accuracy_gate=True)
+    fails(run("check-config"), "1 problem:\n  model 'squeezenet': its file of weights weights.pth is not there", folder)
+    (folder / "weights.pth").touch()
     assert run("check-config").returncode == 0
     expected = "not checked by the accuracy gate, since no accuracy is published: tiny, squeezenet"
     assert expected in capsys.readouterr().out
@@ -323,6 +325,11 @@ def test_a_disk_that_is_full(folder, monkeypatch):
     fails(extract(), "the disk is full.*free some space", folder, "activations.h5")
 
 
+def test_a_quota_that_is_used_up():
+    error = OSError(errno.EDQUOT, "Disk quota exceeded", "a.h5")
+    assert app._sentence(error) == "your quota of the disk is used up (a.h5): free some space and run the command again"
+
+
 @pytest.mark.parametrize("method", ["stored", "sketched"])
 def test_a_disk_that_is_full_as_hdf5_tells_it(folder, monkeypatch, method):
     """It says so in several lines, when a file is closed."""
@@ -342,7 +349,7 @@ def test_a_disk_that_is_full_as_hdf5_tells_it(folder, monkeypatch, method):
         done = extract()
     else:
         options = ("--model", "tiny", "--manifest", "layers.tsv", "--pixels", "pixels.h5", "--ratings", "figrim")
-        done = run("sketch-memorability", *options, "--block", "001-008", "--file", "rows.h5", "--output", "o.parquet")
+        done = run("sketch-memorability", *options, "--block", "001-007", "--file", "rows.h5", "--output", "o.parquet")
     assert (done.returncode, done.stderr.splitlines()[-1]) == (
         1,
         "error: the disk is full (while writing): free some space and run the command again",
@@ -499,7 +506,7 @@ def test_memory_that_runs_out_while_libraries_are_loaded_is_told(folder):
 
 
 def sketch(*options, command="sketch-memorability"):
-    arguments = ("--model", "tiny", "--manifest", "layers.tsv", "--ratings", "figrim", "--block", "001-008")
+    arguments = ("--model", "tiny", "--manifest", "layers.tsv", "--ratings", "figrim", "--block", "001-007")
     return run(command, *arguments, "--pixels", "pixels.h5", "--output", "rho.parquet", *options)
 
 
@@ -508,10 +515,10 @@ def test_sketches_carry_how_they_were_made_and_what_it_costs(folder):
     pack(), list_layers()
     done = sketch("--file", "sketches.h5")
     assert done.returncode == 0, done.stderr
-    assert "8 layers in one forward pass over 32 images" in done.stderr
-    assert re.search(r"sketching 8 layers of tiny: 32 done in [0-9.]+ s", done.stderr)
+    assert "7 layers in one forward pass over 32 images" in done.stderr
+    assert re.search(r"sketching 7 layers of tiny: 32 done in [0-9.]+ s", done.stderr)
     table = pd.read_parquet(folder / "rho.parquet")
-    assert len(table) == 8 * 2 and table["rho"].notna().all()
+    assert len(table) == 7 * 2 and table["rho"].notna().all()
     told = table.attrs["data"]["memorability"]
     assert (told["method"], told["dimensions"], told["seed"]) == ("sketch", "256", "3")
     assert table.attrs["sketch_error"]["memorability"].startswith("not measured at 256 dimensions")

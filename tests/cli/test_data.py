@@ -18,9 +18,9 @@ from layerwise.regression import internal_consistency
 N_STIMULI, N_REPETITIONS = 12, 4
 
 
-def check(*arguments):
+def check(*arguments, columns=140):
     """Exit status, and what was printed with its table lines and line breaks taken out."""
-    result = CliRunner().invoke(app, ["data", "check", *map(str, arguments)])
+    result = CliRunner().invoke(app, ["data", "check", *map(str, arguments)], env={"COLUMNS": str(columns)})
     assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
     return result.exit_code, re.sub(r"[\s│┃]+", " ", result.stdout)
 
@@ -65,6 +65,22 @@ def table(tmp_path):
         return path
 
     return write
+
+
+def test_a_table_that_is_wider_than_a_line_is_turned_round(written):
+    status, text = check(written(), columns=80)
+    assert status == 0 and "neuroids 2 3 stimuli 12 12 repetitions" in text
+    result = CliRunner().invoke(app, ["data", "check", str(written())], env={"COLUMNS": "80"})
+    tables = [line for line in result.stdout.splitlines() if line[:1] in "│┃┏└"]
+    assert len(tables) > 20 and max(map(len, tables)) <= 80
+
+
+def test_a_rim_that_is_cut_is_told(written, tmp_path, recordings):
+    paths = tuple(tmp_path / "images" / f"{name}.png" for name in recordings.stimuli)
+    written()
+    write_recordings(recordings, tmp_path / "wide.nc", StimulusSet("i", recordings.stimuli, paths), visual_degrees=20)
+    status, text = check(tmp_path / "wide.nc", columns=500)
+    assert status == 0 and "16% of their area is kept; `beyond_screen: fit`" in text
 
 
 def test_recordings_are_described(written, recordings):

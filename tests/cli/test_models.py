@@ -14,11 +14,12 @@ from typer.testing import CliRunner
 from layerwise.analyses import proof
 from layerwise.cli import models as commands
 from layerwise.cli.app import app
+from layerwise.cli.tabular import line_width
 from layerwise.models import build, registry
 
 
 def run(*arguments):
-    return CliRunner().invoke(app, ["models", *map(str, arguments)])
+    return CliRunner().invoke(app, ["models", *map(str, arguments)], env={"COLUMNS": "300"})
 
 
 def said(result):
@@ -134,6 +135,8 @@ def test_check_proves_a_network(tmp_path):
     assert lines[0].split() == list(proof.COLUMNS)
     assert "official, from the package" in lines[1] and lines[1].endswith("top1")
     assert [line.split()[0] for line in lines[3:-2]] == list(proof.LEGEND)
+    narrow = commands._proof(dict.fromkeys(proof.COLUMNS, "x " * 60), wide=False).splitlines()
+    assert len(narrow) == 2 * len(proof.COLUMNS) + 1 and max(map(len, narrow)) <= line_width()
     assert re.fullmatch(r"1 networks, 191 layers; 0 min \d+ s, peak memory \d\.\d\d GB", lines[-1])
 
 
@@ -169,8 +172,11 @@ def test_show_and_layers_take_any_network_of_timm():
     result = CliRunner().invoke(app, ["layers", "convnext_atto"])
     assert "no list of layers ships for timm's 'convnext_atto'" in result.stderr
     header, *layers, end = result.stdout.splitlines()
-    assert header == "layer\tclass\tshape\tunits\tdepth" and len(layers) == row["layers"]
+    assert header == "layer\tclass\tshape\tunits\tdepth\tsame_as\treduced" and len(layers) == row["layers"]
     assert end.startswith(f"# end: {len(layers)} layers, ")
+    left = CliRunner().invoke(app, ["layers", "convnext_atto", "--skipped"]).stdout
+    assert "stages.0.blocks.0\tConvNeXtBlock\tholds other modules, and is not chosen by `layers`\n" in left
+    assert "stages.0.blocks.0:add\tfunction\tis no module, but a function\n" in left
     result = CliRunner().invoke(app, ["layers", "sequencer2d_s"])
     assert "left out: stages.0.blocks.0.rnn_tokens.rnn_v (LSTM) gives tuple instead of a tensor" in result.stderr
     assert "did you mean resnet18" in str(CliRunner().invoke(app, ["layers", "resnet81"]).exception)

@@ -148,6 +148,14 @@ def test_without_images_or_weights_it_says_so(study, weights, tmp_path):
     assert run(study[0] / "images").exit_code == 2
 
 
+def test_a_device_that_is_not_there_is_named_as_it_was_asked_for(study, weights, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    told = refused("--device", "cuda", "--weights", weights[0], study[0] / "images")
+    assert "--device is cuda, but torch sees no GPU: run it where there is one, or set it to auto" in told
+    told = refused("--device", "gpu", "--weights", weights[0], study[0] / "images")
+    assert "--device is 'gpu': it must be auto, cpu or cuda" in told
+
+
 def test_other_files_are_no_weights(study, tmp_path):
     images = study[0] / "images"
     assert "no file of a fine-tuned network" in refused("--weights", images / "00.png", images)

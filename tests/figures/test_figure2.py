@@ -45,7 +45,7 @@ def test_a_panel_a_region_with_its_points_line_and_rho(rng):
 
 def test_layers_without_a_value_are_not_drawn(rng):
     layers, correlations = tables(rng, regions=["V1"])
-    layers.loc[:4, "V1"] = np.nan
+    layers.loc[:4, "V1"] = [np.nan, np.nan, np.inf, -np.inf, np.nan]
     figure = plot_figure2(layers, correlations)
     assert sum(len(collection.get_offsets()) for collection in figure.axes[0].collections) == len(layers) - 5
 

@@ -79,6 +79,16 @@ def test_networks_are_named_as_long_as_they_can_be_told_apart(rng, count, legend
     assert len(plot_change(networks, changes(networks)).legends) == legends
 
 
+def test_many_networks_are_coloured_by_family_which_the_legend_names(rng):
+    networks = average_folds(finetuned(rng, MAX_COLOURS + 2), COLUMNS)
+    networks["family"] = [f"family{place % 3}" for place in range(len(networks))]
+    for figure in (plot_figure3(networks, "IT"), plot_change(networks, changes(networks))):
+        assert [text.get_text() for text in figure.legends[0].texts] == ["family0", "family1", "family2"]
+        drawn = [line.get_color() for line in figure.axes[0].lines if line.get_marker() == "o"]
+        assert len(drawn) == len(networks) and len(set(drawn)) == 3
+        assert drawn[:3] == drawn[3:6]
+
+
 def test_a_network_without_a_value_is_left_out_and_none_at_all_is_an_error(rng):
     networks = average_folds(finetuned(rng, 3), COLUMNS)
     networks.loc[0, "IT_after"] = np.nan

@@ -60,6 +60,18 @@ def test_each_row_is_that_of_its_network_in_the_order_of_one_region(rng):
         assert list(diamond) == [pooled["low"], pooled["rho"], pooled["high"], pooled["rho"]]
 
 
+def test_the_interval_that_holds_neuroids_too_is_a_thin_bar_which_is_said(rng):
+    networks, correlations = tables(rng)
+    plain = plot_forest(networks, correlations, "IT")
+    assert "neuroids" not in plain.get_supxlabel()
+    wide = correlations.assign(wide_low=correlations["low"] - 0.05, wide_high=[0.9, np.nan])
+    figure = plot_forest(networks, wide, "IT")
+    assert figure.get_supxlabel().endswith("; thin bar: with the draw of neuroids")
+    row = len(names(figure))  # a row's space is between networks and all of them
+    (_, first), (_, second), (_, before) = (drawn(axis) for axis in (*figure.axes, plain.axes[0]))
+    assert first[row] == (wide.loc[0, "wide_low"], 0.9) and row not in second and row not in before
+
+
 def test_networks_of_a_family_share_their_colour(rng):
     figure = plot_forest(*tables(rng), "IT")
     of_name = dict(zip(range(4), names(figure), strict=False))

@@ -72,12 +72,13 @@ def test_full_disk_leaves_nothing_half_written(tmp_path):
     if not Path("/dev/full").exists():
         pytest.skip("no /dev/full on this system: a full disk cannot be imitated")
     target = tmp_path / "table.csv"
-    with pytest.raises(OSError, match="No space left"), atomic_path(target) as temporary:
+    with pytest.raises(OSError, match="No space left") as full, atomic_path(target) as temporary:
         temporary.unlink()
         temporary.symlink_to("/dev/full")
         with temporary.open("w") as handle:
             handle.write("x" * 10**6)
     assert names(tmp_path) == []
+    assert full.value.filename == str(target)  # which the failed write does not name
 
 
 def test_permissions_follow_the_umask_as_for_any_new_file(tmp_path):

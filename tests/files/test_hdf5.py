@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from damage import flip
 
-from layerwise.data.described import _read_array
+from layerwise.data.described import read_array
 from layerwise.files.hdf5 import write_hdf5
 
 PROGRAM = """
 import resource, sys
 import numpy as np
-from layerwise.data.described import _read_array
+from layerwise.data.described import read_array
 from layerwise.files.hdf5 import write_hdf5
 for limit in range(0, 200_000, 4_000):
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
@@ -65,14 +65,14 @@ SHORT = """
 import resource, sys
 from pathlib import Path
 import h5py
-from layerwise.data.described import _read_array
-_read_array(Path(sys.argv[1]), None)
+from layerwise.data.described import read_array
+read_array(Path(sys.argv[1]), None)
 found = set()
 held = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
 for left in range(40, 400, 12):
     resource.setrlimit(resource.RLIMIT_AS, (held + left * 10**6, resource.RLIM_INFINITY))
     try:
-        _read_array(Path(sys.argv[1]), None)
+        read_array(Path(sys.argv[1]), None)
         found.add("read")
     except MemoryError as error:
         found.add("memory")
@@ -94,4 +94,4 @@ def test_a_damaged_chunk_is_no_lack_of_memory(tmp_path, rng):
     for bit in range(chunk.byte_offset * 8, (chunk.byte_offset + 2) * 8):
         flip(tmp_path / "x.h5", bit)
     with pytest.raises(ValueError, match=f"{tmp_path}/x.h5 is truncated, or not .*filter returned failure"):
-        _read_array(tmp_path / "x.h5", None)
+        read_array(tmp_path / "x.h5", None)

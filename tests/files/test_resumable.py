@@ -35,6 +35,7 @@ def test_nothing_is_said_where_there_is_nothing(kept, caplog):
     [
         (lambda: ("other", raising(AssertionError)), "is of other data, code or settings"),
         (raising(OSError("no end")), "is damaged (no end)"),
+        (raising(PermissionError(13, "Permission denied")), "cannot be read ([Errno 13] Permission denied)"),
         (lambda: ("mine", raising(ValueError("half"))), "is damaged (half)"),
         (lambda: ("mine", raising(DamagedError("is cut"))), "is cut"),
     ],

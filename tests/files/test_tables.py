@@ -1,8 +1,11 @@
+from importlib.metadata import version
+
 import pandas as pd
 import pytest
 from damage import N_FLIPS, count_refused
 
-from layerwise.files.tables import read_table, write_csv, write_table
+from layerwise.files.made import software
+from layerwise.files.tables import read_software, read_table, six_digits, write_csv, write_table
 
 
 def test_tables_come_back_as_they_were_written(tmp_path, rng):
@@ -11,6 +14,22 @@ def test_tables_come_back_as_they_were_written(tmp_path, rng):
     write_csv(table[["layer", "r"]], tmp_path / "table.csv")
     pd.testing.assert_frame_equal(read_table(tmp_path / "table.parquet"), table)
     pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "table.csv"), table[["layer", "r"]])
+
+
+def test_a_csv_has_six_digits_and_counts_have_all(tmp_path):
+    table = pd.DataFrame({"x": [1 / 3, 123456.789, 1e-300 / 7, -2.5], "n": [61100840.0, float("nan"), 0.0, 1e15]})
+    write_csv(table, tmp_path / "table.csv")
+    lines = (tmp_path / "table.csv").read_text().splitlines()
+    assert lines == ["x,n", "0.333333,61100840", "123457,", "1.42857e-301,0", "-2.5,1e+15"]
+    values = [-1.0, 0.1, 2 / 3, 1e22, float("inf"), 1234567.5]
+    assert [float(six_digits(value)) for value in values] == pytest.approx(values, rel=5e-6)
+
+
+def test_a_table_says_with_which_versions_and_commit_it_was_written(tmp_path):
+    write_table(pd.DataFrame({"x": [0.5]}), tmp_path / "table.parquet")
+    told = read_software(tmp_path / "table.parquet")
+    assert told == software() and told["layerwise"] == version("layerwise") and told["torch"] == version("torch")
+    assert read_table(tmp_path / "table.parquet").attrs == {}
 
 
 def test_missing_and_truncated_tables_are_named(tmp_path):

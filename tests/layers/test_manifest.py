@@ -10,7 +10,8 @@ from layerwise.interfaces import LayerSpec
 from layerwise.layers import Skipped, manifest, read_manifest, shipped_manifest, write_manifest, write_skipped
 from layerwise.models import registry
 
-HEADER = "layer\tclass\tshape\tunits\tdepth\n"
+OLDER = "layer\tclass\tshape\tunits\tdepth\n"
+HEADER = OLDER[:-1] + "\tsame_as\treduced\n"
 
 names = st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"]), min_size=1, max_size=20)
 shapes = st.lists(st.integers(1, 300), min_size=1, max_size=4).map(tuple)
@@ -22,6 +23,15 @@ def test_what_is_written_is_read(tmp_path_factory, rows):
     layers = [LayerSpec(name, kind, shape, prod(shape), depth) for depth, (name, kind, shape) in enumerate(rows, 1)]
     write_manifest(layers[::-1], path)
     assert read_manifest(path) == layers
+
+
+def test_what_a_layer_repeats_and_is_reduced_to_is_read(tmp_path):
+    layers = [
+        LayerSpec("blocks.0", "Block", (8,), 8, 1, reduced="token 0"),
+        LayerSpec("blocks.0.drop", "Dropout", (8,), 8, 2, same_as="blocks.0", reduced="token 0"),
+    ]
+    write_manifest(layers, tmp_path / "a.tsv")
+    assert read_manifest(tmp_path / "a.tsv") == layers
 
 
 def test_what_is_skipped_is_written_with_the_reason(tmp_path):
@@ -42,14 +52,17 @@ def test_every_network_of_the_registry_brings_its_manifest():
         ("", "is not a manifest: its first line must be"),
         ("layer\tunits\n", "is not a manifest: its first line must be"),
         (HEADER, "lists no layer"),
-        (HEADER + "a\tReLU\t2x3\t6\n", "line 2: 4 cells instead of 5"),
-        (HEADER + "a\tReLU\t2x3\t6\t1\nb\tReLU\t2xx3\t6\t2\n", "line 3: shape must look like"),
-        (HEADER + "a\tReLU\t2x3\tsix\t1\n", "line 2: shape must look like"),
-        (HEADER + "a\tReLU\t2x3\t7\t1\n", r"'a' cannot have 7 units of shape \(2, 3\)"),
-        (HEADER + "a\tReLU\t2x3\t6\t1\na\tReLU\t2x3\t6\t2\n", "has the layer 'a' twice"),
-        (HEADER + "a\tReLU\t2x3\t6\t1\nb\tReLU\t2x3\t6\t1\n", "has the depth 1 twice"),
-        (HEADER + "a\tReLU\t2x3\t6\t2\nb\tReLU\t2x3\t6\t1\n", "not in order of depth"),
-        (HEADER + "a\tReLU\t2x0\t0\t1\n", "cannot have 0 units"),
+        (OLDER, "was written by an older layerwise: delete it"),
+        (HEADER + "a\tReLU\t2x3\t6\n", "line 2: 4 cells instead of 7"),
+        (HEADER + "a\tReLU\t2x3\t6\t1\t\t\nb\tReLU\t2xx3\t6\t2\t\t\n", "line 3: shape must look like"),
+        (HEADER + "a\tReLU\t2x3\tsix\t1\t\t\n", "line 2: shape must look like"),
+        (HEADER + "a\tReLU\t2x3\t7\t1\t\t\n", r"'a' cannot have 7 units of shape \(2, 3\)"),
+        (HEADER + "a\tReLU\t2x3\t6\t1\t\t\na\tReLU\t2x3\t6\t2\t\t\n", "has the layer 'a' twice"),
+        (HEADER + "a\tReLU\t2x3\t6\t1\t\t\nb\tReLU\t2x3\t6\t1\t\t\n", "has the depth 1 twice"),
+        (HEADER + "a\tReLU\t2x3\t6\t2\t\t\nb\tReLU\t2x3\t6\t1\t\t\n", "not in order of depth"),
+        (HEADER + "a\tReLU\t2x0\t0\t1\t\t\n", "cannot have 0 units"),
+        (HEADER + "a\tReLU\t2x3\t6\t1\t\t\nb\tReLU\t6\t6\t2\tc\t\n", "'b' cannot be the same as 'c'"),
+        (HEADER + "a\tReLU\t2x3\t6\t1\t\t\nb\tReLU\t7\t7\t2\ta\t\n", "'b' cannot be the same as 'a'"),
     ],
 )
 def test_broken_manifests(tmp_path, content, message):
@@ -79,7 +92,9 @@ def test_no_flipped_bit_changes_a_manifest(tmp_path, rng):
 def test_other_programs_read_a_manifest(tmp_path):
     write_manifest([LayerSpec("a", "ReLU", (2, 3), 6, 1)], tmp_path / "a.tsv")
     table = pd.read_csv(tmp_path / "a.tsv", sep="\t", comment="#")
-    assert table.to_dict("records") == [{"layer": "a", "class": "ReLU", "shape": "2x3", "units": 6, "depth": 1}]
+    expected = {"layer": "a", "class": "ReLU", "shape": "2x3", "units": 6, "depth": 1}
+    assert table.dropna(axis="columns").to_dict("records") == [expected]
+    assert list(table) == [*expected, "same_as", "reduced"]
 
 
 def test_missing_and_binary_files(tmp_path):

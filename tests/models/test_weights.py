@@ -1,9 +1,13 @@
 import hashlib
+import shutil
+import subprocess
+import sys
 import threading
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from other_user import hand_over, in_group
 
 from layerwise.files import own_code
 from layerwise.interfaces import ModelSpec
@@ -75,6 +79,29 @@ def test_package_carries_real_weights_and_folder_comes_first(tmp_path):
     assert found.name == registry.find("tf_efficientnet_lite0").file
     (tmp_path / found.name).write_bytes(found.read_bytes())
     assert find_weights(spec, tmp_path) == tmp_path / found.name
+
+
+FETCH = """
+import sys
+from layerwise.interfaces import ModelSpec
+from layerwise.models import fetch_weights
+print(fetch_weights(ModelSpec("a", "timm", "tf_efficientnet_lite0"), sys.argv[1]))
+"""
+
+
+def test_weights_in_a_folder_of_another_user_are_used_where_they_are(tmp_path):
+    folder = tmp_path / "weights"
+    folder.mkdir()
+    packaged = find_weights(ModelSpec("a", "timm", "tf_efficientnet_lite0"))
+    shutil.copy(packaged, folder)
+    (folder / packaged.name).chmod(0o440)
+    folder.chmod(0o550)
+    hand_over(folder)
+    command = [*in_group(), sys.executable, "-c", FETCH, folder]
+    done = subprocess.run(command, capture_output=True, text=True)
+    folder.chmod(0o750)
+    assert done.stdout.strip() == str(folder / packaged.name), done.stderr
+    assert list(folder.iterdir()) == [folder / packaged.name]
 
 
 def test_package_that_is_not_installed(published, tmp_path):

@@ -1,6 +1,7 @@
 """What the page does, in Chromium: every test fails as well if it logs an error or asks the network for anything."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -182,6 +183,23 @@ def test_a_study_without_some_of_the_figures_is_explored_as_well(tmp_path, visit
     page.focus("figure.wide")
     page.keyboard.press("ArrowRight")
     assert text(page, "#card").startswith(MARKUP[0])
+
+
+def test_errors_of_neuroids_and_the_interval_that_holds_them_are_shown(tmp_path, visit, rng):
+    contents = small_contents(rng, models=("one", "two", "three"))
+    wide = contents.tables["correlations"].assign(wide_low=[0.3, np.nan], wide_high=[0.7, np.nan])
+    layers, tables = contents.layers.assign(IT_neuroid_error=0.037), {**contents.tables, "correlations": wide}
+    path = tmp_path / "report.html"
+    path.write_text(render_page(replace(contents, layers=layers, tables=tables)), encoding="utf-8")
+    page = visit(path).page
+    first, second = (text(page, f".rho[data-region={region}]") for region in ("V1", "IT"))
+    assert "0.40 to 0.60; with neuroids 0.30 to 0.70)" in first and "0.40 to 0.60)" in second
+    page.focus("figure[data-region=IT]")
+    page.keyboard.press("ArrowRight")
+    assert re.search(
+        r"V1 0\.\d+ ± 0\.010 IT 0\.\d+ ± 0\.010 \(0\.037\) .*over samples of neuroids", text(page, "#card")
+    )
+    assert page.locator("#layer-table th", has_text="IT_neuroid_error").count() == 1
 
 
 def test_the_theme_can_be_chosen(small, visit):

@@ -27,8 +27,11 @@ def test_numbers_and_texts_give_the_table_again(rng):
 
 def test_values_that_are_missing_stay_so(rng):
     contents = small_contents(rng)
-    contents.layers.loc[3, "V1"] = np.nan
-    assert np.flatnonzero(np.isnan(layer_columns(contents)[0]["V1"])).tolist() == [3]
+    contents.layers.loc[[3, 5], "V1"] = np.nan, np.inf  # axes would have no end
+    assert np.flatnonzero(np.isnan(layer_columns(contents)[0]["V1"])).tolist() == [3, 5]
+    without, lines = contents.layers.drop([3, 5]), fitted_lines(contents.layers, [("memorability", "V1")])
+    expected = fitted_lines(without, [("memorability", "V1")])
+    assert all(np.isfinite(ends).all() and ends.tolist() == expected[key].tolist() for key, ends in lines.items())
 
 
 def test_only_numbers_of_networks_are_columns(rng):

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,8 @@ def undisturbed(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> S
 
 
 @pytest.fixture
-def study(cluster: Cluster, tmp_path: Path) -> SlurmStudy:
-    """The same study, not run yet."""
-    return make_study(tmp_path, cluster)
+def study(undisturbed: SlurmStudy, tmp_path: Path) -> Iterator[SlurmStudy]:
+    """The same study, run up to its pixels; what a network computes is not there yet."""
+    copy = undisturbed.copy_to(tmp_path)
+    yield copy
+    copy.end()

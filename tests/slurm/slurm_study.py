@@ -2,10 +2,13 @@
 
 import hashlib
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +20,9 @@ from layerwise.data.recordings import write_recordings
 from layerwise.data.simulate import draw_stimuli, simulate_recordings
 
 ROOT = Path(__file__).resolve().parents[2]
-PATIENCE = 240  # seconds until a test gives up; jobs of an idle machine take ten
+PATIENCE = 900  # seconds until a test gives up; jobs of an idle machine take ten
+SCORES = "results/held/layers.parquet"  # what is drawn and told of them is made on the login node, without a fault
+AFTER_PIXELS = {"activations", "brain", "layers.parquet", "tables", "figures", "report.html", "logs", "slurm_logs"}
 CONFIG = {
     "study": "held",
     "models": [
@@ -34,14 +39,15 @@ CONFIG = {
     "regression": {"components": 4},
     "compute": {"threads": 1},
 }
-# A network that waits while there is a file `hold`, so that a job can be disturbed while it runs. Images are looked at
-# three at a time before, which does not wait. Where the job was taken away from it, it goes on as from any batch: this
-# SLURM has no control groups, by which others end all that a job left. The names of both files are computed, since a
-# file that the text of a network names is part of the network.
+# A network that waits while there is a file `hold`, so that a job can be disturbed while it runs, and takes as many
+# megabytes as a file `greedy` says. Images are looked at three at a time before, which does neither. Where the job was
+# taken away from it, it goes on as from any batch: this SLURM has no control groups, by which others end all that a job
+# left. Names of these files are computed, since a file that the text of a network names is part of the network.
 NETWORK = """
 import os
 import time
 from pathlib import Path
+import torch
 from torch import nn
 
 class Held(nn.Module):
@@ -57,6 +63,10 @@ class Held(nn.Module):
             with slow.open("a") as file:
                 file.write("x")
             time.sleep(4)
+        greedy = Path("gre" + "edy")
+        if len(images) > 3 and greedy.exists():
+            taken = torch.ones(int(greedy.read_text()) * 2**17, dtype=torch.float64)
+            time.sleep(5)
         return images
 
 def build():
@@ -88,7 +98,7 @@ class Cluster:
 class Run:
     """Snakemake as it runs a study."""
 
-    process: subprocess.Popen
+    process: subprocess.Popen | None
     log: Path
 
     def wait(self, patience: float = PATIENCE) -> int:
@@ -100,6 +110,25 @@ class Run:
 
     def said(self) -> str:
         return self.log.read_text()
+
+    def jobs(self) -> Counter[str]:
+        """How many jobs of each rule were given to SLURM, or done here; a retry counts."""
+        submitted = self.submitted()
+        done = re.findall(r"^Finished jobid: \d+ \(Rule: (\w+)\)", self.said(), re.MULTILINE)
+        return submitted + Counter(rule for rule in done if rule not in submitted and rule != "all")
+
+    def submitted(self) -> Counter[str]:
+        """How many jobs of each rule were given to SLURM."""
+        return Counter(re.findall(r"has been submitted with SLURM .*/rule_(\w+)/", self.said()))
+
+    def planned(self) -> set[str]:
+        """The rules of which a dry run would start jobs."""
+        return set(re.findall(r"^(?:local)?(?:rule|checkpoint) (\w+):$", self.said(), re.MULTILINE)) - {"all"}
+
+    def requests(self, rule: str, resource: str) -> list[str]:
+        """What jobs of a rule asked for, in their order."""
+        lines = rf"^rule {rule}:\n(?:    .*\n)*?    resources: .*\b{resource}=(\w*).*\nJob \d+ has been submitted"
+        return re.findall(lines, self.said(), re.MULTILINE)
 
     def interrupt(self) -> None:
         self.process.send_signal(signal.SIGINT)
@@ -115,7 +144,8 @@ class SlurmStudy:
 
     folder: Path
     cluster: Cluster
-    runs: int = field(default=0)
+    runs: int = 0
+    started: list[subprocess.Popen] = field(default_factory=list)
 
     def profile(self, **changes: object) -> Path:
         """The profile that ships, its block filled in; other keys as given."""
@@ -130,23 +160,45 @@ class SlurmStudy:
     def configure(self, **changes: object) -> None:
         (self.folder / "study.yaml").write_text(yaml.safe_dump(CONFIG | changes))
 
-    def start(self, *arguments: str, **changes: object) -> Run:
-        """Start Snakemake; keys of the profile may be changed."""
+    def start(self, *arguments: str, path: Path | None = None, **changes: object) -> Run:
+        """Start Snakemake; keys of the profile may be changed, and a folder put before all others of Python."""
         self.runs += 1
         log = self.folder / f"run{self.runs}.log"
         command = [sys.executable, "-m", "snakemake", *arguments, "--snakefile", str(ROOT / "Snakefile")]
         command += ["--profile", str(self.profile(**changes)), "--configfile", "study.yaml"]
+        environment = self.cluster.environment()
+        if path is not None:
+            environment["PYTHONPATH"] = os.pathsep.join([str(path), environment["PYTHONPATH"]])
         with log.open("w") as output:
             process = subprocess.Popen(
                 command,
                 cwd=self.folder,
-                env=self.cluster.environment(),
+                env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+        self.started.append(process)
         return Run(process, log)
+
+    def end(self) -> None:
+        """End what a test that failed left: Snakemake, and the jobs of this folder."""
+        for process in self.started:
+            process.kill()
+            process.wait()
+        if left := self.cluster.jobs(self.folder, "RUNNING,PENDING"):
+            self.cluster("scancel", *left)
+
+    @property
+    def first(self) -> Run:
+        """The first run, which has ended."""
+        return Run(None, self.folder / "run1.log")
+
+    def start_now(self, job: str) -> None:
+        """Let a job that SLURM has taken back start again when its node is done with it, and not after two minutes."""
+        time.sleep(20)  # under load that took seven seconds; a node refuses a job of which something runs still
+        self.cluster("scontrol", "update", f"JobId={job}", "StartTime=now")
 
     def hold(self) -> None:
         (self.folder / "hold").touch()
@@ -163,7 +215,7 @@ class SlurmStudy:
     def start_held(self, **changes: object) -> Run:
         """Start Snakemake, and wait until a job is held while the network runs."""
         self.hold()
-        run = self.start(**changes)
+        run = self.start(SCORES, **changes)
         until(lambda: self.held, run)
         return run
 
@@ -179,22 +231,34 @@ class SlurmStudy:
             compute={"threads": 1, "batch_size": 8},
         )
 
+    def copy_to(self, folder: Path, everything: bool = False) -> "SlurmStudy":
+        """Copy the study with what comes before a network is run (its layers, pixels and ceilings), or with all."""
+        ignored = shutil.ignore_patterns("run*.log", "profile", "held", *([] if everything else AFTER_PIXELS))
+
+        def ignore(place: str, names: list[str]) -> set[str]:
+            return ignored(place, names) - ({"held"} if Path(place).name == "results" else set())
+
+        shutil.copytree(self.folder, folder, ignore=ignore, dirs_exist_ok=True)
+        assert (folder / "results/held/stimuli").is_dir() and (folder / SCORES).exists() == everything
+        return SlurmStudy(folder, self.cluster)
+
     def images(self) -> list[Path]:
         return sorted((self.folder / "images").iterdir())
 
     def tables(self) -> dict[str, str]:
-        """A hash of the content of each table of scores."""
+        """A hash of the bytes of each table up to that of all layers."""
         results = self.folder / "results/held"
-        files = [*results.glob("**/*.parquet"), *results.glob("**/*.csv")]
-        return {str(file.relative_to(results)): hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
+        files = [path for path in sorted(results.glob("**/*.parquet")) if path.parent.name != "tables"]
+        return {str(path.relative_to(results)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
-def until(happened: Callable[[], object], run: Run, patience: float = PATIENCE) -> None:
+def until(happened: Callable[[], object], run: Run | None = None, patience: float = PATIENCE) -> None:
     """Wait for something, and fail with what the run said if it ends or nothing happens."""
     end = time.monotonic() + patience
     while not happened():
-        if run.process.poll() is not None or time.monotonic() > end:
-            raise RuntimeError(f"it did not happen:\n{run.said()}")
+        ended = run is not None and run.process.poll() is not None
+        if ended or time.monotonic() > end:
+            raise RuntimeError(f"it did not happen:\n{run.said() if run else ''}")
         time.sleep(0.2)
 
 

@@ -37,8 +37,10 @@ def test_the_difference_is_that_of_loops_over_networks_and_samples(rng):
     counts = draw_clusters(9, 800, Sampling().seed).astype(int)
     drawn = [pd.concat([part for part, n in zip(parts, one, strict=True) for _ in range(n)]) for one in counts]
     spread = np.array([np.tanh(z(one, "IT")) - np.tanh(z(one, "V2")) for one in drawn])
-    assert (row.difference_low, row.difference_high) == pytest.approx(tuple(np.quantile(spread, [0.025, 0.975])))
-    assert row.p_bootstrap == pytest.approx(min(1, 2 * (1 + min((spread <= 0).sum(), (spread >= 0).sum())) / 801))
+    tail = stats.norm.sf(np.sqrt(9 / 8) * stats.t.ppf(0.975, 8))  # the expanded percentile interval
+    assert (row.difference_low, row.difference_high) == pytest.approx(tuple(np.quantile(spread, [tail, 1 - tail])))
+    share = min(1, 2 * (1 + min((spread <= 0).sum(), (spread >= 0).sum())) / 801)
+    assert row.p_bootstrap == pytest.approx(2 * stats.t.sf(stats.norm.isf(share / 2) * np.sqrt(8 / 9), 8))
 
 
 def test_a_region_does_not_differ_from_itself(rng):

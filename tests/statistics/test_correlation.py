@@ -1,3 +1,5 @@
+from itertools import product
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,9 +9,9 @@ from scipy.stats import rankdata
 
 from layerwise.interfaces import DegenerateWarning
 from layerwise.statistics import Sampling, correlate_layers
-from layerwise.statistics.clusters import Clusters
+from layerwise.statistics.clusters import Clusters, draw_clusters
 from layerwise.statistics.correlation import bound_rho
-from layerwise.statistics.intervals import jackknife, percentile
+from layerwise.statistics.intervals import bootstrap_shrinkage, degrees_of_freedom, jackknife, percentile
 from layerwise.statistics.permutation import permute_clusters
 
 FEW = Sampling(draws=200)
@@ -56,16 +58,19 @@ def test_the_jackknife_is_that_of_a_loop_over_networks(rng, cluster, column):
     half = stats.t.ppf(0.95, n - 1) * error
     assert (row.low, row.high) == pytest.approx(tuple(np.tanh(np.arctanh(row.rho) + np.array([-half, half]))))
     assert row.p == pytest.approx(2 * stats.t.sf(abs(np.arctanh(row.rho)) / error, n - 1))
-    assert (row.error, row.low, row.level) == (pytest.approx(error), row.jackknife_low, 0.9)
+    assert (row.error, row.freedom) == (pytest.approx(error), pytest.approx(n - 1))  # all have as many layers
+    assert (row.low, row.level) == (row.jackknife_low, 0.9)
     if cluster == "family":
         assert (row.family_low, row.family_high) == (row.low, row.high)
 
 
 def test_the_percentile_interval_is_that_of_a_loop_over_samples(rng):
-    table, row = (found := layers(rng)), only(found, interval="percentile", draws=3000)
+    table, row = (found := layers(rng)), only(found, interval="percentile", draws=800)
     parts = [part for _, part in table.groupby("model")]
-    drawn = [rho(pd.concat([parts[one] for one in rng.integers(0, 8, 8)])) for _ in range(1500)]
-    assert (row.low, row.high) == pytest.approx(tuple(np.quantile(drawn, [0.025, 0.975])), abs=0.03)
+    counts = draw_clusters(8, 800, Sampling().seed).astype(int)
+    drawn = [rho(pd.concat([part for part, n in zip(parts, one, strict=True) for _ in range(n)])) for one in counts]
+    tail = stats.norm.sf(np.sqrt(8 / 7) * stats.t.ppf(0.975, 7))  # networks have as many layers as each other
+    assert (row.low, row.high) == pytest.approx(tuple(np.quantile(drawn, [tail, 1 - tail])))
     assert (row.low, row.high) == (row.percentile_low, row.percentile_high)
 
 
@@ -121,18 +126,65 @@ def test_a_perfect_correlation_has_an_interval_of_no_width(rng):
 
 
 def test_the_jackknife_of_a_mean_is_the_t_interval(rng):
-    values = rng.standard_normal(12) + 1
+    values, alike = rng.standard_normal(12) + 1, np.full(12, 7)
     without = (values.sum() - values) / 11
-    found, expected = jackknife(values.mean(), without, 0.95), stats.ttest_1samp(values, 0)
+    found, expected = jackknife(values.mean(), without, alike, 0.95), stats.ttest_1samp(values, 0)
     assert (found.low, found.high) == pytest.approx(tuple(expected.confidence_interval(0.95)))
     assert (found.p, found.error) == (pytest.approx(expected.pvalue), pytest.approx(stats.sem(values)))
 
 
+def variance_of_mean(means, sizes):
+    """The jackknife's variance of the mean of clusters, weighted by their sizes."""
+    without = np.array([np.average(np.delete(means, one), weights=np.delete(sizes, one)) for one in range(len(sizes))])
+    return jackknife(np.average(means, weights=sizes), without, sizes, 0.95).error ** 2
+
+
+@pytest.mark.parametrize("sizes", [[3, 7], [20, 30, 1324, 100, 100], [1, 2, 4, 8, 16, 32]])
+def test_degrees_of_freedom_are_those_of_the_variance_that_the_jackknife_estimates(sizes):
+    """Of x'Ax, x being normal, the mean is tr A and the variance 2 tr A^2; A is read from what the jackknife gives."""
+    one, sizes = np.eye(len(sizes)), np.array(sizes)
+    own = np.array([variance_of_mean(row, sizes) for row in one])
+    both = np.array([[variance_of_mean(a + b, sizes) for a in one] for b in one])
+    form = (both - own - own[:, None]) / 2
+    expected = 2 * np.trace(form) ** 2 / (2 * np.trace(form @ form))
+    assert degrees_of_freedom(sizes) == pytest.approx(expected)
+
+
+def test_degrees_of_freedom_are_clusters_less_one_where_they_weigh_the_same_and_else_fewer():
+    assert degrees_of_freedom(np.full(64, 200)) == pytest.approx(63)
+    assert degrees_of_freedom(np.array([1, 10**6])) == pytest.approx(1)
+    # The effective number of clusters, of many of which none weighs much (Carter, Schnepel & Steigerwald 2017).
+    sizes = np.tile([1, 2, 3], 200)
+    assert degrees_of_freedom(sizes) + 1 == pytest.approx((sizes**2).sum() ** 2 / (sizes**4).sum(), rel=0.01)
+
+
+@pytest.mark.parametrize("sizes", [[5, 5, 5], [1, 2, 3]])
+def test_bootstrapped_means_vary_less_than_the_mean_by_what_all_samples_tell(sizes):
+    """The linear part of the weighted mean, in every sample that can be drawn, over the variance of its clusters."""
+    n, shares = len(sizes), np.array(sizes) / np.sum(sizes)
+    drawn = np.array([np.bincount(one, minlength=n) for one in product(range(n), repeat=n)])
+    linear = (drawn * shares) @ (np.eye(n) - shares)  # [sample, cluster]: how it depends on the mean of each cluster
+    variance = (linear - linear.mean(axis=0)).var(axis=0).sum()
+    assert bootstrap_shrinkage(np.array(sizes)) ** 2 == pytest.approx(variance / (shares**2).sum())
+
+
+def test_the_expanded_percentile_interval_of_a_mean_is_the_t_interval(rng):
+    """Of normal values; samples of them have quantiles that are known (Hesterberg 2015)."""
+    values, alike = rng.standard_normal(12) + 1, np.full(12, 3)
+    share = (np.arange(200_000) + 0.5) / 200_000
+    drawn = values.mean() + values.std() / np.sqrt(12) * stats.norm.ppf(share)
+    found, expected = percentile(drawn, alike, 0.95), stats.ttest_1samp(values, 0)
+    assert (found.low, found.high) == pytest.approx(tuple(expected.confidence_interval(0.95)), abs=1e-3)
+    null = percentile(drawn - found.low, alike, 0.95)
+    assert null.p == pytest.approx(0.05, rel=0.01)
+
+
 def test_percentiles_need_nearly_all_draws():
-    drawn = np.arange(100.0)
-    assert percentile(drawn, 0.9).low == pytest.approx(np.quantile(drawn, 0.05))
-    assert np.isfinite(percentile(np.where(drawn < 5, np.nan, drawn), 0.9).low)
-    assert np.isnan(percentile(np.where(drawn < 6, np.nan, drawn), 0.9).low)
+    drawn, many = np.arange(100.0), np.full(500, 1)
+    assert percentile(drawn, many, 0.9).low == pytest.approx(np.quantile(drawn, 0.05), abs=0.1)
+    assert np.isfinite(percentile(np.where(drawn < 5, np.nan, drawn), many, 0.9).low)
+    assert np.isnan(percentile(np.where(drawn < 6, np.nan, drawn), many, 0.9).low)
+    assert np.isnan(percentile(drawn, np.array([3]), 0.9).low)
 
 
 def test_samples_that_leave_a_constant_are_told(rng):

@@ -4,6 +4,7 @@ import pytest
 from scipy import stats
 
 from layerwise.statistics import Sampling, compare_finetuned
+from layerwise.statistics.intervals import degrees_of_freedom
 
 
 def table(rng, networks=10, splits=5):
@@ -41,7 +42,8 @@ def test_families_may_be_what_is_independent(rng):
     found = compare_finetuned(rows, ["IT"], Sampling(cluster="family"))[0].iloc[0]
     changes = (rows["IT_after"] - rows["IT_before"]).groupby([rows["family"], rows["model"]], sort=False).mean()
     without = np.array([changes.drop(one, level=0).mean() for one in ["f0", "f1", "f2", "f3"]])
-    half = stats.t.ppf(0.975, 3) * np.sqrt(3 * without.var())
+    freedom = degrees_of_freedom(rows.groupby("family", sort=False)["model"].nunique().to_numpy())
+    half = stats.t.ppf(0.975, freedom) * np.sqrt(3 * without.var())
     assert (found.change, found.high - found.low) == (pytest.approx(changes.mean()), pytest.approx(2 * half))
 
 

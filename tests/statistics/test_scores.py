@@ -55,14 +55,14 @@ def test_a_layer_without_scores_and_a_ceiling_below_0_are_nan(rng):
 
 
 def test_errors_of_networks_and_neuroids_add_up_in_squares(rng):
-    bounds = jackknife_rho(0.5, np.array([0.4, 0.5, 0.6]), 0.95)
+    bounds = jackknife_rho(0.5, np.array([0.4, 0.5, 0.6]), np.full(3, 9), 0.95)
     drawn = np.tanh(np.arctanh(0.5) + 0.2 * rng.standard_normal(4000))
     quantile = stats.t.ppf(0.975, 2)
-    wide = widen(0.5, bounds, drawn, quantile)
+    wide = widen(0.5, bounds, drawn, 0.95)
     half = quantile * np.hypot(bounds.error, 0.2)
     assert wide.error == pytest.approx(0.2, abs=0.01)
     assert (wide.low, wide.high) == pytest.approx(tuple(np.tanh(np.arctanh(0.5) + np.array([-half, half]))), abs=0.02)
-    same = widen(0.5, bounds, np.full(5, 0.5), quantile)
+    same = widen(0.5, bounds, np.full(5, 0.5), 0.95)
     assert (same.low, same.high) == pytest.approx((bounds.low, bounds.high))
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from layerwise.cli import app
 from layerwise.interfaces import StoppedError
+from layerwise.interfaces.environment import REQUEUE
 from layerwise.steps import cluster
 
 RUNNING = "JobId=12 JobName=a b TimeLimit=01:00:00 JobState=RUNNING Reason=None Requeue=1 Restarts=2 EndTime=1795858000"
@@ -26,7 +27,7 @@ def slurm(tmp_path, monkeypatch):
     (tmp_path / "bin").mkdir()
     monkeypatch.setenv("PATH", str(tmp_path / "bin"), prepend=os.pathsep)
     monkeypatch.setenv(cluster.NUMBER, "12")
-    monkeypatch.setenv(cluster.ASKED, "1")
+    monkeypatch.setenv(REQUEUE, "1")
     monkeypatch.delenv(cluster.END, raising=False)
 
     def tell(job, status=0):
@@ -101,7 +102,7 @@ def test_a_job_is_started_again_unless_slurm_has_ended_it(slurm, job, status, ag
 
 def test_a_job_of_someones_own_is_left_alone(slurm, monkeypatch):
     asked = slurm(RUNNING)
-    monkeypatch.delenv(cluster.ASKED)
+    monkeypatch.delenv(REQUEUE)
     assert not cluster.start_again()
     assert not asked.exists()
 

@@ -226,3 +226,8 @@ def test_figures_over_networks_are_asked_for_where_three_accuracies_are_known(tm
     assert {"figure4.pdf", "figureS1.pdf", "profiles.png", "regions.svg", "dictionary.csv"} <= set(names)
     few = [Path(path).name for path in final_results(small(tmp_path, ["alexnet", "vgg11"]), Layout("r"))]
     assert "figure2.pdf" in few and "figure4.pdf" not in few
+
+
+def test_a_study_without_ratings_is_held_against_nothing_published(tmp_path):
+    with pytest.raises(ValueError, match="the study needs `ratings`"):
+        paper.compare_paper(small(tmp_path, ratings=[]), *[tmp_path / "none"] * 4, tmp_path)

@@ -3,12 +3,18 @@
 import re
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
+from public_data import touch_images
 
 from layerwise.analyses.reproduction import METHODS
 from layerwise.config import load_study, validate_study
+from layerwise.data.recipes import RECIPES, find_recipe
+from layerwise.data.recipes.recipe import Recorded, Scored, write_made
+from layerwise.interfaces import Recordings, StimulusSet
 from layerwise.models import registry
-from layerwise.study.citations import NETWORKS, cite, cite_network, read_bibliography
+from layerwise.study.citations import NETWORKS, RECORDINGS, cite, cite_network, read_bibliography
 from layerwise.study.paper import differs_from_paper
 
 ROOT = Path(__file__).parents[2]
@@ -63,6 +69,36 @@ def test_a_users_own_data_and_networks_are_told():
     text, unknown = cite(study)
     assert unknown == ["the network mine", "the recordings movies", "the ratings rated"]
     assert "krizhevsky2014" in text and "khosla2015" not in text and "majaj2015" not in text
+
+
+def test_files_that_recipes_made_are_cited(tmp_path):
+    touch_images(tmp_path / "images", ["a.jpg", "b.jpg", "c.jpg"])
+    paths = tuple(tmp_path / f"images/{name}.jpg" for name in "abc")
+    recordings = Recordings(np.zeros((1, 3, 1)), ("a", "b", "c"), ("n",), ("V1",))
+    made = Recorded(recordings, StimulusSet("x", ("a", "b", "c"), paths), 8, [])
+    write_made(find_recipe("tvsd"), made, tmp_path / "tvsd.nc")
+    table = pd.DataFrame({"image": ["a.jpg", "b.jpg"], "memorability": [0.1, 0.2]})
+    write_made(find_recipe("tvsd-memorability"), Scored(table, tmp_path, []), tmp_path / "scores.csv")
+    study = {
+        "study": "a",
+        "models": ["alexnet"],
+        "recordings": [
+            {"name": "tvsd", "file": str(tmp_path / "tvsd.nc")},
+            {"name": "exported", "file": "x.nc", "brainscore": "Hebart2023_fmri_test", "regions": ["V1"], "images": "b"}
+            | {"visual_degrees": 10},
+        ],
+        "ratings": [{"name": "rated", "images": "photos", "scores": str(tmp_path / "scores.csv")}],
+    }
+    text, unknown = cite(validate_study(study))
+    assert unknown == []
+    assert {"papale2025", "hebart2019", "kramer2023", "hebart2023"} <= set(
+        re.findall(r"^@\w+\{(\w+),", text, re.MULTILINE)
+    )
+
+
+def test_every_recipe_cites_what_has_an_entry():
+    assert {key for recipe in RECIPES for key in recipe.cites} <= set(read_bibliography())
+    assert set(RECORDINGS.values()) <= set(read_bibliography())
 
 
 def test_the_shipped_config_is_the_papers_study():

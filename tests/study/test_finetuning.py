@@ -7,7 +7,8 @@ import pytest
 
 from layerwise.cli import show
 from layerwise.config import dump_study, load_study, validate_study
-from layerwise.interfaces import Preprocessing
+from layerwise.interfaces import LayerSpec, Preprocessing
+from layerwise.layers.manifest import write_manifest
 from layerwise.models import registry
 from layerwise.study import (
     Layout,
@@ -19,11 +20,12 @@ from layerwise.study import (
     finetuning_geometry,
     finetuning_groups,
     finetuning_pixels_for,
+    write_preprocessing,
 )
 from layerwise.study.forecast import forecast
 from layerwise.study.results import final_results
 from layerwise.study.training import plan_training
-from layerwise.study.training_rates import TABLE
+from layerwise.study.training_rates import COUNTED, TABLE, with_margin
 
 LAMEM = {"name": "lamem", "images": "none", "splits": "none"}
 MODELS = ["resnet50", "vgg16", {"name": "untrained", "model": "resnet18", "weights": "random"}]
@@ -118,6 +120,44 @@ def test_a_network_that_was_not_is_estimated_and_says_so(monkeypatch):
     assert not slower.rate.measured and slower.rate.seconds == 2 * found.rate.seconds
 
 
+def counted():
+    with COUNTED.open() as file:
+        return list(csv.DictReader(file, delimiter="\t"))
+
+
+def test_the_memory_of_every_network_was_counted_and_with_the_margin_none_that_was_measured_holds_more():
+    whole = {(row["model"], row["precision"]): float(row["gigabytes"]) for row in counted() if row["images"] == "32"}
+    assert set(whole) == {(name, precision) for name in registry.names() for precision in ("tf32", "bf16")}
+    with TABLE.open() as file:
+        held = [row for row in csv.DictReader(file, delimiter="\t") if not row["source"]]
+    planned = [with_margin(round(1e9 * whole[row["model"], row["precision"]])) / 1e9 for row in held]
+    ratios = [one / float(row["gigabytes"]) for one, row in zip(planned, held, strict=True)]
+    assert len(ratios) == 48 and min(ratios) >= 1
+
+
+def test_a_network_that_was_not_measured_is_planned_with_what_was_counted():
+    name = "se_resnet152"
+    of = {row["precision"]: float(row["gigabytes"]) for row in counted() if row["model"] == name}
+    for precision, known in (("tf32", of["tf32"]), ("bf16", of["bf16"]), ("float32", of["tf32"])):
+        found = plan({"precision": precision}, model=name, models=[name]).rate
+        assert found.memory == pytest.approx(1.25e9 * known + 1e9) and not found.measured
+
+
+def test_an_own_network_is_planned_with_the_parameters_that_its_job_counted(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    one = study({}, models=[{"name": "own", "factory": "mine:build"}], **ON_GPU)
+    folder = tmp_path / "results/s/models/own"
+    write_manifest([LayerSpec("conv", "Conv2d", (8, 4, 4), 128, 1)], folder / "manifest.tsv")
+    expected = Preprocessing(64, 64, "bilinear", (0, 0, 0), (1, 1, 1))
+    write_preprocessing(expected, folder / "preprocessing.json")
+    bound = plan_training(Plans(one), "own")
+    write_preprocessing(expected, folder / "preprocessing.json", parameters=1000)
+    found = plan_training(Plans(one), "own")
+    assert (bound.parameters, found.parameters) == (10**8, 1000)
+    assert found.weights == 5 * 4 * 1000
+    assert bound.rate.memory - found.rate.memory == 16 * (10**8 - 1000)
+
+
 def test_epochs_are_those_of_the_config_where_it_allows_fewer_than_expected():
     assert plan({"max_epochs": 5}).seconds == pytest.approx(plan().seconds / 5)
     assert plan({"max_epochs": 50}).seconds == plan().seconds
@@ -170,6 +210,10 @@ def test_the_plan_is_printed_with_what_was_measured_and_what_is_guessed(tmp_path
     told = capsys.readouterr().out
     assert "fine-tuning:" in told and "measured" in told and "finetune_network: 5 jobs" in told
     assert "25 epochs until early stopping, which is a guess" in told
+    assert "divides batches" not in told
+    path.write_text(dump_study(study({}, compute={"gpus": 1, "gpu_memory": "3GB"})))
+    show.plan(path, ["resnet50"])
+    assert "is planned for resnet50: a job divides batches into parts" in capsys.readouterr().out
     path.write_text(dump_study(study(None)))
     show.plan(path, ["resnet50"])
     assert "fine-tuning" not in capsys.readouterr().out.lower()

@@ -6,7 +6,8 @@ import pytest
 
 from layerwise.config import validate_cluster, validate_study
 from layerwise.study import ClusterRequests, Plans, RuleResources, require_cluster
-from layerwise.study.slurm import earlier_runs, read_accounts, read_offers
+from layerwise.study.resources import Needs
+from layerwise.study.slurm import earlier_runs, own_disk, read_accounts, read_offers
 
 # Printed by SLURM 22.05.8 with three partitions, of which two share nodes.
 SINFO = """cpu|cpu*|1-00:00:00|(null)
@@ -19,7 +20,7 @@ NAMES = {"model": "resnet18", "stimuli": "none", "ratings": "none", "block": "00
 
 
 def answers(command):
-    return {"sinfo": SINFO, "sacctmgr": ACCOUNTS, "squeue": ""}[command[0]]
+    return {"sinfo": SINFO, "sacctmgr": ACCOUNTS, "squeue": "", "stat": "nfs\n"}[command[0]]
 
 
 def requests(gpus=0, **cluster):
@@ -83,7 +84,7 @@ def test_a_retry_asks_for_no_more_time_than_the_partition_takes():
 
 
 def refusal(of, ask=answers, rule="extract_activations"):
-    asked(of, rule)
+    of.expect(rule, NAMES)
     with pytest.raises(ValueError) as error:
         require_cluster(of, ask)
     return str(error.value)
@@ -91,7 +92,7 @@ def refusal(of, ask=answers, rule="extract_activations"):
 
 def test_a_cluster_that_has_all_of_it_is_accepted():
     of = requests(gpus=1, gpu={"partition": "gpu", "type": "h100"}, cpu={"partition": "cpu"})
-    asked(of, "gather_model")
+    of.expect("gather_model", NAMES)
     warned = []
     require_cluster(of, answers, warned.append)
     assert not warned
@@ -107,6 +108,34 @@ def test_a_profile_that_was_not_filled_in_is_told_what_there_is():
     assert "account is not set; here: research, root" in message
     assert "cpu: partition is not set; here: cpu, gpu, old" in message
     assert "gpu:" not in message  # nobody asks for one
+
+
+@pytest.mark.parametrize("rule", ["extract_activations", "theirs_extract_activations", "list_layers"])
+def test_gpus_are_wanted_by_jobs_that_are_expected_and_by_those_behind_a_list_of_layers(rule):
+    of = requests(gpus=1)
+    assert not of.on_gpus
+    asked(of)  # as Snakemake does, when jobs run already
+    of.expect("gather_model", NAMES)
+    of.expect("rule_of_another_workflow", NAMES)
+    assert not of.on_gpus and set(of.longest()) == {"gather_model"}
+    of.expect(rule, NAMES)
+    assert of.on_gpus
+
+
+def test_of_a_rule_the_longest_job_counts():
+    of = requests()
+    of._resources._rules["gather_model"] = lambda names: Needs(0, float(names["seconds"]))
+    for seconds in "100", "9000", "200":
+        of.expect("gather_model", {"seconds": seconds})
+    assert of.longest()["gather_model"].seconds == 9000
+
+
+def test_a_profile_without_the_block_is_told_of_the_command_that_writes_it():
+    message = refusal(ClusterRequests(None, requests()._resources))
+    assert (
+        "the profile is of another workflow or of Snakemake 8" in message and "`layerwise profile install`" in message
+    )
+    assert "cpu: partition is not set; here: cpu, gpu, old" in message
 
 
 @pytest.mark.parametrize(
@@ -163,3 +192,18 @@ def test_jobs_that_a_killed_snakemake_left_are_told(tmp_path):
     told = earlier_runs(tmp_path, ask=lambda _: queue)
     assert "2 jobs of another run in this folder" in told and "`scancel --name=layerwise_a`" in told
     assert earlier_runs(tmp_path / "new", ask=lambda _: queue) == earlier_runs(tmp_path, ask=lambda _: "") == ""
+
+
+@pytest.mark.parametrize("kind", ["nfs", "lustre", "UNKNOWN (0x47504653)", ""])
+def test_of_a_network_s_disk_nothing_is_said(tmp_path, kind):
+    assert own_disk(tmp_path, lambda _: f"{kind}\n") == ""
+
+
+def test_a_folder_that_nodes_may_not_see_is_told(tmp_path):
+    told = own_disk(tmp_path, lambda _: "xfs\n")
+    assert told.startswith(f"{tmp_path} is on a disk of this machine (xfs): where nodes do not see it")
+
+
+@pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="no disk in memory")
+def test_stat_itself_tells_of_a_disk_in_memory():
+    assert "(tmpfs)" in own_disk(Path("/dev/shm"))

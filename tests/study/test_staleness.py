@@ -190,10 +190,10 @@ def jobs(layout: Layout):
     tables = Path(layout.layers), Path(layout.table("correlations"))
 
     def scored(ratings):
-        return Path(layout.memorability("tiny", ratings, "001-008"))
+        return Path(layout.memorability("tiny", ratings, "001-007"))
 
     tiny, v1, rated = {"model": "tiny"}, {"region": "V1"}, {"ratings": "rated"}
-    block = {"block": "001-008", "manifest": manifest}
+    block = {"block": "001-007", "manifest": manifest}
     many = {"memorability": {"small": 10, "dimensions": 64}}
     return [
         ("list_layers", tiny, {"manifest": manifest, "preprocessing": Path(layout.preprocessing("tiny"))}, {}),
@@ -215,7 +215,7 @@ def jobs(layout: Layout):
             (
                 "score_brain",
                 {**tiny, "region": region},
-                {"activations": kept["movies"], "output": Path(layout.brain("tiny", region, "001-008")), **block},
+                {"activations": kept["movies"], "output": Path(layout.brain("tiny", region, "001-007")), **block},
                 {},
             )
             for region in ("V1", "V1_again")
@@ -290,8 +290,8 @@ def jobs_of_profiles(layout: Layout, pixels: Path):
     profiled = alone | {"finetuning": CONTENT["finetuning"] | {"models": ["tiny"], "splits": [2], "profile": True}}
     one, many = {"model": model}, {"memorability": {"small": 10, "dimensions": 64}}
     manifest, kept = Path(layout.manifest(model)), Path(layout.activations(model, "rated"))
-    scored, gathered = Path(layout.memorability(model, "rated", "001-007")), Path(layout.model_layers(model))
-    rated, block = {**one, "ratings": "rated"}, {"block": "001-007", "output": scored, "manifest": manifest}
+    scored, gathered = Path(layout.memorability(model, "rated", "001-006")), Path(layout.model_layers(model))
+    rated, block = {**one, "ratings": "rated"}, {"block": "001-006", "output": scored, "manifest": manifest}
     listed = {"manifest": manifest, "preprocessing": Path(layout.preprocessing(model))}
     return [
         ("list_layers", one, listed, profiled),

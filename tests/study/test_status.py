@@ -28,6 +28,7 @@ STUDY = {
 }
 STEPS = ["pack_stimuli", "extract_activations", "score_memorability", "gather_model", "gather_study"]
 KILLED = "slurmstepd: error: *** JOB 7 ON gpu1 CANCELLED AT 2026-11-28T10:00:00 DUE TO TIME LIMIT ***"
+ON_A_NODE = "slurmstepd-cpu1: error: StepId=2.0 exceeded memory limit (2058813440 > 1802502144), being killed"
 
 
 def quiet(_):
@@ -100,7 +101,7 @@ def test_what_a_failed_job_said_last_comes_with_its_logs(plans):
     assert failure.logs == (task.log, f"{slurm}/10.log")
 
 
-@pytest.mark.parametrize(("slurm", "message"), [(KILLED, KILLED), ("srun: started", SILENT)])
+@pytest.mark.parametrize(("slurm", "message"), [(KILLED, KILLED), (ON_A_NODE, ON_A_NODE), ("srun: started", SILENT)])
 def test_a_job_that_was_killed_says_nothing_itself(plans, slurm, message):
     (task,) = tasks_of(plans, "extract_activations")
     write(task.log, "running alexnet: 3 of 30")

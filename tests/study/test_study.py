@@ -22,6 +22,7 @@ from layerwise.study import (
     stimulus_files,
     write_preprocessing,
 )
+from layerwise.study.stimuli import kept_share
 
 EXPECTED = Preprocessing(224, 256, "bicubic", (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 
@@ -110,6 +111,17 @@ def test_geometry_of_recordings_follows_visual_degrees_and_that_of_ratings_the_n
     assert geometry_of(study(), "figrim", EXPECTED) == Geometry("crop", 224, 256, "bicubic", 1.0)
 
 
+def test_stimuli_wider_than_the_screen_lose_their_rim_or_are_fitted():
+    wide = {"name": "movies", "file": "none.nc", "regions": ["V1"], "visual_degrees": 20}
+    assert geometry_of(study(recordings=[wide]), "movies", EXPECTED).canvas == 0.4
+    assert kept_share(study(recordings=[wide]), "movies") == (pytest.approx(0.16), 20)
+    fitted = study(recordings=[wide | {"beyond_screen": "fit"}])
+    assert geometry_of(fitted, "movies", EXPECTED) == Geometry("square", 224, 224, "bilinear", 1.0)
+    assert kept_share(fitted, "movies") == (1, 20)
+    small = study(recordings=[wide | {"beyond_screen": "fit", "visual_degrees": 4}])
+    assert geometry_of(small, "movies", EXPECTED).canvas == 2
+
+
 def test_images_of_principal_components_fill_the_input_and_go_with_recordings_alone():
     degrees = [{"name": "movies", "file": "none.nc", "regions": ["V1"], "visual_degrees": 4}]
     reduced = study(recordings=degrees, brain={"pca": {"images": "photos"}})
@@ -147,4 +159,6 @@ def test_known_networks_bring_layers_and_preprocessing_and_own_ones_do_not():
 
 def test_preprocessing_survives_being_written(tmp_path):
     write_preprocessing(EXPECTED, tmp_path / "preprocessing.json")
+    assert read_preprocessing(tmp_path / "preprocessing.json") == EXPECTED
+    write_preprocessing(EXPECTED, tmp_path / "preprocessing.json", parameters=5)
     assert read_preprocessing(tmp_path / "preprocessing.json") == EXPECTED

@@ -1,12 +1,14 @@
 """The code behind each rule is found from the function of its step: what it uses is in it, and no more."""
 
 import re
+import shutil
 from pathlib import Path
 
 import pytest
 
 from layerwise.files.code import is_module
 from layerwise.study.staleness import STEPS, sources_of
+from layerwise.study.staleness import code as staleness_code
 from layerwise.study.staleness.code import APART
 
 ROOT = Path(__file__).parents[2]
@@ -100,6 +102,24 @@ def test_what_it_does_not_use_is_not(step):
 def test_the_rooms_whose_decisions_are_parameters_are_behind_none(step):
     assert all(map(is_module, APART))
     assert {name for name in sources_of(step) if name.startswith(("layerwise.cli", *APART))} == set()
+
+
+def test_the_report_is_made_of_each_file_of_its_room_that_is_no_code():
+    room = ROOT / "src/layerwise/report"
+    files = {f"report/{path.name}" for path in room.iterdir() if path.is_file() and path.suffix != ".py"}
+    assert files == set(STEPS["make_report"].files) and files
+
+
+def test_an_edit_of_a_file_that_a_step_brings_makes_its_results_stale(tmp_path, monkeypatch):
+    package = shutil.copytree(ROOT / "src/layerwise/report", tmp_path / "report").parent
+    monkeypatch.setattr(staleness_code, "ROOT", package)
+    find = staleness_code.code_of.__wrapped__  # without what was found before
+    found, other = [find("make_report")], find("plot_forest")
+    for name in STEPS["make_report"].files:
+        with (package / name).open("a") as file:
+            file.write("\n")
+        found.append(find("make_report"))
+    assert len(set(found)) == 4 and find("plot_forest") == other
 
 
 def test_make_report_draws_each_figure_that_is_not_of_the_epochs_of_a_network():

@@ -16,12 +16,14 @@ import tiny_networks
 import torch
 import xarray as xr
 import yaml
+from no_locks import without_locks
+from other_user import hand_over, in_group, owner
 from PIL import Image
 from scipy.stats import pearsonr
 from sklearn.cross_decomposition import PLSRegression
 from sklearn.decomposition import PCA
 from sklearn.model_selection import StratifiedShuffleSplit
-from small_study import CONFIG, ROOT, Study
+from small_study import CONFIG, ROOT, Study, make_data
 
 from layerwise.config import load_study
 from layerwise.config.models import ModelEntry
@@ -125,13 +127,13 @@ def test_ratings_of_many_images_are_sketched_in_one_pass(study, finished):
     assert difference[sketched["units"] <= 512].max() < 0.02
     assert difference[sketched["units"] > 512].between(1e-9, 0.3).all()  # of 32 images
     assert "sketch_error" in sketched.attrs
-    scores = pd.read_parquet(study.results / "models/tiny/memorability/rated/001-008.parquet")
+    scores = pd.read_parquet(study.results / "models/tiny/memorability/rated/001-007.parquet")
     assert scores.attrs["data"]["memorability"]["method"] == "sketch"
     logs = study.results / "logs/sketch_memorability/tiny/rated"
     assert {path.suffix for path in logs.iterdir()} == {".log", ".tsv"}
     assert left_in_scratch(study) == []
-    told = (logs / "001-008.log").read_text()
-    assert "8 layers in one forward pass over 40 images: 5 of them sketched to 512 numbers, 3 kept" in told
+    told = (logs / "001-007.log").read_text()
+    assert "7 layers in one forward pass over 40 images: 5 of them sketched to 512 numbers, 2 kept" in told
 
 
 DRAW = dict.fromkeys(("plot_figure2", "plot_profiles", "plot_regions", "plot_forest", "make_report"), 1)
@@ -177,7 +179,7 @@ def test_principal_components_rerun_what_they_change(as_finished):
 
 
 def test_layers_are_reduced_to_principal_components_of_other_images(study):
-    target = "results/small/models/tiny/brain/V1/001-008.parquet"
+    target = "results/small/models/tiny/brain/V1/001-007.parquet"
     changes = {"models": CONFIG["models"][:1], "regression": {"components": 4, "solver": "scikit-learn"}}
     study.configure(brain={"pca": REDUCED}, **changes)
     study.snakemake(target)
@@ -333,11 +335,49 @@ def test_the_gate_stands_before_networks_of_which_an_accuracy_is_published(study
     assert planned.get("check_accuracy") == gates
 
 
-def test_a_folder_of_results_with_a_space(study):
+def test_a_folder_of_results_with_a_space_on_a_disk_without_locks(study, tmp_path):
     study.configure(storage={"results": "my results"})
     target = "my results/small/ceilings/V1.parquet"
-    study.snakemake(target)
+    study.snakemake(target, **without_locks(tmp_path))
     assert (study.folder / target).exists()
+
+
+def test_the_folder_of_another_user_is_told_in_a_sentence(study):
+    (study.folder / ".snakemake").mkdir()
+    (study.folder / ".snakemake").chmod(0o550)
+    hand_over(study.folder / ".snakemake")
+    done = subprocess.run(
+        [*in_group(), *study.command("--dry-run")], cwd=study.folder, env=study.environment(), capture_output=True,
+        text=True,
+    )  # fmt: skip
+    (study.folder / ".snakemake").chmod(0o750)
+    told = done.stdout + done.stderr
+    assert done.returncode != 0 and "Traceback" not in told
+    place = study.folder / ".snakemake"
+    assert f"nothing can be written in .snakemake/locks; {place} is dr-xr-x--- of {owner()}" in told
+
+
+@pytest.mark.slow
+def test_a_network_on_a_path_with_spaces_on_a_disk_without_locks_for_the_group_to_read(finished, tmp_path):
+    folder = tmp_path / "my study of 2026"
+    make_data(folder / "the data")
+    study = Study(folder)
+    data = {"recordings": CONFIG["recordings"][0] | {"file": "the data/recordings.nc"}}
+    data["ratings"] = CONFIG["ratings"][0] | {"images": "the data/rated", "scores": "the data/scores.csv"}
+    study.configure(
+        models=CONFIG["models"][:1], storage={"results": "my results"}, **{key: [entry] for key, entry in data.items()}
+    )
+    table = "models/tiny/layers.parquet"
+    before = os.umask(0o027)
+    try:
+        study.snakemake(f"my results/small/{table}", **without_locks(tmp_path))
+    finally:
+        os.umask(before)
+    results = folder / "my results/small"
+    assert (results / table).read_bytes() == (finished.results / table).read_bytes()
+    modes = {path.stat().st_mode & 0o777 for path in results.rglob("*") if path.is_file()}
+    assert modes == {0o640}
+    assert {path.stat().st_mode & 0o777 for path in results.rglob("*") if path.is_dir()} == {0o750}
 
 
 @pytest.mark.parametrize(
@@ -463,9 +503,23 @@ def test_paths_and_encodings_that_snakemake_cannot_have_are_told_in_a_sentence(t
     assert "Traceback" not in output
 
 
-def test_missing_data_are_told_by_the_step_that_needs_them(study):
+def test_missing_data_stop_a_run_of_the_jobs_that_need_them(study):
     (study.folder / "data/recordings.nc").unlink()
     study.configure(recordings=[CONFIG["recordings"][0] | {"regions": ["V1", "IT"]}])
-    with pytest.raises(RuntimeError, match=r"error: no file of recordings data/recordings\.nc"):
+    with pytest.raises(RuntimeError, match=r"1 problem:\n  recording 'recorded': its file data/recordings\.nc is not"):
         study.snakemake("results/small/ceilings/V1.parquet")
-    assert not (study.results / "ceilings").exists() or not list((study.results / "ceilings").iterdir())
+    assert not (study.results / "ceilings").exists()
+    assert study.planned("results/small/ceilings/V1.parquet") == {"estimate_ceiling": 1}
+
+
+def test_all_that_would_fail_is_told_before_jobs_are_planned(study):
+    splits = {"by": "objct_name", "n_splits": 3}
+    study.configure(
+        recordings=[CONFIG["recordings"][0] | {"splits": splits}],
+        ratings=[CONFIG["ratings"][0] | {"score_column": "beauty"}],
+    )
+    with pytest.raises(
+        RuntimeError, match=r"has 2 problems:\n  recording 'recorded': .*'objct_name'.*\n  ratings"
+    ) as told:
+        study.snakemake("--dry-run")
+    assert "Traceback" not in str(told.value)

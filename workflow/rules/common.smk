@@ -10,28 +10,37 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 
 from layerwise import study
-from layerwise.config import dump_study, validate_cluster, validate_study
-from layerwise.files import Contents, atomic_path, hash_script, writable
+from layerwise.config import validate_cluster, validate_study
+from layerwise.files import (
+    Contents,
+    explain_denial,
+    hash_script,
+    require_writable,
+    writable,
+)
 from layerwise.files.documents import read_yaml
 
 # Jobs find `layerwise` beside this Snakemake's Python, also where the environment is not activated; last, so that a
-# conda environment goes before it. A job of a cluster runs one step alone, and may be started again as a whole.
-# SLURM may send SIGUSR2 to all processes of it before the end, of which only the step knows what to do.
+# conda environment goes before it. SLURM may send SIGUSR2 to all processes of a job before the end, of which only the
+# step knows what to do.
 if workflow.remote_exec:
     signal.signal(signal.SIGUSR2, signal.SIG_IGN)
-ALONE = "export LAYERWISE_REQUEUE=1; " if workflow.remote_exec else ""
-shell.prefix(f'{ALONE}PATH="$PATH:{Path(sys.executable).parent}"; ')
+IN_PATH = f'PATH="$PATH:{Path(sys.executable).parent}"; '
+shell.prefix(IN_PATH)
 
 # On a full disk there would be a traceback for each line of Snakemake's log, between which no sentence is seen.
 logging.raiseExceptions = False
 
 try:
     study.require_room()
+    require_writable(".snakemake/locks")
     # Snakemake keeps the last value of a key that is given twice, and much else that is refused here.
     for path in workflow.configfiles:
         read_yaml(path)
     CLUSTER = validate_cluster(config.pop("cluster", None))  # of a profile
     STUDY = validate_study(config)
+    if not workflow.remote_exec:  # a job of a cluster was planned by one that looked
+        study.require_sound(STUDY)
     contents = Contents(".snakemake/layerwise/contents.json")
     study.require_weights(STUDY, contents)
     CAUSES = study.Causes(STUDY, contents, lambda model: listed(model).manifest)
@@ -41,7 +50,12 @@ try:
     FINETUNING_JOBS = study.finetuning_groups(STUDY)  # splits that share a job
     writable(LAYOUT.config)  # Snakemake tells of what is no folder in a traceback
 except (ValueError, OSError) as error:
-    raise WorkflowError(str(error)) from None
+    raise WorkflowError(explain_denial(error)) from None
+
+# A job of a cluster runs one step alone, which may have the whole job started again, and does not repeat a mistake of an
+# earlier attempt. Snakemake knows the attempt only after this was read; its job step is started with it.
+if workflow.remote_exec:
+    shell.prefix(f"{study.tell_attempt(sys.argv, LAYOUT.mistakes)}{IN_PATH}")
 
 ENVIRONMENT = "../../envs/layerwise.yaml"
 OWN_MODELS = [name for name in MODELS if CAUSES.is_own(name)]
@@ -50,27 +64,11 @@ RESOURCES = study.RuleResources(study.Plans(STUDY))
 REQUESTS = study.ClusterRequests(CLUSTER, RESOURCES)
 
 
-def start_run():
-    """Refuse a cluster that would take no job; write the study as it was validated, every default filled in."""
-    try:
-        if workflow.executor_plugin.name == "slurm":
-            study.require_cluster(REQUESTS, warn=logger.warning)
-        with atomic_path(LAYOUT.config) as temporary:
-            temporary.write_text(dump_study(STUDY), encoding="utf-8")
-    except (OSError, ValueError) as error:
-        raise WorkflowError(f"the run cannot start: {error}") from None
-
-
-def start_run_as_module():
-    """Start a run as this workflow does by itself; Snakemake calls no `onstart` of a module."""
-    if not workflow.modifier.is_main_snakefile():
-        own = workflow._onstart
-        workflow._onstart = lambda log: (start_run(), own(log))
-
-
 def made_from(step, **names):
     """All that decides what a step gives, for Snakemake to compare: code, settings, layers, content of files."""
-    return lambda wildcards: CAUSES.of(step, {**names, **dict(wildcards.items())})
+    return study.signed(
+        lambda wildcards: CAUSES.of(step, {**names, **dict(wildcards.items())})
+    )
 
 
 def resources_of(step):

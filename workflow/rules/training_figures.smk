@@ -20,6 +20,7 @@ rule plot_figure3:
     resources:
         **resources_of("plot_figure3"),
     params:
+        config=LAYOUT.config,
         made_from=made_from("plot_figure3"),
         outputs=outputs_of("figure3"),
         region=study.main_region(REGIONS),
@@ -27,7 +28,7 @@ rule plot_figure3:
             (entry.measure for entry in STUDY.ratings if entry.name == TRAINED_ON), ""
         ),
     shell:
-        "layerwise plot-figure3 --finetuned {input:q} --region {params.region:q} --measure {params.measure:q}"
+        "layerwise plot-figure3 --config {params.config:q} --finetuned {input:q} --region {params.region:q} --measure {params.measure:q}"
         " {params.outputs} > {log:q} 2>&1"
 
 
@@ -43,11 +44,12 @@ rule plot_change:
     resources:
         **resources_of("plot_change"),
     params:
+        config=LAYOUT.config,
         made_from=made_from("plot_change"),
         outputs=outputs_of("figure3_change"),
         regions=shlex.join(f"--region={name}" for name in REGIONS),
     shell:
-        "layerwise plot-change --finetuned {input:q} {params.regions} {params.outputs} > {log:q} 2>&1"
+        "layerwise plot-change --config {params.config:q} --finetuned {input:q} {params.regions} {params.outputs} > {log:q} 2>&1"
 
 
 rule plot_history:

@@ -4,10 +4,13 @@
         --output data/FreemanZiemba2013.public.nc --images data/FreemanZiemba2013.public
 
 It runs in Brain-Score's own environment (envs/brainscore.lock), which has no layerwise. Public recordings are open to
-everybody; for private ones Brain-Score takes the credentials that AWS's usual settings name.
+everybody; for private ones Brain-Score takes the credentials that AWS's usual settings name. Of Papale2025 and
+Hebart2023_fmri the responses are public and the images are not: they are images of THINGS, which --images then names
+(its folder object_images), and of which no copy is made. --assembly names a file of responses that is here already.
 """
 
 import argparse
+import importlib
 import os
 import re
 import shutil
@@ -15,7 +18,7 @@ import sys
 import tempfile
 from collections import Counter
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 os.environ["BS_INSTALL_DEPENDENCIES"] = "no"  # else loading a data set runs an installer
@@ -41,16 +44,26 @@ class Protocol:
         Side of the images.
     stratum : str
         The property whose shares are kept equal when stimuli are split.
+    above : tuple of str and float, optional
+        A property of neuroids, and what it must be above.
+    things : bool
+        Whether the images are those of THINGS, which Brain-Score may not give.
     """
 
     window: tuple
     visual_degrees: float
     stratum: str
+    above: tuple = ()
+    things: bool = False
 
 
 PROTOCOLS = {
     "FreemanZiemba2013": Protocol((50, 200), 4, "texture_type"),
     "MajajHong2015": Protocol((70, 170), 8, "object_name"),
+    "Papale2025_train": Protocol((70, 170), 18, "object_name", ("reliability", 0.3), things=True),
+    "Papale2025_test": Protocol((70, 170), 18, "object_name", ("reliability", 0.3), things=True),
+    "Hebart2023_fmri_train": Protocol((70, 170), 10, "object_name", ("nc_testset", 30), things=True),
+    "Hebart2023_fmri_test": Protocol((70, 170), 10, "object_name", ("nc_testset", 30), things=True),
 }
 
 
@@ -68,7 +81,10 @@ def find_protocol(identifier, window=None, visual_degrees=None, stratum=None):
             f"the protocol of {identifier!r} is not known (known: {', '.join(PROTOCOLS)}): give --window START STOP, "
             "--visual-degrees and --stratum"
         )
-    return Protocol(tuple(window or known.window), visual_degrees or known.visual_degrees, stratum or known.stratum)
+    if known is None:
+        return Protocol(tuple(window), visual_degrees, stratum)
+    given = {"window": window and tuple(window), "visual_degrees": visual_degrees, "stratum": stratum}
+    return replace(known, **{name: value for name, value in given.items() if value})
 
 
 def export(assembly, stimulus_set, protocol, output, images, source):
@@ -79,12 +95,12 @@ def export(assembly, stimulus_set, protocol, output, images, source):
     assembly : NeuroidAssembly [presentation, neuroid] or [presentation, neuroid, time_bin]
         With coordinates stimulus_id, repetition and the properties of stimuli on the presentations, and neuroid_id
         and region on the neuroids.
-    stimulus_set : StimulusSet
-        Finds the image of a stimulus.
+    stimulus_set : StimulusSet or None
+        Finds the image of a stimulus; None where they are those of THINGS, in `images`.
     protocol : Protocol
         Time window, visual angle and stratum.
     output, images : path
-        File and folder to write.
+        File and folder to write; or of THINGS, the folder in which they are.
     source : str
         Where the recordings come from.
 
@@ -97,6 +113,8 @@ def export(assembly, stimulus_set, protocol, output, images, source):
     output, images = Path(output).absolute(), Path(images).absolute()
     assembly.load()  # what Brain-Score opened is still on disk
     assembly = average_window(assembly, protocol.window).transpose("presentation", "neuroid")
+    if protocol.above:
+        assembly = reliable(assembly, *protocol.above)
     coordinates = presentation_coordinates(assembly)
     missing = {"stimulus_id", "repetition", protocol.stratum} - set(coordinates)
     if missing:
@@ -107,10 +125,11 @@ def export(assembly, stimulus_set, protocol, output, images, source):
     columns = {
         "stimulus": stimuli,
         "repetition": coordinates.pop("repetition"),
-        RANK: rank(assembly, stimuli),
+        **({RANK: rank(assembly, stimuli)} if stimulus_set is not None else {}),  # of THINGS no splits are drawn
         **properties(coordinates, stimuli),
     }
-    names = copy_images(stimulus_set, np.unique(coordinate_values(assembly, "stimulus_id")), images)
+    ids = np.unique(coordinate_values(assembly, "stimulus_id"))
+    names = copy_images(stimulus_set, ids, images) if stimulus_set is not None else find_things(ids, images)
     columns["image"] = np.array([names[stimulus] for stimulus in stimuli])
     attributes = {
         "format": FORMAT,
@@ -146,6 +165,24 @@ def average_window(assembly, window):
     return assembly.isel(time_bin=np.flatnonzero(inside)).mean(dim="time_bin", keep_attrs=True)
 
 
+def reliable(assembly, name, least):
+    """Keep the neuroids of which a property is above a number, as Brain-Score's benchmark does.
+
+    Raises
+    ------
+    ValueError
+        They have no such property, or none is above it.
+    """
+    if name not in assembly.coords:
+        raise ValueError(
+            f"the neuroids have no {name!r}, so this is another assembly: take Brain-Score's file as it is"
+        )
+    kept = np.flatnonzero(coordinate_values(assembly, name).astype(float) > least)
+    if not len(kept):
+        raise ValueError(f"no neuroid has a {name} above {least}: take Brain-Score's file as it is")
+    return assembly.isel(neuroid=kept)
+
+
 def rank(assembly, stimuli):
     """Position of each presentation's stimulus in the order on which Brain-Score draws its splits.
 
@@ -167,6 +204,12 @@ def rank(assembly, stimuli):
 
 def presentation_coordinates(assembly):
     """All coordinates of the presentations, by name."""
+    if "presentation" not in assembly.indexes:  # as its file has them
+        return {
+            str(name): np.asarray(values)
+            for name, values in assembly.coords.items()
+            if values.dims == ("presentation",)
+        }
     from brainscore_core.supported_data_standards.brainio.assemblies import walk_coords
 
     return {name: np.asarray(values) for name, dims, values in walk_coords(assembly) if dims == ("presentation",)}
@@ -201,6 +244,8 @@ def plain_values(values):
 def name_neuroids(assembly):
     """Ids that are unique in the file (V1 and V2 may both count from 1), regions and, where they are known, animals.
 
+    Animals are called subjects in some assemblies, and neuroids may be counted anew in each.
+
     Raises
     ------
     ValueError
@@ -208,17 +253,41 @@ def name_neuroids(assembly):
     """
     regions = coordinate_values(assembly, "region").astype(str)
     ids = coordinate_values(assembly, "neuroid_id").astype(str)
+    animals = animals_of(assembly)
     if len(np.unique(ids)) < len(ids):
         ids = np.array([f"{region}-{name}" for region, name in zip(regions, ids, strict=True)])
+    if len(np.unique(ids)) < len(ids) and animals is not None:
+        ids = np.array([f"{animal}-{name}" for animal, name in zip(animals, ids, strict=True)])
     name, count = Counter(ids.tolist()).most_common(1)[0]
     if count > 1:
         raise ValueError(f"{count} neuroids share the id {name!r}")
-    named = {"neuroid": ids, "region": regions}
-    try:
-        animals = assembly["animal"]
-    except KeyError:
-        return named
-    return {**named, "animal": animals.values.astype(str)} if animals.dims == ("neuroid",) else named
+    return {"neuroid": ids, "region": regions, **({} if animals is None else {"animal": animals})}
+
+
+def animals_of(assembly):
+    """Animal or person of each neuroid; None where the assembly does not say."""
+    for name in ("animal", "subject"):
+        if name in assembly.coords and assembly[name].dims == ("neuroid",):
+            return coordinate_values(assembly, name).astype(str)
+    return None
+
+
+def find_things(ids, folder):
+    """Find the images of THINGS by their ids; gives their names in the folder by id.
+
+    Raises
+    ------
+    ValueError
+        An image is not there.
+    """
+    names = {str(stimulus): f"{str(stimulus).rsplit('_', 1)[0]}/{stimulus}.jpg" for stimulus in ids}
+    missing = [name for name in names.values() if not (folder / name).is_file()]
+    if missing:
+        raise ValueError(
+            f"{len(missing)} of {len(names)} images of THINGS are not in {folder} (first: {missing[0]}): unpack "
+            "images_THINGS.zip, and give its folder object_images with --images"
+        )
+    return names
 
 
 def copy_images(stimulus_set, ids, folder):
@@ -318,12 +387,67 @@ def load(identifier):
     return assembly, assembly.attrs["stimulus_set"]
 
 
+def load_alone(identifier, path=None):
+    """Load recordings without their images, from Brain-Score or from a file that is here.
+
+    Raises
+    ------
+    ValueError
+        This is not Brain-Score's environment, or the file is not Brain-Score's.
+    """
+    import xarray as xr
+
+    if path is None:
+        path = fetch_alone(identifier)
+    if not Path(path).is_file():
+        raise ValueError(f"no file {path}: check the path that --assembly gives")
+    try:
+        assembly = xr.load_dataarray(path)
+    except (OSError, ValueError, RuntimeError) as error:
+        raise ValueError(f"{path} is no assembly in netCDF ({error}): download it again") from error
+    missing = {"presentation", "neuroid"} - set(assembly.dims)
+    if missing or not {"stimulus_id", "neuroid_id", "region"} <= set(assembly.coords):
+        raise ValueError(
+            f"{path} is no assembly of Brain-Score's (its dimensions: {', '.join(map(str, assembly.dims))})"
+        )
+    return assembly
+
+
+def fetch_alone(identifier):
+    """Have Brain-Score download the file of responses, and return where it lies.
+
+    Raises
+    ------
+    ValueError
+        This is not Brain-Score's environment.
+    """
+    try:
+        import brainscore_vision
+        from brainscore_core.supported_data_standards.brainio import s3
+    except ImportError as error:
+        raise ValueError(
+            f"Brain-Score is not installed here ({error}): `make .venv-brainscore/installed` sets up an environment "
+            "for it, whose Python runs this script; or give the file of responses with --assembly"
+        ) from error
+    module = importlib.import_module(f"brainscore_vision.data.{identifier.rsplit('_', 1)[0].lower()}")
+    found = []
+
+    def fetch(identifier, version_id, sha1, bucket, **others):
+        name, _, folder = bucket.partition("/")
+        found.append(s3.get_path(identifier, "nc", name, version_id, sha1, folder_name=folder or None))
+
+    module.load_assembly_from_s3 = fetch  # which would fetch the images, too
+    brainscore_vision.data_registry[identifier]()
+    return found[0]
+
+
 def parse(arguments):
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("identifier", help="such as FreemanZiemba2013.public or MajajHong2015.public")
     parser.add_argument("--output", type=Path, required=True, help="netCDF file to write")
-    parser.add_argument("--images", type=Path, required=True, help="folder for the images")
+    parser.add_argument("--images", type=Path, required=True, help="folder for the images; or THINGS' object_images")
+    parser.add_argument("--assembly", type=Path, help="file of responses to images of THINGS, if it is here")
     parser.add_argument("--window", type=int, nargs=2, metavar=("START", "STOP"), help="milliseconds")
     parser.add_argument("--visual-degrees", type=float, help="side of the images")
     parser.add_argument("--stratum", help="property whose shares are kept equal in splits")
@@ -336,7 +460,11 @@ def main(arguments=None):
     try:
         require_file(given.output)
         protocol = find_protocol(given.identifier, given.window, given.visual_degrees, given.stratum)
-        assembly, stimulus_set = load(given.identifier)
+        if given.assembly and not protocol.things:
+            raise ValueError("--assembly is for responses to images of THINGS: leave it out")
+        assembly, stimulus_set = (
+            (load_alone(given.identifier, given.assembly), None) if protocol.things else load(given.identifier)
+        )
         source = f"Brain-Score, {given.identifier}"
         export(assembly, stimulus_set, protocol, given.output, given.images, source)
     except (ValueError, OSError) as error:

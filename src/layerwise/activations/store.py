@@ -328,7 +328,7 @@ def _make_room(group: h5py.Group, layer: LayerSpec, n_stimuli: int) -> None:
     h5py.h5d.create(group.id, _key(layer.name).encode(), h5py.h5t.py_create(np.dtype(TYPES[kind])), space, plan)
     attributes = group[_key(layer.name)].attrs
     attributes.update({"layer": layer.name, "class": layer.kind, "shape": layer.shape, "units": layer.units})
-    attributes.update({"depth": layer.depth, "kind": kind, "nonfinite": False})
+    attributes.update({"depth": layer.depth, "kind": kind, "nonfinite": False, "reduced": layer.reduced})
     attributes["checksums"] = np.zeros((0, 3), np.int64)
 
 
@@ -374,6 +374,7 @@ def _layer(dataset: h5py.Dataset) -> LayerSpec:
         shape,
         int(attributes["units"]),
         int(attributes["depth"]),
+        reduced=str(attributes.get("reduced", "")),
     )
 
 

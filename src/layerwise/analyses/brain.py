@@ -49,6 +49,17 @@ BRAIN_SCORES = MeasureSettings()
 READ = 15 * 10**8  # bytes of Gram matrices that are read at once; those in use and the next ones are there, too
 
 
+def draw_splits(recordings: Recordings, plan: SplitPlan) -> list[Split]:
+    """Draw the splits on which layers are scored against these neuroids: of the stimuli that have a response.
+
+    Raises
+    ------
+    ValueError
+        As of `SplitPlan.make`.
+    """
+    return plan.make(_shown(recordings)[1])
+
+
 @dataclass(frozen=True)
 class BrainSimilarity:
     """Scores layers against one region.

@@ -75,6 +75,7 @@ _LAYER = [
     Column("shape", TEXT, "shape of its output for one image"),
     Column("units", COUNT, "units of its output"),
     Column("depth", "rank", "place in the order in which layers run, from 1"),
+    Column("same_as", TEXT, "layer before it whose output it passes on unchanged: its scores are that one's; or empty"),
     Column(
         f"{_NAME}_neuroid_error",
         "as the score",
@@ -221,6 +222,7 @@ UNITS = {
     r"n_.*|networks|left_out|layers": COUNT,
     r"level|r2|share": "share",
     r"error|neuroid_error|z_.*": "Fisher's z",
+    "freedom": "count",
     r"slope.*": "measure for one of the region",
     r"converged|studys": "true or false",
     r"difference": "as the values",

@@ -48,11 +48,12 @@ def gather_model(
     Returns
     -------
     DataFrame
-        Columns model, layer, class, shape, units, depth, then for each region its brain similarity (mean over splits
-        of the median r over neuroids), `_error` (standard deviation over splits / sqrt(splits), Brain-Score's way),
-        `_splits` (how many splits have a value: mean and error are over these), `_ceiling` (median over neuroids, mean
-        over halves), `_ceiled_2020` ((r/c)^2) and `_ceiled_2026` (r^2/c), and for each measure its accuracy (mean over
-        splits of Spearman's rho), `_error`, `_splits` and, where it has several raters, `_ceiling` (mean over halves).
+        Columns model, layer, class, shape, units, depth, same_as, then for each region its brain similarity (mean over
+        splits of the median r over neuroids), `_error` (standard deviation over splits / sqrt(splits), Brain-Score's
+        way), `_splits` (how many splits have a value: mean and error are over these), `_ceiling` (median over neuroids,
+        mean over halves), `_ceiled_2020` ((r/c)^2) and `_ceiled_2026` (r^2/c), and for each measure its accuracy (mean
+        over splits of Spearman's rho), `_error`, `_splits` and, where it has several raters, `_ceiling` (mean over
+        halves).
         A region has the same columns for ridge regression (IT_ridge); for RSA and CKA, which are one number a layer,
         only that (IT_rsa).
         Its `attrs` hold the hashes of "data", what the best layer of each column is worth on splits that did not
@@ -78,6 +79,7 @@ def gather_model(
             "shape": ["x".join(map(str, layer.shape)) for layer in layers],
             "units": [layer.units for layer in layers],
             "depth": [layer.depth for layer in layers],
+            "same_as": [layer.same_as for layer in layers],
         }
     )
     medians = median_ceilings(ceilings)
@@ -104,6 +106,33 @@ def gather_model(
     if errors:
         table.attrs["sketch_error"] = {measure: text for error in errors for measure, text in error.items()}
     return table
+
+
+def copy_repeated(rows: pd.DataFrame, layers: Sequence[LayerSpec]) -> pd.DataFrame:
+    """Add the rows of layers that repeat another one: copies of its rows.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        Rows of layers that give values of their own, by the column layer.
+    layers : sequence of LayerSpec
+        All layers of the network.
+
+    Returns
+    -------
+    DataFrame
+        The rows, and after them the copies, in the order of the layers; `attrs` as they were.
+    """
+    copies = [
+        rows[rows["layer"] == layer.same_as].assign(layer=layer.name)
+        for layer in layers
+        if layer.same_as and (rows["layer"] == layer.same_as).any()
+    ]
+    if not copies:
+        return rows
+    found = pd.concat([rows, *copies], ignore_index=True)
+    found.attrs = rows.attrs
+    return found
 
 
 def _nested(scores: Sequence[tuple[Sequence[pd.DataFrame], str, str]]) -> dict[str, dict[str, float | None]]:

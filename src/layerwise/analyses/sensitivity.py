@@ -141,15 +141,19 @@ def score_layers(
         As of both kinds of scores.
     """
     chosen = spread_layers(layers, method.n_layers)
-    table = pd.DataFrame({"layer": [layer.name for layer in chosen]})
+    giving = [layer.same_as or layer.name for layer in chosen]
+    own = [layer for layer in layers if layer.name in giving]  # whose values are not those of a layer before them
+    table = pd.DataFrame({"layer": [layer.name for layer in own]})
     for similarity, store in brain:
         changed = replace(similarity, n_components=method.n_components, solver=method.solver, pca=method.pca)
-        rows = changed.score(_shown(store, changed), chosen, progress)
+        rows = changed.score(_shown(store, changed), own, progress)
         table = _beside(table, rows, similarity.region, "r")
     for accuracy, store in rated:
-        rows = replace(accuracy, n_components=method.n_components, solver=method.solver).score(store, chosen, progress)
+        rows = replace(accuracy, n_components=method.n_components, solver=method.solver).score(store, own, progress)
         table = _beside(table, rows, accuracy.measure, "rho")
-    return table
+    shown = table.set_index("layer").loc[giving].reset_index(drop=True)
+    shown.insert(0, "layer", [layer.name for layer in chosen])
+    return shown
 
 
 def _beside(table: pd.DataFrame, rows: pd.DataFrame, name: str, value: str) -> pd.DataFrame:

@@ -3,27 +3,62 @@
 import errno
 import logging
 import os
+import re
 import signal
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 
-from layerwise.cli import data, finetuned, models, predict, profile, provenance, sensitivity, show, status, steps, study
+from layerwise.cli import (
+    data,
+    finetuned,
+    first,
+    models,
+    predict,
+    profile,
+    provenance,
+    sensitivity,
+    show,
+    status,
+    steps,
+    study,
+)
+from layerwise.files import explain_denial
+from layerwise.files.atomic import NO_ROOM
 from layerwise.files.memory import MemoryRanOutError, ran_out, reason
 from layerwise.interfaces import StoppedError
+from layerwise.steps import attempts
 from layerwise.steps.cluster import start_again
+
+_LASTING = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS)  # of a disk, until somebody mends it
 
 app = typer.Typer(
     name="layerwise",
-    help="How well does every layer of an image network predict the brain, and how memorable an image is?",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},  # of all commands
 )
-for module in (show, sensitivity, profile, status, provenance, predict, models, data, study, steps, finetuned):
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"layerwise {version('layerwise')}")
+        raise typer.Exit
+
+
+@app.callback()
+def describe(
+    _: Annotated[bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print it.")] = False,
+) -> None:
+    """How well does every layer of an image network predict the brain, and how memorable an image is?"""
+
+
+for module in (first, show, sensitivity, profile, status, provenance, predict, models, data, study, steps, finetuned):
     module.register(app)
 
 
@@ -39,6 +74,7 @@ def main() -> None:
     sys.path.append(str(Path.cwd()))  # a factory may lie in the working folder
     _show_plans()
     try:
+        attempts.refuse_to_repeat()
         app()
     except KeyboardInterrupt:
         print("stopped; no result is half-written: run the same command again", file=sys.stderr)
@@ -53,9 +89,13 @@ def main() -> None:
             raise
         known = isinstance(error, ValueError | OSError) or ran_out(error) or _disk_is_full(error)
         print(f"error: {_sentence(error)}" if known else _internal(error), file=sys.stderr)
+        if known and not _may_heal(error):
+            attempts.note_mistake(_sentence(error))
         if ran_out(error):
             _leave_at_once()
         sys.exit(1 if known else os.EX_SOFTWARE)
+    finally:
+        attempts.forget()
 
 
 def _show_plans() -> None:
@@ -116,12 +156,27 @@ def _sentence(error: Exception) -> str:
         )
     if _disk_is_full(error):
         place = getattr(error, "filename", None) or "while writing"
-        return f"the disk is full ({place}): free some space and run the command again"
-    return str(error)
+        what = "your quota of the disk is used up" if _says(error, errno.EDQUOT) else "the disk is full"
+        return f"{what} ({place}): free some space and run the command again"
+    return explain_denial(error)
+
+
+def _may_heal(error: Exception) -> bool:
+    """Return whether another attempt may do better: with more memory, or where a network or a disk answers again."""
+    if ran_out(error) or isinstance(error, attempts.RepeatedError):  # of which the first sentence is kept
+        return True
+    if isinstance(error, OSError):
+        number = error.errno or next(map(int, re.findall(r"errno = (\d+)", str(error))), None)  # of HDF5
+        return number is not None and number not in _LASTING  # without one it is a sentence of ours
+    return bool(getattr(error, "may_heal", False))
 
 
 def _disk_is_full(error: Exception) -> bool:
-    """Return whether an error says so: in its number, or in the text of HDF5, some lines into it."""
+    return any(_says(error, number) for number in NO_ROOM)
+
+
+def _says(error: Exception, number: int) -> bool:
+    """Return whether an error has a number: its own, or in the text of HDF5, some lines into it."""
     if isinstance(error, OSError) and error.errno is not None:
-        return error.errno == errno.ENOSPC
-    return isinstance(error, OSError | RuntimeError) and f"errno = {errno.ENOSPC}," in str(error)
+        return error.errno == number
+    return isinstance(error, OSError | RuntimeError) and f"errno = {number}," in str(error)

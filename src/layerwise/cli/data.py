@@ -8,6 +8,7 @@ import typer
 from layerwise.cli.options import writable_files
 
 if TYPE_CHECKING:
+    from layerwise.data.recipes.recipe import Recipe, Recorded, Scored
     from layerwise.data.reports import Report
 
 data = typer.Typer(help="Your recordings, ratings and images.", no_args_is_help=True)
@@ -63,10 +64,92 @@ def import_recordings(
     typer.echo(f"{output}: look it over with `layerwise data check {output}`")
 
 
+@data.command(name="import-scores")
+def import_scores(
+    file: Annotated[Path, typer.Argument(help="File with an array of scores (.mat, .npy, .npz or .h5).")],
+    output: Annotated[Path, typer.Option("--output", callback=writable_files, help="Table of scores to write (.csv).")],
+    array: Annotated[str | None, typer.Option("--array", help="Name of the array, where there are several.")] = None,
+    names: Annotated[
+        str | None, typer.Option("--names", help="Name of the cell array of the images' file names, in the same .mat.")
+    ] = None,
+    names_file: Annotated[
+        Path | None, typer.Option("--names-file", help="Text file of these names instead, a line each.")
+    ] = None,
+) -> None:
+    """Turn scores in an array, with the names of their images, into the table that a study takes.
+
+    Of a matrix [image, rater] each rater becomes a column, to be named as `rater_columns` in the study.
+    """
+    from layerwise.data.scored import read_scored
+    from layerwise.files import atomic_path
+
+    table = read_scored(file, array, names, names_file)
+    with atomic_path(output) as temporary:
+        temporary.write_text(table.to_csv(index=False), encoding="utf-8")  # a user's numbers, with all digits
+    typer.echo(f"{output}: look it over with `layerwise data check {output} --images FOLDER`")
+
+
+@data.command()
+def recipe(
+    name: Annotated[str | None, typer.Argument(help="Name of a recipe; `--list` shows them.")] = None,
+    source: Annotated[
+        Path | None, typer.Option("--from", help="Folder of the files, as the authors name them.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", callback=writable_files, help="File to write: .nc, or .csv of scores.")
+    ] = None,
+    images: Annotated[Path | None, typer.Option("--images", help="Folder of the images, if it lies elsewhere.")] = None,
+    listed: Annotated[
+        bool, typer.Option("--list", help="Print what each recipe needs, its licence and paper.")
+    ] = False,
+) -> None:
+    """Turn a public data set, whose files you have, into the file that a study takes; nothing is downloaded.
+
+    What it counted stands beside what was published; docs/data-sets.md says more of each.
+    """
+    from layerwise.data.recipes import RECIPES, find_recipe
+    from layerwise.data.recipes.recipe import check_output, write_made
+
+    if listed or name is None:
+        for known in RECIPES if name is None else [find_recipe(name)]:
+            _print_recipe(known)
+        return
+    chosen = find_recipe(name)
+    if source is None or output is None:
+        raise ValueError(f"the recipe {name} needs --from, the folder of its files, and --output, the file to write")
+    check_output(chosen, output)
+    made = chosen.make(source, images)
+    folder = write_made(chosen, made, output)
+    _print_made(made)
+    named = f" --images {folder}" if folder else ""
+    typer.echo(f"{output}: look it over with `layerwise data check {output}{named}`")
+
+
+def _print_recipe(recipe: "Recipe") -> None:
+    typer.echo(f"{recipe.name}: {recipe.about}")
+    rows = [("needs", need) for need in recipe.needs]
+    rows += [("from", recipe.host), ("licence", recipe.licence), ("size", recipe.size), ("paper", recipe.paper)]
+    for what, text in rows:
+        typer.echo(f"  {what:<8}{text}")
+
+
+def _print_made(made: "Recorded | Scored") -> None:
+    """Print what was counted beside what was published."""
+    width = max(len(fact.what) for fact in made.facts)
+    for fact in made.facts:
+        published = f"  published: {fact.published:>10}" if fact.published else ""
+        typer.echo(f"{fact.what:<{width}}  here: {fact.found:>10}{published}{'  DIFFERS' if fact.differs else ''}")
+    for note in made.notes:
+        typer.echo(f"note: {note}")
+    if any(fact.differs for fact in made.facts):
+        typer.echo("note: where it differs, these are not the published files, or not all of them")
+
+
 def _report(
     path: Path, images: Path | None, image_column: str | None, score_column: str | None, raters: list[str] | None
 ) -> "Report":
     from layerwise.analyses.ceiling import rating_consistency
+    from layerwise.config import Study
     from layerwise.data.kinds import kind_of
     from layerwise.data.report_ratings import report_lamem, report_ratings
     from layerwise.data.report_recordings import report_recordings
@@ -81,23 +164,19 @@ def _report(
         return report_lamem(path, images)
     if kind == "ratings":
         return report_ratings(path, rating_consistency, images, image_column, score_column, raters or None)
-    return report_recordings(path, internal_consistency, images)
+    return report_recordings(path, internal_consistency, images, Study.model_fields["screen_degrees"].default)
 
 
 def _print(report: "Report") -> None:
-    from rich.console import Console
     from rich.markup import escape
-    from rich.table import Table
 
-    console = Console(width=None if Console().is_terminal else 140, highlight=False)
+    from layerwise.cli.tabular import fitting_tables, make_console
+
+    console = make_console()
     console.print(f"\n[bold]{escape(str(report.path))}[/bold]: {report.kind}", soft_wrap=True)
     for found in report.tables:
-        table = Table(title=found.title, title_justify="left", show_header=any(found.columns))
-        for name in found.columns:
-            table.add_column(name)
-        for row in found.rows:
-            table.add_row(*map(escape, row))
-        console.print(table)
+        for table in fitting_tables(found.title, found.columns, found.rows):
+            console.print(table)
     for note in report.notes:
         console.print(f"note: {escape(note)}", soft_wrap=True)
     for problem in report.problems:

@@ -18,6 +18,11 @@ Figure = Annotated[
     typer.Option("--output", callback=writable_files, help="File to write (.pdf, .svg or .png); repeat for more."),
 ]
 
+Families = Annotated[
+    Path | None,
+    typer.Option("--config", help="The study's config, for the families by which more than ten networks are coloured."),
+]
+
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the application."""
@@ -80,24 +85,26 @@ def plot_figure3(
     output: Figure,
     region: Annotated[str, typer.Option("--region", help="The region on the x axis.")] = "IT",
     measure: Annotated[str, typer.Option("--measure", help="What networks were trained to predict.")] = "memorability",
+    config: Families = None,
 ) -> None:
     """Draw the accuracy of predicting memorability against brain similarity, both after fine-tuning."""
     from layerwise.steps.finetuned import plot_figure3 as step
 
     with counted_warnings():
-        step(finetuned, region, output, measure)
+        step(finetuned, region, output, measure, None if config is None else _study(config))
 
 
 def plot_change(
     finetuned: Finetuned,
     region: Annotated[list[str], typer.Option("--region", help="A region to draw; repeat for more.")],
     output: Figure,
+    config: Families = None,
 ) -> None:
     """Draw brain similarity before and after fine-tuning."""
     from layerwise.steps.finetuned import plot_change as step
 
     with counted_warnings():
-        step(finetuned, region, output)
+        step(finetuned, region, output, None if config is None else _study(config))
 
 
 def plot_history(

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from layerwise.cli.options import writable_files
+from layerwise.cli.tabular import line_width, wrapped
 
 Names = Annotated[list[str] | None, typer.Argument(help="Networks that layerwise knows.")]
 Every = Annotated[bool, typer.Option("--all", help="All networks of table S1 of the paper.")]
@@ -46,7 +47,7 @@ def show(
     _check_form(form)
     for row in rows:
         for key, value in row.items():
-            typer.echo(f"{key:16} {_cell(value)}")
+            typer.echo(wrapped(key, _cell(value), 17))
         typer.echo("")
     return None
 
@@ -110,16 +111,17 @@ def check(
     _check_folder(weights)
     chosen, rows, cost = _chosen(names, every), [], Cost()
     images = read_labelled(imagenet, labels) if imagenet is not None else None
-    if form == "text":
+    wide = sum(_WIDTHS) + 2 * len(_WIDTHS) <= line_width()
+    if form == "text" and wide:
         typer.echo(_line(COLUMNS, _WIDTHS))
     for row in chosen:
         rows.append(prove(row, weights, images))
-        found = json.dumps(_facts(row) | _numbers(rows[-1])) if form == "json" else _line(rows[-1].values(), _WIDTHS)
+        found = json.dumps(_facts(row) | _numbers(rows[-1])) if form == "json" else _proof(rows[-1], wide)
         typer.echo(found)
     total = sum(int(row["layers"]) for row in rows if row["layers"].isdecimal())
     summary = f"{len(rows)} networks, {total} layers; {cost}"
     if form == "text":
-        typer.echo("\n".join(["", *(_line(line, (13, 0)) for line in LEGEND.items()), "", summary]))
+        typer.echo("\n".join(["", *(wrapped(*line, 15) for line in LEGEND.items()), "", summary]))
     if output is not None:
         _write_report(rows, LEGEND, summary, output)
     wrong = [f"{row['name']}: {column} {row[column]}" for row in rows for column in COLUMNS if failed(row[column])]
@@ -151,7 +153,7 @@ def accuracy(
     spec = replace(specify(name), weights=file)
     row = registry.row_of(spec)
     published = row.top1 if row is not None and file == "imagenet" else None
-    where, images = choose_device(device), read_labelled(imagenet, labels)
+    where, images = choose_device(device, setting="--device"), read_labelled(imagenet, labels)
     result = measure(spec, published, images, weights, batch_size, where, show_progress)
     typer.echo(json.dumps(result))
     if output is not None:
@@ -163,6 +165,13 @@ def accuracy(
 
 
 _WIDTHS = (21, 10, 6, 7, 21, 11, 17, 14, 17, 14, 30, 0)
+
+
+def _proof(row: Mapping[str, str], wide: bool) -> str:
+    """Write what was found of a network: a line, or a line for each fact where the terminal is narrow."""
+    if wide:
+        return _line(row.values(), _WIDTHS)
+    return "\n".join(wrapped(name, cell, 15) for name, cell in row.items()) + "\n"
 
 
 def _chosen(names: list[str] | None, every: bool) -> list[Any]:
@@ -254,14 +263,18 @@ def _print(rows: list[dict[str, Any]], form: str, columns: Iterable[str]) -> Non
             typer.echo(json.dumps(row))
         return
     columns = list(columns)
-    cells = [columns, *([_cell(row[column]) for column in columns] for row in rows)]
+    heads = [_SHORT.get(column, column) for column in columns]
+    cells = [heads, *([_cell(row[column]) for column in columns] for row in rows)]
     widths = [max(len(line[index]) for line in cells) for index in range(len(columns))]
     for line in cells:
-        typer.echo(_line(line, widths))
+        typer.echo(_line(line, widths, " "))
 
 
-def _line(cells: Iterable[str], widths: Iterable[int]) -> str:
-    return "  ".join(f"{cell:{width}}" for cell, width in zip(cells, widths, strict=True)).rstrip()
+_SHORT = {"penultimate": "last", "input_size": "input"}  # so that a line fits 80 columns
+
+
+def _line(cells: Iterable[str], widths: Iterable[int], gap: str = "  ") -> str:
+    return gap.join(f"{cell:{width}}" for cell, width in zip(cells, widths, strict=True)).rstrip()
 
 
 def _check_form(form: str) -> None:

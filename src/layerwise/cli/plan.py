@@ -2,17 +2,19 @@
 
 from collections.abc import Iterator, Sequence
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from layerwise.cli.options import CONFIG, Config
 from layerwise.cli.progress import short
-from layerwise.cli.schedule import comparison_lines, rerun_lines, stage_lines, wall_line
+from layerwise.cli.schedule import comparison_lines, rerun_lines, stage_lines, wall_line, ways_lines
 
 if TYPE_CHECKING:
     from layerwise.config import Study
     from layerwise.study.forecast import Forecast, Row, TrainingRow
+    from layerwise.study.rates import Machines
 
 HEAD = ("network", "images of", "number", "layers", "method", "jobs", "passes", "GPU GB", "host GB", "disk GB", "hours")
 WORDS = (0, 1, 4)  # columns of text
@@ -30,19 +32,38 @@ def plan(
     compare: Annotated[
         bool, typer.Option("--compare", help="Hold the plan against what SLURM says that jobs took.")
     ] = False,
+    calibrate: Annotated[
+        bool, typer.Option("--calibrate", help="Measure this machine first: its GPU, if the study asks for one.")
+    ] = False,
+    calibration: Annotated[
+        Path | None, typer.Option("--calibration", help="File of what was measured; default: in your config folder.")
+    ] = None,
 ) -> None:
     """Print what running the networks will take: jobs, forward passes, memory, disk and hours; and what is done."""
     from layerwise.config import load_study
-    from layerwise.study import Plans, layout_of
+    from layerwise.study import Budget, Plans, layout_of
     from layerwise.study.forecast import forecast
-    from layerwise.study.schedule import compare_with_slurm, make_schedule
+    from layerwise.study.schedule import compare_with_slurm, make_schedule, other_way
 
     study = load_study(config)
+    measured = calibration or _calibration_file()
+    if calibrate:
+        _calibrate(int(Budget.of(study).on_gpu), measured)
+    elif calibration and not calibration.is_file():
+        raise ValueError(f"there is no {calibration}: measure it first, with --calibrate")
+    machines = _machines(measured)
     names = [study.model_entry(name).name for name in model] if model else [entry.name for entry in study.models]
-    found = forecast(study, names)
+    found = forecast(study, names, machines)
     targets = [layout_of(study).model_layers(name) for name in names] if model else None
-    schedule = make_schedule(Plans(study), targets)
-    lines = [*_table(found.rows), *_trained(found.trained), *_sums(study, found), *stage_lines(schedule)]
+    plans = Plans(study, machines)
+    schedule, other = make_schedule(plans, targets), other_way(plans)
+    lines = [
+        *_table(found.rows),
+        *_trained(found.trained),
+        *_sums(study, found, machines),
+        *stage_lines(schedule, machines),
+    ]
+    lines += ways_lines(schedule, make_schedule(other, targets), study.compute.gpus) if other else []
     lines += [wall_line(schedule, gpus_at_once)] if gpus_at_once else []
     lines += comparison_lines(compare_with_slurm(schedule)) if compare else []
     lines += rerun_lines(config) if reruns else []
@@ -50,6 +71,29 @@ def plan(
         typer.echo(line)
     if found.failed:
         raise ValueError("\n".join([f"{len(found.failed)} of these cannot run as the config is:", *found.failed]))
+
+
+def _calibration_file() -> Path:
+    return Path(typer.get_app_dir("layerwise")) / "calibration.json"
+
+
+def _calibrate(gpus: int, path: Path) -> None:
+    """Measure this machine, and keep what was measured."""
+    from layerwise.files import writable
+    from layerwise.steps.calibration import calibrate
+    from layerwise.study.calibration import write_calibration
+
+    writable(path)
+    typer.echo("measuring this machine, which takes about two minutes", err=True)
+    measured, on_gpu = calibrate(gpus)
+    write_calibration(measured, on_gpu, path)
+    typer.echo(f"measured {measured.machine} on {measured.host}: kept in {path}", err=True)
+
+
+def _machines(path: Path) -> "Machines":
+    from layerwise.study.calibration import calibrated, read_calibrations
+
+    return calibrated(read_calibrations(path), path)
 
 
 def _table(rows: "Sequence[Row]") -> list[str]:
@@ -89,12 +133,12 @@ def _cells(row: "Row") -> tuple[str, ...]:
     return *named, *counted, *sizes, f"{plan.seconds / 3600:.2f}"
 
 
-def _sums(study: "Study", found: "Forecast") -> Iterator[str]:
+def _sums(study: "Study", found: "Forecast", machines: "Machines") -> Iterator[str]:
     from layerwise.study import Budget
-    from layerwise.study.rates import PACKING, rates_of
+    from layerwise.study.rates import PACKING, SHIPPED
 
     budget = Budget.of(study)
-    setting, rates = "compute.gpu_memory" if budget.on_gpu else "compute.memory", rates_of(budget.on_gpu)
+    setting, rates = "compute.gpu_memory" if budget.on_gpu else "compute.memory", machines.of(budget.on_gpu)
     yield (
         f"{sum(len(row.plan.running) for row in found.rows):,} jobs run a network, with "
         f"{sum(row.plan.passes for row in found.rows):,} forward passes; layers share as many as {setting}, "
@@ -114,7 +158,8 @@ def _sums(study: "Study", found: "Forecast") -> Iterator[str]:
         yield f"{step}: {stage.jobs:,} jobs, {' and '.join(hours)}"
     yield (
         f"Hours are expected from what was measured of {rates.machine} ({rates.source}; pixels: {PACKING}); the start "
-        f"of a job is not among them. Jobs ask for {rates.slower:g} times as long, since other machines are slower."
+        f"of a job is not among them. Jobs ask for {rates.slower:g} times as long as on "
+        f"{SHIPPED.of(budget.on_gpu).machine}, since other machines are slower."
     )
     yield from _notes(found)
     if study.finetuning is not None and study.finetuning.profile:
@@ -143,3 +188,10 @@ def _notes_of_training(found: "Forecast") -> Iterator[str]:
         f"Fine-tuning is planned with {max(epochs)} epochs until early stopping, which is a guess, and the splits of "
         f"a job one after another. Rates: {'; '.join([*measured, *guessed])}."
     )
+    large = [row.plan.model for row in found.trained if row.plan.divides]
+    if large:
+        yield (
+            f"More than a GPU's memory (compute.gpu_memory) is planned for {', '.join(large)}: a job divides batches "
+            "into parts where it has to, of which batch normalisations see one at a time, and trains fewer splits at "
+            "once."
+        )

@@ -46,8 +46,11 @@ def predict(
 
 def _write(table: "pd.DataFrame", output: Path | None) -> None:
     from layerwise.files import atomic_path
+    from layerwise.files.tables import six_digits
 
-    text = table.to_csv(index=False, float_format="%.6f").encode("utf-8", "surrogateescape")  # as the disk names files
+    text = table.to_csv(index=False, float_format=six_digits).encode(
+        "utf-8", "surrogateescape"
+    )  # as the disk names files
     if output is None:
         typer.echo(text, nl=False)
         return

@@ -10,16 +10,17 @@ from typing import TYPE_CHECKING
 import layerwise
 
 if TYPE_CHECKING:
+    from layerwise.study.rates import Machines
     from layerwise.study.schedule import Comparison, Schedule, StagePlan
 
 HEAD = f"{'stage':24}{'jobs':>7}{'done':>7}{'GPU h':>10}{'core h':>11}{'GB':>8}{'minutes':>10}"
 COMPARED = f"{'stage':22}{'jobs':>6}{'GB plan':>9}{'used':>7}{'of asked':>10}{'s plan':>8}{'took':>8}{'of asked':>10}"
-UNMEASURED = "A100, V100 and other GPUs: not measured, so no hours are given for them"
+UNMEASURED = "A100, V100 and other GPUs: not measured; --calibrate measures the one of this machine"
 
 
-def stage_lines(schedule: "Schedule") -> Iterator[str]:
+def stage_lines(schedule: "Schedule", machines: "Machines") -> Iterator[str]:
     """Show jobs by stage; hours of those that are left, memory and time of the one that asks for most."""
-    from layerwise.study.rates import CPU, GPU
+    from layerwise.study.rates import SHIPPED
     from layerwise.study.schedule import total
 
     yield ""
@@ -28,9 +29,32 @@ def stage_lines(schedule: "Schedule") -> Iterator[str]:
     yield from map(_stage, [*schedule.stages, everything])
     yield "h: of the jobs that are left, their start left out; GB and minutes: asked for at most by a job"
     if everything.gpu_hours:
-        yield f"GPU h: on {GPU.machine}; of fine-tuning on the GPU that its rates name"
+        yield f"GPU h: on {machines.gpu.machine}; of fine-tuning on the GPU that its rates name"
+    if everything.gpu_hours and machines.gpu == SHIPPED.gpu:
         yield UNMEASURED
-    yield f"core h: on {CPU.machine}"
+    yield f"core h: on {machines.cpu.machine}"
+
+
+def ways_lines(schedule: "Schedule", other: "Schedule", gpus: int) -> Iterator[str]:
+    """Say what the study takes with a GPU a job and without, whichever the config asks for.
+
+    Parameters
+    ----------
+    schedule, other : Schedule
+        As the config is, and the other way.
+    gpus : int
+        What the config asks for.
+    """
+    yield f"as the config is, compute.gpus: {gpus}: {_hours(schedule)}"
+    yield f"the other way, compute.gpus: {0 if gpus else 1}: {_hours(other)}"
+
+
+def _hours(schedule: "Schedule") -> str:
+    from layerwise.study.schedule import total
+
+    everything = total(schedule.stages)
+    gpu = f"{everything.gpu_hours:,.1f} GPU h and " if everything.gpu_hours else ""
+    return f"{everything.jobs:,} jobs, {gpu}{everything.core_hours:,.1f} core h"
 
 
 def wall_line(schedule: "Schedule", gpus: int) -> str:

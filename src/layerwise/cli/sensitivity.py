@@ -7,6 +7,7 @@ import typer
 
 from layerwise.cli.options import CONFIG, Config, Threads, counted_warnings
 from layerwise.cli.progress import show_progress
+from layerwise.cli.tabular import line_width
 
 
 def register(app: typer.Typer) -> None:
@@ -32,4 +33,4 @@ def sensitivity(
     for setting, reason in dict(table.loc[table["n_layers"] == 0, ["setting", "reason"]].to_numpy()).items():
         typer.echo(f"not tried: {setting}: {reason}")
     columns = ["setting", "value", "region", "measure", "rho", "low", "high", "n_layers", "layers", "accuracy"]
-    typer.echo(table.loc[table["n_layers"] > 0, columns].round(3).to_string(index=False))
+    typer.echo(table.loc[table["n_layers"] > 0, columns].round(3).to_string(index=False, line_width=line_width()))

@@ -1,13 +1,19 @@
 """Commands that show what layerwise knows."""
 
 import json
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from layerwise.cli.options import CONFIG, Config
+from layerwise.cli.options import CONFIG, Config, count_warnings
 from layerwise.cli.plan import plan
+
+if TYPE_CHECKING:
+    from layerwise.config import Study
+    from layerwise.layers import Survey
+    from layerwise.study.foreseen import Problem
 
 RESULTS = ("correlations", "network_correlations", "network_scores", "reproduction")  # tables that `show` reads
 
@@ -19,10 +25,16 @@ def register(app: typer.Typer) -> None:
     app.command(name="check-config", rich_help_panel="Look things up")(check_config)
 
 
-def layers(name: Annotated[str, typer.Argument(help="A network that layerwise or timm knows.")]) -> None:
-    """List the layers of a network: name, class, shape, units, depth."""
-    path = _shipped(name)
-    typer.echo(path.read_text(encoding="utf-8") if path else _listed(name), nl=False)
+def layers(
+    name: Annotated[str, typer.Argument(help="A network that layerwise or timm knows.")],
+    skipped: Annotated[bool, typer.Option("--skipped", help="What else runs and is no layer, and why.")] = False,
+) -> None:
+    """List the layers of a network: name, class, shape, units, depth, and which layer it repeats."""
+    path = None if skipped else _shipped(name)
+    if path is not None:
+        typer.echo(path.read_text(encoding="utf-8"), nl=False)
+    else:
+        typer.echo(_skipped(name) if skipped else _listed(name), nl=False)
 
 
 def _shipped(name: str) -> Path | None:
@@ -35,42 +47,94 @@ def _shipped(name: str) -> Path | None:
         return None
 
 
-def _listed(name: str) -> str:
+def _skipped(name: str) -> str:
+    from layerwise.layers.manifest import format_skipped
+
+    survey = _survey(name)
+    return format_skipped([*survey.skipped, *survey.others])
+
+
+def _survey(name: str) -> "Survey":
     from layerwise.layers.listing import survey_layers
-    from layerwise.layers.manifest import format_manifest
     from layerwise.models import build_empty, resolve_preprocessing, specify
 
     spec = specify(name)
+    return survey_layers(build_empty(spec), resolve_preprocessing(spec).size)
+
+
+def _listed(name: str) -> str:
+    from layerwise.layers.manifest import format_manifest
+    from layerwise.models import specify
+
+    specify(name)
     typer.echo(f"no list of layers ships for timm's {name!r}: it is built, without weights, to list them", err=True)
-    survey = survey_layers(build_empty(spec), resolve_preprocessing(spec).size)
+    survey = _survey(name)
     for module in survey.skipped:
         typer.echo(f"left out: {module.layer} ({module.kind}) {module.reason}", err=True)
     return format_manifest(survey.layers)
 
 
-def check_config(config: Config = CONFIG) -> None:
-    """Validate a config and say what it holds."""
+def check_config(
+    config: Config = CONFIG,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Import no network, and read no table of responses whole.")
+    ] = False,
+) -> None:
+    """Validate a config, find what would fail in it before anything runs, and say what it holds.
+
+    All problems are printed at once. Without --quick, timm's names and your factories are imported, recordings and
+    scores are read whole, and their splits are drawn.
+    """
     from layerwise.config import load_study
-    from layerwise.models import resolve_preprocessing
-    from layerwise.study import finetuned_models, finetuned_splits, finetuning_groups, regions
+    from layerwise.study.foreseen import find_absences, find_notes, find_problems, refuse
 
     study = load_study(config)
-    for entry in study.models:
-        if entry.timm:  # loading a config does not ask timm, which takes seconds to import
-            resolve_preprocessing(entry.spec())
-    typer.echo(
+    problems, absent = find_problems(study), find_absences(study)
+    if not quick:
+        problems += _deeper(study, problems)
+    problems += [one for one in absent if one.kind == "model"]
+    hint = _paths_count_from(config, absent)
+    try:
+        refuse(problems, str(config))
+    except ValueError as error:
+        raise ValueError("\n".join([str(error), *hint])) from None
+    for line in _contents(study, config):
+        typer.echo(line)
+    others = (one for one in absent if one.kind != "model")
+    for note in (*find_notes(study), *others, *hint):
+        typer.echo(f"note: {note}")
+
+
+def _paths_count_from(config: Path, absent: "Sequence[Problem]") -> list[str]:
+    """Say where paths begin, if what is not there may have been looked for in the wrong place."""
+    if not absent or config.parent.resolve() == Path.cwd():
+        return []
+    return [f"paths count from the folder in which commands run, here {Path.cwd()}, and not from that of {config}"]
+
+
+def _deeper(study: "Study", known: "list[Problem]") -> "list[Problem]":
+    from layerwise.steps.foreseen import find_deeper_problems
+
+    with count_warnings():
+        return find_deeper_problems(study, known)
+
+
+def _contents(study: "Study", config: Path) -> Iterator[str]:
+    from layerwise.study import finetuned_models, finetuned_splits, finetuning_groups, regions
+
+    yield (
         f"{config} is valid: study {study.study!r}, {len(study.models)} networks, "
         f"{len(regions(study))} regions, {len(study.ratings)} sets of ratings"
     )
     trained = finetuned_models(study)
     if trained:
-        typer.echo(
+        yield (
             f"fine-tuning: {len(trained)} networks on {len(finetuned_splits(study))} splits in "
             f"{len(trained) * len(finetuning_groups(study))} jobs"
         )
     ungated = [entry.name for entry in study.models if entry.published is None]
     if study.accuracy_gate and ungated:
-        typer.echo(f"not checked by the accuracy gate, since no accuracy is published: {', '.join(ungated)}")
+        yield f"not checked by the accuracy gate, since no accuracy is published: {', '.join(ungated)}"
 
 
 def schema() -> None:
@@ -116,13 +180,8 @@ def tables() -> None:
 
 
 def _print_section(title: str, columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
+    from layerwise.cli.tabular import fitting_tables, make_console
 
-    table = Table(title=title, title_justify="left")
-    for name in columns:
-        table.add_column(name)
-    for row in rows:
-        table.add_row(*map(escape, row))
-    Console(width=None if Console().is_terminal else 140, highlight=False).print(table)
+    console = make_console()
+    for table in fitting_tables(title, columns, rows):
+        console.print(table)

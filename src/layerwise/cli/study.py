@@ -2,11 +2,12 @@
 
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from layerwise.cli.options import Config, counted_warnings
+from layerwise.cli.progress import show_progress
 
 simulated = typer.Typer(help="Make a study with planted truth, or its tables alone.")
 
@@ -73,8 +74,10 @@ def simulate(
 
     limit_threads(threads)
     spec = ModelEntry(name=TEACHER).spec()
-    teacher = Teacher(build(spec), resolve_preprocessing(spec), {"recorded": "square", "rated": "crop"})
-    simulate_study(output, teacher, PLANTED, SCORED, n_recorded=recorded, n_rated=rated, seed=seed)
+    kinds: Any = {"recorded": "square", "rated": "crop"}
+    teacher = Teacher(build(spec), resolve_preprocessing(spec), kinds, show_progress)
+    counts = {"n_recorded": recorded, "n_rated": rated}
+    simulate_study(output, teacher, PLANTED, SCORED, **counts, seed=seed, progress=show_progress)
     # The config comes last: a study with a config is whole.
     with atomic_path(output / "config.yaml") as temporary:
         temporary.write_text(_config(output, threads), encoding="utf-8")
@@ -111,10 +114,8 @@ def show_recovery(
     config: Config, truth: Annotated[Path, typer.Option("--truth", help="The truth.json of a simulated study.")]
 ) -> None:
     """Print what a simulated study recovered beside what was planted, and where its results lie."""
-    from rich.console import Console
-    from rich.table import Table
-
     from layerwise.analyses.recovery import compare
+    from layerwise.cli.tabular import fitting_tables, make_console
     from layerwise.config import load_study
     from layerwise.data.simulate import read_truth
     from layerwise.files.tables import read_table
@@ -124,13 +125,14 @@ def show_recovery(
     layout = layout_of(study)
     planted = read_truth(truth)
     rows = compare(read_table(layout.layers, ["model", "layer", "depth", *planted]), planted, TEACHER)
-    table = Table(title="Planted in the trained network, and recovered by the pipeline")
-    for name in rows.columns:
-        table.add_column(name.replace("_", " "), no_wrap="layer" in name)
-    for row in rows.itertuples(index=False):
-        table.add_row(*(f"{value:.2f}" if isinstance(value, float) else str(value) for value in row))
-    console = Console(width=160)
-    console.print(table)
+    console = make_console()
+    cells = [
+        [f"{value:.2f}" if isinstance(value, float) else str(value) for value in row]
+        for row in rows.itertuples(index=False)
+    ]
+    names = [str(name).replace("_", " ") for name in rows.columns]
+    for table in fitting_tables("Planted in the trained network, and recovered by the pipeline", names, cells):
+        console.print(table)
     columns = ["region", "measure", "rho", "low", "high", "n_layers", "n_networks"]
     console.print(read_table(layout.table("correlations"), columns)[columns].round(2).to_string(index=False))
     figures, tables = layout.figure("*")[0], layout.table("*", "csv")

@@ -33,7 +33,7 @@ def check_path(path: Path) -> Path:
 
 FilePath = Annotated[Path, AfterValidator(check_path)]
 
-COLUMNS = ("model", "layer", "class", "shape", "units", "depth")
+COLUMNS = ("model", "layer", "class", "shape", "units", "depth", "same_as")
 DERIVED = ("_error", "_splits", "_ceiling", "_ceiled_2020", "_ceiled_2026")
 
 

@@ -77,6 +77,9 @@ class RecordingEntry(Section):
     or `imagenet`: resized, then the centre cropped, as the network was trained."""
     visual_degrees: Degrees | None = None
     """Side of the images as the animal saw them, degrees of visual angle; default: what the file says."""
+    beyond_screen: Literal["cut", "fit"] = "cut"
+    """What becomes of stimuli wider than `screen_degrees`: `cut`, their rim is lost (of 20 degrees on a screen of 8, 16
+    % of the area is kept); `fit`, they are shown whole, as wide as the screen."""
     min_reliability: float | None = Field(None, gt=-1, lt=1)
     """Neuroids whose ceiling (mean over halvings of the repetitions) is lower are left out; default: none is."""
     measures: Measures | None = None

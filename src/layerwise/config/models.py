@@ -5,10 +5,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from layerwise.config.base import Name, Section, Seed, check_path
-from layerwise.interfaces import ModelSpec
+from layerwise.interfaces import LayerChoice, ModelSpec
 from layerwise.models import registry
 from layerwise.models.preprocessing import resolve_preprocessing, states_itself
 from layerwise.models.registry import Library
@@ -83,6 +83,51 @@ class PreprocessingEntry(Section):
         return self.model_dump(exclude_none=True)
 
 
+def _check_which(which: Any) -> Any:
+    if isinstance(which, str) and which not in ("leaves", "all"):
+        raise ValueError(f"{which!r} is no choice: give leaves, all, or names and patterns in brackets: [{which}]")
+    if which == []:
+        raise ValueError("no name is given: give some, such as [layer4], or leaves, or all")
+    for pattern in which if isinstance(which, list) else ():
+        parts = pattern.split(".") if isinstance(pattern, str) else [""]
+        if not all(parts) or any(sign.isspace() for sign in pattern):
+            raise ValueError(f"{pattern!r} is no pattern of names of modules: give layer4, layer4.* or blocks.*.attn")
+    return which
+
+
+class LayerSettings(Section):
+    """Which modules are layers, and what is taken of their outputs."""
+
+    which: Annotated[Literal["leaves", "all"] | list[str], BeforeValidator(_check_which)] = "leaves"
+    """`leaves`: modules without children, as in the paper; `all`: containers, too; or patterns of names, such as
+    `layer4`, or `blocks.*` for the residual stream of a transformer: `*` stands for what is between two dots, `**` for
+    any number of names. Alone it may be written without the key: `layers: [layer4]`."""
+    tokens: Literal["all", "cls", "mean"] = "all"
+    """Of a transformer's tokens: all, the class token, or the mean over those of patches."""
+    pooling: Literal["none", "mean", "max"] = "none"
+    """Of the places in an image, for each channel: all, their mean, or the largest."""
+    repeated: Literal["keep", "leave-out"] = "keep"
+    """Modules that pass on the output of a layer before them, such as dropout: they keep their rows, with the scores of
+    that layer and its name in `same_as`; or are left out."""
+
+    @property
+    def choice(self) -> LayerChoice:
+        """The same as the rooms below take it."""
+        which = self.which if isinstance(self.which, str) else tuple(self.which)
+        return LayerChoice(which, self.tokens, self.pooling, self.repeated)
+
+
+def name_which(given: Any) -> Any:
+    """Take names of layers alone for the key that they are of."""
+    return {"which": given} if isinstance(given, str | list) else given
+
+
+Layers = Annotated[
+    LayerSettings,
+    BeforeValidator(name_which, json_schema_input_type=LayerSettings | Literal["leaves", "all"] | list[str]),
+]
+
+
 class ModelEntry(Section):
     """One network: a name that layerwise knows, a timm network, or the product of your own function."""
 
@@ -106,6 +151,8 @@ class ModelEntry(Section):
     """Arguments for the constructor."""
     preprocessing: PreprocessingEntry | None = None
     """How the network wants its input; keys that are not given: as its library states it."""
+    layers: Layers | None = None
+    """Which of its modules are layers; keys that are not given: as the study's `layers`."""
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
@@ -123,13 +170,23 @@ class ModelEntry(Section):
 
     @property
     def registered(self) -> str | None:
-        """The network that layerwise knows, whose shipped manifest holds; None for an own network, and for one that is
-        built with options or shown images of another size, whose layers are listed anew."""
+        """The network that layerwise knows; None for an own network, and for one that is built with options or shown
+        images of another size, of which what is known of it does not hold."""
         if self.timm or self.factory or self.options:
             return None
         row, size = registry.find(self.model or self.name), self.preprocessing.size if self.preprocessing else None
         same = size is None or (row.preprocessing is not None and size == row.preprocessing.size)
         return row.name if same else None
+
+    @property
+    def choice(self) -> LayerChoice:
+        """Which of its modules are layers."""
+        return self.layers.choice if self.layers else LayerChoice()
+
+    @property
+    def shipped(self) -> str | None:
+        """The network whose list of layers ships and holds, but for repeated ones that the study leaves out."""
+        return self.registered if replace(self.choice, repeated="keep") == LayerChoice() else None
 
     @property
     def published(self) -> float | None:

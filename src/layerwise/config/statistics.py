@@ -13,9 +13,10 @@ class StatisticsSettings(Section):
     level: float = Field(0.95, ge=0.5, le=0.999)
     """Of intervals: the share of studies in which one should hold the true value."""
     interval: Literal["jackknife", "percentile"] = "jackknife"
-    """The interval that figures show. `jackknife`: Fisher's z, its error from leaving out each network, t with one
-    degree of freedom fewer than networks. `percentile`: the middle of the correlation in samples of whole networks,
-    drawn with replacement. Tables have both."""
+    """The interval that figures show. `jackknife`: Fisher's z, its error from leaving out each network, t with as many
+    degrees of freedom as networks are worth, given how many layers each has. `percentile`: the middle of the
+    correlation in samples of whole networks, drawn with replacement, as much of it as that t asks for. Tables have
+    both."""
     cluster: Literal["network", "family"] = "network"
     """What counts as independent: each network, or each family of networks (VGG, ResNet ...)."""
     families: dict[Name, Name] = Field(default_factory=dict)

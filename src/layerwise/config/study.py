@@ -4,12 +4,12 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Annotated, Any, Self, TypeVar
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
 from layerwise.config.base import Degrees, Name, Section
 from layerwise.config.data import RatingEntry, RecordingEntry
 from layerwise.config.finetuning import FinetuningSettings, check_finetuning
-from layerwise.config.models import FINETUNED, FineTunedEntry, ModelEntry
+from layerwise.config.models import FINETUNED, FineTunedEntry, Layers, LayerSettings, ModelEntry
 from layerwise.config.settings import (
     BrainSettings,
     ComputeSettings,
@@ -37,6 +37,8 @@ class Study(Section):
 
     study: Name
     """Name of the study, and of its folder of results."""
+    layers: Layers = LayerSettings()
+    """Which modules of networks are layers; a network may have `layers` of its own, whose keys go before these."""
     models: list[Annotated[ModelEntry, BeforeValidator(_named)]] = Field(min_length=1)
     """The networks: names that layerwise knows, or entries of your own."""
     recordings: list[RecordingEntry] = Field(default_factory=list)
@@ -68,6 +70,16 @@ class Study(Section):
     storage: StorageSettings = StorageSettings()
     """What is kept, and where."""
 
+    @field_validator("models")
+    @classmethod
+    def _choose_layers(cls: type[Self], models: list[ModelEntry], known: ValidationInfo) -> list[ModelEntry]:
+        """Give each network the layers that the study names, but for what its own entry says."""
+        ours = known.data.get("layers", LayerSettings())
+        return [
+            entry if ours == LayerSettings() else entry.model_copy(update={"layers": _joined(ours, entry.layers)})
+            for entry in models
+        ]
+
     @model_validator(mode="after")
     def _names_differ(self) -> Self:
         _must_differ("models", (entry.name for entry in self.models))
@@ -75,7 +87,7 @@ class Study(Section):
         if taken:
             raise ValueError(f"models: {taken[0]!r} is named as fine-tuned networks are: leave out {FINETUNED!r}")
         _must_differ("recordings and ratings (pca_images is taken by brain.pca)", self.stimulus_sets())
-        _must_differ("the measures of ratings", (entry.measure for entry in self.ratings))
+        _measures_must_differ(self.ratings)
         for entry in self.recordings:
             names = entry.regions.values() if isinstance(entry.regions, dict) else entry.regions or ()
             _must_differ(f"the regions of {entry.name}", names)
@@ -152,6 +164,11 @@ class Study(Section):
         return _find(self.ratings, name, "rating")
 
 
+def _joined(ours: LayerSettings, own: LayerSettings | None) -> LayerSettings:
+    given = own.model_dump(exclude_unset=True) if own else {}
+    return LayerSettings.model_validate(ours.model_dump() | given)
+
+
 def _must_differ(what: str, names: Iterable[str]) -> None:
     given = list(names)
     twice = sorted(name for name, count in Counter(given).items() if count > 1)
@@ -164,6 +181,18 @@ def _must_differ(what: str, names: Iterable[str]) -> None:
             f"names must differ among {what} in more than case, since some disks make one folder of them: "
             f"{', '.join(alike)}"
         )
+
+
+def _measures_must_differ(ratings: list[RatingEntry]) -> None:
+    try:
+        _must_differ("the measures of ratings", (entry.measure for entry in ratings))
+    except ValueError as error:
+        alike = Counter(entry.measure.casefold() for entry in ratings)
+        name = [entry.name for entry in ratings if alike[entry.measure.casefold()] > 1][-1]
+        raise ValueError(
+            f"{error}; each needs a column of layers.parquet of its own: give another, such as `measure: {name}`, "
+            f"under the ratings {name!r}"
+        ) from None
 
 
 def _find(entries: list[Entry], name: str, what: str) -> Entry:

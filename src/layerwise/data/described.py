@@ -92,7 +92,7 @@ class Description(BaseModel):
 
 
 @dataclass(frozen=True)
-class _Read:
+class ReadArray:
     """An array as it is stored, the same with NaN and scaled as its file says, and texts that lie beside it."""
 
     stored: NDArray[np.generic]
@@ -201,7 +201,7 @@ def _read_responses(
     return values
 
 
-def _blank(read: _Read, codes: tuple[float, ...], path: Path) -> NDArray[np.float64]:
+def _blank(read: ReadArray, codes: tuple[float, ...], path: Path) -> NDArray[np.float64]:
     values = read.values.astype(np.float64)
     for code in codes:
         found = is_code(read.stored, [code])
@@ -210,9 +210,9 @@ def _blank(read: _Read, codes: tuple[float, ...], path: Path) -> NDArray[np.floa
     return values
 
 
-def _read_any(path: Path, description: Description, stimuli: pd.DataFrame, names: list[str], table: Path) -> _Read:
+def _read_any(path: Path, description: Description, stimuli: pd.DataFrame, names: list[str], table: Path) -> ReadArray:
     if path.suffix.lower() != ".csv":
-        return _read_array(path, description.array)
+        return read_array(path, description.array)
     if description.dimensions[-1] != "neuroid":
         raise ValueError(
             f"the dimensions are {list(description.dimensions)}, and {path} has a column for each neuroid: put neuroid "
@@ -225,7 +225,7 @@ def _texts(table: pd.DataFrame, name: str) -> list[str]:
     return [str(text).strip() for text in table[name]] if name in table.columns else []
 
 
-def _read_csv(path: Path, names: list[str], stimuli: pd.DataFrame, described: Path) -> _Read:
+def _read_csv(path: Path, names: list[str], stimuli: pd.DataFrame, described: Path) -> ReadArray:
     table = read_text_table(path, "table of responses", "presentation")
     absent = [name for name in names if name not in table.columns]
     if absent:
@@ -235,7 +235,7 @@ def _read_csv(path: Path, names: list[str], stimuli: pd.DataFrame, described: Pa
     unshared = [str(name) for name in others.columns if name not in stimuli.columns]
     labels = {name: _texts(others.iloc[rows], name) for name in unshared}
     values = _numbers(table[names], path)[rows]
-    return _Read(values, values, labels)
+    return ReadArray(values, values, labels)
 
 
 def _numbers(table: pd.DataFrame, path: Path) -> NDArray[np.float64]:
@@ -251,18 +251,32 @@ def _numbers(table: pd.DataFrame, path: Path) -> NDArray[np.float64]:
     return np.asarray(values, dtype=np.float64)
 
 
-def _read_array(path: Path, name: str | None) -> _Read:
+def read_array(path: Path, name: str | None) -> ReadArray:
+    """Read an array of numbers from a file of NumPy, HDF5, or MATLAB of any version.
+
+    Parameters
+    ----------
+    path : Path
+        .npy, .npz, .h5, .hdf5, .nc or .mat.
+    name : str or None
+        Its name in the file, where there are several.
+
+    Raises
+    ------
+    ValueError
+        There is no such array, or the file is none of these, or broken.
+    """
     if path.suffix.lower() in _HDF5 and (path.suffix.lower() != ".mat" or h5py.is_hdf5(path)):
         try_hdf5(path)
     try:
         if path.suffix.lower() == ".npy":
             array = np.asarray(np.load(path, allow_pickle=False))
-            return _Read(array, array, {})
+            return ReadArray(array, array, {})
         if path.suffix.lower() == ".npz":
             return _read_npz(path, name)
         if path.suffix.lower() == ".mat" and not h5py.is_hdf5(path):
             array = read_matlab(path, _choose(name, names_in(path), path))
-            return _Read(array, array, {})
+            return ReadArray(array, array, {})
         if path.suffix.lower() in _HDF5:
             return _read_hdf5(path, name)
     except _BROKEN as error:
@@ -276,15 +290,17 @@ def _read_array(path: Path, name: str | None) -> _Read:
                 "save an array of numbers, not of objects"
             ) from error
         raise ValueError(f"{path}: {error}") from error
-    raise ValueError(f"responses are read from .npz, .npy, .h5, .mat or .csv, and {path.name} is none: convert it")
+    raise ValueError(
+        f"arrays are read from .npz, .npy, .h5 or .mat (responses from .csv too), and {path.name} is none: convert it"
+    )
 
 
-def _read_npz(path: Path, name: str | None) -> _Read:
+def _read_npz(path: Path, name: str | None) -> ReadArray:
     with np.load(path, allow_pickle=False) as archive:
         array = np.asarray(archive[_choose(name, list(archive.files), path)])
         members = {key: _small_member(archive, key) for key in archive.files}
     labels = {key: member.tolist() for key, member in members.items() if member.dtype.kind == "U" and member.ndim == 1}
-    return _Read(array, array, labels)
+    return ReadArray(array, array, labels)
 
 
 def _small_member(archive: Any, key: str) -> NDArray[Any]:
@@ -294,16 +310,21 @@ def _small_member(archive: Any, key: str) -> NDArray[Any]:
         return np.empty(0)
 
 
-def _read_hdf5(path: Path, name: str | None) -> _Read:
+def _read_hdf5(path: Path, name: str | None) -> ReadArray:
     with h5py.File(path, "r", locking=False) as file:
-        known = [key for key, item in file.items() if isinstance(item, h5py.Dataset)]
+        known = [key for key, item in file.items() if isinstance(item, h5py.Dataset) and not _is_cell(item)]
         inner = name is not None and name in file and isinstance(file[name], h5py.Dataset)
         dataset = file[name if inner else _choose(name, known, path)]
         stored = in_written_order(dataset, path)
         values = decode(stored, dict(dataset.attrs), f"the array {dataset.name}", fill_of(dataset))
         beside = {key: item for key, item in dataset.parent.items() if isinstance(item, h5py.Dataset)}
         texts = {key: item for key, item in beside.items() if h5py.check_string_dtype(item.dtype) and item.ndim == 1}
-        return _Read(stored, values, {key: item.asstr()[:].tolist() for key, item in texts.items()})
+        return ReadArray(stored, values, {key: item.asstr()[:].tolist() for key, item in texts.items()})
+
+
+def _is_cell(item: h5py.Dataset) -> bool:
+    """Return whether a dataset holds references, as MATLAB's cell arrays do, and no numbers."""
+    return h5py.check_ref_dtype(item.dtype) is not None
 
 
 def _choose(name: str | None, known: list[str], path: Path) -> str:

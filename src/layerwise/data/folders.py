@@ -24,9 +24,18 @@ def list_images(folder: Path) -> set[str]:
     """
     if not folder.is_dir():
         raise ValueError(f"no folder of images {folder}: check the path in the config")
+    return set(_images_below(folder))
+
+
+def has_images(folder: Path) -> bool:
+    """Return whether there is an image in a folder or below; quick, as the first one is enough."""
+    return next(_images_below(folder), None) is not None
+
+
+def _images_below(folder: Path) -> Iterator[str]:
     files = (Path(name) for name in files_below(folder) if Path(name).suffix.lower() in ENDINGS)
     shown = (file for file in files if not any(part.startswith(".") for part in file.parts))
-    return {file.as_posix() for file in shown if (folder / file).is_file()}  # links that lead nowhere are no files
+    return (file.as_posix() for file in shown if (folder / file).is_file())  # links that lead nowhere are no files
 
 
 def files_below(folder: str | Path) -> Iterator[str]:

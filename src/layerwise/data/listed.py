@@ -5,7 +5,10 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 
+from layerwise.data.problems import did_you_mean
+
 IMAGE_COLUMNS = ("image", "file", "filename", "file_name", "name", "stimulus")
+SCORE_COLUMNS = ("score", "memorability", "hit_rate", "rating")
 PARTS = ("train", "val", "test")
 SPLIT_FILE = re.compile(rf"({'|'.join(PARTS)})_(\d+)\.txt")
 
@@ -18,17 +21,29 @@ def named_in_scores(scores: Path, image_column: str | None = None) -> set[str]:
     ValueError
         The table cannot be read so, or its column of images is not clear.
     """
-    try:
-        with scores.open(encoding="utf-8-sig", newline="") as handle:
-            header, *rows = csv.reader(handle)
-    except (OSError, csv.Error, ValueError) as error:
-        raise ValueError(f"the table of scores {scores} cannot be read ({error})") from error
+    header, *rows = read_rows(scores)
     found = with_usual_name(header, IMAGE_COLUMNS) if image_column is None else [image_column]
     if len(found) != 1 or header.count(found[0]) != 1:
         raise ValueError(f"it is not clear which column of {scores} names images")
     place = header.index(found[0])
     names = {row[place].strip() for row in rows if len(row) > place}
     return {str(PurePosixPath(name)) for name in names if name}
+
+
+def read_rows(scores: Path) -> list[list[str]]:
+    """Read the cells of a table of scores, the header first.
+
+    Raises
+    ------
+    ValueError
+        The table is empty, or cannot be read.
+    """
+    try:
+        with scores.open(encoding="utf-8-sig", newline="") as handle:
+            header, *rows = csv.reader(handle)
+    except (OSError, csv.Error, ValueError) as error:
+        raise ValueError(f"the table of scores {scores} cannot be read ({error})") from error
+    return [header, *rows]
 
 
 def named_in_splits(files: Iterable[Path]) -> set[str]:
@@ -40,3 +55,25 @@ def named_in_splits(files: Iterable[Path]) -> set[str]:
 def with_usual_name(columns: Sequence[str], usual: Sequence[str]) -> list[str]:
     """List the columns that have a usual name, whatever their capitals, blanks and dashes."""
     return [column for column in columns if re.sub(r"[\s-]+", "_", column.strip().lower()) in usual]
+
+
+def choose_column(columns: Sequence[str], given: str | None, usual: Sequence[str], what: str, path: Path) -> str:
+    """Choose the column that is given, or the only one that has a usual name.
+
+    Raises
+    ------
+    ValueError
+        The given one is not there; none or several have a usual name.
+    """
+    if given is not None:
+        if given not in columns:
+            raise ValueError(f"{path} has no column {given!r}: {did_you_mean(given, columns)}")
+        return given
+    found = with_usual_name(columns, usual)
+    if len(found) != 1:
+        problem = f"the columns {', '.join(found)} all" if found else f"none of the columns {', '.join(columns)}"
+        raise ValueError(
+            f"in {path} {problem} could be the {what}s: name one with `{what}_column` (usual names: "
+            f"{', '.join(usual)}; columns are parted by commas)"
+        )
+    return found[0]

@@ -44,6 +44,49 @@ def read_matlab(path: Path, name: str) -> NDArray[np.generic]:
         return np.asarray(found.toarray() if scipy.sparse.issparse(found) else found)
 
 
+def read_texts(path: Path, name: str) -> list[str]:
+    """Read a list of texts, which MATLAB keeps as a cell array of them or as rows of characters; of any version.
+
+    Raises
+    ------
+    ValueError
+        The file is broken, or holds no such list.
+    """
+    with _damage_told():
+        found = _texts_of_hdf5(path, name) if h5py.is_hdf5(path) else _texts_of_old(path, name)
+    if found is None:
+        raise ValueError(f"{path} has no cell array of texts {name!r}: save the names so (`cellstr`), not as strings")
+    return [text.strip() for text in found]
+
+
+def _texts_of_old(path: Path, name: str) -> list[str] | None:
+    found = scipy.io.loadmat(path, variable_names=[name]).get(name)
+    if found is None or found.dtype.kind not in "OU":
+        return None
+    cells = [np.ravel(np.asarray(cell)).tolist() for cell in np.ravel(found, order="F").tolist()]
+    return [cell[0] for cell in cells] if all(len(cell) == 1 and isinstance(cell[0], str) for cell in cells) else None
+
+
+def _texts_of_hdf5(path: Path, name: str) -> list[str] | None:
+    with h5py.File(path, "r", locking=False) as file:
+        if name not in file or not isinstance(file[name], h5py.Dataset):
+            return None
+        cells, kind = file[name], _class_of(file[name])
+        if kind == "char":  # the rows of characters are columns here
+            return ["".join(map(chr, row)) for row in np.atleast_2d(cells[()].T).tolist()]
+        if kind != "cell":
+            return None
+        inner = [file[reference] for reference in np.ravel(cells[()]).tolist()]
+        if any(_class_of(text) != "char" for text in inner):
+            return None
+        return ["".join(map(chr, np.ravel(text[()]).tolist())) for text in inner]
+
+
+def _class_of(dataset: h5py.Dataset) -> str:
+    kind = dataset.attrs.get("MATLAB_class", b"")
+    return kind.decode() if isinstance(kind, bytes) else str(kind)
+
+
 @contextmanager
 def _damage_told() -> Iterator[None]:
     try:

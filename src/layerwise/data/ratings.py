@@ -14,12 +14,11 @@ from numpy.typing import NDArray
 from sklearn.model_selection import KFold
 
 from layerwise.data.folders import find_files, list_images
-from layerwise.data.listed import IMAGE_COLUMNS, PARTS, SPLIT_FILE, with_usual_name
-from layerwise.data.problems import did_you_mean, list_problems
+from layerwise.data.listed import IMAGE_COLUMNS, PARTS, SCORE_COLUMNS, SPLIT_FILE, choose_column
+from layerwise.data.problems import list_problems
 from layerwise.data.tables import read_text_table
 from layerwise.interfaces import DegenerateWarning, Ratings, Split, StimulusSet
 
-SCORE_COLUMNS = ("score", "memorability", "hit_rate", "rating")
 FEWEST = 3  # images of which a rank correlation is defined
 
 _MISSING = ("", "nan", "na", "n/a", "none", "null")
@@ -229,19 +228,7 @@ def find_column(table: pd.DataFrame, given: str | None, usual: Sequence[str], wh
     ValueError
         The given one is not there; none or several have a usual name.
     """
-    columns = [str(column) for column in table.columns]
-    if given is not None:
-        if given not in columns:
-            raise ValueError(f"{path} has no column {given!r}: {did_you_mean(given, columns)}")
-        return given
-    found = with_usual_name(columns, usual)
-    if len(found) != 1:
-        problem = f"the columns {', '.join(found)} all" if found else f"none of the columns {', '.join(columns)}"
-        raise ValueError(
-            f"in {path} {problem} could be the {what}s: name one with `{what}_column` (usual names: "
-            f"{', '.join(usual)}; columns are parted by commas)"
-        )
-    return found[0]
+    return choose_column([str(column) for column in table.columns], given, usual, what, path)
 
 
 def _check_rows(

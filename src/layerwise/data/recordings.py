@@ -12,6 +12,7 @@ import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, Any
@@ -235,6 +236,93 @@ def list_shown(path: str | Path) -> frozenset[tuple[str, str]]:
         The file is missing, truncated, of another format or newer version, or has no such coordinates.
     """
     return frozenset(zip(_labels(path, "stimulus"), _labels(path, "image"), strict=True))
+
+
+@dataclass(frozen=True)
+class Labels:
+    """What a file of recordings says beside the responses.
+
+    Parameters
+    ----------
+    stimuli : tuple of str
+        Ids, sorted.
+    images : frozenset of str
+        Names that presentations give, relative to the folder of the images.
+    regions, animals : tuple of str
+        Of each neuroid; no animals where the file does not say.
+    columns : mapping of str to array [stimulus]
+        The properties that were asked for, and that describe stimuli.
+    varying : mapping of str to str
+        Those in which the presentations of a stimulus differ, each with a sentence that says where.
+    properties : tuple of str
+        Names of all properties.
+    """
+
+    stimuli: tuple[str, ...]
+    images: frozenset[str]
+    regions: tuple[str, ...]
+    animals: tuple[str, ...]
+    columns: Mapping[str, NDArray[np.generic]]
+    varying: Mapping[str, str]
+    properties: tuple[str, ...]
+
+
+def read_labels(path: str | Path, wanted: Sequence[str] = ()) -> Labels:
+    """Read what a file says beside the responses, without them; quick, for planning.
+
+    Parameters
+    ----------
+    path : path
+        The file.
+    wanted : sequence of str
+        Properties of the stimuli to read; those that the file lacks are left out.
+
+    Raises
+    ------
+    ValueError
+        The file is missing, truncated, of another format or newer version, or lacks a coordinate that all have.
+    """
+    stimuli = np.array(_labels(path, "stimulus"), dtype=np.str_)
+    properties = _list_properties(path, len(stimuli))
+    kept, varying = properties_of({name: _read_property(path, name) for name in wanted if name in properties}, stimuli)
+    regions = tuple(_labels(path, "region"))
+    return Labels(
+        stimuli=tuple(np.unique(stimuli).tolist()),
+        images=frozenset(list_named_images(path)),
+        regions=regions,
+        animals=_animal_labels(path, len(regions)),
+        columns=kept,
+        varying=varying,
+        properties=properties,
+    )
+
+
+def _list_properties(path: str | Path, n_presentations: int) -> tuple[str, ...]:
+    with _readable(path) as file:
+        along = [name for name, item in file.items() if _lies_along(item, "presentation", n_presentations)]
+        return tuple(name for name in along if name not in _NOT_PROPERTIES)
+
+
+def _lies_along(item: Any, dimension: str, length: int) -> bool:
+    """Return whether a member of a file holds labels along a dimension, by its name or else by its length."""
+    if not isinstance(item, h5py.Dataset) or not item.ndim or len(item) != length:
+        return False
+    scales = item.dims[0]
+    return not len(scales) or str(scales[0].name).rpartition("/")[2] == dimension
+
+
+def _read_property(path: str | Path, name: str) -> NDArray[Any]:
+    with _readable(path, name) as file:
+        item = file[name]
+        if item.dtype.kind in "iuf":
+            return np.asarray(decode(item[()], dict(item.attrs), f"{name!r}", NEVER_WRITTEN))
+    return np.array(_labels(path, name), dtype=np.str_)
+
+
+def _animal_labels(path: str | Path, n_neuroids: int) -> tuple[str, ...]:
+    with _readable(path, "animal") as file:
+        known = _lies_along(file.get("animal"), "neuroid", n_neuroids)
+    return tuple(_labels(path, "animal")) if known else ()
 
 
 def read_attributes(path: str | Path) -> dict[str, Any]:

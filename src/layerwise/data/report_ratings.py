@@ -9,8 +9,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from layerwise.data.codes import find_codes
-from layerwise.data.listed import IMAGE_COLUMNS, PARTS
-from layerwise.data.ratings import SCORE_COLUMNS, find_column, read_lamem, read_raters, read_ratings
+from layerwise.data.listed import IMAGE_COLUMNS, PARTS, SCORE_COLUMNS
+from layerwise.data.ratings import find_column, read_lamem, read_raters, read_ratings
 from layerwise.data.reports import Report, show_range
 from layerwise.data.tables import read_text_table
 from layerwise.interfaces import Ratings

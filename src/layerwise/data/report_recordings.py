@@ -1,5 +1,6 @@
 """Looks a file of recordings over."""
 
+import math
 import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -20,7 +21,9 @@ from layerwise.interfaces import Recordings, StimulusSet
 Consistency = Callable[[NDArray[np.floating]], NDArray[np.float64]]
 
 
-def report_recordings(path: Path, consistency: Consistency, images: Path | None = None) -> Report:
+def report_recordings(
+    path: Path, consistency: Consistency, images: Path | None = None, screen_degrees: float = math.inf
+) -> Report:
     """Look a file of recordings over.
 
     Parameters
@@ -31,6 +34,8 @@ def report_recordings(path: Path, consistency: Consistency, images: Path | None 
         Takes responses [repetition, stimulus, neuroid] and gives ceilings [half, neuroid].
     images : Path, optional
         Folder of the images; default: the one that the file names.
+    screen_degrees : float
+        What the input of networks is taken to cover; what wider stimuli lose is noted.
 
     Returns
     -------
@@ -42,7 +47,7 @@ def report_recordings(path: Path, consistency: Consistency, images: Path | None 
         return report
     attributes = read_attributes(path)
     stimuli = _try(report, lambda: stimuli_of(path, images))
-    _try(report, lambda: read_visual_degrees(path))
+    report.notes += _cut_rim(_try(report, lambda: read_visual_degrees(path)), screen_degrees)
     report.add_table("What the file says", ("", ""), _statements(recordings, attributes, stimuli))
     report.add_table(
         "Regions", _REGION_COLUMNS, [_region(recordings, name, consistency) for name in _names(recordings)]
@@ -73,6 +78,17 @@ def _try(report: Report, read: Callable[[], Any]) -> Any:
     except ValueError as error:
         report.problems.append(str(error))
         return None
+
+
+def _cut_rim(degrees: float | None, screen: float) -> list[str]:
+    if degrees is None or degrees <= screen:
+        return []
+    told = (
+        f"the stimuli are {degrees:g} degrees wide, and a network's input is taken to cover {screen:g} "
+        f"(`screen_degrees`): their rim is cut, and {(screen / degrees) ** 2:.0%} of their area is kept; "
+        f"`beyond_screen: fit` under the recording shows all of them, as does `screen_degrees: {degrees:g}`"
+    )
+    return [told]
 
 
 def _names(recordings: Recordings) -> tuple[str, ...]:

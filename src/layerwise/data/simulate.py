@@ -19,7 +19,7 @@ from layerwise.data.drawing import CATEGORIES, draw_image
 from layerwise.data.recordings import write_recordings
 from layerwise.files import atomic_path
 from layerwise.files.tables import write_csv
-from layerwise.interfaces import Recordings, StimulusSet
+from layerwise.interfaces import Progress, Recordings, StimulusSet, no_progress
 
 N_COMPONENTS = 12
 Teacher = Callable[[StimulusSet, Sequence[str]], Mapping[str, NDArray[np.floating]]]
@@ -46,7 +46,11 @@ class Planted:
 
 
 def draw_stimuli(
-    folder: str | Path, n_images: int, rng: np.random.Generator, size: int = 256
+    folder: str | Path,
+    n_images: int,
+    rng: np.random.Generator,
+    size: int = 256,
+    progress: Progress = no_progress,
 ) -> tuple[StimulusSet, NDArray[np.str_]]:
     """Draw images, as many of each category, and write them as JPEG.
 
@@ -60,6 +64,8 @@ def draw_stimuli(
         Decides what they show.
     size : int
         Side, pixels.
+    progress : Progress
+        Shows how far it has come.
 
     Returns
     -------
@@ -71,7 +77,8 @@ def draw_stimuli(
     folder = Path(folder)
     categories = rng.permutation(np.resize(np.array(CATEGORIES), n_images))
     ids = tuple(f"image{index:05d}.jpg" for index in range(n_images))
-    for name, category in zip(ids, categories.tolist(), strict=True):
+    shown = zip(ids, categories.tolist(), strict=True)
+    for name, category in progress(shown, f"drawing {folder.name}", n_images):
         with atomic_path(folder / name) as temporary:
             Image.fromarray(draw_image(rng, size, category)).save(temporary, quality=95)
     return StimulusSet(folder.name, ids, tuple(folder / name for name in ids)), categories
@@ -218,6 +225,7 @@ def simulate_study(
     ceiling: float = 0.8,
     size: int = 256,
     seed: int = 1,
+    progress: Progress = no_progress,
 ) -> dict[str, Planted]:
     """Write a study with planted truth, in the formats of real data.
 
@@ -241,6 +249,8 @@ def simulate_study(
         Side of the images, pixels.
     seed : int
         Decides everything.
+    progress : Progress
+        Shows how far drawing has come.
 
     Returns
     -------
@@ -249,13 +259,13 @@ def simulate_study(
     """
     folder = Path(folder)
     drawing, reading = np.random.default_rng(seed).spawn(2)
-    recorded, categories = draw_stimuli(folder / "recorded", n_recorded, drawing, size)
+    recorded, categories = draw_stimuli(folder / "recorded", n_recorded, drawing, size, progress)
     seen = teacher(recorded, sorted(set(regions.values())))
     layers = {region: seen[layer] for region, layer in regions.items()}
     columns = {"object_name": categories}
     recordings = simulate_recordings(layers, recorded.ids, reading, n_neuroids, n_repetitions, ceiling, columns)
     write_recordings(recordings, folder / "recordings.nc", recorded, "simulated by layerwise", visual_degrees=8)
-    rated, _ = draw_stimuli(folder / "rated", n_rated, drawing, size)
+    rated, _ = draw_stimuli(folder / "rated", n_rated, drawing, size, progress)
     scores = simulate_scores(teacher(rated, [score_layer])[score_layer], reading, ceiling)
     write_csv(pd.DataFrame({"image": rated.ids, "score": scores.round(6)}), folder / "scores.csv")
     planted = {**regions, "memorability": score_layer}

@@ -6,7 +6,8 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from layerwise.figures.groups import Groups, draw_group_legend, group_networks, make_panels
+from layerwise.figures.groups import Groups, draw_group_legend, group_networks, known_families, make_panels
+from layerwise.figures.parts import MAX_COLOURS
 from layerwise.figures.style import mark_simulated, set_style
 from layerwise.figures.words import label, state_change, tell
 
@@ -18,7 +19,7 @@ def plot_change(networks: pd.DataFrame, changes: pd.DataFrame) -> Figure:
     ----------
     networks : DataFrame
         A row for each network, as `average_folds` gives: model, and for each region REGION_before and REGION_after, the
-        latter with its `_sd` over folds, drawn as a bar.
+        latter with its `_sd` over folds, drawn as a bar; maybe family, by which more than ten networks are coloured.
     changes : DataFrame
         A row for each region, a panel each: region, change, its mean over networks, and its interval, low and high.
 
@@ -30,7 +31,7 @@ def plot_change(networks: pd.DataFrame, changes: pd.DataFrame) -> Figure:
     if changes.empty:
         raise ValueError("the study has no regions whose similarity could have changed")
     set_style()
-    groups = group_networks(list(networks["model"]))
+    groups = group_networks(list(networks["model"]), known_families(networks))
     figure, axes = make_panels(len(changes), groups)
     for axis, (_, row) in zip(axes, changes.iterrows(), strict=True):
         _draw_panel(axis, networks, row, groups)
@@ -53,7 +54,7 @@ def _draw_panel(axis: Axes, networks: pd.DataFrame, change: pd.Series, groups: G
             color=look.colour,
             linewidth=0.7,
             elinewidth=0.6,
-            alpha=0.9 if groups.looks.keys() - {""} else 0.4,
+            alpha=0.9 if len(networks) <= MAX_COLOURS else 0.5,
         )
     axis.set(title=label(str(change["region"])), xlabel="", ylabel="", xticks=[0, 1], xticklabels=["before", "after"])
     axis.set_xlim(-0.25, 1.25)

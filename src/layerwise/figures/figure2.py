@@ -7,10 +7,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy.ndimage import gaussian_filter
 
-from layerwise.figures.groups import Groups, draw_group_legend, group_networks, make_panels
+from layerwise.figures.groups import Groups, draw_group_legend, group_networks, known_families, make_panels
 from layerwise.figures.parts import GREY, draw_regression
 from layerwise.figures.style import mark_simulated, set_style
-from layerwise.figures.words import label, pick, state_rho, tell
+from layerwise.figures.words import label, pick, state_rho, state_wide, tell
 
 MANY = 2000  # layers of a panel that colours cannot tell apart: they are grey, under the medians of groups
 SHARES = (0.9, 0.6, 0.3)  # of the layers, within the contours of density
@@ -57,20 +57,19 @@ def plot_figure2(
 
 def _networks(layers: pd.DataFrame) -> tuple[list[str], dict[str, str] | None]:
     once = layers.drop_duplicates("model")
-    families = dict(zip(once["model"], once["family"], strict=True)) if "family" in layers else None
-    return list(once["model"]), families
+    return list(once["model"]), known_families(once)
 
 
 def _draw_panel(axis: Axes, layers: pd.DataFrame, measure: str, row: pd.Series, groups: Groups) -> None:
     region = str(row["region"])
-    points = layers.dropna(subset=[region, measure])
+    points = layers[np.isfinite(layers[[region, measure]]).all(axis=1)]
     x, y = points[measure].to_numpy(float), points[region].to_numpy(float)
     draw = _draw_many if len(points) > MANY else _draw_few
     draw(axis, x, y, points["model"].to_numpy(), groups)
     draw_regression(axis, x, y)
     axis.set(title=label(region))
     lost = len(layers) - len(points)
-    told = state_rho(row) + (f"\n{lost:,} without a value" if lost else "")
+    told = "\n".join(filter(None, [state_rho(row), state_wide(row), f"{lost:,} without a value" if lost else ""]))
     axis.margins(0.05, 0.05)
     tell(axis, told)
     sns.despine(ax=axis)

@@ -9,7 +9,7 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from layerwise.figures.groups import LEGEND_ROW, Look, draw_group_legend, group_networks, legend_rows
+from layerwise.figures.groups import LEGEND_ROW, Look, draw_group_legend, group_networks, known_families, legend_rows
 from layerwise.figures.parts import draw_regression
 from layerwise.figures.style import COLUMN, mark_simulated, set_style
 from layerwise.figures.words import count, label, state_rho, tell
@@ -25,7 +25,8 @@ def plot_figure3(
     Parameters
     ----------
     networks : DataFrame
-        A row for each network, as `average_folds` gives: model, rho and REGION_after, each with its `_sd`.
+        A row for each network, as `average_folds` gives: model, rho and REGION_after, each with its `_sd`; maybe
+        family, by which more than ten networks are coloured.
     region : str
         The region on the x axis.
     correlation : mapping of str to float
@@ -46,7 +47,7 @@ def plot_figure3(
             f"figure 3 has nothing to draw: none of {len(networks)} networks has both rho and a similarity with "
             f"{region} after fine-tuning; its table of scores says why"
         )
-    groups = group_networks(list(points["model"]))
+    groups = group_networks(list(points["model"]), known_families(points))
     size = COLUMN, 2.5 + LEGEND_ROW * legend_rows(groups, COLUMN)
     figure, axis = plt.subplots(figsize=size, layout="constrained")
     for _, row in points.iterrows():
@@ -70,7 +71,7 @@ def _draw_network(axis: Axes, row: pd.Series, similarity: str, look: Look) -> No
     known = {name: error for name, error in bars.items() if np.isfinite(error)}
     if known:
         axis.errorbar(row[similarity], row["rho"], **known, fmt="none", color=look.colour, elinewidth=0.6, alpha=0.4)
-    axis.plot(row[similarity], row["rho"], marker=look.marker, markersize=3.5, color=look.colour, linestyle="")
+    axis.plot(row[similarity], row["rho"], look.marker, ms=3.5, color=look.colour, mec="white", mew=0.3)
 
 
 def _told(correlation: Mapping[str, float], drawn: int, known: int) -> str:

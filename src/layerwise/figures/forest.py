@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from layerwise.figures.groups import LEGEND_ROW, Groups, Look, draw_group_legend, group_networks, legend_rows
 from layerwise.figures.style import COLUMN, PAGE, SMALL, mark_simulated, set_style
-from layerwise.figures.words import label, pick, state_rho
+from layerwise.figures.words import label, pick, state_rho, state_wide
 
 NAMES = 5.0  # points, of networks that are many
 FEW = 30  # networks with names as large as other small text
@@ -32,7 +32,8 @@ def plot_forest(networks: pd.DataFrame, correlations: pd.DataFrame, by: str, mea
     networks : DataFrame
         Rows (model, region, measure) with family, rho, low and high, as `correlate_networks` gives.
     correlations : DataFrame
-        Rows (region, measure) with rho, low and high of all layers; a panel each.
+        Rows (region, measure) with rho, low and high of all layers; a panel each. Where there are wide_low and
+        wide_high, the interval that holds the draw of neuroids too, they are a thin bar.
     by : str
         The region whose rho sorts the networks, the highest above.
     measure : str
@@ -56,14 +57,21 @@ def plot_forest(networks: pd.DataFrame, correlations: pd.DataFrame, by: str, mea
     groups = _families(list(dict.fromkeys(families[model] for model in order)))
     looks = {model: groups.look(families[model]) for model in order}
     figure, axes = _panels(len(regions), len(order), groups)
-    for axis, (_, row) in zip(axes, pooled.iterrows(), strict=True):
+    for axis, row in zip(axes, _rows(pooled), strict=True):
         own = table[table["region"] == row["region"]].set_index("model").reindex(order)
         _draw_panel(axis, own, row, looks, len(regions) > BESIDE)
     _name_rows(axes[0], order)
-    figure.supxlabel(f"Spearman's ρ with {label(measure)} over layers; networks sorted by {label(by)}", fontsize=7)
+    remark = "; thin bar: with the draw of neuroids" if any(map(state_wide, _rows(pooled))) else ""
+    figure.supxlabel(
+        f"Spearman's ρ with {label(measure)} over layers; networks sorted by {label(by)}{remark}", fontsize=7
+    )
     draw_group_legend(figure, groups)
     mark_simulated(figure, networks.attrs)
     return figure
+
+
+def _rows(table: pd.DataFrame) -> list[pd.Series]:
+    return [row for _, row in table.iterrows()]
 
 
 def _order(rows: pd.DataFrame) -> list[str]:
@@ -114,12 +122,14 @@ def _draw_network(axis: Axes, place: int, row: pd.Series, look: Look) -> None:
 
 
 def _draw_pooled(axis: Axes, place: float, row: pd.Series) -> None:
-    """Draw a diamond as wide as the interval; a point where there is none."""
+    """Draw a diamond as wide as the interval, a point where there is none; beyond it a bar of the wider interval."""
     rho, low, high = (float(row[name]) for name in ("rho", "low", "high"))
     if np.isfinite([low, high]).all():
         axis.fill([low, rho, high, rho], [place, place - 0.45, place, place + 0.45], color="0.15", linewidth=0)
     else:
         axis.plot(rho, place, "D", color="0.15", ms=3)
+    if state_wide(row):
+        axis.plot(row[["wide_low", "wide_high"]], [place, place], color="0.15", linewidth=0.6, solid_capstyle="butt")
 
 
 def _name_rows(axis: Axes, models: Sequence[str]) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import matplotlib.pyplot as plt
+import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -68,6 +69,11 @@ def group_networks(models: Sequence[str], families: Mapping[str, str] | None = N
         name: Look(ten[HUES[number % len(HUES)]], MARKERS[number // len(HUES)]) for number, name in enumerate(names)
     }
     return Groups(of, looks)
+
+
+def known_families(networks: pd.DataFrame) -> dict[str, str] | None:
+    """Return the family of each network, where the table has a column of it."""
+    return dict(zip(networks["model"], networks["family"], strict=True)) if "family" in networks else None
 
 
 def legend_rows(groups: Groups, width: float) -> int:

@@ -39,6 +39,12 @@ def state_rho(row: "pd.Series | Mapping[str, float]") -> str:
     return f"ρ = {signed(row['rho'])}{_state_interval(row)}"
 
 
+def state_wide(row: "pd.Series | Mapping[str, float]") -> str:
+    """Write the interval that holds the draw of neuroids too, where the table has one."""
+    ends = row.get("wide_low", np.nan), row.get("wide_high", np.nan)
+    return f"neuroids too: [{signed(ends[0])}, {signed(ends[1])}]" if np.isfinite(ends).all() else ""
+
+
 def state_change(row: "pd.Series | Mapping[str, float]") -> str:
     """Write a mean change with its interval."""
     if not np.isfinite(row["change"]):

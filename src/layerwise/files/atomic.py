@@ -1,5 +1,6 @@
 """Whole files or none: write to a temporary name beside the target, then rename."""
 
+import errno
 import os
 import re
 import socket
@@ -8,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from secrets import token_hex
+
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT)  # the disk is full, or one's quota of it
 
 
 @contextmanager
@@ -37,6 +40,10 @@ def atomic_path(target: str | Path) -> Iterator[Path]:
         temporary.touch(exist_ok=False)
         yield temporary
         move_whole(temporary, target)
+    except OSError as error:
+        if error.errno in NO_ROOM and error.filename is None:  # a write that fails names no file
+            error.filename = str(target)
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 

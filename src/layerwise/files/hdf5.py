@@ -1,6 +1,5 @@
 """HDF5 where a disk is full, on which it may bring the interpreter down, or memory short, of which it says nothing."""
 
-import io
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from math import prod
@@ -9,6 +8,8 @@ from typing import Literal
 
 import h5py
 import numpy as np
+
+from layerwise.files.disk import written
 
 
 @contextmanager
@@ -33,15 +34,8 @@ def write_hdf5(path: str | Path, mode: Literal["w", "r+"] = "w") -> Iterator[tup
     OSError
         The disk is full, or cannot be written otherwise; the file is then of no use.
     """
-    with io.FileIO(path, "w+" if mode == "w" else "r+") as raw:
-        disk = _Disk(raw, path)
-        try:
-            with h5py.File(disk, mode) as file:
-                yield file, disk.check
-        except Exception:
-            disk.check()  # the rest came of it
-            raise
-        disk.check()
+    with written(path, "w+" if mode == "w" else "r+") as disk, h5py.File(disk, mode) as file:
+        yield file, disk.check
 
 
 def reraise_filter(error: BaseException, path: str | Path) -> None:
@@ -77,45 +71,3 @@ def _bytes_wanted(item: h5py.Group | h5py.Dataset) -> int:
     if not isinstance(item, h5py.Dataset):
         return 0
     return int(item.nbytes + 3 * prod(item.chunks or (0,)) * item.dtype.itemsize)
-
-
-class _Disk(io.RawIOBase):
-    """A file to which HDF5 writes as if that never failed; the first failure is kept, and what follows is lost."""
-
-    def __init__(self, file: io.FileIO, path: str | Path) -> None:
-        self._file, self._path, self._failure = file, path, OSError()
-
-    def check(self) -> None:
-        """Raise the failure, if there was one."""
-        if self._failure.errno is not None:
-            raise OSError(self._failure.errno, self._failure.strerror, str(self._path))
-
-    def write(self, data: "memoryview[int]") -> int:  # type: ignore[override]
-        """Write all of the data, or none of what follows."""
-        left = memoryview(data).cast("B")
-        while left and self._failure.errno is None:
-            try:
-                left = left[self._file.write(left) :]
-            except OSError as error:
-                self._failure = error
-        return len(data)
-
-    def truncate(self, size: int | None = None) -> int:
-        """Set the length of the file."""
-        try:
-            return self._file.truncate(size)
-        except OSError as error:
-            self._failure = self._failure if self._failure.errno is not None else error
-            return size or 0
-
-    def readinto(self, buffer: "memoryview[int]") -> int | None:  # type: ignore[override]
-        """Read."""
-        return self._file.readinto(buffer)
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        """Go to a place."""
-        return self._file.seek(offset, whence)
-
-    def tell(self) -> int:
-        """Return the place."""
-        return self._file.tell()

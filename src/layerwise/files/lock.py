@@ -35,7 +35,7 @@ def locked(target: str | Path) -> Iterator[None]:
 
 def _take(path: Path) -> int:
     while True:
-        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        handle = _open(path)
         try:
             _lock(handle, path)
             # The process that held the lock removes its file: then others lock a new file of that name.
@@ -45,6 +45,16 @@ def _take(path: Path) -> int:
             os.close(handle)
             raise
         os.close(handle)
+
+
+def _open(path: Path) -> int:
+    """Open the file of a lock; whoever may write in its folder may wait for it, also for one of another user."""
+    try:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
+    except FileExistsError:
+        return os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    os.fchmod(handle, path.parent.stat().st_mode & 0o666)
+    return handle
 
 
 def _is_at(handle: int, path: Path) -> bool:

@@ -8,6 +8,7 @@ from pickle import UnpicklingError
 from typing import TypeVar
 
 from layerwise.files.memory import reraise_memory
+from layerwise.files.permissions import explain_denial
 
 Content = TypeVar("Content")
 
@@ -60,6 +61,8 @@ class Resumable:
             why = "is of other data, code or settings"
         except DamagedError as error:
             why = str(error)
+        except PermissionError as error:
+            why = f"cannot be read ({explain_denial(error)})"
         except _UNREADABLE as error:
             reraise_memory(error, f"reading {self.path}")
             why = f"is damaged ({error})"

@@ -6,40 +6,60 @@ file stands among its metadata.
 
 import hashlib
 import io
+import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 import pandas as pd
 import pyarrow as pa
 from pyarrow import parquet
 
 from layerwise.files.atomic import atomic_path
+from layerwise.files.made import software
 from layerwise.files.memory import reraise_memory
 
 SIMULATED = "simulated"  # among a table's attributes: by what, in words
+MADE_WITH = "layerwise.made_with"  # among a file's metadata: versions and commit, as JSON
 _KEY = "layerwise.sha256"
 _BLANK = "0" * 64
+_WHOLE = 1e15  # up to which float64 holds whole numbers and their neighbours
 _PLACE = re.compile(rb"layerwise\.sha256..([0-9a-f]{64})", re.DOTALL)  # between them the value's type and length
 _ADVICE = "delete it, and run the step that makes it again"
 
 
 def write_table(table: pd.DataFrame, path: str | Path) -> None:
-    """Write a table as parquet, whole or not at all."""
+    """Write a table as parquet, whole or not at all; its attributes say with which versions and commit."""
     content = io.BytesIO()
     arrow = pa.Table.from_pandas(table, preserve_index=False)
     with parquet.ParquetWriter(content, arrow.schema, store_schema=True) as writer:
         writer.write_table(arrow)
-        writer.add_key_value_metadata({_KEY: _BLANK})
+        writer.add_key_value_metadata({_KEY: _BLANK, MADE_WITH: json.dumps(software())})
     with atomic_path(path) as temporary:
         temporary.write_bytes(_digested(content.getvalue()))
 
 
 def write_csv(table: pd.DataFrame, path: str | Path) -> None:
-    """Write a table as CSV, whole or not at all; of one that is simulated, a comment in the first line says so."""
+    """Write a table as CSV, with six digits of each number, whole or not at all.
+
+    Of one that is simulated, a comment in the first line says so.
+    """
     mark = f"# {table.attrs[SIMULATED]}\n" if SIMULATED in table.attrs else ""
     with atomic_path(path) as temporary:
-        temporary.write_text(mark + table.to_csv(index=False), encoding="utf-8")
+        temporary.write_text(mark + table.to_csv(index=False, float_format=six_digits), encoding="utf-8")
+
+
+def six_digits(given: object) -> str:
+    """Write a number with six significant digits, and a whole one, such as a count, with all of its own."""
+    value = float(cast("float", given))
+    return f"{value:.0f}" if value.is_integer() and abs(value) < _WHOLE else f"{value:.6g}"
+
+
+def read_software(path: str | Path) -> dict[str, str]:
+    """Read the versions and the commit that a table was written with; empty where it does not say."""
+    metadata = parquet.read_schema(path).metadata or {}
+    return dict(json.loads(metadata.get(MADE_WITH.encode(), b"{}")))
 
 
 def write_both(table: pd.DataFrame, output: str | Path, csv: str | Path | None = None) -> None:

@@ -13,7 +13,7 @@ from layerwise.files import hash_arrays, hash_object
 from layerwise.finetuning.augmentation import Augmentation
 from layerwise.finetuning.history import Epoch, best_epoch
 from layerwise.finetuning.images import Images, ResidentImages, StreamedImages
-from layerwise.finetuning.networks import replace_by_one_unit, skip_idle_pools
+from layerwise.finetuning.networks import replace_by_one_unit, score_in_float32, skip_idle_pools
 from layerwise.finetuning.parts import Fold, Part
 from layerwise.finetuning.precision import arithmetic
 from layerwise.finetuning.predictions import Predictions, predict
@@ -140,6 +140,7 @@ class Job:
         """Bring a network with its new head to the device; `accumulate` fixes the parts of a batch."""
         settings, device = self.settings, self.device
         replace_by_one_unit(network, self.classifiers, settings, float(fold.train.scores.mean()))
+        score_in_float32(network, self.classifiers)
         skip_idle_pools(network)
         network.to(device)
         if device.type == "cuda":

@@ -63,6 +63,28 @@ class _PoolIfNeeded:
         return type(self._pool).forward(self._pool, x)
 
 
+def score_in_float32(network: nn.Module, classifiers: str | Sequence[str]) -> None:
+    """Let heads compute in float32 where the rest of a network computes in bf16.
+
+    Near .76 numbers of bf16 are .004 apart, so that many images would get equal scores.
+    """
+    for name in (classifiers,) if isinstance(classifiers, str) else classifiers:
+        head = network.get_submodule(name)
+        vars(head)["forward"] = _InFloat32(head)
+
+
+class _InFloat32:
+    """The forward of a head, outside autocast; a copy of the network keeps the copy's own."""
+
+    def __init__(self, head: nn.Module) -> None:
+        self._head = head
+
+    def __call__(self, x: Tensor) -> Tensor:
+        with torch.autocast(x.device.type, enabled=False):
+            given: Tensor = type(self._head).forward(self._head, x.float())
+        return given
+
+
 def set_training(network: nn.Module, settings: FinetuneSettings) -> None:
     """Bring a network into the mode in which it learns, with batch normalisations frozen or not."""
     network.train()

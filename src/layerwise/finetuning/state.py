@@ -9,12 +9,12 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 import torch
 from torch import Tensor, nn
 
-from layerwise.files import atomic_path, check_zip, reraise_memory
+from layerwise.files import atomic_path, check_zip, reraise_memory, written
 from layerwise.finetuning.history import Epoch
 from layerwise.finetuning.optimisers import state_tensors
 
@@ -90,9 +90,9 @@ class State:
         }
         try:
             with atomic_path(self.path) as temporary:
-                with temporary.open("wb") as file:  # a file, not its name: torch wants an ending in a name
-                    torch.save(content, file)
-                    file.flush()
+                # A file, not its name: torch wants an ending in a name, and hides that a disk is full.
+                with written(temporary) as file:
+                    torch.save(content, cast(BinaryIO, file))
                     os.fsync(file.fileno())
                 self._keep_previous()
         except (OSError, RuntimeError) as error:  # torch raises either if it cannot write

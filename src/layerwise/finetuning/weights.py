@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import Any
 import safetensors
 import torch
 from pydantic import TypeAdapter, ValidationError
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
@@ -85,7 +88,18 @@ def write_weights(path: str | Path, weights: Mapping[str, Tensor], about: FineTu
     apart = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in weights.items()}
     head = {"version": VERSION, "sha256": _checksum(text, apart), "about": text}
     with atomic_path(path) as temporary:
-        save_file(apart, temporary, {KEY: json.dumps(head)})
+        _save(apart, temporary, {KEY: json.dumps(head)})
+
+
+def _save(tensors: dict[str, Tensor], path: Path, metadata: dict[str, str]) -> None:
+    """Write a file of tensors; its library has an error of its own for a disk that is full."""
+    try:
+        save_file(tensors, path, metadata)
+    except SafetensorError as error:
+        number = re.search(r"\(os error (\d+)\)", str(error))
+        if number is None:
+            raise
+        raise OSError(int(number[1]), os.strerror(int(number[1]))) from error
 
 
 def read_about(path: str | Path) -> FineTunedModel:

@@ -18,7 +18,7 @@ from layerwise.interfaces.measures import (
     column_of,
     measured_as,
 )
-from layerwise.interfaces.networks import LayerSpec, ModelSpec
+from layerwise.interfaces.networks import LayerChoice, LayerSpec, ModelSpec
 from layerwise.interfaces.reporting import (
     DegenerateWarning,
     Progress,
@@ -40,6 +40,7 @@ __all__ = [
     "Distances",
     "FinetuneSettings",
     "Geometry",
+    "LayerChoice",
     "LayerSpec",
     "Measure",
     "MeasureSettings",

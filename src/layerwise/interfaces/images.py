@@ -82,6 +82,11 @@ class Geometry:
         fill = f"-fill{self.fill}" if self.fill else ""
         return f"{self.kind}{side}-{self.interpolation}{canvas}{fill}"
 
+    @property
+    def kept_share(self) -> float:
+        """Share of an image's area that lies on the canvas: below 1 where the image is wider than that."""
+        return min(1.0, self.canvas) ** 2
+
     @classmethod
     def from_key(cls, key: str) -> Self:
         """Read a geometry back from its name.

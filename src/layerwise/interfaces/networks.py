@@ -59,6 +59,10 @@ class LayerSpec:
         Number of output values for one image.
     depth : int
         Position in the order of execution, from 1; a module that runs several times stands where it ran last.
+    same_as : str
+        Name of the layer before it whose output this module passes on unchanged; empty: its values are its own.
+    reduced : str
+        What is done to the output before it is a layer, as `layers.outputs.reduce` reads it; empty: nothing.
     """
 
     name: str
@@ -66,3 +70,27 @@ class LayerSpec:
     shape: tuple[int, ...]
     units: int
     depth: int
+    same_as: str = ""
+    reduced: str = ""
+
+
+@dataclass(frozen=True)
+class LayerChoice:
+    """Which modules of a network are layers, and what is taken of their outputs.
+
+    Parameters
+    ----------
+    which : "leaves", "all" or tuple of str
+        Modules without children, all modules, or those whose dotted names match a pattern.
+    tokens : {"all", "cls", "mean"}
+        Of outputs [token, channel]: all, the class token, or the mean over the tokens of patches.
+    pooling : {"none", "mean", "max"}
+        Of outputs [channel, height, width]: all, or the mean or the largest over space.
+    repeated : {"keep", "leave-out"}
+        What becomes of modules that pass on the output of a layer before them.
+    """
+
+    which: Literal["leaves", "all"] | tuple[str, ...] = "leaves"
+    tokens: Literal["all", "cls", "mean"] = "all"
+    pooling: Literal["none", "mean", "max"] = "none"
+    repeated: Literal["keep", "leave-out"] = "keep"

@@ -1,9 +1,14 @@
 """Blocks of layers: the unit of work of a job. Without torch: the workflow plans with it."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from layerwise.interfaces import LayerSpec
+
+
+def distinct(layers: Iterable[LayerSpec]) -> list[LayerSpec]:
+    """Return the layers that give values of their own, in the order given: those of the others are copied."""
+    return [layer for layer in layers if not layer.same_as]
 
 
 def blocks(n_layers: int, layers_per_job: int) -> list[str]:
@@ -33,7 +38,7 @@ def blocks(n_layers: int, layers_per_job: int) -> list[str]:
 
 
 def in_block(layers: Sequence[LayerSpec], block: str) -> list[LayerSpec]:
-    """Return the layers of a block, in order of depth.
+    """Return the layers of a block, in order of depth; those that repeat another one are in no block.
 
     Parameters
     ----------
@@ -51,9 +56,10 @@ def in_block(layers: Sequence[LayerSpec], block: str) -> list[LayerSpec]:
     if match is None:
         raise ValueError(f"no block {block!r}: it looks like 001-032, or 007 for one layer")
     first, last = int(match[1]), int(match[2] or match[1])
-    if not 1 <= first <= last <= len(layers):
-        raise ValueError(f"no block {block!r}: the network has the layers 1 to {len(layers)}")
-    return sorted(layers, key=lambda layer: layer.depth)[first - 1 : last]
+    own = distinct(layers)
+    if not 1 <= first <= last <= len(own):
+        raise ValueError(f"no block {block!r}: the network has the layers 1 to {len(own)}")
+    return sorted(own, key=lambda layer: layer.depth)[first - 1 : last]
 
 
 def name_block(first: int, last: int, n_layers: int) -> str:

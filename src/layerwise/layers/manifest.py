@@ -14,13 +14,13 @@ from typing import NamedTuple
 from layerwise.files import atomic_path
 from layerwise.interfaces import LayerSpec
 
-COLUMNS = ("layer", "class", "shape", "units", "depth")
+COLUMNS = ("layer", "class", "shape", "units", "depth", "same_as", "reduced")
 _END = "# end: "
 FOLDER = Path(__file__).with_name("manifests")
 
 
 class Skipped(NamedTuple):
-    """A module that runs but gives nothing that can be regressed on: its name, its class, and why."""
+    """A module or function that runs and is no layer: its name, its class, and why."""
 
     layer: str
     kind: str
@@ -49,9 +49,14 @@ def format_manifest(layers: Iterable[LayerSpec]) -> str:
 
 
 def write_skipped(skipped: Iterable[Skipped], path: str | Path) -> None:
-    """Write which modules of a network are no layers although they run, tab-separated, a row a module."""
+    """Write what of a network runs and is no layer, tab-separated, a row a module or function."""
     with atomic_path(path) as temporary:
-        temporary.write_text(_table(("layer", "class", "reason"), skipped), encoding="utf-8")
+        temporary.write_text(format_skipped(skipped), encoding="utf-8")
+
+
+def format_skipped(skipped: Iterable[Skipped]) -> str:
+    """Return the text of that table."""
+    return _table(("layer", "class", "reason"), skipped)
 
 
 def read_manifest(path: str | Path) -> list[LayerSpec]:
@@ -75,6 +80,10 @@ def read_manifest(path: str | Path) -> list[LayerSpec]:
         rows = list(csv.reader(io.StringIO(table, newline=""), delimiter="\t"))
     except (UnicodeDecodeError, csv.Error) as error:
         raise ValueError(f"{path} is not a manifest: it is not text") from error
+    if rows and tuple(rows[0]) == COLUMNS[:5] and end == _end(table, len(rows) - 1):
+        raise ValueError(
+            f"{path} was written by an older layerwise: delete it, and list the layers of the network again"
+        )
     if not rows or tuple(rows[0]) != COLUMNS:
         raise ValueError(f"{path} is not a manifest: its first line must be {' '.join(COLUMNS)}, separated by tabs")
     if end != _end(table, len(rows) - 1):
@@ -111,16 +120,18 @@ def _divide(text: str) -> tuple[str, str]:
     return (table, mark + end) if mark else (text, "")
 
 
-def _cells(layer: LayerSpec) -> tuple[str, str, str, int, int]:
-    return layer.name, layer.kind, "x".join(map(str, layer.shape)), layer.units, layer.depth
+def _cells(layer: LayerSpec) -> tuple[str, str, str, int, int, str, str]:
+    shape = "x".join(map(str, layer.shape))
+    return layer.name, layer.kind, shape, layer.units, layer.depth, layer.same_as, layer.reduced
 
 
 def _parse(cells: list[str], where: str) -> LayerSpec:
     if len(cells) != len(COLUMNS):
         raise ValueError(f"{where}: {len(cells)} cells instead of {len(COLUMNS)}")
-    name, kind, shape, units, depth = cells
+    name, kind, shape, units, depth, same_as, reduced = cells
     try:
-        return LayerSpec(name, kind, tuple(int(side) for side in shape.split("x")), int(units), int(depth))
+        sides = tuple(int(side) for side in shape.split("x"))
+        return LayerSpec(name, kind, sides, int(units), int(depth), same_as, reduced)
     except ValueError as error:
         raise ValueError(f"{where}: shape must look like 64x55x55, units and depth must be whole numbers") from error
 
@@ -138,6 +149,10 @@ def _check(layers: Sequence[LayerSpec], path: str | Path) -> None:
     for layer in layers:
         if layer.units != prod(layer.shape) or layer.units < 1 or layer.depth < 1:
             raise ValueError(f"{path}: {layer.name!r} cannot have {layer.units} units of shape {layer.shape}")
+    own = {layer.name: layer.units for layer in layers if not layer.same_as}
+    for layer in layers:
+        if layer.same_as and own.get(layer.same_as) != layer.units:
+            raise ValueError(f"{path}: {layer.name!r} cannot be the same as {layer.same_as!r}, which has other units")
     if [layer.depth for layer in layers] != sorted(layer.depth for layer in layers):
         raise ValueError(f"{path} is not in order of depth")
 

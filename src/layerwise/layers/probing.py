@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from layerwise.interfaces import LayerSpec
+from layerwise.layers.outputs import sole_tensor
 from layerwise.layers.running import run_network
 
 N_PROBES = 3
@@ -81,6 +82,7 @@ def require_own_outputs(network: nn.Module, layers: Sequence[LayerSpec], images:
     recorder = _Recorder(network, {layer.name for layer in layers})
     before = [generator.get_state() for generator in generators]
     reference = recorder.run(torch.cat([one, two]))
+    _require_repeats(reference, layers)
     drew = any(not torch.equal(state, new.get_state()) for state, new in zip(before, generators, strict=True))
     for batch, places, depends, share in (
         ([one, two], [0, 1], _RUN, SHARE_REPEATED),
@@ -156,18 +158,34 @@ class _Recorder:
 
     def _hook(self, name: str, n_images: int) -> Any:
         def take(_module: nn.Module, _inputs: Any, output: Any) -> None:
-            if _is_layers(output, n_images):
-                rows = output.detach().flatten(1)
+            found = sole_tensor(output)
+            if found is not None and _is_layers(found, n_images):
+                rows = found.detach().flatten(1)
                 stride = -(-rows.shape[1] // LARGEST) or 1
                 self.seen.append((name, rows[:, ::stride].clone()))
 
         return take
 
 
-def _is_layers(output: Any, n_images: int) -> bool:
+def _is_layers(output: Tensor, n_images: int) -> bool:
     """Return whether a module gave a row an image; what else it may give is checked by those who use it."""
-    of_images = isinstance(output, Tensor) and output.ndim > 1 and len(output) == n_images
-    return of_images and output.is_floating_point()
+    return output.ndim > 1 and len(output) == n_images and output.is_floating_point()
+
+
+def _require_repeats(seen: Sequence[tuple[str, Tensor]], layers: Sequence[LayerSpec]) -> None:
+    """Refuse a list of layers that calls two the same which are not, to the bit, in the last run of each."""
+    last = dict(seen)
+    for layer in layers:
+        ours, theirs = last.get(layer.name), last.get(layer.same_as)
+        if ours is not None and theirs is not None and not _equal(ours, theirs):
+            raise ValueError(
+                f"the layer {layer.name!r} does not give the same as {layer.same_as!r}, as the list of layers says: it "
+                "is of another network; list the layers again"
+            )
+
+
+def _equal(ours: Tensor, theirs: Tensor) -> bool:
+    return ours.shape == theirs.shape and bool(((ours == theirs) | (ours.isnan() & theirs.isnan())).all())
 
 
 def _first_difference(

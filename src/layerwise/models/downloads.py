@@ -1,13 +1,13 @@
 """Download one file: complete, checked, once, however often the transfer breaks off. Without torch."""
 
-import errno
 import logging
 import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from layerwise.files import atomic_path, hash_file, reraise_memory
+from layerwise.files import atomic_path, explain_denial, hash_file, locked, reraise_memory
+from layerwise.files.atomic import NO_ROOM
 from layerwise.models.pages import refuse_page
 
 log = logging.getLogger(__name__)
@@ -45,24 +45,16 @@ def download(address: Address, folder: Path) -> Path:
     OSError
         The disk is full.
     """
-    from filelock import FileLock
-
     target = folder / address.file
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = folder / f".{address.file}.lock"
-        with FileLock(lock):
-            try:
-                if not target.is_file():
-                    _fetch(address, target)
-            finally:
-                if not target.is_file():
-                    lock.unlink(missing_ok=True)  # while it is held: processes that wait for it notice, and start over
+        with locked(target):
+            if not target.is_file():
+                _fetch(address, target)
     except OSError as error:
         reraise_memory(error, f"writing {target}")
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno in NO_ROOM:
             raise
-        raise ValueError(f"cannot be written into {folder} ({error})") from error
+        raise ValueError(f"cannot be written into {folder} ({explain_denial(error)})") from error
     return target
 
 

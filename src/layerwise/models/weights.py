@@ -38,6 +38,12 @@ class Official:
     kind: str
 
 
+class UnreachableError(ValueError):
+    """Weights that are downloaded did not come; another attempt may get them."""
+
+    may_heal = True
+
+
 def find_weights(spec: ModelSpec, folder: str | Path | None = None) -> Path | None:
     """Find the file of weights of a network, without downloading anything.
 
@@ -227,7 +233,7 @@ def _fetch_first(row: RegistryRow, addresses: list[Address], folder: Path) -> Pa
             failures.append(f"{address.url}: {error}")
     tried = "\n  ".join(dict.fromkeys(failures))
     wanted = "\n  ".join(f"{address.url} as {address.file} ({_checksum(address.sha256)})" for address in addresses)
-    raise ValueError(
+    raise UnreachableError(
         f"the weights of {row.name!r} could not be obtained. Tried:\n  {tried}\n"
         f"Fetch one of these elsewhere and put it into {folder}:\n  {wanted}"
     )

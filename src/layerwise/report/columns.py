@@ -64,7 +64,8 @@ def fitted_lines(table: pd.DataFrame, pairs: Sequence[tuple[str, str]]) -> Colum
     """
     lines: Columns = {}
     for x, y in pairs:
-        points = table[[x, y]].dropna().to_numpy(float)
+        points = table[[x, y]].to_numpy(float)
+        points = points[np.isfinite(points).all(axis=1)]
         ends = np.full((2, 2), np.nan)
         if len(points) >= 3 and np.ptp(points[:, 0]) > 0:
             ends[0] = points[:, 0].min(), points[:, 0].max()
@@ -75,5 +76,11 @@ def fitted_lines(table: pd.DataFrame, pairs: Sequence[tuple[str, str]]) -> Colum
 
 def _scores(contents: Contents) -> Columns:
     names = [*contents.regions, *contents.measures]
-    kept = [column for name in names for column in (name, f"{name}_error") if column in contents.layers]
-    return {name: contents.layers[name].to_numpy(np.float32) for name in kept}
+    every = (f"{name}{ending}" for name in names for ending in ("", "_error", "_neuroid_error"))
+    kept = [column for column in every if column in contents.layers]
+    return {name: _finite(contents.layers[name].to_numpy(np.float32)) for name in kept}
+
+
+def _finite(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Leave out what is infinite, as statistics do: axes would have no end."""
+    return np.where(np.isfinite(values), values, np.float32(np.nan))

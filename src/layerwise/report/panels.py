@@ -7,6 +7,7 @@ HTML, and axes have plain text, since Bokeh fetches MathJax for text that looks 
 from collections.abc import Sequence
 from typing import Any
 
+from bokeh.core.properties import field
 from bokeh.models import (
     BoxSelectTool,
     ColumnDataSource,
@@ -33,7 +34,7 @@ POINT, FAINT = 0.22, 0.07  # opacity of a point, and of one beside those that ar
 FEW, LARGE, SMALL = 2000, 6.0, 3.0  # points are large where there are few
 NEAR = 4.0  # a point answers within so many times its radius
 EMPTY: list[float] = []
-NAME = "_name"
+NAME, ALIGN, OFFSET = "_name", "_align", "_offset"  # of networks that are named, the latter two for each x
 
 
 def layer_figures(contents: Contents) -> tuple[dict[str, figure], dict[str, list[str]]]:
@@ -75,7 +76,8 @@ def network_figures(contents: Contents) -> dict[str, figure]:
     every = list(contents.relations[["x", "y"]].drop_duplicates().itertuples(index=False, name=None))
     lines = ColumnDataSource({**fitted_lines(contents.networks, every)}, name="network lines")
     ring = ColumnDataSource({str(name): EMPTY for name in networks.data}, name="network cursor")
-    names = ColumnDataSource({str(name): EMPTY for name in (*networks.data, NAME)}, name="network names")
+    sides = [f"{kind} {x}" for kind in (ALIGN, OFFSET) for x, _ in every]
+    names = ColumnDataSource({str(name): EMPTY for name in (*networks.data, NAME, *sides)}, name="network names")
     figures = {}
     for name, (x, y) in zip(relations["figure"], pairs, strict=True):
         panel = _panel(DataRange1d(range_padding=0.16), "", "")
@@ -86,8 +88,8 @@ def network_figures(contents: Contents) -> dict[str, figure]:
         )  # fmt: skip
         _add_ring(panel, ring, x, y)
         panel.text(
-            x, y, NAME, source=names, x_offset=8, y_offset=4, level="overlay", name="names", text_color=TEXT,
-            text_font_size="11px",
+            x, y, NAME, source=names, x_offset=field(f"{OFFSET} {x}"), text_align=field(f"{ALIGN} {x}"), y_offset=4,
+            level="overlay", name="names", text_color=TEXT, text_font_size="11px",
         )  # fmt: skip
         figures[name] = panel
     return figures

@@ -10,7 +10,7 @@
   const element = (id) => document.getElementById(id);
   const scores = [...facts.regions, ...facts.measures];
   const state = { picks: [], cursor: -1, measure: facts.measures[0], region: facts.region, brushed: false };
-  let layers, networks, cursor, networkCursor, tracks, names, figures, starts;
+  let layers, networks, cursor, networkCursor, tracks, names, figures, starts, withNeuroids;
 
   function make(name, text = "", properties = {}) {
     const node = document.createElement(name);
@@ -35,6 +35,7 @@
     [layers, networks, cursor, networkCursor, tracks, names] =
       ["layers", "networks", "cursor", "network cursor", "tracks", "network names"].map(source);
     starts = firstLayers(layers.data._network);
+    withNeuroids = scores.map((name) => `${name}_neuroid_error`).filter((name) => name in layers.data);
     figures = [...document.querySelectorAll("figure.panel")].map((node) => new Panel(node));
     fillLegend();
     fillTitles();
@@ -85,7 +86,7 @@
       if (points.glyph.x.field === x && points.glyph.y.field === y) return;
       for (const glyph of [points.glyph, points.selection_glyph, points.nonselection_glyph, ring.glyph])
         glyph.setv({ x: { field: x }, y: { field: y } });
-      this.names?.glyph.setv({ x: { field: x }, y: { field: y } });
+      this.names?.glyph.setv({ x: { field: x }, y: { field: y }, text_align: { field: `_align ${x}` }, x_offset: { field: `_offset ${x}` } });
       line?.glyph.setv({ x: { field: `${x} ${y} x` }, y: { field: `${x} ${y} y` } });
     }
 
@@ -97,8 +98,10 @@
   }
 
   function fillTitles() {
-    const interval = (row) =>
-      Number.isFinite(row.low) && Number.isFinite(row.high) ? ` (${100 * (row.level ?? 0.95)} %: ${number(row.low, 2)} to ${number(row.high, 2)})` : "";
+    const known = (low, high) => Number.isFinite(low) && Number.isFinite(high);
+    const ends = (low, high) => `${number(low, 2)} to ${number(high, 2)}`;
+    const wide = (row) => (known(row.wide_low, row.wide_high) ? `; with neuroids ${ends(row.wide_low, row.wide_high)}` : "");
+    const interval = (row) => (known(row.low, row.high) ? ` (${100 * (row.level ?? 0.95)} %: ${ends(row.low, row.high)}${wide(row)})` : "");
     for (const panel of figures) {
       const { region, figure } = panel.node.dataset;
       const title = panel.node.querySelector(".rho");
@@ -207,9 +210,11 @@
     add("depth", `${data._depth[index]} of ${starts[network + 1] - starts[network]}`);
     for (const name of scores) {
       const error = data[`${name}_error`]?.[index];
-      add(name, number(data[name][index]) + (Number.isFinite(error) ? ` ± ${number(error)}` : ""));
+      const drawn = data[`${name}_neuroid_error`]?.[index];
+      add(name, number(data[name][index]) + (Number.isFinite(error) ? ` ± ${number(error)}` : "") + (Number.isFinite(drawn) ? ` (${number(drawn)})` : ""));
     }
-    element("card").replaceChildren(make("h3", facts.networks[network]), list, make("small", "± standard error over splits", { className: "count" }));
+    const told = `± standard error over splits${withNeuroids.length ? " (over samples of neuroids)" : ""}`;
+    element("card").replaceChildren(make("h3", facts.networks[network]), list, make("small", told, { className: "count" }));
   }
 
   // --- picks --------------------------------------------------------------------------------------------------------
@@ -287,7 +292,16 @@
     if (!networks) return; // the study has no figure of them
     const columns = Object.keys(networks.data);
     const data = Object.fromEntries(columns.map((name) => [name, picked.map((network) => networks.data[name][network])]));
+    for (const { x } of facts.relations) Object.assign(data, sidesOf(x, picked));
     names.data = { ...data, _name: picked.map((network) => facts.networks[network]) };
+  }
+
+  /** Names stand right of their points, but left of those that are far on the right, or the panel would cut them off. */
+  function sidesOf(x, picked) {
+    const known = networks.data[x].filter(Number.isFinite);
+    const [least, most] = [Math.min(...known), Math.max(...known)];
+    const left = picked.map((network) => networks.data[x][network] > least + 0.7 * (most - least));
+    return { [`_align ${x}`]: left.map((one) => (one ? "right" : "left")), [`_offset ${x}`]: left.map((one) => (one ? -8 : 8)) };
   }
 
   function selectionChanged() {
@@ -520,7 +534,7 @@
       ["class", (i) => facts.classes[layers.data._class[i]]],
       ["units", (i) => layers.data._units[i]],
       ["depth", (i) => layers.data._depth[i]],
-      ...scores.map((name) => [name, (i) => layers.data[name][i]]),
+      ...[...scores, ...withNeuroids].map((name) => [name, (i) => layers.data[name][i]]),
     ],
 
     fill() {

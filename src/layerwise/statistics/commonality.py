@@ -145,7 +145,7 @@ def _parts(
         make = rank_moments if scale == "ranks" else value_moments
         parts = commonalities(make(chosen.values, clusters), len(regions))
     for some, r2 in parts.items():
-        bounds = jackknife(float(r2[0]), r2[1:], sampling.level)
+        bounds = jackknife(float(r2[0]), r2[1:], clusters.sizes, sampling.level)
         yield Share(
             measure=measure,
             scale=scale,

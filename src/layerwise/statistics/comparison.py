@@ -34,9 +34,9 @@ class Comparison:
     level : float
         Of the intervals.
     p : float
-        Two-sided p value that they are equal, by the jackknife: t with one degree of freedom fewer than clusters.
+        Two-sided p value that they are equal, by the jackknife: t with degrees of freedom as for a correlation.
     p_bootstrap : float
-        The same from the samples: twice the smaller share of differences beyond 0.
+        The same from the samples: twice the smaller share of differences beyond 0, on the scale of that t.
     cluster : str
         What is left out or drawn as a whole.
     n_layers, n_networks, n_undefined : int
@@ -119,11 +119,11 @@ def difference_of_rho(
         return rho, UNDEFINED, UNDEFINED
     left_out = fisher(ranks.correlate(leave_one_out(n), pairs))
     z = fisher(rho)
-    jack = jackknife(float(z[0] - z[1]), left_out[:, 0] - left_out[:, 1], sampling.level)
+    jack = jackknife(float(z[0] - z[1]), left_out[:, 0] - left_out[:, 1], clusters.sizes, sampling.level)
     if not sampling.draws:
         return rho, jack, UNDEFINED
     drawn = ranks.correlate(draw_clusters(n, sampling.draws, sampling.seed), pairs)
-    return rho, jack, percentile(drawn[:, 0] - drawn[:, 1], sampling.level)
+    return rho, jack, percentile(drawn[:, 0] - drawn[:, 1], clusters.sizes, sampling.level)
 
 
 def _compare(layers: pd.DataFrame, region: str, other: str, measure: str, sampling: Sampling) -> Comparison:

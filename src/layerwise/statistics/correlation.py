@@ -10,7 +10,7 @@ from scipy import stats
 
 from layerwise.statistics.choosing import FEWEST, choose_layers, why_no_interval
 from layerwise.statistics.clusters import Clusters, draw_clusters, leave_one_out
-from layerwise.statistics.intervals import DEFAULT, UNDEFINED, Interval, Sampling, jackknife_rho, percentile, student
+from layerwise.statistics.intervals import DEFAULT, UNDEFINED, Interval, Sampling, jackknife_rho, percentile
 from layerwise.statistics.permutation import permute_clusters
 from layerwise.statistics.ranks import ClusteredRanks
 from layerwise.statistics.rows import table_of
@@ -32,8 +32,8 @@ class Correlation:
     level : float
         Of the intervals.
     interval : str
-        "jackknife": Fisher's z, the error from leaving out each cluster, t with one degree of freedom fewer than
-        clusters. "percentile": the middle of rho in samples of whole clusters, drawn with replacement.
+        "jackknife": Fisher's z, the error from leaving out each cluster, t with `freedom`. "percentile": the middle of
+        rho in samples of whole clusters, drawn with replacement, as much of it as that t asks for.
     cluster : str
         What is left out or drawn as a whole: "network" or "family".
     p : float
@@ -48,6 +48,9 @@ class Correlation:
         The jackknife's with whole families left out, whatever `cluster` is.
     error : float
         Standard error of Fisher's z, by the jackknife.
+    freedom : float
+        Degrees of freedom of t: one fewer than clusters that have as many layers as each other, else less, as few large
+        ones then decide.
     wide_low, wide_high : float
         The jackknife's interval, widened by neuroid_error; NaN without samples of neuroids (`statistics.neuroids`).
     neuroid_error : float
@@ -79,6 +82,7 @@ class Correlation:
     family_low: float
     family_high: float
     error: float
+    freedom: float
     wide_low: float
     wide_high: float
     neuroid_error: float
@@ -127,8 +131,8 @@ def bound_rho(x: NDArray[np.float64], y: NDArray[np.float64], clusters: Clusters
     middle = UNDEFINED
     if sampling.draws:
         drawn = ranks.correlate(draw_clusters(n, sampling.draws, sampling.seed))[:, 0]
-        middle = percentile(drawn, sampling.level)
-    return Bounds(rho, jackknife_rho(rho, left_out, sampling.level), middle)
+        middle = percentile(drawn, clusters.sizes, sampling.level)
+    return Bounds(rho, jackknife_rho(rho, left_out, clusters.sizes, sampling.level), middle)
 
 
 def correlate_layers(
@@ -185,7 +189,7 @@ def _correlate(
     wide = Widened(nan, nan, nan)
     if drawn is not None and np.isfinite(bounds.jackknife.error):
         drawn_rho = correlate_drawn(drawn[:, layers.index.get_indexer(chosen.table.index)], y)
-        wide = widen(bounds.rho, bounds.jackknife, drawn_rho, student(sampling.level, len(clusters)))
+        wide = widen(bounds.rho, bounds.jackknife, drawn_rho, sampling.level)
     return Correlation(
         region=region,
         measure=measure,
@@ -205,6 +209,7 @@ def _correlate(
         family_low=family.low,
         family_high=family.high,
         error=bounds.jackknife.error,
+        freedom=bounds.jackknife.freedom,
         wide_low=wide.low,
         wide_high=wide.high,
         neuroid_error=wide.error,

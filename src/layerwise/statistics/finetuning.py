@@ -26,7 +26,7 @@ class Change:
         Mean over networks (each the mean over its splits).
     change, low, high, level, p : float
         Mean change, its interval and the p value of the hypothesis that there is none, t with one degree of freedom
-        fewer than networks (or families, as `cluster` says).
+        fewer than networks; with families, as `cluster` says, fewer, where these have not as many networks each.
     p_wilcoxon : float
         The same by the signs and ranks of networks' changes.
     n_networks, n_larger, n_undefined : int
@@ -119,7 +119,7 @@ def _compare(finetuned: pd.DataFrame, region: str, sampling: Sampling) -> tuple[
     change = float(changes.mean()) if len(changes) else float("nan")
     # A mean of networks; without one of them, or without a family, it is the mean of the rest.
     rest = np.where(sizes.sum() > sizes, (sums.sum() - sums) / np.maximum(1, sizes.sum() - sizes), np.nan)
-    bounds = jackknife(change, rest, sampling.level)
+    bounds = jackknife(change, rest, sizes, sampling.level)
     return (
         Change(
             *(region, _mean(networks, "before"), _mean(networks, "after"), change, bounds.low, bounds.high),

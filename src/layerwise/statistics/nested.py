@@ -123,8 +123,8 @@ def within_rho(
     weights = rng.multinomial(len(clusters), np.full(len(clusters), 1 / len(clusters)), max(1, sampling.draws))
     if len(clusters) < 2 or np.isnan(rho):
         return float(rho), UNDEFINED, UNDEFINED
-    drawn = percentile(_ratio(sums @ weights.T), sampling.level) if sampling.draws else UNDEFINED
-    return float(rho), jackknife_rho(float(rho), left_out, sampling.level), drawn
+    drawn = percentile(_ratio(sums @ weights.T), clusters.sizes, sampling.level) if sampling.draws else UNDEFINED
+    return float(rho), jackknife_rho(float(rho), left_out, clusters.sizes, sampling.level), drawn
 
 
 def within_residuals(values: NDArray[np.float64], clusters: Clusters) -> NDArray[np.float64]:

@@ -118,7 +118,9 @@ def _correlate(
             if not empty:
                 pair = chosen.columns.index(region), chosen.columns.index(measure)
                 rho = partial_correlations(moments[KIND in fixed], *pair, others)
-            interval = jackknife_rho(float(rho[0]), rho[1:], sampling.level) if len(rho) > 2 else UNDEFINED
+            interval = UNDEFINED
+            if len(rho) > 2:
+                interval = jackknife_rho(float(rho[0]), rho[1:], clusters.sizes, sampling.level)
             rows.append(
                 Partial(
                     region=region,

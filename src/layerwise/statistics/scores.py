@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from layerwise.statistics.clusters import draw_clusters
-from layerwise.statistics.intervals import Interval, fisher
+from layerwise.statistics.intervals import Interval, fisher, student
 
 AT_ONCE = 2**23  # numbers in an array of a chunk of draws: 67 MB
 
@@ -128,7 +128,7 @@ class Widened:
     error: float
 
 
-def widen(rho: float, bounds: Interval, drawn: NDArray[np.float64], quantile: float) -> Widened:
+def widen(rho: float, bounds: Interval, drawn: NDArray[np.float64], level: float) -> Widened:
     """Widen the interval of a correlation by what the draw of neuroids adds to its error.
 
     Parameters
@@ -139,8 +139,8 @@ def widen(rho: float, bounds: Interval, drawn: NDArray[np.float64], quantile: fl
         Its interval over networks; `error` on the scale of Fisher's z.
     drawn : float array [draw]
         The correlation of scores in samples of neuroids.
-    quantile : float
-        Of t, that the interval was made with.
+    level : float
+        Of the interval.
 
     Returns
     -------
@@ -149,7 +149,7 @@ def widen(rho: float, bounds: Interval, drawn: NDArray[np.float64], quantile: fl
     """
     error = float(np.std(fisher(drawn), ddof=1))
     both = np.hypot(bounds.error, error)
-    low, high = np.tanh(fisher(np.array([rho])) + np.array([-1, 1]) * quantile * both)
+    low, high = np.tanh(fisher(np.array([rho])) + np.array([-1, 1]) * student(level, bounds.freedom) * both)
     return Widened(float(low), float(high), error)
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from layerwise.activations import extract_activations as extract
 from layerwise.config import Study
 from layerwise.interfaces import Progress, no_progress
+from layerwise.layers.blocks import distinct
 from layerwise.models import resolve_preprocessing
 from layerwise.passes.stopping import StopRequests
 from layerwise.steps.cluster import job_deadline
@@ -37,7 +38,7 @@ def extract_activations(
     with named_memory(compute), StopRequests(job_deadline()) as stop:
         extract(
             network,
-            layers,
+            distinct(layers),
             images,
             expected,
             output,

@@ -6,11 +6,10 @@ import re
 import subprocess
 from dataclasses import dataclass
 
+from layerwise.interfaces.environment import REQUEUE
+
 NUMBER = "SLURM_JOB_ID"
 END = "SLURM_JOB_END_TIME"  # seconds since 1970, where this version of SLURM sets it and nothing removes it
-# The workflow sets it in jobs that run one step each. Who calls a step in a job of their own would not want all of it
-# to start again.
-ASKED = "LAYERWISE_REQUEUE"
 MOST = 50  # times that a job is started again: it may be preempted in between without having come further
 ANSWERS_WITHIN = 60  # seconds; a controller that is busy takes some
 
@@ -86,7 +85,7 @@ def start_again() -> bool:
     A retry of Snakemake would count among those that are meant for failures, and asks for more of everything. A job
     that SLURM has ended by itself is left to it: it was cancelled, or is started again anyway.
     """
-    if not os.environ.get(ASKED):
+    if not os.environ.get(REQUEUE):
         return False
     job = this_job()
     if job is None or job.state != "RUNNING" or not job.requeues:

@@ -12,12 +12,13 @@ from layerwise.files.memory import MemoryRanOutError, ran_out, reason
 from layerwise.study import Plans
 from layerwise.study.training import plan_training
 
+DEVICES = ("auto", "cpu", "cuda")
 LEFT_TO_NETWORK = 0.15  # share of a GPU's free memory: parameters, a batch's activations, libraries
 
 log = logging.getLogger(__name__)
 
 
-def choose_device(wanted: str, gpus: int = 0) -> str:
+def choose_device(wanted: str, gpus: int = 0, setting: str = "compute.device") -> str:
     """Resolve "auto", and refuse a GPU that is not there.
 
     Parameters
@@ -26,12 +27,17 @@ def choose_device(wanted: str, gpus: int = 0) -> str:
         Of the config.
     gpus : int
         GPUs that the job asked for: with one that torch does not see it would take a CPU for days, without a word.
+    setting : str
+        What says which device is wanted, for messages.
 
     Raises
     ------
     ValueError
-        "cuda" is wanted, or GPUs were asked for, but torch sees no GPU, or has no kernels for it.
+        "cuda" is wanted, or GPUs were asked for, but torch sees no GPU, or has no kernels for it; or there is no such
+        device.
     """
+    if wanted not in DEVICES:
+        raise ValueError(f"{setting} is {wanted!r}: it must be {', '.join(DEVICES[:-1])} or {DEVICES[-1]}")
     available = torch.cuda.is_available()
     if wanted == "auto" and gpus and not available:
         raise ValueError(
@@ -39,7 +45,8 @@ def choose_device(wanted: str, gpus: int = 0) -> str:
             "this node, run where there is one, or set compute.gpus to 0"
         )
     if wanted == "cuda" and not available:
-        raise ValueError("compute.device is cuda, but torch sees no GPU: ask for one (compute.gpus), or set it to auto")
+        ask = "ask for one (compute.gpus)" if setting.startswith("compute.") else "run it where there is one"
+        raise ValueError(f"{setting} is cuda, but torch sees no GPU: {ask}, or set it to auto")
     if wanted == "cpu" or not available:
         return "cpu"
     major, minor = torch.cuda.get_device_capability()
@@ -47,7 +54,8 @@ def choose_device(wanted: str, gpus: int = 0) -> str:
     if not any(f"sm_{major}{least}" in torch.cuda.get_arch_list() for least in range(minor + 1)):
         raise ValueError(
             f"this build of torch ({torch.__version__}) has no kernels for {torch.cuda.get_device_name()} "
-            f"(sm_{major}{minor}): install an older torch that has, or set compute.device to cpu"
+            f"(sm_{major}{minor}): install one that has (for a V100 `make LOCK=v100 .venv-v100/installed`), or set "
+            f"{setting} to cpu"
         )
     return "cuda"
 

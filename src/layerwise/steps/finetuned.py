@@ -17,7 +17,15 @@ from layerwise.statistics.correlation import correlate_points
 from layerwise.statistics.finetuning import compare_finetuned
 from layerwise.statistics.folds import average_folds
 from layerwise.steps.inputs import rated_images
-from layerwise.study import Layout, finetuned_models, finetuned_ratings, finetuned_splits, finetuning_of, regions
+from layerwise.study import (
+    Layout,
+    families_of,
+    finetuned_models,
+    finetuned_ratings,
+    finetuned_splits,
+    finetuning_of,
+    regions,
+)
 from layerwise.study.layout import HISTORY, PREDICTIONS, PRETRAINED
 
 _HISTORY = ["split", "epoch", "learning_rate", "training_loss", "validation_loss", "rho", "best"]  # columns of tables
@@ -50,21 +58,27 @@ def gather_finetuned_study(study: Study, folder: Path, output: Path, csv: Path |
     write_both(table, output, csv)
 
 
-def plot_figure3(finetuned: Path, region: str, output: Sequence[Path], measure: str = "memorability") -> None:
+def plot_figure3(
+    finetuned: Path,
+    region: str,
+    output: Sequence[Path],
+    measure: str = "memorability",
+    study: Study | None = None,
+) -> None:
     """Draw the accuracy of predicting a measure against brain similarity, both after fine-tuning, a point a network."""
     after = f"{region}_after"
     table = _read_regions(finetuned, [region])
-    networks = marked(average_folds(table, ["rho", after]), table)
+    networks = _with_families(study, marked(average_folds(table, ["rho", after]), table))
     rho, interval = correlate_points(networks, after, "rho")
     correlation = {"rho": rho, "low": interval.low, "high": interval.high}
     save_figure(plot_scatter(networks, region, correlation, measure), output)
 
 
-def plot_change(finetuned: Path, region: Sequence[str], output: Sequence[Path]) -> None:
+def plot_change(finetuned: Path, region: Sequence[str], output: Sequence[Path], study: Study | None = None) -> None:
     """Draw brain similarity before and after fine-tuning, a panel a region."""
     columns = [f"{name}_{when}" for name in region for when in ("before", "after")]
     table = _read_regions(finetuned, region)
-    networks = marked(average_folds(table, columns), table)
+    networks = _with_families(study, marked(average_folds(table, columns), table))
     save_figure(plot_slopes(networks, compare_finetuned(networks, region)[0]), output)
 
 
@@ -76,6 +90,14 @@ def plot_history(history: Sequence[Path], output: Sequence[Path]) -> None:
     if len(models) > 1:
         raise ValueError(f"the histories are of several networks ({', '.join(models)}): give those of one")
     save_figure(plot_epochs(joined, ", ".join(models)), output)
+
+
+def _with_families(study: Study | None, networks: pd.DataFrame) -> pd.DataFrame:
+    """Add the family of each network, as the study says."""
+    if study is None:
+        return networks
+    families = families_of(study)
+    return networks.assign(family=[families.get(model, model) for model in networks["model"]])
 
 
 def _files(layout: Layout, model: str, split: str, scored: bool) -> list[str]:

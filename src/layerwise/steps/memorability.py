@@ -17,7 +17,7 @@ from layerwise.data.ratings import read_raters
 from layerwise.files import locked
 from layerwise.files.tables import write_table
 from layerwise.interfaces import LayerSpec, Progress, RatedImages, Ratings, no_progress
-from layerwise.layers.blocks import in_block
+from layerwise.layers.blocks import distinct, in_block
 from layerwise.models import resolve_preprocessing
 from layerwise.passes.stopping import StopRequests
 from layerwise.sketching import Sketched, measured_error, sketch_pls
@@ -107,7 +107,8 @@ def stream_memorability(
         network = load_network(study, model, layers, images, expected, devices[0])
         shown = RatedImages(images, expected, rated.scores, rated.splits)
         with StopRequests(job_deadline()) as stop:
-            predictions = stream_pls_on(devices, network, layers, group, shown, settings, attributes, progress, stop)
+            own = distinct(layers)
+            predictions = stream_pls_on(devices, network, own, group, shown, settings, attributes, progress, stop)
         write_table(_score(study, ratings, predictions, group, rated, attributes), output)
 
 

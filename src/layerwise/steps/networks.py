@@ -10,10 +10,11 @@ from torch import nn
 from layerwise.analyses.accuracy import ENOUGH
 from layerwise.analyses.proof import measure, require_published
 from layerwise.config import Study
+from layerwise.config.models import ModelEntry
 from layerwise.files import atomic_path
 from layerwise.interfaces import LayerSpec, ModelSpec, Preprocessing, Progress, no_progress
-from layerwise.layers import leave_out, survey_layers
-from layerwise.layers.manifest import write_manifest, write_skipped
+from layerwise.layers import Survey, leave_out, survey_layers
+from layerwise.layers.manifest import Skipped, write_manifest, write_skipped
 from layerwise.layers.probing import noise, require_own_outputs, require_same_outputs
 from layerwise.models import build, normalise, resolve_preprocessing
 from layerwise.models.drawing import require_repeated
@@ -27,25 +28,32 @@ log = logging.getLogger(__name__)
 
 
 def list_layers(study: Study, model: str, manifest: Path, preprocessing: Path, skipped: Path | None = None) -> None:
-    """Write the layers of a network, what it expects of its input, and which modules are no layers.
+    """Write the layers of a network, what it expects of its input, and what else runs and is no layer.
 
     Raises
     ------
     ValueError
-        What the network computes is not one value for each unit and image.
+        What the network computes is not one value for each unit and image, or a pattern of `layers` gives no layer.
     """
-    spec = study.model_entry(model).spec()
+    entry = study.model_entry(model)
+    spec = entry.spec()
     expected, row = resolve_preprocessing(spec), row_of(spec)
     network = build(_untrained(spec))
-    survey = survey_layers(network, expected.size)
+    survey = _survey(network, expected.size, entry)
     _require_one_value(network, spec, survey.layers, expected)
     later = set(row.later_modules if row else ()) & {layer.name for layer in survey.layers}
     layers = leave_out(survey.layers, later)
-    log.info("%d layers; %d modules that run are left out", len(layers), len(survey.skipped) + len(later))
+    repeated = sum(bool(layer.same_as) for layer in layers)
+    left = [layer for layer in survey.layers if layer.name in later]
+    log.info(
+        "%d layers, of which %d repeat another one; %d modules that run are left out",
+        *(len(layers), repeated, len(survey.skipped) + len(later)),
+    )
     if skipped is not None:
-        write_skipped(survey.skipped, skipped)
+        added = [Skipped(layer.name, layer.kind, "was added by the library after the study") for layer in left]
+        write_skipped([*survey.skipped, *added, *survey.others], skipped)
     write_manifest(layers, manifest)
-    write_preprocessing(expected, preprocessing)
+    write_preprocessing(expected, preprocessing, sum(parameter.numel() for parameter in network.parameters()))
 
 
 def check_accuracy(
@@ -74,6 +82,13 @@ def check_accuracy(
         )
     with atomic_path(output) as temporary:
         temporary.write_text(json.dumps(result) + "\n", encoding="utf-8")
+
+
+def _survey(network: nn.Module, size: int, entry: ModelEntry) -> Survey:
+    try:
+        return survey_layers(network, size, choice=entry.choice)
+    except ValueError as error:
+        raise ValueError(f"{entry.name}: {error}") from error
 
 
 def _untrained(spec: ModelSpec) -> ModelSpec:

@@ -58,7 +58,15 @@ def compare_paper(study: Study, layers: Path, correlations: Path, controls: Path
     """Hold what was published against the study: accuracies of others, and the paper's numbers, if the study is its.
 
     Two tables are written into a folder of results.
+
+    Raises
+    ------
+    ValueError
+        The study has no ratings.
     """
+    measures = _columns(study)[1]
+    if not measures:
+        raise ValueError("accuracies of predicting ratings are held against published ones: the study needs `ratings`")
     table, scores = read_table(layers, ["model", "layer"]), read_table(networks, ["model"])
     reason = "its tables are simulated" if "simulated" in table.attrs else differs_from_paper(study)
     over_layers = read_table(correlations, ["region", "measure", "rho"])
@@ -66,7 +74,7 @@ def compare_paper(study: Study, layers: Path, correlations: Path, controls: Path
     _write_all(
         folder,
         table,
-        published=compare_published(scores, _columns(study)[1][0]),
+        published=compare_published(scores, measures[0]),
         reproduction=compare(table, over_layers, over_networks, scores, reason),
     )
 

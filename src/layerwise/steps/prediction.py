@@ -70,12 +70,12 @@ def predict_images(
     ------
     ValueError
         There are no images, a file is missing, or none can be read; weights are of several networks or scores, or of a
-        split twice.
+        split twice; or the device is not there.
     """
+    place = torch.device(choose_device(device, setting="--device"))
     files, chosen = find_images(images), find_folds(weights)
     if threads is not None:
         limit_threads(threads)
-    place = torch.device(choose_device(device))
     networks = [load_finetuned(path)[0] for path in chosen.values()]
     about = read_about(next(iter(chosen.values())))
     log.info(

@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from layerwise.activations import ActivationStore
-from layerwise.analyses.gather import check_data, tell_versions
+from layerwise.analyses.gather import check_data, copy_repeated, tell_versions
 from layerwise.analyses.gather import gather_model as gather
 from layerwise.analyses.neuroids import add_errors, draw_neuroids
 from layerwise.config import Study
@@ -35,13 +35,14 @@ def gather_model(study: Study, model: str, folder: Path, output: Path, manifest:
     With `statistics.neuroids`, scores in samples of neuroids are written beside, into the folder of results.
     """
     layers, layout, plans = layers_in(study, model, manifest), Layout(str(folder)), Plans(study)
-    brain = [read_table(path, _BRAIN) for path in brain_scores(plans, layout, model, layers)]
+    brain = [copy_repeated(read_table(path, _BRAIN), layers) for path in brain_scores(plans, layout, model, layers)]
+    rated = [copy_repeated(read_table(path, _RATED), layers) for path in rating_scores(plans, layout, model, layers)]
     ceilings = [read_table(layout.ceiling(region.name), _CEILING) for region in regions(study)]
     table = gather(
         model,
         layers,
         brain,
-        [_of_own_split(read_table(path, _RATED), study, model) for path in rating_scores(plans, layout, model, layers)],
+        [_of_own_split(table, study, model) for table in rated],
         ceilings,
         [
             read_table(layout.consistency(entry.name), _CONSISTENCY)

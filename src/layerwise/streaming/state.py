@@ -3,12 +3,12 @@
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 import torch
 from torch import Tensor
 
-from layerwise.files import DamagedError, Resumable, atomic_path, check_zip
+from layerwise.files import DamagedError, Resumable, atomic_path, check_zip, written
 from layerwise.regression.pls1.components import LayerVectors
 
 log = logging.getLogger(__name__)
@@ -59,9 +59,9 @@ def save_state(
         "vectors": [_kept(layer, component + begun) for layer in vectors],
     }
     try:
-        # A file, not its name: torch takes no name that begins with a dot and has no ending.
-        with atomic_path(kept.path) as temporary, temporary.open("wb") as file:
-            torch.save(content, file)
+        # A file, not its name: torch takes no name that begins with a dot and has no ending, and hides a full disk.
+        with atomic_path(kept.path) as temporary, written(temporary) as file:
+            torch.save(content, cast(BinaryIO, file))
         return True
     except (OSError, RuntimeError) as error:  # torch raises either if it cannot write
         log.warning(

@@ -3,6 +3,7 @@
 Both the workflow's rules and the commands that they call read a study through this room, so they cannot disagree.
 """
 
+from layerwise.study.attempts import tell_attempt
 from layerwise.study.budget import Budget
 from layerwise.study.facts import network_facts
 from layerwise.study.families import accuracies_of, families_of
@@ -25,6 +26,7 @@ from layerwise.study.finetuning import (
     finetuning_of,
     finetuning_pixels_for,
 )
+from layerwise.study.foreseen import find_notes, require_sound, require_there
 from layerwise.study.layers import layers_of, preprocessing_of, read_preprocessing, write_preprocessing
 from layerwise.study.layout import (
     ANALYSES,
@@ -63,7 +65,8 @@ from layerwise.study.results import (
     pixels_for,
     rating_scores,
 )
-from layerwise.study.slurm import ClusterRequests, require_cluster
+from layerwise.study.slurm import ClusterRequests, require_cluster, signed
+from layerwise.study.stages import StageLines, Stages
 from layerwise.study.staleness import Causes, code_of
 from layerwise.study.stimuli import geometry_of, pca_geometry, stimulus_files
 
@@ -84,6 +87,8 @@ __all__ = [
     "Plans",
     "Region",
     "RuleResources",
+    "StageLines",
+    "Stages",
     "accuracies_of",
     "activations_for",
     "brain_columns",
@@ -94,6 +99,7 @@ __all__ = [
     "drawn_scores",
     "families_of",
     "final_results",
+    "find_notes",
     "find_region",
     "finetuned_models",
     "finetuned_ratings",
@@ -129,9 +135,13 @@ __all__ = [
     "regions",
     "require_cluster",
     "require_room",
+    "require_sound",
+    "require_there",
     "require_weights",
     "scored_ratings",
+    "signed",
     "stimulus_files",
+    "tell_attempt",
     "trained_weights",
     "weights_files",
     "write_preprocessing",

@@ -1,16 +1,28 @@
 """What a study should cite: data sets, networks and method, as BibTeX."""
 
+import csv
 import re
 from functools import cache
 from pathlib import Path
 
 from layerwise.config import Study
+from layerwise.config.data import RatingEntry, RecordingEntry
+from layerwise.data.recipes import RECIPES
+from layerwise.data.recipes.recipe import COLUMN, recipe_in
+from layerwise.data.recordings import read_attributes
 from layerwise.models import registry
 
 BIBLIOGRAPHY = Path(__file__).with_name("citations.bib")
 METHOD = ("layerwise", "harada", "schrimpf2018", "molder2021", "tu2025")
 IMAGENET = "russakovsky2015"  # on which official weights were trained, and accuracies measured
-RECORDINGS = {"FreemanZiemba2013": "freeman2013", "MajajHong2015": "majaj2015"}
+RECORDINGS = {
+    "FreemanZiemba2013": "freeman2013",
+    "MajajHong2015": "majaj2015",
+    "Papale2025_train": "papale2025",
+    "Papale2025_test": "papale2025",
+    "Hebart2023_fmri_train": "hebart2023",
+    "Hebart2023_fmri_test": "hebart2023",
+}
 LAMEM = "khosla2015"
 PUBLISHED = ("fajtl2018", "perera2019")  # accuracies on LaMem that table S2 sets beside the study's
 
@@ -60,12 +72,13 @@ def cite(study: Study) -> tuple[str, list[str]]:
         keys += [*found, *([IMAGENET] if row and entry.weights in (None, "imagenet") else [])]
         unknown += [] if found else [f"the network {entry.name}"]
     for recording in study.recordings:
-        known = RECORDINGS.get(str(recording.brainscore).partition(".")[0])
-        keys += [known] if known else []
+        known = cite_recordings(recording)
+        keys += known
         unknown += [] if known else [f"the recordings {recording.name}"]
     for rating in study.ratings:
-        keys += [LAMEM, *PUBLISHED] if rating.splits is not None else []
-        unknown += [] if rating.splits is not None else [f"the ratings {rating.name}"]
+        known = cite_ratings(rating)
+        keys += known
+        unknown += [] if known else [f"the ratings {rating.name}"]
     entries = read_bibliography()
     return "\n\n".join(entries[key] for key in dict.fromkeys(keys)) + "\n", unknown
 
@@ -73,6 +86,34 @@ def cite(study: Study) -> tuple[str, list[str]]:
 def cite_network(name: str) -> tuple[str, ...]:
     """Return the keys of a network of the registry; none where no entry is known."""
     return next((keys for pattern, keys in NETWORKS.items() if re.fullmatch(pattern, name)), ())
+
+
+def cite_recordings(entry: RecordingEntry) -> tuple[str, ...]:
+    """Return the keys of recordings of Brain-Score, or of a file that says which recipe made it; none of others."""
+    known = RECORDINGS.get(str(entry.brainscore).partition(".")[0])
+    if known or not entry.file.is_file():
+        return (known,) if known else ()
+    try:
+        source = read_attributes(entry.file).get("source", "")
+    except ValueError:  # `data check` says what is wrong with it
+        return ()
+    return _of_recipe(recipe_in(str(source)))
+
+
+def cite_ratings(entry: RatingEntry) -> tuple[str, ...]:
+    """Return the keys of LaMem, or of a table that says which recipe made it; none of others."""
+    if entry.splits is not None:
+        return (LAMEM, *PUBLISHED)
+    try:
+        with Path(str(entry.scores)).open(encoding="utf-8-sig", newline="") as handle:
+            first = next(csv.DictReader(handle), {})
+    except (OSError, csv.Error, UnicodeDecodeError):
+        return ()
+    return _of_recipe(first.get(COLUMN) or "")
+
+
+def _of_recipe(name: str) -> tuple[str, ...]:
+    return next((recipe.cites for recipe in RECIPES if recipe.name == name), ())
 
 
 @cache

@@ -7,7 +7,7 @@ from layerwise.config import Study
 from layerwise.config.study import PCA_IMAGES
 from layerwise.study.finetuning import finetuned_models, finetuned_ratings, finetuning_geometry
 from layerwise.study.plan import Plan, Plans, counts_of, shown_sets
-from layerwise.study.rates import GPU
+from layerwise.study.rates import SHIPPED, Machines
 from layerwise.study.resources import Needs, RuleResources
 from layerwise.study.results import penultimate_weights
 from layerwise.study.stimuli import geometry_of, pca_geometry
@@ -77,7 +77,7 @@ class Stage:
     def add(self, needs: Needs, threads: int, count: int = 1) -> None:
         """Count so many jobs."""
         self.jobs += count
-        if needs.rates is GPU:
+        if needs.rates.on_gpu:
             self.gpu_hours += count * max(1, needs.gpus) * needs.seconds / 3600
         else:
             self.cpu_hours += count * threads * needs.seconds / 3600
@@ -115,7 +115,7 @@ class Forecast:
     failed: list[str] = field(default_factory=list)
 
 
-def forecast(study: Study, models: Sequence[str]) -> Forecast:
+def forecast(study: Study, models: Sequence[str], machines: Machines = SHIPPED) -> Forecast:
     """Return what some networks of a study will take.
 
     Parameters
@@ -124,8 +124,10 @@ def forecast(study: Study, models: Sequence[str]) -> Forecast:
         The study.
     models : sequence of str
         Names of networks; one that is given twice counts once.
+    machines : Machines
+        That hours are of.
     """
-    found, plans = Forecast(), Plans(study)
+    found, plans = Forecast(), Plans(study, machines)
     resources = RuleResources(plans)
     names = list(dict.fromkeys(models))
     for model in names:

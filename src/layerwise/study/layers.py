@@ -1,5 +1,7 @@
 """The layers of a study's networks, as far as they are known before any network is built."""
 
+import json
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -9,17 +11,29 @@ from layerwise.config import Study
 from layerwise.config.models import ModelEntry
 from layerwise.files import atomic_path
 from layerwise.interfaces import LayerSpec, Preprocessing
+from layerwise.layers.blocks import distinct
 from layerwise.layers.manifest import read_manifest, shipped_manifest
 from layerwise.models import registry
 from layerwise.study.layout import layout_of
 
+PARAMETERS = "parameters"  # in the file, beside what the network expects
 _ADAPTER = TypeAdapter(Preprocessing)
 
 
 def layers_of(entry: ModelEntry) -> list[LayerSpec] | None:
-    """Read the manifest that ships with layerwise; None for an own network, whose layers a job must list first."""
-    path = shipped_manifest(entry.registered) if entry.registered else None
-    return read_manifest(path) if path else None
+    """Read the manifest that ships with layerwise; None where a job must list the layers first.
+
+    So it is of an own network, and where a user chose them.
+    """
+    path = shipped_manifest(entry.shipped) if entry.shipped else None
+    if path is None or entry.choice.repeated == "keep":
+        return read_manifest(path) if path else None
+    return [replace(layer, depth=depth) for depth, layer in enumerate(distinct(read_manifest(path)), start=1)]
+
+
+def lists_layers(entry: ModelEntry) -> bool:
+    """Return whether a job must list the layers of a network first."""
+    return entry.shipped is None or shipped_manifest(entry.shipped) is None
 
 
 def listed_layers(study: Study, model: str) -> list[LayerSpec] | None:
@@ -42,14 +56,22 @@ def preprocessing_of(entry: ModelEntry) -> Preprocessing | None:
     return registry.find(entry.registered).preprocessing if entry.registered is not None else None
 
 
-def write_preprocessing(preprocessing: Preprocessing, path: Path) -> None:
-    """Write what an own network expects, for planning the jobs after it."""
+def listed_parameters(study: Study, model: str) -> int | None:
+    """Read how many parameters an own network has; None where no job has counted them."""
+    path = Path(layout_of(study).preprocessing(model))
+    counted = json.loads(path.read_bytes()).get(PARAMETERS) if path.is_file() else None
+    return counted if isinstance(counted, int) else None
+
+
+def write_preprocessing(preprocessing: Preprocessing, path: Path, parameters: int | None = None) -> None:
+    """Write what an own network expects, and how many parameters it has, for planning the jobs after it."""
+    known = _ADAPTER.dump_python(preprocessing, mode="json") | ({} if parameters is None else {PARAMETERS: parameters})
     with atomic_path(path) as temporary:
-        temporary.write_bytes(_ADAPTER.dump_json(preprocessing, indent=1))
+        temporary.write_text(json.dumps(known, indent=1), encoding="utf-8")
 
 
 def read_preprocessing(path: Path) -> Preprocessing:
-    """Read it back."""
+    """Read back what it expects."""
     return _ADAPTER.validate_json(path.read_bytes())
 
 

@@ -164,6 +164,11 @@ class Layout:
         """What a job keeps until it ends, so that a killed one can be resumed."""
         return f"{self._job('scratch', step, names)}.{ending}"
 
+    @property
+    def mistakes(self) -> str:
+        """Folder of what jobs said that failed by a mistake, so that it is not repeated within a run."""
+        return f"{self.folder}/scratch/mistakes"
+
     def _job(self, room: str, step: str, names: tuple[str, ...]) -> str:
         return "/".join((self.folder, room, step, *names))
 

@@ -31,11 +31,11 @@ def network_settings(study: Study, entry: ModelEntry, hash_files: HashFiles = ha
     Returns
     -------
     dict
-        Plain values: the entry without its name, and hashes of the row of the registry (preprocessing, weights), of
-        our code that builds networks, of a factory's own code with its files, and of files that the options name. The
-        versions of its libraries, where another version is to be a rerun.
+        Plain values: the entry without its name and layers, and hashes of the row of the registry (preprocessing,
+        weights), of our code that builds networks, of a factory's own code with its files, and of files that the
+        options name. The versions of its libraries, where another version is to be a rerun.
     """
-    settings: dict[str, Any] = entry.model_dump(mode="json", exclude={"name"})
+    settings: dict[str, Any] = entry.model_dump(mode="json", exclude={"name", "layers"})
     settings["code"] = hash_source("layerwise.models.building")
     row = registry.row_of(entry.spec())
     if row is not None:

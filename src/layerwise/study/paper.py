@@ -1,6 +1,7 @@
 """Whether a study is the one of the paper, so that its numbers can be held against the published ones."""
 
 from layerwise.config import Study
+from layerwise.interfaces import LayerChoice
 from layerwise.models import registry
 from layerwise.study.counts import count_splits
 
@@ -23,7 +24,8 @@ def differs_from_paper(study: Study) -> str:
 
 def _networks(study: Study) -> str:
     wanted = {name for name in registry.names() if registry.find(name).in_paper}
-    given = [entry.registered for entry in study.models if entry.weights in (None, "imagenet")]
+    plain = [entry for entry in study.models if entry.choice == LayerChoice()]
+    given = [entry.registered for entry in plain if entry.weights in (None, "imagenet")]
     lacking, more = wanted - set(given), len(study.models) - len(wanted.intersection(given))
     told = [f"{len(lacking)} of the paper's {len(wanted)} networks are not in it"] if lacking else []
     return ", ".join([*told, *([f"{more} others are"] if more else [])])

@@ -20,7 +20,7 @@ from layerwise.activations.parts import (
 from layerwise.config import Study
 from layerwise.config.study import PCA_IMAGES
 from layerwise.interfaces import LayerSpec, Preprocessing
-from layerwise.layers.blocks import blocks, in_block, name_block
+from layerwise.layers.blocks import blocks, distinct, in_block, name_block
 from layerwise.passes.memory import NETWORK, working
 from layerwise.sketching import groups as sketches
 from layerwise.sketching.groups import SketchDemand, plan_sketches
@@ -36,7 +36,7 @@ from layerwise.study.budget import Budget
 from layerwise.study.counts import Count, count_set
 from layerwise.study.layers import layers_of, listed_layers, listed_preprocessing, preprocessing_of
 from layerwise.study.profiles import count_scored_splits
-from layerwise.study.rates import SOLVER, Rates, rates_of
+from layerwise.study.rates import SHIPPED, SOLVER, Machines, Rates
 from layerwise.study.ratings import Method, method_of
 from layerwise.study.regions import regions
 from layerwise.study.stimuli import shared_stimuli
@@ -113,6 +113,8 @@ class Plan:
         An extraction and then the scoring of blocks of layers; or the fits of groups of layers.
     demand : Demand, SketchDemand or None
         What layers need, of streamed and sketched fits.
+    machines : Machines
+        That its seconds are of.
     """
 
     model: str
@@ -125,6 +127,7 @@ class Plan:
     budget: Budget
     jobs: tuple[Job, ...]
     demand: Demand | SketchDemand | None = None
+    machines: Machines = SHIPPED
 
     @property
     def running(self) -> list[Job]:
@@ -186,9 +189,12 @@ class Plans:
     ----------
     study : Study
         The study.
+    machines : Machines
+        That seconds are of; nothing else of a plan depends on them.
     """
 
     study: Study
+    machines: Machines = SHIPPED
     _made: dict[tuple[str, str], Plan] = field(default_factory=dict)
     _shipped: dict[str, tuple[LayerSpec, ...]] = field(default_factory=dict)
 
@@ -207,7 +213,8 @@ class Plans:
         stimuli : str
             Name of a recording or of ratings.
         layers : sequence of LayerSpec, optional
-            Its layers; default: those that ship with layerwise, or that a job has listed.
+            Its layers; default: those that ship with layerwise, or that a job has listed. Those that repeat another one
+            are not in the plan.
         size : int, optional
             Side of its input; default: what is known about it beforehand. It decides neither batches nor groups.
 
@@ -217,7 +224,7 @@ class Plans:
             Its layers are not listed yet, its images not counted, or a layer does not fit the budget; the message
             names the network.
         """
-        wanted = tuple(layers) if layers is not None else self.layers(model)
+        wanted = tuple(distinct(self.layers(model) if layers is None else layers))
         made = self._made.get((model, stimuli))
         if made is None or made.layers != wanted or (size is not None and made.size != size):
             made = self._make(model, stimuli, wanted, size or self._size(model))
@@ -234,7 +241,7 @@ class Plans:
         """
         if _find_method(self.study, stimuli) != "stored":
             return self.of(model, stimuli, layers).blocks
-        n_layers = len(self.layers(model) if layers is None else layers)
+        n_layers = len(distinct(self.layers(model) if layers is None else layers))
         return _scored_blocks(self.study, stimuli, n_layers, self.budget)
 
     def layers(self, model: str) -> tuple[LayerSpec, ...]:
@@ -268,12 +275,20 @@ class Plans:
 
     def _make(self, model: str, stimuli: str, layers: tuple[LayerSpec, ...], size: int) -> Plan:
         try:
-            return make_plan(self.study, model, stimuli, layers, size, self.budget)
+            return make_plan(self.study, model, stimuli, layers, size, self.budget, self.machines)
         except ValueError as error:
             raise ValueError(f"{model} over {stimuli}: {error}") from error
 
 
-def make_plan(study: Study, model: str, stimuli: str, layers: Sequence[LayerSpec], size: int, budget: Budget) -> Plan:
+def make_plan(
+    study: Study,
+    model: str,
+    stimuli: str,
+    layers: Sequence[LayerSpec],
+    size: int,
+    budget: Budget,
+    machines: Machines = SHIPPED,
+) -> Plan:
     """Plan the jobs of a network over one stimulus set.
 
     Parameters
@@ -288,6 +303,8 @@ def make_plan(study: Study, model: str, stimuli: str, layers: Sequence[LayerSpec
         Side of its input, pixels.
     budget : Budget
         What a job may take.
+    machines : Machines
+        That seconds are of.
 
     Raises
     ------
@@ -296,7 +313,8 @@ def make_plan(study: Study, model: str, stimuli: str, layers: Sequence[LayerSpec
     """
     method = _find_method(study, stimuli)
     n_images = _count_images(study, stimuli)
-    empty = Plan(model, stimuli, method, n_images, tuple(layers), size, budget.batch_sizes[0], budget, ())
+    batch_size = budget.batch_sizes[0]
+    empty = Plan(model, stimuli, method, n_images, tuple(layers), size, batch_size, budget, (), machines=machines)
     if method == "streamed":
         return _stream(study, empty)
     return _sketch(study, empty) if method == "sketched" else _store(study, empty)
@@ -408,7 +426,7 @@ def _largest_stored(plan: Plan) -> int:
 def _time_score(study: Study, plan: Plan, on_gpu: bool, n_splits: int) -> float:
     """Return seconds a layer."""
     slow = SOLVER if study.regression.solver == "scikit-learn" else 1
-    rates = rates_of(on_gpu)
+    rates = plan.machines.of(on_gpu)
     seconds = slow * n_splits * (rates.split + rates.score * plan.n_images**2)
     return seconds if on_gpu else seconds / plan.budget.threads
 
@@ -417,7 +435,7 @@ def _time_ridge(study: Study, plan: Plan, on_gpu: bool) -> float:
     """Return the seconds of a layer that ridge regression takes, which inverts a matrix for each penalty."""
     if "ridge" not in study.measures_of(plan.stimuli):
         return 0
-    rates, n_alphas = rates_of(on_gpu), ALPHAS if study.brain.ridge.alpha is None else 1
+    rates, n_alphas = plan.machines.of(on_gpu), ALPHAS if study.brain.ridge.alpha is None else 1
     seconds = n_alphas * rates.inverse * plan.n_images**3
     return seconds if on_gpu else seconds / plan.budget.threads
 
@@ -531,7 +549,7 @@ def _shared(plan: Plan, seconds: float) -> float:
 
 
 def _rates(plan: Plan) -> Rates:
-    return rates_of(plan.budget.on_gpu)
+    return plan.machines.of(plan.budget.on_gpu)
 
 
 def _units(layers: Sequence[LayerSpec]) -> int:

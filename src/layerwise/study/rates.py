@@ -34,6 +34,10 @@ class Rates:
         A penalty of ridge regression: a cubed image.
     slower : float
         How many times as long the slowest machine that is planned for takes. Not measured.
+    on_gpu : bool
+        Whether it is a GPU.
+    training : float
+        How many times as long a step of training takes as on the machine that its rates are of.
     """
 
     machine: str
@@ -51,6 +55,8 @@ class Rates:
     score: float
     inverse: float
     slower: float
+    on_gpu: bool = False
+    training: float = 1.0
 
 
 GPU = Rates(
@@ -75,6 +81,7 @@ GPU = Rates(
     sketch=2.6e-12,
     regression=2.6e-10,
     slower=10,  # a V100: a tenth of an H100's float64, a quarter of its bandwidth
+    on_gpu=True,
 )
 CPU = Rates(
     machine="one core of an AMD EPYC",
@@ -106,6 +113,17 @@ LEEWAY = 1800  # s that are asked for beside: weights and pixels from a slow dis
 SOLVER = 10  # times as long with scikit-learn's loosely converged iterations. Not measured: a bound
 
 
-def rates_of(on_gpu: bool) -> Rates:
-    """Return the rates of a GPU, or of a core."""
-    return GPU if on_gpu else CPU
+@dataclass(frozen=True)
+class Machines:
+    """A GPU and a processor core, whose rates seconds are planned with."""
+
+    gpu: Rates = GPU
+    cpu: Rates = CPU
+
+    def of(self, on_gpu: bool) -> Rates:
+        """Return the rates of the GPU, or of the core."""
+        return self.gpu if on_gpu else self.cpu
+
+
+SHIPPED = Machines()
+"""What was measured for `benchmarks/`, and what jobs ask for time by."""

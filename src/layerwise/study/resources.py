@@ -14,7 +14,7 @@ from layerwise.layers.blocks import in_block
 from layerwise.passes.memory import NETWORK, working
 from layerwise.study.counts import count_set
 from layerwise.study.plan import Job, Plan, Plans
-from layerwise.study.rates import CPU, GPU, LEEWAY, PACKED, PACKED_SIZE, START, Rates
+from layerwise.study.rates import CPU, LEEWAY, PACKED, PACKED_SIZE, START, Rates
 from layerwise.study.regions import find_region
 from layerwise.study.training import TrainingPlan, plan_training
 
@@ -61,7 +61,7 @@ class Needs:
     @property
     def process(self) -> int:
         """Bytes of Python and its libraries."""
-        return PROCESS + (DRIVER if self.rates is GPU else 0)
+        return PROCESS + (DRIVER if self.rates.on_gpu else 0)
 
     def ask(self, quantity: Quantity, attempt: int = 1) -> int:
         """Return what is asked for: megabytes, minutes, or a number of GPUs.
@@ -160,7 +160,7 @@ class RuleResources:
     def of_job(self, plan: Plan, job: Job) -> Needs:
         """Return what a job of a plan needs."""
         recording = RECORDING_COPIES * self._recording(plan.stimuli) if job.step == "score_brain" else 0
-        rates = GPU if job.device else CPU
+        rates = self.plans.machines.of(bool(job.device))
         return Needs(job.host + recording, job.seconds, job.disk, self._gpus(job.step), rates)
 
     def _of_job(self, step: str, names: Mapping[str, str], stimuli: str) -> Needs:
@@ -171,7 +171,8 @@ class RuleResources:
         """Return what a job gets whose network, images or memory do not let it be planned yet."""
         budget, gpus = self.plans.budget, self._gpus(step)
         memory = max(budget.host, 0 if budget.on_gpu else budget.device) + NETWORK
-        return Needs(memory, UNKNOWN / (GPU if gpus else CPU).slower, 0, gpus, GPU if gpus else CPU)
+        rates = self.plans.machines.of(bool(gpus))
+        return Needs(memory, UNKNOWN / rates.slower, 0, gpus, rates)
 
     def _gpus(self, step: str) -> int:
         """Return the GPUs to ask for; jobs that cannot divide their layers take one, and memorability none."""
@@ -191,7 +192,7 @@ class RuleResources:
     def _check_accuracy(self, names: Mapping[str, str]) -> Needs:
         budget = self.plans.budget
         layers = self.plans.layers(names["model"])
-        rates = GPU if budget.on_gpu else CPU
+        rates = self.plans.machines.of(budget.on_gpu)
         passes = VALIDATION * (rates.exact_image + rates.exact_unit * sum(layer.units for layer in layers))
         decoding = VALIDATION * PACKED / budget.threads
         memory = 0 if budget.on_gpu else working(layers, budget.batch_sizes[0]) - NETWORK
@@ -203,7 +204,7 @@ class RuleResources:
 
     def of_training(self, plan: TrainingPlan) -> Needs:
         """Return what a job needs that trains a network on."""
-        rates = GPU if plan.budget.on_gpu else CPU
+        rates = self.plans.machines.of(plan.budget.on_gpu)
         return Needs(plan.host, plan.seconds, plan.disk, min(1, plan.budget.gpus), rates)
 
     def of_penultimate(self, model: str) -> Needs:
@@ -212,7 +213,7 @@ class RuleResources:
         memory, seconds, disk = 0, 0.0, 0
         for plan in plans:
             job, on_gpu, n = plan.jobs[-1], plan.budget.on_gpu, plan.n_images
-            rates = GPU if on_gpu else CPU
+            rates = self.plans.machines.of(on_gpu)
             run = 0 if on_gpu else working(plan.layers, plan.batch_size) - NETWORK
             memory = max(memory, run, job.host + RECORDING_COPIES * self._recording(plan.stimuli))
             one = n * (rates.exact_image + rates.exact_unit * sum(layer.units for layer in plan.layers))
@@ -220,7 +221,7 @@ class RuleResources:
             seconds += scores + (one if on_gpu else one / plan.budget.threads)
             disk += LARGEST_KEPT * n * (n + 1) // 2
         gpus = self._gpus("score_penultimate")
-        return Needs(memory, seconds, disk, gpus, GPU if self.plans.budget.on_gpu else CPU)
+        return Needs(memory, seconds, disk, gpus, self.plans.machines.of(self.plans.budget.on_gpu))
 
     def _pack_stimuli(self, names: Mapping[str, str]) -> Needs:
         size = Geometry.from_key(names["geometry"]).size

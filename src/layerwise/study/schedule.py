@@ -9,7 +9,7 @@ from pathlib import Path
 from statistics import median
 
 from layerwise.study.plan import Plans
-from layerwise.study.rates import GPU, START
+from layerwise.study.rates import SHIPPED, START
 from layerwise.study.resources import Needs, RuleResources
 from layerwise.study.slurm import Ask, ask_slurm
 from layerwise.study.status import find_done
@@ -45,13 +45,13 @@ class StagePlan:
     memory: int = 0
     minutes: int = 0
 
-    def add(self, needs: Needs, threads: int, done: bool) -> None:
-        """Count a job."""
+    def add(self, needs: Needs, asked: Needs, threads: int, done: bool) -> None:
+        """Count a job that needs something, on the machine that it is planned on, and asks for something else."""
         self.jobs += 1
         self.done += done
-        self.memory = max(self.memory, needs.ask("mem_mb"))
-        self.minutes = max(self.minutes, needs.ask("runtime"))
-        if not done and needs.rates is GPU:
+        self.memory = max(self.memory, asked.ask("mem_mb"))
+        self.minutes = max(self.minutes, asked.ask("runtime"))
+        if not done and needs.rates.on_gpu:
             self.gpu_hours += max(1, needs.gpus) * needs.seconds / 3600
         elif not done:
             self.core_hours += threads * needs.seconds / 3600
@@ -82,14 +82,25 @@ class Schedule:
 def make_schedule(plans: Plans, targets: Sequence[str] | None = None) -> Schedule:
     """Find the jobs of a study that are left, or of some results, and what they take."""
     listed, resources = list_tasks(plans, targets), RuleResources(plans)
+    asking = resources if plans.machines == SHIPPED else RuleResources(Plans(plans.study))
     done = find_done(listed)
     needs = {task.log: resources.of(task.step, task.names) for task in listed.tasks}
     stages: dict[str, StagePlan] = {}
     for task in listed.tasks:
         stage = stages.setdefault(task.step, StagePlan(task.step))
-        stage.add(needs[task.log], plans.budget.threads, done[task.log])
+        asked = asking.of(task.step, task.names)
+        stage.add(needs[task.log], asked, plans.budget.threads, done[task.log])
     left = [task for task in listed.tasks if not done[task.log]]
     return Schedule(list(stages.values()), listed, left, needs)
+
+
+def other_way(plans: Plans) -> Plans | None:
+    """Plan a study with a GPU a job if it asks for none, and else without; None where its device is fixed."""
+    study, compute = plans.study, plans.study.compute
+    if compute.device != "auto":
+        return None
+    changed = compute.model_copy(update={"gpus": 0 if compute.gpus else 1})
+    return Plans(study.model_copy(update={"compute": changed}), plans.machines)
 
 
 def wall_time(schedule: Schedule, gpus: int, at_once: int = AT_ONCE) -> float:

@@ -9,7 +9,9 @@ import subprocess
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from getpass import getuser
+from inspect import signature
 from pathlib import Path
+from typing import TypeVar
 
 from layerwise.config.cluster import Cluster, GpuPartition, Partition
 from layerwise.study.resources import Needs, RuleResources
@@ -20,6 +22,11 @@ Request = int | str
 log = logging.getLogger(__name__)
 
 ANSWERS_WITHIN = 60  # seconds; a controller that is busy takes some
+OWN_DISKS = ("btrfs", "ext2/ext3", "overlayfs", "tmpfs", "xfs", "zfs")  # as `stat` calls them
+NO_BLOCK = (
+    "there is no such block: the profile is of another workflow or of Snakemake 8 (config.v8+.yaml is read before "
+    "config.yaml); `layerwise profile install` writes one that has it"
+)
 
 
 @dataclass(frozen=True)
@@ -41,6 +48,15 @@ class Offer:
     default: bool = False
 
 
+Function = TypeVar("Function", bound=Callable[..., object])
+
+
+def signed(function: Function) -> Function:
+    """Keep the names of a function's arguments with it: Snakemake finds them out anew for each of thousands of jobs."""
+    function.__signature__ = signature(function)  # type: ignore[attr-defined]
+    return function
+
+
 class ClusterRequests:
     """What each job asks of a cluster beside memory and time.
 
@@ -54,7 +70,7 @@ class ClusterRequests:
 
     def __init__(self, cluster: Cluster | None, resources: RuleResources) -> None:
         self.cluster, self._resources = cluster, resources
-        self._asked: dict[str, Needs] = {}
+        self._longest: dict[str, Needs] = {}
 
     @property
     def quantities(self) -> tuple[str, ...]:
@@ -75,28 +91,42 @@ class ClusterRequests:
         attempt : int
             From 1.
         """
-        needs = self._resources.of(rule, names)
-        asked = self._request(quantity, needs, attempt)
-        if quantity == "runtime" and attempt == 1:
-            self._note_longest(rule, needs)
-        return asked
+        return self._request(quantity, self._resources.of(rule, names), attempt)
 
     def of_rule(self, rule: str) -> dict[str, Callable[..., Request]]:
         """Return, for each quantity, the function that Snakemake asks: of the wildcards and the attempt."""
 
         def function_of(quantity: str) -> Callable[..., Request]:
-            return lambda wildcards, attempt: self.ask(quantity, rule, dict(wildcards.items()), attempt)
+            return signed(lambda wildcards, attempt: self.ask(quantity, rule, dict(wildcards.items()), attempt))
 
         return {quantity: function_of(quantity) for quantity in self.quantities}
 
-    def longest(self) -> Mapping[str, Needs]:
-        """Return of each rule the job that was asked for the most time, so far."""
-        return self._asked
+    def expect(self, rule: str, names: Mapping[str, str]) -> None:
+        """Take note of a job that is to be submitted; Snakemake itself asks only when it is its turn.
 
-    def _note_longest(self, rule: str, needs: Needs) -> None:
-        longest = self._asked.get(rule)
+        Parameters
+        ----------
+        rule : str
+            Name of the rule, before which a workflow of which this is a module may put a prefix.
+        names : mapping of str to str
+            Snakemake's wildcards.
+        """
+        own = max((own for own in self._resources.rules if f"_{rule}".endswith(f"_{own}")), key=len, default=None)
+        if own is None:
+            return
+        needs, longest = self._resources.of(own, names), self._longest.get(own)
         if longest is None or longest.ask("runtime") < needs.ask("runtime"):
-            self._asked[rule] = needs
+            self._longest[own] = needs
+
+    def longest(self) -> Mapping[str, Needs]:
+        """Return of each rule the job that asks for the most time, of those that are expected."""
+        return self._longest
+
+    @property
+    def on_gpus(self) -> bool:
+        """Whether jobs are expected that ask for a GPU; those behind a list of layers are not known one by one."""
+        behind = "list_layers" in self._longest and self._resources.plans.budget.gpus > 0
+        return behind or any(needs.gpus for needs in self._longest.values())
 
     def _request(self, quantity: str, needs: Needs, attempt: int) -> Request:
         if self.cluster is None or quantity in ("mem_mb", "disk_mb"):
@@ -204,7 +234,7 @@ def require_cluster(requests: ClusterRequests, ask: Ask = ask_slurm, warn: Calla
     Parameters
     ----------
     requests : ClusterRequests
-        Of the run, all jobs asked for.
+        Of the run, its jobs expected.
     ask, warn : callable
         Runs a command of SLURM; tells the user.
 
@@ -219,6 +249,7 @@ def require_cluster(requests: ClusterRequests, ask: Ask = ask_slurm, warn: Calla
     if not offers:
         raise ValueError("sinfo tells of no partition: SLURM does not answer here; try `sinfo`, and again later")
     problems = [
+        *([] if requests.cluster else [NO_BLOCK]),
         *_account_problems(cluster, accounts),
         *_time_problems(requests, offers),
         *_partition_problems("cpu", cluster.cpu, offers, sorted(offers)),
@@ -226,8 +257,19 @@ def require_cluster(requests: ClusterRequests, ask: Ask = ask_slurm, warn: Calla
     ]
     if problems:
         raise ValueError("\n  ".join(["the block `cluster` of the profile does not fit this cluster:", *problems]))
-    if earlier := earlier_runs(Path.cwd(), ask=ask):
-        warn(earlier)
+    for hint in filter(None, [own_disk(Path.cwd(), ask), earlier_runs(Path.cwd(), ask=ask)]):
+        warn(hint)
+
+
+def own_disk(folder: Path, ask: Ask = ask_slurm) -> str:
+    """Return a warning of a folder that nodes may not see, as it is on no network's disk; else nothing."""
+    kind = ask(["stat", "--file-system", "--format=%T", str(folder)]).strip()
+    if kind not in OWN_DISKS:
+        return ""
+    return (
+        f"{folder} is on a disk of this machine ({kind}): where nodes do not see it under the same path, jobs fail at "
+        "once and leave no log"
+    )
 
 
 def earlier_runs(folder: Path, prefix: str = "layerwise_", ask: Ask = ask_slurm) -> str:
@@ -274,7 +316,7 @@ def _partition_problems(
 
 
 def _gpu_problems(requests: ClusterRequests, offers: Mapping[str, Offer]) -> Iterable[str]:
-    if not any(needs.gpus for needs in requests.longest().values()):
+    if not requests.on_gpus:
         return
     place = (requests.cluster or Cluster()).gpu
     with_gpus = sorted(name for name, offer in offers.items() if offer.gpus)

@@ -27,7 +27,9 @@ TAIL = 64 * 2**10  # bytes of a log that are read from its end
 SILENT = "it ended without a message: it was cancelled or killed (memory, time), or its machine went down"
 TOLD = re.compile(r"^(internal )?error: ")
 STOPPED = re.compile(r"start it again to resume|started again")  # of a job that ended in time, with status 75
-ENDED_BY_SLURM = re.compile(r"(slurmstepd|srun): error: .*(CANCELLED|oom|OOM|memory|TIME LIMIT|PREEMPT|NODE FAIL)")
+ENDED_BY_SLURM = re.compile(
+    r"(slurmstepd(-\S+)?|srun): error: .*(CANCELLED|oom|OOM|memory|TIME LIMIT|PREEMPT|NODE FAIL)"
+)
 
 
 @dataclass(frozen=True)

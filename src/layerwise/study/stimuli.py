@@ -86,14 +86,28 @@ def pca_geometry(study: Study, recording: str, preprocessing: Preprocessing) -> 
     return geometry_for(preprocessing, kinds[recording]) if reduced else None
 
 
+def kept_share(study: Study, recording: str) -> tuple[float, float | None]:
+    """Return the share of the area of a recording's stimuli that lies within the screen, and their side in degrees.
+
+    The share is 1 where nothing is cut, or the side is not known.
+    """
+    return min(1.0, _kind_and_canvas(study, recording)[1]) ** 2, _degrees(study.recording(recording))
+
+
 def _kind_and_canvas(study: Study, stimuli: str) -> tuple[Literal["square", "crop"], float]:
     for recording in study.recordings:
         if recording.name == stimuli:
-            degrees = recording.visual_degrees or (
-                read_visual_degrees(recording.file) if recording.file.is_file() else None
-            )
-            return recording.geometry, study.screen_degrees / degrees if degrees else 1.0
+            degrees = _degrees(recording)
+            canvas = study.screen_degrees / degrees if degrees else 1.0
+            return recording.geometry, max(1.0, canvas) if recording.beyond_screen == "fit" else canvas
     return study.rating(stimuli).geometry, 1.0
+
+
+def _degrees(recording: RecordingEntry) -> float | None:
+    """Return the side of stimuli as they were seen; None where neither the config nor the file says."""
+    if recording.visual_degrees is not None or not recording.file.is_file():
+        return recording.visual_degrees
+    return read_visual_degrees(recording.file)
 
 
 def _split_files(folder: Path) -> list[Path]:

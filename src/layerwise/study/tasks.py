@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from layerwise.config.study import PCA_IMAGES
-from layerwise.layers.manifest import shipped_manifest
 from layerwise.study.finetuning import (
     finetuned_models,
     finetuned_ratings,
@@ -15,6 +14,7 @@ from layerwise.study.finetuning import (
     finetuning_groups,
     finetuning_pixels_for,
 )
+from layerwise.study.layers import lists_layers
 from layerwise.study.layout import (
     FINETUNED_FILES,
     FINETUNING_ANALYSES,
@@ -261,8 +261,7 @@ class _Lister:
         return method_of(self.study, ratings)
 
     def _is_own(self, model: str) -> bool:
-        known = self.models[model].registered
-        return not known or shipped_manifest(known) is None
+        return lists_layers(self.models[model])
 
     def _manifest(self, model: str) -> list[str]:
         return [self.layout.manifest(model)] if self._is_own(model) else []

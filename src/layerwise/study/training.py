@@ -13,8 +13,9 @@ from layerwise.study.finetuning import (
     finetuning_groups,
     finetuning_of,
 )
+from layerwise.study.layers import listed_parameters
 from layerwise.study.plan import SIZE, Plans
-from layerwise.study.training_rates import TrainingRate, parameters_of, training_rate
+from layerwise.study.training_rates import UNKNOWN, TrainingRate, parameters_of, slowed, training_rate
 
 EPOCHS = 25  # that are expected until early stopping. Not measured: a guess, as long as no study was run
 STATE = 48  # bytes of a parameter in three states while one is written: itself, two of AdamW, and the best so far
@@ -71,6 +72,11 @@ class TrainingPlan:
     def holds_pixels(self, memory: int) -> bool:
         """Return whether so many bytes of the device hold all pixels beside the training."""
         return self.training + self.pixels <= memory
+
+    @property
+    def divides(self) -> bool:
+        """Return whether the batches, or the splits of a job, do not fit into a GPU at once."""
+        return self.budget.on_gpu and self.training > self.budget.device
 
     @property
     def device(self) -> int:
@@ -130,7 +136,9 @@ def plan_training(plans: Plans, model: str, on_gpu: bool | None = None) -> Train
     chosen, budget = finetuning_of(study), Budget.of(study, on_gpu)
     entry = study.model_entry(model)
     at_once = ceil(chosen.batch_size / (chosen.accumulate or 1))
-    rate = training_rate(entry.registered, plans.layers(model), chosen.precision, at_once, budget.on_gpu)
+    parameters = parameters_of(entry.registered) or listed_parameters(study, model) or UNKNOWN
+    shipped = training_rate(entry.registered, plans.layers(model), chosen.precision, at_once, budget.on_gpu, parameters)
+    rate = slowed(shipped, plans.machines.of(budget.on_gpu))
     ratings = study.rating(finetuned_ratings(study))
     n_images = count_images(ratings)
     if not n_images:
@@ -146,6 +154,6 @@ def plan_training(plans: Plans, model: str, on_gpu: bool | None = None) -> Train
         3 * side**2 * n_images,
         min(EPOCHS, chosen.max_epochs),
         rate,
-        parameters_of(entry.registered),
+        parameters,
         budget,
     )

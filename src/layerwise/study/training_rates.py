@@ -1,32 +1,39 @@
-"""How long a network trains, and in how much memory: as measured, or else as estimated from its layers.
+"""How long a network trains, and in how much memory: as measured, or else as estimated.
 
 `finetune_rates.tsv` has a row for each network and precision that was measured: images a second and GB of a GPU, at
-batches of 32. `benchmarks/finetuning_rates.py` writes it.
+batches of 32. `benchmarks/finetuning_rates.py` writes it. `finetune_memory.tsv` has what was counted of each network
+that layerwise knows, without a GPU (`benchmarks/finetuning_memory.py`): bytes of such a step, and of parts of it. Of
+other networks the layers say it.
 """
 
 import csv
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Literal
 
 from layerwise.interfaces import LayerSpec
 from layerwise.models import registry
-from layerwise.study.rates import CPU
+from layerwise.study.rates import CPU, Rates
 
 Precision = Literal["tf32", "bf16", "float32"]
 
 SOURCE = "benchmarks/finetuning_rates.md"  # of rows that name no other
 TABLE = Path(__file__).with_name("finetune_rates.tsv")
+COUNTED = Path(__file__).with_name("finetune_memory.tsv")
 BATCH = 32  # images of the batches that were measured
 GPU_CLASS = "an H100"
+ESTIMATED = f"estimated from the units of its layers, of {GPU_CLASS}"
+MEMORY = "benchmarks/finetuning_memory.md"
 # Of 20 networks measured in TF32 on an H100 and an H200 this gives .7 to 2.3 times the seconds and .9 to 1.9
 # times the bytes, but for resnet18, whose bytes count what libraries took while they tried algorithms.
 IMAGE, UNIT = 4e-5, 2.6e-11  # seconds of an image, and of each unit of its layers
 FLOAT32 = 2  # times as long as with TF32. Not measured: a bound
 BACKWARD = 3  # times as long as a forward pass alone. Not measured: a bound
 KEPT = 7  # bytes of a layer's output until gradients come back, for each unit and image
+# Of what is counted without a GPU: 23 networks that were measured hold no more than this gives.
+MARGIN, WORKSPACES = 1.25, 10**9  # times as many bytes, and bytes beside them
 PARAMETER = 16  # bytes of a parameter: itself, gradient, momentum, and one more of AdamW
 LIBRARIES = 5 * 10**8  # bytes of workspaces
 UNKNOWN = 10**8  # parameters of a network that nobody counted. Not measured: a bound
@@ -55,7 +62,12 @@ class TrainingRate:
 
 
 def training_rate(
-    network: str | None, layers: Sequence[LayerSpec], precision: Precision, images: int, on_gpu: bool
+    network: str | None,
+    layers: Sequence[LayerSpec],
+    precision: Precision,
+    images: int,
+    on_gpu: bool,
+    n_parameters: int = UNKNOWN,
 ) -> TrainingRate:
     """Return how a network trains.
 
@@ -71,29 +83,58 @@ def training_rate(
         Images that go through it at once.
     on_gpu : bool
         Whether on a GPU.
+    n_parameters : int
+        Of the network, or a bound (`parameters_of`).
     """
-    n_parameters = parameters_of(network)
     units = sum(layer.units for layer in layers)
     memory = LIBRARIES + PARAMETER * n_parameters + KEPT * units * images
     if not on_gpu:
         seconds = BACKWARD * (CPU.exact_image + CPU.exact_unit * units)
         return TrainingRate(seconds, memory, f"estimated as {BACKWARD} forward passes on {CPU.machine}", measured=False)
-    row = _measured().get((network or "", precision))
+    row, fixed = _measured().get((network or "", precision)), LIBRARIES + PARAMETER * n_parameters
     if row is not None:
-        known, fixed = round(1e9 * float(row["gigabytes"])), LIBRARIES + PARAMETER * n_parameters
-        scaled = known if images <= BATCH else fixed + max(0, known - fixed) * images // BATCH
+        known = round(1e9 * float(row["gigabytes"]))
         source = f"one {row['device']} ({row.get('source') or SOURCE})"
-        return TrainingRate(1 / float(row["images_per_second"]), scaled, source, measured=True)
-    seconds = (IMAGE + UNIT * units) * (FLOAT32 if precision == "float32" else 1)
-    return TrainingRate(seconds, memory, f"estimated from the units of its layers, of {GPU_CLASS}", measured=False)
+        return TrainingRate(1 / float(row["images_per_second"]), _scaled(known, fixed, images), source, measured=True)
+    seconds, source = (IMAGE + UNIT * units) * (FLOAT32 if precision == "float32" else 1), ESTIMATED
+    counted = _counted().get((network or "", "bf16" if precision == "bf16" else "tf32"))  # as many bytes in float32
+    if counted is not None:
+        memory = _scaled(with_margin(round(1e9 * float(counted["gigabytes"]))), fixed, images)
+        source = f"{ESTIMATED}, its memory as in {MEMORY}"
+    return TrainingRate(seconds, memory, source, measured=False)
 
 
-def parameters_of(network: str | None) -> int:
-    """Return the parameters of a network that layerwise knows; of another one a bound."""
-    return (registry.find(network).parameters if network else None) or UNKNOWN
+def slowed(rate: TrainingRate, machine: Rates) -> TrainingRate:
+    """Return the rate of a machine on which training takes another time."""
+    if machine.training == 1:
+        return rate
+    source = f"{machine.machine}, {machine.training:.2g} times as long as {rate.source}"
+    return replace(rate, seconds=rate.seconds * machine.training, source=source)
+
+
+def parameters_of(network: str | None) -> int | None:
+    """Return the parameters of a network that layerwise knows; None of another one."""
+    return registry.find(network).parameters if network else None
+
+
+def _scaled(known: int, fixed: int, images: int) -> int:
+    """Return the bytes for more images than are known; for fewer it stays on the safe side."""
+    return known if images <= BATCH else fixed + max(0, known - fixed) * images // BATCH
 
 
 @cache
 def _measured() -> dict[tuple[str, str], dict[str, str]]:
     with TABLE.open(encoding="utf-8", newline="") as handle:
         return {(row["model"], row["precision"]): row for row in csv.DictReader(handle, delimiter="\t")}
+
+
+@cache
+def _counted() -> dict[tuple[str, str], dict[str, str]]:
+    with COUNTED.open(encoding="utf-8", newline="") as handle:
+        rows = [row for row in csv.DictReader(handle, delimiter="\t") if int(row["images"]) == BATCH]
+    return {(row["model"], row["precision"]): row for row in rows}
+
+
+def with_margin(counted: int) -> int:
+    """Return the bytes with which a step is planned of which so many were counted."""
+    return round(MARGIN * counted) + WORKSPACES

@@ -16,7 +16,7 @@ from layerwise.models.seeds import seeded
 
 
 def _build(spec: ModelSpec) -> nn.Module:
-    return call_constructor(_telling(_function(spec.constructor), spec.constructor), spec)
+    return call_constructor(_telling(find_factory(spec.constructor), spec.constructor), spec)
 
 
 def _telling(function: Callable[..., Any], text: str) -> Callable[..., Any]:
@@ -37,7 +37,14 @@ def _is_of_the_call(error: BaseException) -> bool:
     return error.__traceback__ is not None and error.__traceback__.tb_next is None
 
 
-def _function(text: str) -> Callable[..., Any]:
+def find_factory(text: str) -> Callable[..., Any]:
+    """Import a factory.
+
+    Raises
+    ------
+    ValueError
+        It is not there, cannot be imported, or is no function.
+    """
     module_name, colon, name = text.partition(":")
     if not (module_name and colon and name):
         raise ValueError(f"a factory looks like package.module:function, not {text!r}")

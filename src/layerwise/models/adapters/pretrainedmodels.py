@@ -23,7 +23,8 @@ def _build(spec: ModelSpec) -> nn.Module:
     network = call_constructor(getattr(library, spec.constructor), spec, pretrained=None, **classes)
     # The library keeps one instance of some parts (ResNeXt's features, DPN's ReLUs) and puts it into every
     # network it builds: a copy has its own.
-    network = copy.deepcopy(network).to(torch.get_default_device())
+    # The device of a tensor, since before PyTorch 2.8 torch.get_default_device knows nothing of `with torch.device`.
+    network = copy.deepcopy(network).to(torch.empty(0).device)
     if spec.constructor.startswith("resnext"):
         _draw_anew(network)
     return network

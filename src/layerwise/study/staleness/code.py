@@ -2,7 +2,8 @@
 
 from functools import cache
 
-from layerwise.files.code import find_sources, hash_source
+from layerwise.files import hash_file, hash_object
+from layerwise.files.code import ROOT, find_sources, hash_source
 from layerwise.study.staleness.declared import STEPS
 
 APART = {
@@ -16,8 +17,9 @@ APART = {
 
 @cache
 def code_of(step: str) -> str:
-    """Hash the code behind a step: an edit of it makes the step's results stale, and those of no other."""
-    return hash_source(STEPS[step].function, apart=APART)
+    """Hash the code behind a step, and the files it brings: an edit makes its results stale, and those of no other."""
+    code, files = hash_source(STEPS[step].function, apart=APART), STEPS[step].files
+    return hash_object([code, [hash_file(ROOT / name) for name in files]]) if files else code
 
 
 def sources_of(step: str) -> set[str]:

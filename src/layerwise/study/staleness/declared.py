@@ -24,12 +24,15 @@ class Step:
         Settings among these that count only where another one is set.
     changes_nothing : mapping of str to str
         Settings that it reads otherwise, each with the reason why they change no result of this step.
+    files : tuple of str
+        Files of the package that its results are made of beside code, by their paths in it.
     """
 
     function: str
     depends_on: tuple[str, ...] = ()
     only_with: Mapping[str, str] = field(default_factory=dict)
     changes_nothing: Mapping[str, str] = field(default_factory=dict)
+    files: tuple[str, ...] = ()
 
 
 STANDS_FOR: dict[str, tuple[str, ...]] = {
@@ -57,7 +60,7 @@ stands for:
 
 - network: all that decides what a network computes (`network_settings`)
 - weights: content of the file of weights that a user gives
-- layers: name, kind, shape and depth of each layer
+- layers: name, kind, shape and depth of each layer, what it repeats, and what its output is reduced to
 - region, regions: recording and label of the job's region, or of all
 - columns: those of layers.parquet that hold layers against the brain
 - recording, scores, tables: content of the recording, of the tables of ratings, of either
@@ -111,7 +114,7 @@ _IMAGES_ARE_INPUTS = {"rating.images": "the images of a set are those of its pix
 _OWN_SPLIT = {"finetuning.ratings": "read of fine-tuned networks alone, whose weights are an input"}
 
 STEPS: dict[str, Step] = {
-    "list_layers": Step("layerwise.steps.networks:list_layers", ("network",)),
+    "list_layers": Step("layerwise.steps.networks:list_layers", ("network", "model.layers")),
     "check_accuracy": Step("layerwise.steps.networks:check_accuracy", ("network", "weights", "imagenet")),
     "pack_stimuli": Step(
         "layerwise.steps.stimuli:pack_stimuli",
@@ -268,15 +271,17 @@ STEPS: dict[str, Step] = {
     "compare_paper": Step("layerwise.steps.paper:compare_paper", ("paper", "columns", "ratings.measure")),
     "describe_tables": Step("layerwise.steps.dictionary:describe_tables"),
     "plot_figure2": Step("layerwise.steps.figures:plot_figure2"),
-    "plot_figure3": Step("layerwise.steps.finetuned:plot_figure3"),
-    "plot_change": Step("layerwise.steps.finetuned:plot_change"),
+    "plot_figure3": Step("layerwise.steps.finetuned:plot_figure3", ("families",)),
+    "plot_change": Step("layerwise.steps.finetuned:plot_change", ("families",)),
     "plot_history": Step("layerwise.steps.finetuned:plot_history"),
     "plot_figure4": Step("layerwise.steps.figures:plot_figure4"),
     "plot_figure_s1": Step("layerwise.steps.figures:plot_figure_s1"),
     "plot_profiles": Step("layerwise.steps.figures:plot_profiles"),
     "plot_regions": Step("layerwise.steps.figures:plot_regions"),
     "plot_forest": Step("layerwise.steps.figures:plot_forest"),
-    "make_report": Step("layerwise.steps.report:make_report"),
+    "make_report": Step(
+        "layerwise.steps.report:make_report", files=("report/report.css", "report/report.html", "report/report.js")
+    ),
 }
 
 _PLURAL = {"model": "models", "recording": "recordings", "rating": "ratings"}

@@ -1,0 +1,173 @@
+"""Which modules a user chose as layers, and what their outputs are reduced to."""
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from difflib import get_close_matches
+from fnmatch import fnmatchcase
+
+from torch import nn
+
+from layerwise.interfaces import LayerChoice, LayerSpec
+
+ANY_DEPTH = "**"
+CLASS_TOKENS = ("cls_token", "class_token", "class_embedding")  # names of a class token among parameters
+
+
+def match_names(names: Iterable[str], pattern: str) -> list[str]:
+    """Find the names that match a pattern, part by part between dots: ``*`` is one part, ``**`` any number of them."""
+    parts = pattern.split(".")
+    return [name for name in names if _matches(name.split("."), parts)]
+
+
+def _matches(name: Sequence[str], pattern: Sequence[str]) -> bool:
+    if not pattern:
+        return not name
+    if pattern[0] == ANY_DEPTH:
+        return any(_matches(name[start:], pattern[1:]) for start in range(len(name) + 1))
+    return bool(name) and fnmatchcase(name[0], pattern[0]) and _matches(name[1:], pattern[1:])
+
+
+def choose_names(network: nn.Module, choice: LayerChoice) -> set[str]:
+    """Return the first name of each module that may be a layer.
+
+    Raises
+    ------
+    ValueError
+        A pattern matches no module; the message names the nearest.
+    """
+    modules = {name: module for name, module in network.named_modules() if name}
+    if choice.which == "all":
+        return set(modules)
+    if choice.which == "leaves":
+        return {name for name, module in modules.items() if next(module.children(), None) is None}
+    return {name for pattern in choice.which for name in matched(network, pattern)}
+
+
+def matched(network: nn.Module, pattern: str) -> list[str]:
+    """Find the modules that a pattern matches, by the first of their names.
+
+    Raises
+    ------
+    ValueError
+        There are none.
+    """
+    first = {id(module): name for name, module in network.named_modules()}
+    names = {name: first[id(module)] for name, module in network.named_modules(remove_duplicate=False) if name}
+    found = list(dict.fromkeys(names[name] for name in match_names(names, pattern)))
+    if not found:
+        near = get_close_matches(pattern, names, n=3, cutoff=0.4) or [name for name, _ in network.named_children()][:3]
+        raise ValueError(f"layers: no module matches {pattern!r}: the nearest are {', '.join(near)}")
+    return found
+
+
+def require_matched(network: nn.Module, choice: LayerChoice, layers: Collection[str], why: Mapping[str, str]) -> None:
+    """See that each pattern gives a layer.
+
+    Parameters
+    ----------
+    network : nn.Module
+        The network.
+    choice : LayerChoice
+        What was chosen.
+    layers : collection of str
+        Names of its layers.
+    why : mapping of str to str
+        Of modules that run and are no layers, the reason.
+
+    Raises
+    ------
+    ValueError
+        One does not; the message says what its modules do.
+    """
+    for pattern in choice.which if isinstance(choice.which, tuple) else ():
+        names = matched(network, pattern)
+        if set(names).isdisjoint(layers):
+            raise ValueError(f"layers: {pattern!r} gives no layer: {_reason(names, why)}")
+
+
+def _reason(names: Sequence[str], why: Mapping[str, str]) -> str:
+    ran = [name for name in names if name in why]
+    more = f" (the first of {len(ran or names)} that match)" if len(ran or names) > 1 else ""
+    return f"{ran[0]}{more} {why[ran[0]]}" if ran else f"{names[0]}{more} does not run when the network sees images"
+
+
+class Reducer:
+    """Says what outputs of a network are reduced to.
+
+    Parameters
+    ----------
+    network : nn.Module
+        The network.
+    choice : LayerChoice
+        What was chosen.
+    shapes : iterable of tuple of int
+        Of the outputs of its modules, for one image.
+    """
+
+    def __init__(self, network: nn.Module, choice: LayerChoice, shapes: Iterable[tuple[int, ...]]) -> None:
+        self._choice = choice
+        self._has_class = any(name.rpartition(".")[2] in CLASS_TOKENS for name, _ in network.named_parameters())
+        self._prefix = _prefix_tokens(network, self._has_class)
+        self._tokens = _stated_tokens(network, self._prefix)
+        if self._tokens is None and self._has_class:  # of patches alone there are fewer
+            lengths = Counter(shape[0] for shape in shapes if len(shape) == 2)
+            self._tokens = lengths.most_common(1)[0][0] if lengths else None
+
+    def of(self, shape: tuple[int, ...]) -> str:
+        """Return how an output of this shape for one image is reduced, as `LayerSpec.reduced`; empty: not at all.
+
+        Raises
+        ------
+        ValueError
+            The class token is asked of a network that has none.
+        """
+        if len(shape) == 2 and (self._tokens is None or shape[0] == self._tokens):
+            return self._of_tokens()
+        if len(shape) == 2 and self._choice.tokens == "mean" and shape[0] + self._prefix == self._tokens:
+            return "tokens 0-"  # of patches alone
+        if len(shape) == 3 and self._choice.pooling != "none":
+            return _pooled(shape, self._choice.pooling)
+        return ""
+
+    def leaves_whole(self, layer: LayerSpec) -> bool:
+        """Return whether tokens are to be reduced, and those of a layer are not: it has another number of them."""
+        return self._choice.tokens != "all" and len(layer.shape) == 2 and not layer.reduced
+
+    def _of_tokens(self) -> str:
+        if self._choice.tokens == "mean":
+            return f"tokens {self._prefix}-"
+        if self._choice.tokens == "cls" and not self._has_class:
+            raise ValueError(
+                "layers: `tokens: cls` asks for the class token, but the network has no parameter "
+                f"{', '.join(CLASS_TOKENS[:-1])} or {CLASS_TOKENS[-1]}: choose mean or all"
+            )
+        return "token 0" if self._choice.tokens == "cls" else ""
+
+
+def _pooled(shape: tuple[int, ...], how: str) -> str:
+    """Reduce an output over its two equal sides, which are space, as images are squares.
+
+    Of three equal sides, the first is that of channels, as PyTorch has it; of three different ones none is space.
+    """
+    first, second, third = shape
+    if second == third:
+        return f"{how} 2 3"
+    return f"{how} 1 2" if first == second else ""
+
+
+def _prefix_tokens(network: nn.Module, has_class: bool) -> int:
+    """Count the tokens before those of patches: the class token, and registers, as timm states them."""
+    stated = (getattr(module, "num_prefix_tokens", None) for module in network.modules())
+    return next((number for number in stated if isinstance(number, int)), int(has_class))
+
+
+def _stated_tokens(network: nn.Module, prefix: int) -> int | None:
+    """Return how many tokens the network says that it has, as timm's and torchvision's do; None where it does not."""
+    for module in network.modules():
+        patches = getattr(getattr(module, "patch_embed", None), "num_patches", None)
+        length = getattr(module, "seq_length", None)
+        if isinstance(patches, int):
+            return patches + prefix
+        if isinstance(length, int):
+            return length
+    return None

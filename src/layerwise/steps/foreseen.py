@@ -1,0 +1,97 @@
+"""What can be known of a study before a network runs, where tables are read whole and networks' libraries imported."""
+
+from collections.abc import Callable, Iterable, Iterator
+
+from layerwise.analyses.brain import draw_splits
+from layerwise.analyses.dividing import SplitPlan
+from layerwise.config import Study
+from layerwise.config.models import ModelEntry
+from layerwise.data.rdms import read_rdm
+from layerwise.interfaces import Split
+from layerwise.models import resolve_preprocessing
+from layerwise.models.adapters.factory import find_factory
+from layerwise.steps.inputs import rated_images, region_recordings, stimulus_set
+from layerwise.study import regions, stimulus_files
+from layerwise.study.foreseen import Problem
+
+
+def find_deeper_problems(study: Study, known: Iterable[Problem]) -> list[Problem]:
+    """Find what `layerwise.study.foreseen.find_problems` cannot, as jobs would.
+
+    Timm's names and factories are imported, recordings and scores are read whole, and their splits drawn.
+
+    Parameters
+    ----------
+    study : Study
+        The study.
+    known : iterable of Problem
+        What was found before: what it is about is left out here, and so is all whose files are not there.
+    """
+    wrong = {(problem.kind, problem.name) for problem in known}
+    checks: list[tuple[str, str, Callable[[], None]]] = [
+        *(("model", entry.name, _importing(entry)) for entry in study.models),
+        *(("recording", entry.name, _reading_recording(study, entry.name)) for entry in study.recordings),
+        *(("rating", entry.name, _reading_ratings(study, entry.name)) for entry in study.ratings),
+    ]
+    return [
+        Problem(kind, name, told)
+        for kind, name, check in checks
+        if (kind, name) not in wrong and _is_there(study, kind, name)
+        for told in _failure(check)
+    ]
+
+
+def _failure(check: Callable[[], None]) -> Iterator[str]:
+    try:
+        check()
+    except (ValueError, OSError) as error:
+        yield str(error)
+
+
+def _is_there(study: Study, kind: str, name: str) -> bool:
+    if kind == "model":
+        return True
+    tables, folder = stimulus_files(study, name)
+    return bool(tables) and all(path.is_file() for path in tables) and folder is not None and folder.is_dir()
+
+
+def _importing(entry: ModelEntry) -> Callable[[], None]:
+    def check() -> None:
+        if entry.timm:
+            resolve_preprocessing(entry.spec())
+        if entry.factory:
+            find_factory(entry.factory)
+
+    return check
+
+
+def _reading_recording(study: Study, name: str) -> Callable[[], None]:
+    def check() -> None:
+        stimulus_set(study, name)
+        entry = study.recording(name)
+        if entry.is_rdm:
+            read_rdm(entry.file)
+            return
+        plan, fitted = SplitPlan(**entry.splits.model_dump()), "pls" in study.measures_of(name)
+        for region in regions(study):
+            if region.recording == name:
+                drawn = draw_splits(region_recordings(study, region.name), plan)
+                _require_enough(drawn, study.regression.components if fitted else 1, region.name)
+
+    return check
+
+
+def _reading_ratings(study: Study, name: str) -> Callable[[], None]:
+    def check() -> None:
+        _require_enough(rated_images(study, name)[0].splits, study.regression.components, name)
+
+    return check
+
+
+def _require_enough(splits: Iterable[Split], n_components: int, what: str) -> None:
+    fewest = min(len(split.train) for split in splits)
+    if fewest < n_components:
+        raise ValueError(
+            f"{fewest} stimuli of {what} are trained on in the smallest split, and {n_components} components need as "
+            "many: use more stimuli, a larger training part, or fewer `regression.components`"
+        )

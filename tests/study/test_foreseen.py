@@ -1,0 +1,216 @@
+"""What a study would fail at is told before anything runs: each mistake, and all at once."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from layerwise.analyses.brain import SplitPlan
+from layerwise.config import validate_study
+from layerwise.config.data import SplitsEntry
+from layerwise.data.recordings import read_labels, read_recordings, write_recordings
+from layerwise.interfaces import Recordings, StimulusSet
+from layerwise.study.foreseen import (
+    find_absences,
+    find_notes,
+    find_problems,
+    most_trained,
+    require_sound,
+    require_there,
+)
+
+N = 40
+KINDS = np.array(["cat", "dog"])[np.arange(N) % 2]
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """Forty images with scores, and recordings of two animals."""
+    folder = tmp_path_factory.mktemp("study")
+    (folder / "photos").mkdir()
+    (folder / "empty").mkdir()
+    names = tuple(f"{index:02d}.png" for index in range(N))
+    for name in names:
+        Image.new("RGB", (8, 8)).save(folder / "photos" / name)
+    paths = tuple(folder / "photos" / name for name in names)
+    responses = np.random.default_rng(1).normal(size=(2, N, 3)).astype(np.float32)
+    columns = {"kind": KINDS, "number": np.arange(N), "half": np.where(np.arange(N) < 9, "", "x")}
+    animals = ("ada", "ada", "bob")
+    recordings = Recordings(responses, names, ("a", "b", "c"), ("V1", "IT", "IT"), columns, animals=animals)
+    write_recordings(recordings, folder / "movies.nc", StimulusSet("photos", names, paths), visual_degrees=8)
+    scores = np.linspace(0, 1, N)
+    table = pd.DataFrame({"image": names, "score": scores, "word": "x", "fold": np.arange(N) % 4})
+    table.to_csv(folder / "scores.csv", index=False)
+    table.drop(columns="score").to_csv(folder / "unscored.csv", index=False)
+    table.assign(score=["n/a", *map(str, scores[1:])]).to_csv(folder / "gap.csv", index=False)
+    return folder
+
+
+@pytest.fixture
+def here(home, monkeypatch):
+    monkeypatch.chdir(home)
+
+
+def study(models=("alexnet",), recordings=(), ratings=(), **changes):
+    recordings = [{"name": f"recorded{place}", "file": "movies.nc"} | entry for place, entry in enumerate(recordings)]
+    rated = {"images": "photos", "scores": "scores.csv"}
+    ratings = [{"name": f"rated{place}", "measure": f"m{place}"} | rated | one for place, one in enumerate(ratings)]
+    return validate_study(
+        {"study": "s", "models": list(models), "recordings": recordings, "ratings": ratings} | changes
+    )
+
+
+def test_a_sound_study_has_no_problem(here):
+    sound = study(
+        recordings=[{"animals": ["ada"], "splits": {"by": "kind", "order": "number"}}],
+        ratings=[{"fold_column": "fold"}],
+    )
+    assert (find_problems(sound), find_absences(sound), find_notes(sound)) == ([], [], [])
+    require_sound(sound)
+
+
+@pytest.mark.parametrize(
+    ("entry", "told"),
+    [
+        (
+            {"splits": {"by": "kinds"}},
+            r"name the property 'kinds' \(`by`\), which movies.nc lacks: did you mean 'kind'\?",
+        ),
+        (
+            {"splits": {"order": "rank"}},
+            r"name the property 'rank' \(`order`\), which movies.nc lacks: there are: half, k",
+        ),
+        ({"splits": {"by": "half"}}, r"'half' \(`by`\): it is empty for 9 of 40 stimuli"),
+        ({"regions": ["V2"]}, "movies.nc has no region 'V2'"),
+        ({"animals": ["carl"]}, "movies.nc has no animal 'carl': there are: ada, bob"),
+        ({"animals": ["bob"]}, "the animals bob have no neuroid in V1: leave the region out"),
+        ({"splits": {"train_size": 0.6}}, "40 stimuli leave at most 24 for training in the smallest split, and 25"),
+        ({"splits": {"by": "kind", "method": "grouped"}}, "leave at most 20 for training"),
+        ({"splits": {"by": "kind", "method": "kfold"}}, "10 folds need as many values of 'kind', and there are 2"),
+        ({"splits": {"by": "number"}}, "all stimuli differ in 'number'"),
+        (
+            {"splits": {"by": "kind", "train_size": 0.99}},
+            "train on 39 and test on 1 of the 40 stimuli that share a value",
+        ),
+        ({"splits": {"by": "kind", "method": "given", "train": "cat"}}, "no stimulus has 'test' as its 'kind'"),
+        ({"splits": {"by": "kind", "method": "given", "train": "cat", "test": "dog"}}, "leave at most 20 for training"),
+        ({"images": "empty"}, "40 of 40 images that the file names are not in empty"),
+    ],
+)
+def test_what_is_wrong_with_a_recording_is_told(here, entry, told):
+    (problem,) = find_problems(study(recordings=[entry]))
+    assert (problem.kind, problem.name) == ("recording", "recorded0")
+    with pytest.raises(ValueError, match=told):
+        require_sound(study(recordings=[entry]))
+
+
+@pytest.mark.parametrize(
+    ("entry", "told"),
+    [
+        ({"scores": "unscored.csv"}, "none of the columns image, word, fold could be the scores"),
+        ({"score_column": "scor"}, "has no column 'scor': did you mean 'score'"),
+        (
+            {"score_column": "word"},
+            "40 cells of the column 'word' of scores.csv are no finite numbers:\n    line 2: 'x'",
+        ),
+        ({"scores": "gap.csv"}, "1 cells of the column 'score' of gap.csv are no finite numbers:\n    line 2: 'n/a'"),
+        ({"fold_column": "part"}, "has no column 'part'"),
+        ({"rater_columns": ["anna", "score"]}, "has no column 'anna'"),
+        ({"folds": 2}, "40 images leave 20 for training in the smallest of 2 folds, and 25 components"),
+        ({"folds": 41}, "41 folds need as many images, and scores.csv has 40"),
+        ({"images": "empty"}, "the folder empty holds no image"),
+        ({"scores": None, "splits": "empty"}, "no split files in empty"),
+    ],
+)
+def test_what_is_wrong_with_ratings_is_told(here, entry, told):
+    (problem,) = find_problems(study(ratings=[entry]))
+    assert (problem.kind, problem.name) == ("rating", "rated0")
+    with pytest.raises(ValueError, match=told):
+        require_sound(study(ratings=[entry]))
+
+
+def test_measures_that_fit_no_components_need_no_more_stimuli(here):
+    splits = {"by": "kind", "method": "given", "train": "cat", "test": "dog"}
+    assert find_problems(study(recordings=[{"splits": splits, "measures": ["ridge", "rsa"]}])) == []
+
+
+def test_all_problems_are_told_at_once(here):
+    wrong = study(
+        models=[{"name": "own", "factory": "no_such_package.nets:build"}],
+        recordings=[{"splits": {"by": "kinds"}, "animals": ["carl"], "regions": {"V1": "one"}}],
+        ratings=[{"images": "empty"}, {"folds": 2}],
+        brain={"pca": {"images": "photos", "components": 40}},
+    )
+    told = "\n  ".join(
+        [
+            "the study 's' has 6 problems:",
+            "brain.pca: photos holds 40 images, and 41 are needed",
+            "model 'own': its factory 'no_such_package.nets:build' cannot be imported",
+            "recording 'recorded0': movies.nc has no animal 'carl'",
+            "recording 'recorded0': its splits name the property 'kinds'",
+            "ratings 'rated0': the folder empty holds no image",
+            "ratings 'rated1': 40 images leave 20",
+        ]
+    ).splitlines()
+    with pytest.raises(ValueError) as error:
+        require_sound(wrong)
+    found = str(error.value).splitlines()
+    assert len(found) == len(told) and all(line.startswith(start) for line, start in zip(found, told, strict=True))
+
+
+def test_what_is_not_there_stops_only_the_jobs_that_need_it(here):
+    lacking = study(
+        models=[{"name": "own", "model": "resnet18", "weights": "gone.pth"}, "alexnet"],
+        recordings=[{"file": "gone.nc", "regions": ["V1", "IT"]}],
+        ratings=[{"scores": "gone.csv"}, {"images": "gone"}],
+    )
+    assert find_problems(lacking) == []
+    told = {(one.kind, one.name, one.told.partition(":")[0].split(" is not")[0]) for one in find_absences(lacking)}
+    assert told == {
+        ("model", "own", "its file of weights gone.pth"),
+        ("recording", "recorded0", "its file gone.nc"),
+        ("rating", "rated0", "its table of scores gone.csv"),
+        ("rating", "rated1", "its folder of images gone"),
+    }
+    require_there(lacking, [{"model": "alexnet"}, {}])
+    for job, name in [({"region": "V1"}, "recorded0"), ({"region": "IT"}, "recorded0"), ({"model": "own"}, "own")]:
+        with pytest.raises(ValueError, match=f"1 problem:\n  .* '{name}'"):
+            require_there(lacking, [job])
+    with pytest.raises(ValueError, match="2 problems"):
+        require_there(lacking, [{"stimuli": "rated0"}, {"ratings": "rated1"}])
+
+
+def test_a_rim_that_is_cut_is_noted_with_what_is_kept(here):
+    (note,) = find_notes(study(recordings=[{"visual_degrees": 20}]))
+    assert "16% of their area is kept; `beyond_screen: fit`" in str(note)
+    assert find_notes(study(recordings=[{"visual_degrees": 20, "beyond_screen": "fit"}])) == []
+    assert find_notes(study(recordings=[{"visual_degrees": 20}], screen_degrees=20)) == []
+
+
+def test_labels_are_what_the_whole_file_gives(home):
+    labels, whole = read_labels(home / "movies.nc", ["kind", "number", "half"]), read_recordings(home / "movies.nc")
+    assert (labels.stimuli, labels.regions, labels.animals) == (whole.stimuli, whole.regions, whole.animals)
+    assert set(labels.properties) == set(whole.columns) and labels.varying == whole.varying
+    for name, values in whole.columns.items():
+        np.testing.assert_array_equal(labels.columns[name], values)
+
+
+@pytest.mark.parametrize("method", ["shuffle", "grouped", "kfold"])
+@pytest.mark.parametrize("by", [None, "kind"])
+@pytest.mark.parametrize("n_groups", [3, 7, 30])
+def test_the_smallest_training_part_is_that_of_splits_as_drawn(method, by, n_groups):
+    if method == "grouped" and by is None:
+        return
+    kinds = np.sort(np.random.default_rng(n_groups).integers(0, n_groups, 61)).astype(str)
+    names = tuple(f"{index:02d}" for index in range(61))
+    recordings = Recordings(np.ones((1, 61, 1)), names, ("a",), ("V1",), {"kind": kinds})
+    for train_size in (0.5, 0.7, 0.9) if method != "kfold" else (0.9,):
+        splits = SplitsEntry(method=method, by=by, n_splits=3, train_size=train_size)
+        try:
+            drawn = SplitPlan(**splits.model_dump()).make(recordings)
+        except ValueError:
+            continue  # scikit-learn refuses as many groups; see the messages above
+        fewest = min(len(split.train) for split in drawn)
+        most = most_trained(splits, 61, None if by is None else kinds)
+        exact = method == "shuffle" or by is None
+        assert most == fewest if exact else most >= fewest

@@ -1,0 +1,39 @@
+# What is done when a run starts, after its jobs are known and before any runs.
+import shutil
+from collections import Counter
+
+from layerwise.config import dump_study
+from layerwise.files import atomic_path
+
+
+def start_run():
+    """Refuse a cluster that would take no job, and lacking files; write the study as it was validated, every default filled in."""
+    try:
+        if workflow.executor_plugin.name == "slurm":
+            for job in workflow.dag.needrun_jobs():
+                if not job.is_local:
+                    REQUESTS.expect(job.rule.name, dict(job.wildcards.items()))
+            study.require_cluster(REQUESTS, warn=logger.warning)
+        jobs = workflow.dag.needrun_jobs() if workflow.dag else ()
+        study.require_there(STUDY, (dict(job.wildcards.items()) for job in jobs))
+        for note in study.find_notes(STUDY):
+            logger.warning(f"note: {note}")
+        shutil.rmtree(LAYOUT.mistakes, ignore_errors=True)
+        logger.addHandler(study.StageLines(study.Stages(count_jobs, logger.info)))
+        with atomic_path(LAYOUT.config) as temporary:
+            temporary.write_text(dump_study(STUDY), encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise WorkflowError(f"the run cannot start: {explain_denial(error)}") from None
+
+
+def count_jobs():
+    """The jobs of each rule in this run, those that are done too."""
+    needed = workflow.dag.needrun_jobs(exclude_finished=False)
+    return Counter(job.rule.name for job in needed)
+
+
+def start_run_as_module():
+    """Start a run as this workflow does by itself; Snakemake calls no `onstart` of a module."""
+    if not workflow.modifier.is_main_snakefile():
+        own = workflow._onstart
+        workflow._onstart = lambda log: (start_run(), own(log))
