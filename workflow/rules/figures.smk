@@ -93,12 +93,7 @@ rule plot_profiles:
     params:
         made_from=made_from("plot_profiles"),
         outputs=outputs_of("profiles"),
-        scores=shlex.join(
-            [
-                *(f"--region={name}" for name in study.main_columns(STUDY)),
-                *(f"--measure={entry.measure}" for entry in STUDY.ratings),
-            ]
-        ),
+        scores=columns_of(STUDY),
     shell:
         "layerwise plot-profiles --layers {input.layers:q} --networks {input.networks:q} {params.scores} {params.outputs} > {log:q} 2>&1"
 

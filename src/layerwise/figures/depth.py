@@ -32,8 +32,8 @@ def plot_depth(layers: pd.DataFrame, regions: Sequence[str], measures: Sequence[
     """Draw the figure.
 
     Up to ten networks, a line goes through all layers of a network, which break it where they have no value, and a band
-    spans the score less and plus its standard error. Of more, a line goes through means of a twentieth of the depth, has
-    the colour of the network's family, and the median of the errors is told. A marker stands at the highest value.
+    spans the score less and plus its standard error. Of more, a line goes through means of a twentieth of the depth,
+    has the colour of the network's family, and the median of the errors is told. A marker stands at the highest value.
 
     Parameters
     ----------
@@ -91,7 +91,7 @@ def _errors(table: pd.DataFrame, name: str) -> "pd.Series[float]":
 
 
 def _draw_panel(axis: Axes, table: pd.DataFrame, name: str, groups: Groups, few: bool) -> None:
-    raster = len(table) > MANY
+    raster = few and len(table) > MANY
     for model, rows in table.groupby("model", sort=False):
         look = groups.look(str(model))
         x, y = _through(rows, name, few)

@@ -92,8 +92,8 @@ def _within(parts: pd.DataFrame | None, row: pd.Series) -> pd.Series | None:
 
 
 def _points(layers: pd.DataFrame, measure: str, region: str) -> pd.DataFrame:
-    points: pd.DataFrame = layers[np.isfinite(layers[[region, measure]]).all(axis=1)]
-    return points
+    finite = np.isfinite(layers[[region, measure]].to_numpy(float)).all(axis=1)
+    return layers.iloc[np.flatnonzero(finite)]
 
 
 def _told(layers: pd.DataFrame, measure: str, row: pd.Series, within: pd.Series | None) -> list[str]:

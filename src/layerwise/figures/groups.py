@@ -143,10 +143,10 @@ def _names(groups: Groups, more: Sequence[Artist]) -> list[str]:
 
 
 def _columns(names: Sequence[str], width: float) -> int:
-    """Return how many columns of names fit: a letter takes 0.6 of the size, and a marker and its space four letters."""
+    """Return how many columns of names fit: a letter takes 0.6 of the size, and a marker and its space six letters."""
     room = width * 72 / (0.6 * SMALL)
     for number in range(len(names), 1, -1):
-        parts = np.array_split(np.array([len(name) + 4 for name in names]), number)  # as matplotlib fills them
+        parts = np.array_split(np.array([len(name) + 6 for name in names]), number)  # as matplotlib fills them
         if sum(part.max() for part in parts) <= room:
             return number
     return 1

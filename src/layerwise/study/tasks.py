@@ -363,6 +363,7 @@ class _Lister:
         read = [layers, *map(table, ("correlations", "networks", "within_between"))]
         yield self._whole("plot_figure2", read, figure("figure2"))
         yield self._whole("plot_profiles", [layers, table("networks")], figure("profiles"))
+        yield self._whole("plot_depth", [layers, table("networks")], figure("depth"))
         yield self._whole("plot_regions", [table("regions")], figure("regions"))
         yield self._whole("plot_forest", [table("per_network"), table("correlations")], figure("forest"))
         yield self._whole("plot_figure4", controls, figure("figure4"))
