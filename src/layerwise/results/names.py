@@ -22,8 +22,9 @@ def require(name: str, known: Iterable[str], what: str) -> None:
 def suggest(name: str, names: list[str]) -> str:
     """Continue a sentence with the nearest names, or with those that there are."""
     folded = {one.casefold(): one for one in names}
-    near = [folded[one] for one in get_close_matches(str(name).casefold(), folded, n=3)]
+    given = str(name).casefold()
+    near = get_close_matches(given, folded, n=3) or [one for one in folded if given and given in one][:3]
     if near:
-        return f": did you mean {' or '.join(map(repr, near))}?"
+        return f": did you mean {' or '.join(repr(folded[one]) for one in near)}?"
     listed = [*names[:MOST], *(["..."] if len(names) > MOST else [])]
     return f"; there are: {', '.join(listed) or 'none'}"

@@ -90,10 +90,11 @@ class Results:
 
     @property
     def regions(self) -> tuple[str, ...]:
-        """Names of the regions that have scores."""
+        """Names of the regions that have scores, in the order of layers.parquet."""
         found = {path.stem for path in (self.folder / "ceilings").glob("*.parquet")}
         scored = {path.name for path in (self.folder / "models").glob("*/brain/*") if path.is_dir()}
-        return tuple(sorted(found & scored))
+        columns = list(map(str, self.layers)) if Path(self._layout.layers).is_file() else []
+        return tuple(sorted(found & scored, key=lambda name: (_place(name, columns), name)))
 
     @property
     def ratings(self) -> tuple[str, ...]:
@@ -221,7 +222,8 @@ class Results:
         if model is not None:
             require(model, self.models, "network")
             return read(model)
-        return xr.concat([read(entry.name) for entry in self.config.models], "layer")
+        arrays = [read(entry.name) for entry in self.config.models]
+        return xr.concat(arrays, "layer", join="exact", coords="minimal", compat="override")
 
     def _scores(self, model: str, region: str, measure: Measure) -> xr.DataArray:
         column, layers = column_of(region, measure), self._layers_of(model)
@@ -290,13 +292,23 @@ def open_study(folder: str | PathLike[str]) -> Results:
         raise ValueError(f"no folder {str(path)!r}{_suggest_beside(path)}")
     if not (path / CONFIG).is_file():
         raise ValueError(f"{path} holds no results of a study (no {CONFIG} is in it){_suggest_within(path)}")
-    if not any((path / name).exists() for name in LEFT):
+    if not _has_results(path):
         raise ValueError(f"{path} holds a config and no results: run the workflow with it first")
     return Results(path, load_study(path / CONFIG))
 
 
+def _place(region: str, columns: list[str]) -> int:
+    """Return which of the columns is the first of a region, by any measure."""
+    names = [column_of(region, measure) for measure in MEASURES]
+    return next((place for place, column in enumerate(columns) if column in names), len(columns))
+
+
+def _has_results(folder: Path) -> bool:
+    return any((folder / name).exists() for name in LEFT)
+
+
 def _studies(folder: Path) -> list[str]:
-    return sorted(path.parent.name for path in folder.glob(f"*/{CONFIG}"))
+    return sorted(path.parent.name for path in folder.glob(f"*/{CONFIG}") if _has_results(path.parent))
 
 
 def _suggest_beside(path: Path) -> str:
