@@ -53,7 +53,8 @@ def test_scores_are_those_of_scikit_learn_on_these_parts(store, activations, rec
     assert table.loc["IT_ridge", "alpha"] == fit.alpha_
     distances = (pdist(values[split.test], "correlation") for values in (X, Y))
     assert table.loc["IT_rsa", "r"] == pytest.approx(spearmanr(*distances).statistic, abs=1e-10)
-    rows, ceiling = table.reset_index(), estimate_ceiling(GIVEN.tested(recordings), "IT")
+    rows, ceiling = table.reset_index(), estimate_ceiling(GIVEN.tested(recordings), "IT", whole=recordings)
+    rows.attrs = table.attrs
     gathered = gather_model("network", [layer], [rows], [], [ceiling])
     assert gathered["IT"].item() == table.loc["IT", "r"] and gathered["IT_rsa"].item() == table.loc["IT_rsa", "r"]
     assert gathered["IT_error"].isna().all() and gathered["IT_splits"].item() == 1

@@ -20,7 +20,7 @@ from layerwise.steps.networks import list_layers
 from layerwise.steps.penultimate import score_penultimate
 from layerwise.steps.stimuli import pack_stimuli
 
-N, FLATTEN = 40, "6"  # the layer of tiny_networks before the last
+N, FLATTEN = 40, "5"  # the pooling of tiny_networks, which is flattened before the last layer
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +103,7 @@ def test_principal_components_are_those_of_the_layer_that_gives_the_same(home, s
     table = score(reduced, tmp_path, pca_pixels=[drawn, drawn])
     list_layers(reduced, "tiny", manifest, tmp_path / "preprocessing.json")
     extract_activations(reduced, "tiny", tmp_path / "pixels.h5", tmp_path / "all.h5", drawn, manifest)
-    score_brain(reduced, "tiny", "IT", "007", tmp_path / "all.h5", tmp_path / "brain.parquet", manifest)
+    score_brain(reduced, "tiny", "IT", "006", tmp_path / "all.h5", tmp_path / "brain.parquet", manifest)
     ordinary = read_table(tmp_path / "brain.parquet")
     assert set(ordinary["layer"]) == {FLATTEN}
     expected = np.stack(ordinary["r_neuroids"])

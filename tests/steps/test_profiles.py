@@ -188,8 +188,12 @@ def test_the_table_has_a_row_for_each_layer_and_split(study):
     assert set(table["model"]) == {"tiny"} and list(table["split"].drop_duplicates()) == ["1", "3"]
     for split in (1, 3):
         rows, scores = table[table["split"] == str(split)], scores_of(split)
-        assert list(rows["layer"]) == list(scores["layer"])
-        np.testing.assert_array_equal(rows["memorability"], scores["rho"])
+        own = rows[rows["same_as"] == ""]
+        assert list(own["layer"]) == list(scores["layer"])
+        np.testing.assert_array_equal(own["memorability"], scores["rho"])
+        (repeated,) = rows[rows["same_as"] != ""].itertuples()
+        assert (repeated.layer, repeated.same_as) == ("drop_path", "block.2")
+        np.testing.assert_array_equal(repeated.memorability, scores["rho"].iloc[-1])
         assert set(rows["memorability_splits"]) <= {0, 1}
     assert "beauty" not in table
     assert len(pd.read_csv("layers.csv")) == len(table)

@@ -13,7 +13,9 @@ from layerwise.interfaces import DegenerateWarning, Distances, Recordings
 from layerwise.regression import internal_consistency
 
 
-def estimate_ceiling(recordings: Recordings, region: str, n_halves: int = 10, seed: int = 1) -> pd.DataFrame:
+def estimate_ceiling(
+    recordings: Recordings, region: str, n_halves: int = 10, seed: int = 1, whole: Recordings | None = None
+) -> pd.DataFrame:
     """Estimate the internal consistency of every neuroid of a region.
 
     Parameters
@@ -26,6 +28,8 @@ def estimate_ceiling(recordings: Recordings, region: str, n_halves: int = 10, se
         Number of random halvings.
     seed : int
         Seed of the halvings.
+    whole : Recordings, optional
+        What they are a part of, whose hash the table carries, as scores do; default: themselves.
 
     Returns
     -------
@@ -42,7 +46,7 @@ def estimate_ceiling(recordings: Recordings, region: str, n_halves: int = 10, se
             "ceiling": ceilings.ravel(),
         }
     )
-    table.attrs["data"] = {region: {"recordings": content_hash(recordings)}}
+    table.attrs["data"] = {region: {"recordings": content_hash(whole or recordings)}}
     return table
 
 

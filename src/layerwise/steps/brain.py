@@ -24,7 +24,7 @@ def estimate_ceiling(study: Study, region: str, output: Path) -> None:
         write_table(no_ceiling(region_distances(study, region), region), output)
         return
     recordings, splits = region_recordings(study, region), splits_of(study, region)
-    write_table(estimate(splits.tested(recordings), region, study.regression.halves), output)
+    write_table(estimate(splits.tested(recordings), region, study.regression.halves, whole=recordings), output)
 
 
 def score_brain(

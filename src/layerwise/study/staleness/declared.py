@@ -237,6 +237,7 @@ STEPS: dict[str, Step] = {
                 "recordings.images",
                 "recordings.geometry",
                 "recordings.visual_degrees",
+                "recordings.beyond_screen",
                 "recordings.brainscore",
                 "screen_degrees",
             ),
