@@ -1,0 +1,6 @@
+"""Results of a study, read from Python: tables, scores, and what is kept of layers."""
+
+from layerwise.results.kept import Kept
+from layerwise.results.opening import Results, open_study
+
+__all__ = ["Kept", "Results", "open_study"]
