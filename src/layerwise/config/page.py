@@ -20,8 +20,8 @@ def write_keys() -> str:
     """Write a table of keys for each section, in the order in which the config names them."""
     schema = Study.model_json_schema()
     sections = schema["$defs"]
-    parts = [_OPENING, _section("The study", schema)]
-    parts += [_section(f"`{key}`", sections[name]) for name, key in _named(schema, sections).items()]
+    parts = [_OPENING, _section("The study", schema, sections)]
+    parts += [_section(f"`{key}`", sections[name], sections) for name, key in _named(schema, sections).items()]
     return "\n\n".join(parts)
 
 
@@ -36,9 +36,9 @@ def _named(schema: Mapping[str, Any], sections: Mapping[str, Any], within: str =
     return found
 
 
-def _section(title: str, schema: Mapping[str, Any]) -> str:
+def _section(title: str, schema: Mapping[str, Any], sections: Mapping[str, Any]) -> str:
     required = schema.get("required", ())
-    rows = [_row(key, one, key in required).replace("|  |", "| |") for key, one in schema["properties"].items()]
+    rows = [_row(key, _told(one, sections), key in required) for key, one in schema["properties"].items()]
     head = [
         f"## {title}",
         "",
@@ -52,7 +52,15 @@ def _section(title: str, schema: Mapping[str, Any]) -> str:
 
 def _row(key: str, schema: Mapping[str, Any], required: bool) -> str:
     cells = [f"`{key}`", _kind(schema), _default(schema, required), _text(schema.get("description", ""))]
-    return f"| {' | '.join(cells)} |"
+    return f"| {' | '.join(cells)} |".replace("|  |", "| |")
+
+
+def _told(schema: Mapping[str, Any], sections: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Give a key that is described by its section alone, in the same words, that description."""
+    name = next(_references(schema), None)
+    return (
+        schema if name is None or "description" in schema else {**schema, "description": sections[name]["description"]}
+    )
 
 
 def _default(schema: Mapping[str, Any], required: bool) -> str:
@@ -72,7 +80,8 @@ def _kind(schema: Mapping[str, Any]) -> str:
     if "enum" in schema or "const" in schema:
         return ", ".join(f"`{one}`" for one in schema.get("enum", [schema.get("const")]))
     if schema.get("type") == "array":
-        return f"list of {_kind(schema.get('items', {}))}"
+        inner = [schema["items"]] if "items" in schema else schema.get("prefixItems", [])
+        return f"list of {' or '.join(dict.fromkeys(map(_kind, inner)))}"
     if schema.get("type") == "object":
         values = schema.get("additionalProperties")
         return f"mapping to {_kind(values)}" if isinstance(values, dict) else "mapping"
