@@ -57,6 +57,7 @@ class Causes:
             "columns": lambda _: brain_columns(study),
             "recording": lambda names: self.table_contents(self.regions[names["region"]].recording),
             "recordings": lambda _: [self.table_contents(entry.name) for entry in study.recordings],
+            "tested stimuli": lambda names: self._tested(names["region"]),
             "scores": lambda names: self.table_contents(names["ratings"]),
             "scores of splits": lambda names: self._split_contents(names["ratings"], names["split"]),
             "tables": lambda names: self.table_contents(names["stimuli"]),
@@ -127,6 +128,11 @@ class Causes:
         if stimuli in self.exported:
             return self._contents.of(self.tables(stimuli))
         return [self.content(path) for path in present(self.tables(stimuli))]
+
+    def _tested(self, region: str) -> dict[str, Any] | None:
+        """Return the splits of a region that are given; None of those that are drawn."""
+        splits = self._study.recording(self.regions[region].recording).splits
+        return splits.model_dump() if splits.method == "given" else None
 
     def _split_contents(self, ratings: str, splits: str) -> list[str]:
         """Hash the tables that hold some splits, whose numbers are joined by hyphens: LaMem has three for each."""

@@ -44,6 +44,7 @@ STANDS_FOR: dict[str, tuple[str, ...]] = {
     "columns": ("recordings.regions", "recordings.file", "ratings.measure", "recordings.measures", "brain.measures"),
     "recording": ("recording.file",),
     "recordings": ("recordings.file",),
+    "tested stimuli": ("recording.splits",),
     "scores": ("rating.scores", "rating.splits"),
     "scores of splits": ("rating.scores", "rating.splits"),
     "tables": ("recording.file", "rating.scores", "rating.splits"),
@@ -65,6 +66,7 @@ stands for:
 - columns: those of layers.parquet that hold layers against the brain
 - recording, scores, tables: content of the recording, of the tables of ratings, of either
 - recordings: content of all recordings
+- tested stimuli: the splits of the recording where they are given, since ceilings are then of the tested stimuli
 - scores of splits: content of the tables of ratings that hold the splits that a job is about
 - images: names and content of the images that these name
 - drawn images: how many are drawn for principal components, where a job is about these
@@ -138,7 +140,7 @@ STEPS: dict[str, Step] = {
         },
     ),
     "estimate_ceiling": Step(
-        "layerwise.steps.brain:estimate_ceiling", (*_NEUROIDS, "recording.splits", "regression.halves")
+        "layerwise.steps.brain:estimate_ceiling", (*_NEUROIDS, "tested stimuli", "regression.halves")
     ),
     "score_brain": Step(
         "layerwise.steps.brain:score_brain",
