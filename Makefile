@@ -34,7 +34,7 @@ results/simulated/config.yaml: | $(VENV)/installed
 	$(BIN)/layerwise simulate tables --output results/simulated
 
 # The rules after the tables that are simulated: no job of a network, whose results there are none, may be asked for.
-STAGES := statistics published tables figures training_figures report
+STAGES := statistics published tables figures depth training_figures report
 OF_TABLES := $(shell sed -n 's/^rule \(.*\):/\1/p' $(STAGES:%=workflow/rules/%.smk))
 # A figure of epochs is drawn for each network that was trained: none here.
 DRAWN := $(filter plot_%,$(filter-out plot_history,$(OF_TABLES)))

@@ -41,6 +41,7 @@ include: "workflow/rules/profiles.smk"
 include: "workflow/rules/tables.smk"
 include: "workflow/rules/published.smk"
 include: "workflow/rules/figures.smk"
+include: "workflow/rules/depth.smk"
 include: "workflow/rules/training_figures.smk"
 include: "workflow/rules/report.smk"
 

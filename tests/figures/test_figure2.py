@@ -9,7 +9,9 @@ import pytest
 from layerwise.figures.figure2 import SHARES, plot_figure2
 from layerwise.figures.parts import MAX_COLOURS
 from layerwise.figures.style import save_figure
-from layerwise.statistics import correlate_layers
+from layerwise.figures.words import ENDINGS, tell_measure
+from layerwise.interfaces import MEASURES, PLS, column_of
+from layerwise.statistics import correlate_layers, divide_correlations
 
 REGIONS = ["V1", "V2", "V4", "IT"]
 
@@ -18,6 +20,14 @@ REGIONS = ["V1", "V2", "V4", "IT"]
 def close():
     yield
     plt.close("all")
+
+
+def titles(figure):
+    return [axis.get_title(loc="left") for axis in figure.axes]
+
+
+def texts(figure):
+    return [text.get_text() for text in (*figure.texts, figure._supxlabel, figure._supylabel)]
 
 
 def tables(rng, n_models=3, regions=REGIONS):
@@ -31,12 +41,12 @@ def tables(rng, n_models=3, regions=REGIONS):
 def test_a_panel_a_region_with_its_points_line_and_rho(rng):
     layers, correlations = tables(rng)
     figure = plot_figure2(layers, correlations)
-    assert [axis.get_title() for axis in figure.axes] == REGIONS
+    assert titles(figure) == REGIONS
     for axis, row in zip(figure.axes, correlations.itertuples(), strict=True):
         points = np.concatenate([collection.get_offsets() for collection in axis.collections])
         np.testing.assert_allclose(points, layers[["memorability", row.region]])
         told = f"ρ = {row.rho:z.2f} [{row.low:z.2f}, {row.high:z.2f}]"
-        assert axis.texts[0].get_text() == told.replace("-", "−")
+        assert axis.texts[0].get_text() == f"{told}\n60 layers".replace("-", "−")
         x, y = axis.lines[0].get_data()
         slope, intercept = np.polyfit(layers["memorability"], layers[row.region], 1)
         np.testing.assert_allclose(y, slope * x + intercept)
@@ -56,7 +66,7 @@ def test_without_intervals_rho_stands_alone_and_layers_without_a_value_are_count
     bare = correlations[["region", "measure", "rho"]].assign(rho=np.nan)
     for given, told in ((correlations[["region", "measure", "rho"]], "ρ = "), (bare, "ρ is not defined")):
         text = plot_figure2(layers, given).axes[0].texts[0].get_text()
-        assert text.startswith(told) and "[" not in text and text.endswith("\n5 without a value")
+        assert text.startswith(told) and "[" not in text and text.endswith("\n55 layers, 5 without a value")
 
 
 def test_many_layers_are_a_raster_with_contours_and_the_medians_of_families(rng, tmp_path):
@@ -74,7 +84,8 @@ def test_many_layers_are_a_raster_with_contours_and_the_medians_of_families(rng,
     by_family = layers.groupby("family")[["memorability", "V1"]].median()
     assert medians == set(by_family.itertuples(index=False, name=None))
     assert "simulated data" in [text.get_text() for text in figure.texts]
-    assert [text.get_text() for text in figure.legends[0].get_texts()] == list(by_family.index)
+    lines = ["least squares", "30, 60, 90 % of layers"]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == [*by_family.index, *lines]
     save_figure(figure, [tmp_path / "figure2.pdf"])
     assert (tmp_path / "figure2.pdf").stat().st_size < 10**6
     assert figure.get_size_inches()[0] == pytest.approx(89 / 25.4)
@@ -94,7 +105,7 @@ def test_ties_and_constant_columns_are_drawn(rng):
     correlations = pd.DataFrame([{"region": "V1", "measure": "memorability", "rho": np.nan}])
     figure = plot_figure2(layers, correlations)
     figure.draw_without_rendering()
-    assert figure.axes[0].texts[0].get_text() == "ρ is not defined"
+    assert figure.axes[0].texts[0].get_text() == "ρ is not defined\n3,000 layers"
 
 
 def test_an_unknown_measure_is_named_with_those_that_are_there(rng):
@@ -102,9 +113,82 @@ def test_an_unknown_measure_is_named_with_those_that_are_there(rng):
         plot_figure2(*tables(rng), "beauty")
 
 
-@pytest.mark.parametrize(("n_models", "legends"), [(3, 1), (MAX_COLOURS + 1, 0)])
-def test_networks_have_colours_as_long_as_they_can_be_told_apart(rng, n_models, legends):
-    assert len(plot_figure2(*tables(rng, n_models)).legends) == legends
+@pytest.mark.parametrize(("n_models", "named"), [(3, 3), (MAX_COLOURS + 1, 0)])
+def test_networks_have_colours_as_long_as_they_can_be_told_apart(rng, n_models, named):
+    legend = plot_figure2(*tables(rng, n_models)).legends[0]
+    assert [text.get_text() for text in legend.get_texts()] == [*(f"network{i}" for i in range(named)), "least squares"]
+
+
+def test_rho_within_networks_is_told_as_the_table_has_it_but_not_of_one_network(rng):
+    layers, correlations = tables(rng)
+    parts = divide_correlations(layers, REGIONS, ["memorability"])
+    ranks = layers.groupby("model")[["memorability", *REGIONS]].rank()  # of as many layers each: naive residuals
+    centred = ranks - ranks.groupby(layers["model"]).transform("mean")
+    for axis, region in zip(plot_figure2(layers, correlations, parts=parts).axes, REGIONS, strict=True):
+        row = parts[(parts["region"] == region) & (parts["part"] == "within")].iloc[0]
+        expected = (
+            f"in networks: {centred['memorability'].corr(centred[region]):z.2f} [{row.low:z.2f}, {row.high:z.2f}]"
+        )
+        assert axis.texts[0].get_text().split("\n")[1] == expected.replace("-", "−")
+    layers, correlations = tables(rng, 1)
+    parts = divide_correlations(layers, REGIONS, ["memorability"])
+    assert all(
+        "in networks" not in axis.texts[0].get_text() for axis in plot_figure2(layers, correlations, parts=parts).axes
+    )
+
+
+def test_panels_share_their_axes_unless_regions_were_measured_in_different_ways(rng):
+    layers, correlations = tables(rng)
+    layers["IT"] *= 3
+    figure = plot_figure2(layers, correlations)
+    assert len({(*axis.get_xlim(), *axis.get_ylim()) for axis in figure.axes}) == 1
+    assert "Brain similarity (Pearson's r)" in texts(figure)
+    for columns, named in ((["V1_rsa", "IT_rsa"], "Brain similarity (RSA)"), (["V1", "IT_cka"], "Brain similarity")):
+        figure = plot_figure2(*tables(rng, regions=columns))
+        assert titles(figure) == [name.replace("_", " ") for name in columns] and named in texts(figure)
+        assert (len({axis.get_ylim() for axis in figure.axes}) == 1) == (named != "Brain similarity")
+
+
+def test_scores_are_named_by_the_endings_of_all_measures():
+    assert set(ENDINGS) == {column_of("", one) for one in MEASURES if one != PLS}
+    assert tell_measure(["V1_debiased_cka"]) == "debiased CKA" and tell_measure(["V1", "V2"]) == "Pearson's r"
+
+
+def test_ceilings_are_told_and_drawn_where_they_lie_among_the_points(rng):
+    layers, correlations = tables(rng, regions=["V1", "IT"])
+    layers["V1_ceiling"], layers["IT_ceiling"], layers["memorability_ceiling"] = 0.8125, 9.0, 0.5
+    figure = plot_figure2(layers, correlations)
+    limits = plot_figure2(layers[["model", "memorability", "V1", "IT"]], correlations).axes[0].get_ylim()
+    assert all(axis.get_ylim() == limits for axis in figure.axes)  # a far ceiling squeezes no points
+    dotted = [
+        [line.get_xydata().tolist() for line in axis.lines if line.get_linestyle() == ":"] for axis in figure.axes
+    ]
+    across, up = [[0.0, 0.8125], [1.0, 0.8125]], [[0.5, 0.0], [0.5, 1.0]]
+    assert dotted == [[up, across], [up]]
+    assert [axis.texts[0].get_text().split(", ")[-1] for axis in figure.axes] == ["ceiling 0.81", "ceiling 9.00"]
+    assert "Memorability prediction accuracy (Spearman's ρ, ceiling 0.50)" in texts(figure)
+    assert [text.get_text() for text in figure.legends[0].get_texts()][-2:] == ["least squares", "ceiling"]
+    far = plot_figure2(layers.assign(V1_ceiling=9.0, memorability_ceiling=9.0), correlations)
+    assert [text.get_text() for text in far.legends[0].get_texts()][-1] == "least squares"
+
+
+@pytest.mark.parametrize("n_regions", [1, 4, 5])
+def test_words_hide_no_point_and_stay_within_the_figure(rng, n_regions):
+    layers, correlations = tables(rng, regions=[f"region{i}" for i in range(n_regions)])
+    parts = divide_correlations(layers, list(correlations["region"]), ["memorability"])
+    correlations = correlations.assign(wide_low=-0.25, wide_high=-0.125)
+    figure = plot_figure2(layers, correlations, parts=parts)
+    figure.draw_without_rendering()
+    page = figure.bbox
+    for axis in figure.axes:
+        box = axis.texts[0].get_window_extent()
+        points = axis.transData.transform(np.concatenate([one.get_offsets() for one in axis.collections]))
+        assert len(points) == len(layers) and points[:, 1].max() < axis.bbox.y1 < box.y0
+        assert box.y1 <= axis._left_title.get_window_extent().y0
+        assert page.x0 <= box.x0 and box.x1 <= page.x1
+    assert len(figure.axes) == n_regions
+    legend = figure.legends[0].get_window_extent()
+    assert page.x0 <= legend.x0 and legend.x1 <= page.x1 and legend.y1 <= page.y1
 
 
 @pytest.mark.parametrize("n_regions", [1, 2, 3, 5])

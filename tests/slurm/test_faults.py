@@ -177,6 +177,25 @@ def test_memory_that_runs_out_is_asked_for_again_twice_as_much(study, undisturbe
     assert run.jobs() == STEPS | {"extract_activations": 2}
 
 
+@pytest.mark.slurm
+def test_a_mistake_is_tried_once_in_a_run_and_again_in_the_next(study, undisturbed):
+    image, (pixels,) = study.images()[0], study.folder.glob("results/held/stimuli/recorded/*.h5")
+    whole = image.read_bytes()
+    image.write_bytes(whole[:100])
+    pixels.unlink()
+    run = study.start(SCORES)
+    assert run.wait() != 0
+    assert run.submitted() == {"pack_stimuli": 3}
+    first, *others = re.findall(rf"^ *error: (.*{image.name}.*)$", run.said(), re.MULTILINE)
+    assert "not tried again" not in first and "Traceback" not in run.said()
+    assert others == 2 * [f"{first} (so said an earlier attempt of this run: not tried again)"]
+    image.write_bytes(whole)
+    again = study.start(SCORES)
+    assert again.wait() == 0, again.said()
+    assert again.jobs() == STEPS | {"pack_stimuli": 1}
+    assert study.tables() == undisturbed.tables()
+
+
 @pytest.fixture
 def small_disk(study):
     """Results on a disk of 20 MB."""

@@ -14,7 +14,15 @@ from layerwise.layers.manifest import read_manifest, shipped_manifest
 from layerwise.models import registry
 from layerwise.steps import paper, statistics, tables
 from layerwise.steps.dictionary import describe_tables
-from layerwise.steps.figures import plot_figure2, plot_figure4, plot_figure_s1, plot_forest, plot_profiles, plot_regions
+from layerwise.steps.figures import (
+    plot_depth,
+    plot_figure2,
+    plot_figure4,
+    plot_figure_s1,
+    plot_forest,
+    plot_profiles,
+    plot_regions,
+)
 from layerwise.steps.simulated import simulate_tables
 from layerwise.study import ANALYSES, FINETUNING_ANALYSES, Layout, described_tables, final_results, layout_of
 
@@ -78,10 +86,12 @@ def make_all(study, finetuned=None):
 def draw_all(layout, region, measure, regions):
     table, figure = (lambda name: Path(layout.table(name))), (lambda name: [Path(layout.figure(name)[2])])
     controls = table("network_scores"), table("network_correlations")
-    plot_figure2(Path(layout.layers), table("correlations"), figure("figure2"), measure, table("networks"))
+    parts = table("within_between")
+    plot_figure2(Path(layout.layers), table("correlations"), figure("figure2"), measure, table("networks"), parts=parts)
     plot_figure4(*controls, figure("figure4"), region)
     plot_figure_s1(*controls, figure("figureS1"), measure)
     plot_profiles(Path(layout.layers), figure("profiles"), regions, [measure], table("networks"))
+    plot_depth(Path(layout.layers), figure("depth"), regions, [measure], table("networks"))
     plot_regions(table("regions"), figure("regions"))
     plot_forest(table("per_network"), table("correlations"), figure("forest"), region, measure)
     plt.close("all")
@@ -225,7 +235,13 @@ def test_figures_over_networks_are_asked_for_where_three_accuracies_are_known(tm
     names = [Path(path).name for path in final_results(small(tmp_path), Layout("r"))]
     assert {"figure4.pdf", "figureS1.pdf", "profiles.png", "regions.svg", "dictionary.csv"} <= set(names)
     few = [Path(path).name for path in final_results(small(tmp_path, ["alexnet", "vgg11"]), Layout("r"))]
-    assert "figure2.pdf" in few and "figure4.pdf" not in few
+    assert "figure2.pdf" in few and "figure4.pdf" not in few and "depth.pdf" not in few
+
+
+def test_recordings_alone_and_ratings_alone_are_drawn_over_depth(tmp_path):
+    for alone in ({"ratings": []}, {"recordings": []}):
+        names = [Path(path).name for path in final_results(small(tmp_path, **alone), Layout("r"))]
+        assert [name for name in names if name.endswith(".pdf")] == ["depth.pdf"]
 
 
 def test_a_study_without_ratings_is_held_against_nothing_published(tmp_path):

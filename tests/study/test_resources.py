@@ -53,7 +53,7 @@ def rules():
 
 def test_every_rule_asks_for_what_is_planned_and_no_number_is_typed_into_it():
     named = dict(rules())
-    assert len(named) == 37
+    assert len(named) == 38
     assert named.keys() == resources_of().rules
     for name, text in named.items():
         (resources,) = re.findall(r"^( *)resources:\n((?:\1 +.*\n)+)", text, re.MULTILINE)

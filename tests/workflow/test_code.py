@@ -46,6 +46,7 @@ BEHIND = {
     "plot_figure4": {"figures.figure4", "figures.controls"},
     "plot_figure_s1": {"figures.figure_s1", "figures.controls"},
     "plot_profiles": {"figures.profiles"},
+    "plot_depth": {"figures.depth", "figures.groups"},
     "plot_regions": {"figures.regions"},
     "plot_forest": {"figures.forest", "figures.groups"},
     "make_report": {"report.page", "report.panels", "report.columns", "analyses.networks", "statistics.correlation"},

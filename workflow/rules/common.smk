@@ -107,6 +107,13 @@ def outputs_of(figure):
     return shlex.join(f"--output={path}" for path in LAYOUT.figure(figure))
 
 
+def columns_of(study_of_user):
+    """Options that name the scores of layers which figures show."""
+    measures = (f"--measure={entry.measure}" for entry in study_of_user.ratings)
+    regions = (f"--region={name}" for name in study.main_columns(study_of_user))
+    return shlex.join([*regions, *measures])
+
+
 def one_of(names):
     """A wildcard that is one of these names, or nothing at all if there are none."""
     return "|".join(map(re.escape, sorted(names))) or "(?!)"

@@ -16,6 +16,7 @@ rule plot_figure2:
         layers=LAYOUT.layers,
         correlations=LAYOUT.table("correlations"),
         networks=LAYOUT.table("networks"),
+        parts=LAYOUT.table("within_between"),
     output:
         reported_figure("figure2"),
     log:
@@ -31,7 +32,8 @@ rule plot_figure2:
         regions=shlex.join(f"--region={name}" for name in study.main_columns(STUDY)),
     shell:
         "layerwise plot-figure2 --layers {input.layers:q} --correlations {input.correlations:q}"
-        " {params.regions} --measure {params.measure:q} --networks {input.networks:q} {params.outputs} > {log:q} 2>&1"
+        " {params.regions} --measure {params.measure:q} --networks {input.networks:q} --parts {input.parts:q}"
+        " {params.outputs} > {log:q} 2>&1"
 
 
 rule plot_figure4:
@@ -91,12 +93,7 @@ rule plot_profiles:
     params:
         made_from=made_from("plot_profiles"),
         outputs=outputs_of("profiles"),
-        scores=shlex.join(
-            [
-                *(f"--region={name}" for name in study.main_columns(STUDY)),
-                *(f"--measure={entry.measure}" for entry in STUDY.ratings),
-            ]
-        ),
+        scores=columns_of(STUDY),
     shell:
         "layerwise plot-profiles --layers {input.layers:q} --networks {input.networks:q} {params.scores} {params.outputs} > {log:q} 2>&1"
 

@@ -9,12 +9,12 @@ from layerwise.files import atomic_path
 def start_run():
     """Refuse a cluster that would take no job, and lacking files; write the study as it was validated, every default filled in."""
     try:
+        jobs = list(workflow.dag.needrun_jobs())
         if workflow.executor_plugin.name == "slurm":
-            for job in workflow.dag.needrun_jobs():
+            for job in jobs:
                 if not job.is_local:
                     REQUESTS.expect(job.rule.name, dict(job.wildcards.items()))
             study.require_cluster(REQUESTS, warn=logger.warning)
-        jobs = workflow.dag.needrun_jobs() if workflow.dag else ()
         study.require_there(STUDY, (dict(job.wildcards.items()) for job in jobs))
         for note in study.find_notes(STUDY):
             logger.warning(f"note: {note}")

@@ -35,7 +35,7 @@ from layerwise.interfaces import StoppedError
 from layerwise.steps import attempts
 from layerwise.steps.cluster import start_again
 
-_LASTING = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS)  # of a disk, until somebody mends it
+_LASTING = (*NO_ROOM, errno.EACCES, errno.EPERM, errno.EROFS)  # of a disk, until somebody mends it
 
 app = typer.Typer(
     name="layerwise",
@@ -171,7 +171,7 @@ def _sentence(error: Exception) -> str:
         )
     if _disk_is_full(error):
         place = getattr(error, "filename", None) or "while writing"
-        what = "your quota of the disk is used up" if _says(error, errno.EDQUOT) else "the disk is full"
+        what = "your quota of the disk is used up" if _number(error) == errno.EDQUOT else "the disk is full"
         return f"{what} ({place}): free some space and run the command again"
     return explain_denial(error)
 
@@ -180,18 +180,17 @@ def _may_heal(error: Exception) -> bool:
     """Return whether another attempt may do better: with more memory, or where a network or a disk answers again."""
     if ran_out(error) or isinstance(error, attempts.RepeatedError):  # of which the first sentence is kept
         return True
-    if isinstance(error, OSError):
-        number = error.errno or next(map(int, re.findall(r"errno = (\d+)", str(error))), None)  # of HDF5
-        return number is not None and number not in _LASTING  # without one it is a sentence of ours
-    return bool(getattr(error, "may_heal", False))
+    number = _number(error)
+    return getattr(error, "may_heal", False) if number is None else number not in _LASTING
 
 
 def _disk_is_full(error: Exception) -> bool:
-    return any(_says(error, number) for number in NO_ROOM)
+    return _number(error) in NO_ROOM
 
 
-def _says(error: Exception, number: int) -> bool:
-    """Return whether an error has a number: its own, or in the text of HDF5, some lines into it."""
+def _number(error: Exception) -> int | None:
+    """Return the number of an error of the system: its own, or in the text of HDF5, some lines into it."""
     if isinstance(error, OSError) and error.errno is not None:
-        return error.errno == number
-    return isinstance(error, OSError | RuntimeError) and f"errno = {number}," in str(error)
+        return error.errno
+    told = re.search(r"errno = (\d+),", str(error)) if isinstance(error, OSError | RuntimeError) else None
+    return int(told[1]) if told else None

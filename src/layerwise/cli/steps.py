@@ -45,6 +45,8 @@ Figures = Annotated[
     list[Path],
     typer.Option("--output", callback=writable_files, help="File to write (.pdf, .svg or .png); repeat for more."),
 ]
+DrawnRegions = Annotated[list[str] | None, typer.Option("--region", help="Region to draw; repeat for more.")]
+DrawnMeasures = Annotated[list[str] | None, typer.Option("--measure", help="Measure to draw; repeat for more.")]
 Csv = Annotated[Path | None, typer.Option("--csv", callback=writable_files, help="The same table for people.")]
 
 
@@ -78,6 +80,7 @@ def register(app: typer.Typer) -> None:
         plot_figure4,
         plot_figure_s1,
         plot_profiles,
+        plot_depth,
         plot_regions,
         plot_forest,
         make_report,
@@ -414,12 +417,15 @@ def plot_figure2(
     regions: Annotated[
         list[str] | None, typer.Option("--region", help="A region to draw; several may be given; default: all.")
     ] = None,
+    parts: Annotated[
+        Path | None, typer.Option("--parts", help="Table within_between that analyse-layers made: rho within networks.")
+    ] = None,
 ) -> None:
     """Draw brain similarity against the accuracy of predicting memorability."""
     from layerwise.steps.figures import plot_figure2 as step
 
     with counted_warnings():
-        step(layers, correlations, output, measure, networks, regions or ())
+        step(layers, correlations, output, measure, networks, regions or (), parts)
 
 
 def plot_figure4(
@@ -451,8 +457,8 @@ def plot_figure_s1(
 def plot_profiles(
     layers: Layers,
     output: Figures,
-    region: Annotated[list[str], typer.Option("--region", help="Region to draw; repeat for more.")],
-    measure: Annotated[list[str] | None, typer.Option("--measure", help="Measure to draw; repeat for more.")] = None,
+    region: DrawnRegions = None,
+    measure: DrawnMeasures = None,
     networks: Families = None,
     only: Annotated[str | None, typer.Option("--only", help="A network or a family; default: all.")] = None,
 ) -> None:
@@ -460,7 +466,21 @@ def plot_profiles(
     from layerwise.steps.figures import plot_profiles as step
 
     with counted_warnings():
-        step(layers, output, region, measure or [], networks, only)
+        step(layers, output, region or [], measure or [], networks, only)
+
+
+def plot_depth(
+    layers: Layers,
+    output: Figures,
+    region: DrawnRegions = None,
+    measure: DrawnMeasures = None,
+    networks: Families = None,
+) -> None:
+    """Draw the scores of each network over its depth, with errors and ceilings."""
+    from layerwise.steps.figures import plot_depth as step
+
+    with counted_warnings():
+        step(layers, output, region or [], measure or [], networks)
 
 
 def plot_regions(

@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from layerwise.figures.controls import TOP1, plot_controls
-from layerwise.figures.words import label
+from layerwise.figures.words import label, tell_measure
 
 PANELS = {"A  Penultimate layer": "figure4a", "B  Best layer": "figure4b"}
 
@@ -29,7 +29,7 @@ def plot_figure4(networks: pd.DataFrame, correlations: pd.DataFrame, region: str
     ValueError
         Neither panel has two columns.
     """
-    similarity = f"{label(region)} similarity (Pearson's r)"
+    similarity = f"{label(region)} similarity ({tell_measure([region])})"
     names = {"top1": TOP1, f"{region}_before": similarity, region: similarity}
     chosen = correlations[correlations["region"] == region]
     rows = dict(_rows(chosen))

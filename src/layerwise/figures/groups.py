@@ -4,14 +4,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 import seaborn as sns
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from layerwise.figures.parts import GREY, MAX_COLOURS, Colour
 from layerwise.figures.style import COLUMN, PAGE, SMALL
+from layerwise.figures.words import STEP
 
 LEGEND_ROW = 0.13  # inches
 MARKERS = "os^Dv"
@@ -76,47 +79,74 @@ def known_families(networks: pd.DataFrame) -> dict[str, str] | None:
     return dict(zip(networks["model"], networks["family"], strict=True)) if "family" in networks else None
 
 
-def legend_rows(groups: Groups, width: float) -> int:
+def legend_rows(groups: Groups, width: float, more: Sequence[Artist] = ()) -> int:
     """Return the rows that a legend takes in a figure of a width in inches."""
-    names = [name for name in groups.looks if name]
+    names = _names(groups, more)
     return -(-len(names) // _columns(names, width)) if names else 0
 
 
-def make_panels(count: int, groups: Groups) -> tuple[Figure, Sequence[Axes]]:
-    """Lay out panels, two in a row of a column's width or three in one of a page's, with room for a legend."""
+def make_panels(
+    count: int, groups: Groups, more: Sequence[Artist] = (), told: int = 0, sharey: bool = False
+) -> tuple[Figure, Sequence[Axes]]:
+    """Lay out panels, two in a row of a column's width or three in one of a page's.
+
+    Parameters
+    ----------
+    count : int
+        Of panels.
+    groups : Groups
+        For whose legend there is room.
+    more : sequence of Artist
+        What the legend explains beside them.
+    told : int
+        Lines of words above each panel.
+    sharey : bool
+        Whether all have the same y axis; x axes are the same.
+    """
     columns = min(count, 2) if count <= 4 else 3
     rows = -(-count // columns)
     width = COLUMN if columns < 3 else PAGE
-    height = 0.9 * width * rows / columns + LEGEND_ROW * legend_rows(groups, width)
+    height = rows * (0.9 * width / columns + told * STEP / 72) + LEGEND_ROW * legend_rows(groups, width, more)
     figure, axes = plt.subplots(
-        rows, columns, figsize=(width, height), squeeze=False, layout="constrained", sharex=True
+        rows, columns, figsize=(width, height), squeeze=False, layout="constrained", sharex=True, sharey=sharey
     )
     for axis in axes.flat[count:]:
         axis.remove()
+    for axis in axes.flat[max(0, count - columns) : count]:
+        axis.tick_params(labelbottom=True)  # those above an empty place, too
     return figure, list(axes.flat[:count])
 
 
-def draw_group_legend(figure: Figure, groups: Groups) -> None:
-    """Name the groups above the panels, in rows; nothing where there is one without a name."""
-    columns = _columns([name for name in groups.looks if name], figure.get_size_inches()[0])
-    handles = [
+def draw_group_legend(figure: Figure, groups: Groups, more: Sequence[Artist] = ()) -> None:
+    """Name the groups, and what else is drawn, above the panels, in rows; nothing where nothing has a name."""
+    columns = _columns(_names(groups, more), figure.get_size_inches()[0])
+    named = [
         Line2D([], [], marker=look.marker, linestyle="", markersize=3.5, color=look.colour, label=name)
         for name, look in groups.looks.items()
         if name
     ]
+    handles = [*named, *more]
     if handles:
         figure.legend(
             handles=handles,
             loc="outside upper center",
             ncols=columns,
             frameon=False,
-            handletextpad=0.1,
+            handletextpad=0.4 if more else 0.1,
             columnspacing=0.9,
             labelspacing=0.3,
         )
 
 
+def _names(groups: Groups, more: Sequence[Artist]) -> list[str]:
+    return [*filter(None, groups.looks), *(str(one.get_label()) for one in more)]
+
+
 def _columns(names: Sequence[str], width: float) -> int:
-    """Return how many names stand beside each other: a letter takes 0.6 of the size, and a marker three letters."""
-    longest = max(map(len, names), default=1) + 4
-    return max(1, min(len(names), int(width * 72 / (0.6 * SMALL * longest))))
+    """Return how many columns of names fit: a letter takes 0.6 of the size, and a marker and its space six letters."""
+    room = width * 72 / (0.6 * SMALL)
+    for number in range(len(names), 1, -1):
+        parts = np.array_split(np.array([len(name) + 6 for name in names]), number)  # as matplotlib fills them
+        if sum(part.max() for part in parts) <= room:
+            return number
+    return 1

@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 
 from layerwise.figures.parts import MAX_COLOURS, Colour
 from layerwise.figures.style import COLUMN, PAGE, SMALL, mark_simulated, set_style
-from layerwise.figures.words import count, label
+from layerwise.figures.words import count, label, name_scores, require_scores
 
 STEPS = 20  # of relative depth, over which layers are averaged
 MAX_COLUMNS = 5  # of panels
@@ -39,10 +39,11 @@ def plot_profiles(
     Raises
     ------
     ValueError
-        There is no such network or family.
+        There is no such network or family, or no column.
     """
+    require_scores([*regions, *measures])
     set_style()
-    table = layers.assign(relative=layers["depth"] / layers.groupby("model")["depth"].transform("max"))
+    table = with_relative_depth(layers)
     chosen, by = _choose(table, only)
     panels = list(chosen.groupby(by, sort=False))
     colours = dict(zip(regions, sns.color_palette("colorblind", len(regions)), strict=True))
@@ -56,7 +57,7 @@ def plot_profiles(
         number = rows["model"].nunique()
         axis.set_title(f"{name}, {count(number, 'network')}" if by == "family" else str(name))
     figure.supxlabel("Relative depth", fontsize="medium")
-    figure.supylabel("Similarity (r), accuracy (ρ)", fontsize="medium")
+    figure.supylabel(name_scores(regions, measures), fontsize="medium")
     handles = [
         Line2D([], [], color=colour, linestyle=dash, label=label(name))  # type: ignore[arg-type]
         for name, (colour, dash) in looks.items()
@@ -97,7 +98,7 @@ def _panels(number: int) -> tuple[Figure, Sequence[Axes]]:
 
 def _draw_panel(axis: Axes, rows: pd.DataFrame, looks: dict[str, tuple[Colour, object]], points: bool) -> None:
     for name, (colour, dash) in looks.items():
-        curves = _average(rows, name)
+        curves = average_steps(rows, name)
         if curves.notna().any(axis=None):
             axis.plot(curves.index, curves.mean(axis=1), color=colour, linestyle=dash, linewidth=1)
             if curves.shape[1] > 1:
@@ -112,7 +113,12 @@ def _draw_panel(axis: Axes, rows: pd.DataFrame, looks: dict[str, tuple[Colour, o
     sns.despine(ax=axis)
 
 
-def _average(rows: pd.DataFrame, name: str) -> pd.DataFrame:
+def with_relative_depth(layers: pd.DataFrame) -> pd.DataFrame:
+    """Add how deep each layer is in its network, of which the last is 1."""
+    return layers.assign(relative=layers["depth"] / layers.groupby("model")["depth"].transform("max"))
+
+
+def average_steps(rows: pd.DataFrame, name: str) -> pd.DataFrame:
     """Average layers over steps of depth [step, network]; steps without a layer are bridged within a network."""
     step = np.ceil(rows["relative"] * STEPS).astype(int)
     curves = rows.groupby([step.to_numpy(), "model"], sort=False)[name].mean().unstack()

@@ -1,6 +1,6 @@
 """What figures say in words: names, correlations, what is missing."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -10,11 +10,42 @@ from layerwise.figures.parts import signed
 from layerwise.figures.style import SMALL
 
 LINE = 0.1  # of a small panel's height, which a line of words takes
+STEP = 1.15 * SMALL  # points, from a line of words above a panel to the next
+PLS = "Pearson's r"
+ENDINGS = {"_ridge": "Pearson's r, ridge", "_rsa": "RSA", "_debiased_cka": "debiased CKA", "_cka": "CKA"}
+"""Of columns of brain scores by other measures than PLS, whose columns are named as regions: what the scores are."""
 
 
 def label(name: str) -> str:
     """Write the name of a column for people."""
     return name.replace("_", " ")
+
+
+def tell_measure(columns: Sequence[str]) -> str:
+    """Say what brain scores are, as the endings of their columns tell; nothing where columns differ."""
+    found = {next((told for end, told in ENDINGS.items() if name.endswith(end)), PLS) for name in columns}
+    return found.pop() if len(found) == 1 else ""
+
+
+def name_similarity(columns: Sequence[str]) -> str:
+    """Name the axis of brain scores."""
+    measure = tell_measure(columns)
+    return f"Brain similarity ({measure})" if measure else "Brain similarity"
+
+
+def name_scores(regions: Sequence[str], measures: Sequence[str]) -> str:
+    """Name the axis of scores that are of the brain, of people, or both."""
+    if not regions:
+        return "Prediction accuracy (Spearman's ρ)"
+    if not measures:
+        return name_similarity(regions)
+    return "Similarity (r), accuracy (ρ)" if tell_measure(regions) == PLS else "Similarity, accuracy (ρ)"
+
+
+def require_scores(names: Sequence[str]) -> None:
+    """Raise ValueError where there is nothing to draw over depth."""
+    if not names:
+        raise ValueError("there is nothing to draw: name a region or a measure, a column of the table of layers")
 
 
 def pick(correlations: pd.DataFrame, measure: str) -> pd.DataFrame:
@@ -37,6 +68,23 @@ def state_rho(row: "pd.Series | Mapping[str, float]") -> str:
     if not np.isfinite(row["rho"]):
         return "ρ is not defined"
     return f"ρ = {signed(row['rho'])}{_state_interval(row)}"
+
+
+def state_within(row: "pd.Series | Mapping[str, float] | None") -> str:
+    """Write a correlation within networks with its interval; nothing where there is one network, or none is known."""
+    if row is None or not row["n_networks"] > 1:
+        return ""
+    return f"in networks: {state_rho(row).removeprefix('ρ = ')}"
+
+
+def state_ceiling(ceiling: float) -> str:
+    """Write the ceiling of scores, where there is one."""
+    return f"ceiling {signed(ceiling)}" if np.isfinite(ceiling) else ""
+
+
+def state_lost(number: int) -> str:
+    """Write how many layers have no value, where there are such."""
+    return f"{number:,} without a value" if number else ""
 
 
 def state_wide(row: "pd.Series | Mapping[str, float]") -> str:
@@ -70,3 +118,19 @@ def tell(axis: Axes, text: str) -> None:
     low, high = axis.get_ylim()
     axis.set_ylim(low, low + (high - low) / (1 - LINE * (1 + text.count("\n"))))
     axis.text(0.03, 0.98, text, transform=axis.transAxes, va="top", ha="left", fontsize=SMALL)
+
+
+def tell_above(axis: Axes, title: str, lines: Sequence[str], room: int) -> None:
+    """Write a title and lines of words above a panel, where they hide no point; all panels have room for as many."""
+    height = 2 + room * STEP
+    axis.annotate(
+        "\n".join(lines),
+        *((0, 1), (0, height)),
+        xycoords="axes fraction",
+        textcoords="offset points",
+        va="top",
+        ha="left",
+        fontsize=SMALL,
+        linespacing=1.1,
+    )
+    axis.set_title(title, loc="left", pad=height + 2)

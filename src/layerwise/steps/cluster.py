@@ -3,15 +3,14 @@
 import logging
 import os
 import re
-import subprocess
 from dataclasses import dataclass
 
 from layerwise.interfaces.environment import REQUEUE
+from layerwise.study.slurm import run_slurm
 
 NUMBER = "SLURM_JOB_ID"
 END = "SLURM_JOB_END_TIME"  # seconds since 1970, where this version of SLURM sets it and nothing removes it
 MOST = 50  # times that a job is started again: it may be preempted in between without having come further
-ANSWERS_WITHIN = 60  # seconds; a controller that is busy takes some
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +58,7 @@ def this_job() -> ClusterJob | None:
     number = os.environ.get(NUMBER, "")
     if not number.isdigit():
         return None
-    told = _ask("show", "job", "--oneliner", number)
+    told = _ask("show", "job", "--oneliner", number) or ""
     fields = dict(re.findall(r"(?:^|\s)(\w+)=(\S*)", told))
     if "JobState" not in fields:
         return None
@@ -88,23 +87,17 @@ def start_again() -> bool:
     if not os.environ.get(REQUEUE):
         return False
     job = this_job()
-    if job is None or job.state != "RUNNING" or not job.requeues:
+    if job is None:
+        log.warning("SLURM says nothing of this job, which is therefore left to the retries")
+        return False
+    if job.state != "RUNNING" or not job.requeues:
         return False
     if job.restarts >= MOST:
         log.warning("this job was started again %d times already, and is not any more", job.restarts)
         return False
-    return _ask("requeue", os.environ[NUMBER], failed="failed") != "failed"
+    return _ask("requeue", os.environ[NUMBER]) is not None
 
 
-def _ask(*arguments: str, failed: str = "") -> str:
-    """Return what scontrol prints, times as seconds since 1970; something else if it fails."""
-    try:
-        done = subprocess.run(
-            ["scontrol", *arguments],
-            env=os.environ | {"SLURM_TIME_FORMAT": "%s"},
-            capture_output=True, text=True, timeout=ANSWERS_WITHIN, check=False,
-        )  # fmt: skip
-    except (OSError, subprocess.TimeoutExpired) as error:
-        log.warning("scontrol cannot be asked: %s", error)
-        return failed
-    return failed if done.returncode else done.stdout
+def _ask(*arguments: str) -> str | None:
+    """Return what scontrol prints, times as seconds since 1970; None if it fails."""
+    return run_slurm(["scontrol", *arguments], SLURM_TIME_FORMAT="%s")

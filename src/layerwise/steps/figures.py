@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from layerwise.figures.depth import plot_depth as draw_depth
 from layerwise.figures.figure2 import plot_figure2 as draw_figure2
 from layerwise.figures.figure4 import plot_figure4 as draw_figure4
 from layerwise.figures.figure_s1 import plot_figure_s1 as draw_figure_s1
@@ -22,14 +23,20 @@ def plot_figure2(
     measure: str = "memorability",
     networks: Path | None = None,
     regions: Sequence[str] = (),
+    parts: Path | None = None,
 ) -> None:
-    """Draw brain similarity against the accuracy of predicting a measure; without `regions`, for all of them."""
+    """Draw brain similarity against the accuracy of predicting a measure; without `regions`, for all of them.
+
+    Of `parts`, a table of correlations between and within networks, figures tell the latter.
+    """
     correlated = read_table(correlations, ["region", "measure", "rho"])
     if regions:
         correlated = correlated[correlated["region"].isin(regions)]
     drawn = correlated.loc[correlated["measure"] == measure, "region"]
     columns = ["model", *drawn, *([measure] if len(drawn) else [])]  # the figure refuses an unknown measure
-    save_figure(draw_figure2(_with_families(read_table(layers, columns), networks), correlated, measure), output)
+    table = _with_families(read_table(layers, columns), networks)
+    divided = None if parts is None else read_table(parts, ["region", "measure", "part", "rho", "n_networks"])
+    save_figure(draw_figure2(table, correlated, measure, divided), output)
 
 
 def plot_figure4(networks: Path, correlations: Path, output: Sequence[Path], region: str = "IT") -> None:
@@ -56,6 +63,18 @@ def plot_profiles(
     """Draw scores over the depth of networks or families."""
     table = read_table(layers, ["model", "depth", *regions, *measures])
     save_figure(draw_profiles(_with_families(table, networks), regions, measures, only), output)
+
+
+def plot_depth(
+    layers: Path,
+    output: Sequence[Path],
+    regions: Sequence[str],
+    measures: Sequence[str],
+    networks: Path | None = None,
+) -> None:
+    """Draw the scores of each network over its depth, with errors and ceilings."""
+    table = read_table(layers, ["model", "depth", *regions, *measures])
+    save_figure(draw_depth(_with_families(table, networks), regions, measures), output)
 
 
 def plot_regions(agreement: Path, output: Sequence[Path]) -> None:

@@ -96,8 +96,6 @@ def choose(
     ValueError
         The cluster lacks what is given, or leaves several choices. All problems are named at once.
     """
-    if not offers:
-        raise ValueError("sinfo tells of no partition: SLURM does not answer here; try `sinfo`, and again later")
     problems: list[str] = []
     with_gpus = sorted(name for name, offer in offers.items() if offer.gpus)
     charged = _one("--account", account, accounts, problems)

@@ -129,6 +129,7 @@ class RuleResources:
             "plot_figure4": _tables,
             "plot_figure_s1": _tables,
             "plot_profiles": _tables,
+            "plot_depth": _tables,
             "plot_regions": _tables,
             "plot_forest": _tables,
             "make_report": _tables,

@@ -57,6 +57,7 @@ def drawn_scores(study: Study, layout: Layout) -> list[str]:
 TABLES = ("correlations", "models", "networks", "network_scores", "network_correlations")
 PAPER = ("regions", "published", "reproduction")  # tables of a study that has both regions and ratings
 FIGURES = ("figure2", "profiles", "regions", "forest")
+ALONE = ("depth",)  # of a study that has recordings alone, or ratings alone
 CONTROLS = ("figure4", "figureS1")  # figures over networks whose ImageNet accuracy is known
 FEWEST = 3  # such networks
 IT = "IT"
@@ -82,8 +83,8 @@ def described_tables(study: Study, layout: Layout) -> list[str]:
 
 
 def final_results(study: Study, layout: Layout) -> list[str]:
-    """List what a study ends with: tables, figures where there is something to correlate, and networks trained on."""
-    figures = (*FIGURES, *(CONTROLS if _known_accuracies(study) >= FEWEST else ())) if _correlates(study) else ()
+    """List what a study ends with: tables, figures, and networks trained on."""
+    figures = (*FIGURES, *(CONTROLS if _known_accuracies(study) >= FEWEST else ())) if _correlates(study) else ALONE
     drawn = [path for name in figures for path in layout.figure(name)]
     described = described_tables(study, layout)
     profiles = [layout.finetuned_layers] if profiled_networks(study) else []

@@ -2,6 +2,7 @@
 
 import difflib
 import logging
+import os
 import re
 import shlex
 import shutil
@@ -171,13 +172,20 @@ def _extra(place: Partition) -> str:
 # --- what the cluster has ---------------------------------------------------------------------------------------------
 
 
+def run_slurm(command: Sequence[str], **environment: str) -> str | None:
+    """Run a command of SLURM: what it printed; None if it failed or there is no such command."""
+    try:
+        done = subprocess.run(
+            command, env=os.environ | environment, capture_output=True, text=True, timeout=ANSWERS_WITHIN, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout
+
+
 def ask_slurm(command: Sequence[str]) -> str:
     """Run a command of SLURM: what it printed, or nothing if it failed or there is no such command."""
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=ANSWERS_WITHIN, check=True)
-    except (OSError, subprocess.SubprocessError):
-        return ""
-    return done.stdout
+    return run_slurm(command) or ""
 
 
 def require_sbatch(ask: Ask, otherwise: str = "") -> None:
@@ -193,12 +201,20 @@ def require_sbatch(ask: Ask, otherwise: str = "") -> None:
 
 
 def read_offers(ask: Ask = ask_slurm) -> dict[str, Offer]:
-    """Return what each partition of the cluster has, from `sinfo`."""
+    """Return what each partition of the cluster has, from `sinfo`.
+
+    Raises
+    ------
+    ValueError
+        It tells of none.
+    """
     offers: dict[str, Offer] = {}
     for line in ask(["sinfo", "--noheader", "--format=%R|%P|%l|%G"]).splitlines():
         name, marked, limit, gres = line.strip().split("|", 3)
         gpus = _gpu_types(gres) | (offers[name].gpus if name in offers else frozenset())
         offers[name] = Offer(_minutes(limit), gpus, marked.endswith("*"))
+    if not offers:
+        raise ValueError("sinfo tells of no partition: SLURM does not answer here; try `sinfo`, and again later")
     return offers
 
 
@@ -246,8 +262,6 @@ def require_cluster(requests: ClusterRequests, ask: Ask = ask_slurm, warn: Calla
     """
     require_sbatch(ask, ", or with profiles/local")
     cluster, offers, accounts = requests.cluster or Cluster(), read_offers(ask), read_accounts(ask)
-    if not offers:
-        raise ValueError("sinfo tells of no partition: SLURM does not answer here; try `sinfo`, and again later")
     problems = [
         *([] if requests.cluster else [NO_BLOCK]),
         *_account_problems(cluster, accounts),

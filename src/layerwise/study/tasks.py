@@ -360,8 +360,10 @@ class _Lister:
     def _drawn(self, layers: str, tuned: str) -> Iterator[Task]:
         table, figure = self.layout.table, self.layout.figure
         controls = [table("network_scores"), table("network_correlations")]
-        yield self._whole("plot_figure2", [layers, table("correlations"), table("networks")], figure("figure2"))
+        read = [layers, *map(table, ("correlations", "networks", "within_between"))]
+        yield self._whole("plot_figure2", read, figure("figure2"))
         yield self._whole("plot_profiles", [layers, table("networks")], figure("profiles"))
+        yield self._whole("plot_depth", [layers, table("networks")], figure("depth"))
         yield self._whole("plot_regions", [table("regions")], figure("regions"))
         yield self._whole("plot_forest", [table("per_network"), table("correlations")], figure("forest"))
         yield self._whole("plot_figure4", controls, figure("figure4"))

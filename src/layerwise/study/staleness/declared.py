@@ -278,6 +278,7 @@ STEPS: dict[str, Step] = {
     "plot_figure4": Step("layerwise.steps.figures:plot_figure4"),
     "plot_figure_s1": Step("layerwise.steps.figures:plot_figure_s1"),
     "plot_profiles": Step("layerwise.steps.figures:plot_profiles"),
+    "plot_depth": Step("layerwise.steps.figures:plot_depth"),
     "plot_regions": Step("layerwise.steps.figures:plot_regions"),
     "plot_forest": Step("layerwise.steps.figures:plot_forest"),
     "make_report": Step(
