@@ -43,7 +43,7 @@ report: results/simulated/config.yaml $(VENV)/installed  ## all figures and the 
 	$(BIN)/snakemake --profile profiles/local --configfile $< --allowed-rules $(OF_TABLES) -- $(DRAWN) make_report
 
 docs: $(VENV)/installed-dev  ## the documentation as a site, in site/
-	$(BIN)/mkdocs build --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .

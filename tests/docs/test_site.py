@@ -1,10 +1,12 @@
 """The site: built strictly, whole, and without anything from the network."""
 
 import re
+import shutil
 import subprocess
 import sys
 
 import pytest
+from playwright.sync_api import sync_playwright
 from written import ROOT
 
 pytest.importorskip("material", reason="mkdocs-material is not installed: the site cannot be built")
@@ -41,3 +43,21 @@ def test_nothing_is_loaded_from_the_network(site):
     assert [str(page.relative_to(site)) for page in pages if loads.search(page.read_text())] == []
     styles = [path.read_text() for path in site.rglob("*.css")]
     assert styles and not any(re.search(r"url\([\"']?(https?:)?//|@import", style) for style in styles)
+
+
+def test_pages_opened_as_files_ask_for_nothing_else_and_are_searched(site):
+    browser = shutil.which("chromium") or shutil.which("google-chrome")
+    if browser is None:
+        pytest.skip("no Chromium here: apt-get install chromium")
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=browser, args=["--no-sandbox"])
+        page, asked, errors = opened.new_page(), [], []
+        page.on("request", lambda request: asked.append(request.url))
+        page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.goto((site / "benchmarks/index.html").as_uri())
+        page.click("input[name=query]")
+        page.keyboard.type("spearman-brown")
+        page.wait_for_selector(".md-search-result__link[href*='numbers.html']", state="attached")
+        opened.close()
+    assert [url for url in asked if not url.startswith(("file:", "data:"))] == [] and errors == []

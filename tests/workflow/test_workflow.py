@@ -9,6 +9,7 @@ import time
 from io import BytesIO
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -17,6 +18,7 @@ import torch
 import xarray as xr
 import yaml
 from no_locks import without_locks
+from notebooks import run_notebook
 from other_user import hand_over, in_group, owner
 from PIL import Image
 from scipy.stats import pearsonr
@@ -25,6 +27,7 @@ from sklearn.decomposition import PCA
 from sklearn.model_selection import StratifiedShuffleSplit
 from small_study import CONFIG, ROOT, Study, make_data
 
+import layerwise
 from layerwise.config import load_study
 from layerwise.config.models import ModelEntry
 from layerwise.data.folders import images_in
@@ -55,6 +58,24 @@ def test_every_result_is_there_and_whole(finished):
     assert list(skipped) == ["layer", "class", "reason"] and skipped["reason"].notna().all()
     assert not set(skipped["layer"].astype(str)) & set(layers.loc[layers["model"] == "tiny", "layer"])
     assert temporary_files(finished) == []
+
+
+def test_results_are_read_from_python_and_drawn_by_the_notebook(finished, tmp_path, monkeypatch):
+    study = layerwise.open(finished.results)
+    for region in ("V1", "IT"):
+        scores = study.scores(region).median("neuroid").mean("split")
+        np.testing.assert_allclose(scores, study.layers[region], rtol=1e-12)
+    np.testing.assert_allclose(study.accuracies("rated").mean("split"), study.layers["memorability"], rtol=1e-12)
+    kept = study.activations("untrained", "recorded")
+    assert set(kept) == set(study.layers.query("model == 'untrained'")["layer"])
+    assert kept["classifier.6"].attrs["kind"] == "gram" and len(kept.stimuli) == 40
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results/demo").symlink_to(finished.results)
+    monkeypatch.chdir(tmp_path)
+    plt.close("all")
+    run_notebook("results.ipynb")
+    assert len(plt.get_fignums()) == 3
+    plt.close("all")
 
 
 def temporary_files(study):

@@ -56,7 +56,11 @@ def _section(name: str, command: Any) -> str:
 
 def _table(parameters: list[Any]) -> list[str]:
     rows = [f"| {_spelled(one)} | {_default(one)} | {_plain(one.help)} |" for one in parameters]
-    return ["", "| option | default | |", "|---|---|---|", *(row.replace("  ", " ") for row in rows)] if rows else []
+    return (
+        ["", "| option | default | meaning |", "|---|---|---|", *(row.replace("  ", " ") for row in rows)]
+        if rows
+        else []
+    )
 
 
 def _spelled(parameter: Any) -> str:

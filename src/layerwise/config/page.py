@@ -44,7 +44,7 @@ def _section(title: str, schema: Mapping[str, Any], sections: Mapping[str, Any])
         "",
         _text(schema.get("description", "")),
         "",
-        "| key | is | default | |",
+        "| key | is | default | meaning |",
         "|---|---|---|---|",
     ]
     return "\n".join([*head, *rows])
