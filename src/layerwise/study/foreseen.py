@@ -207,7 +207,8 @@ def _wrong_factory(factory: str) -> Iterator[str]:
         yield f"its factory {factory!r} cannot be imported: there is no module or package {module!r} here"
         return
     if names is not None and function not in names:
-        yield f"its factory {factory!r} cannot be imported: {module} has no {function!r}; {did_you_mean(function, names)}"
+        hint = did_you_mean(function, names)
+        yield f"its factory {factory!r} cannot be imported: {module} has no {function!r}; {hint}"
 
 
 def _absent_weights(entry: ModelEntry) -> Iterator[str]:
