@@ -76,7 +76,7 @@ def test_an_array_is_sent_to_the_import(home):
 def test_what_is_not_there_yet_is_told_beside_what_is_wrong(home):
     init("--scores", "rated.csv", "--model", "alexnet", "--output", "one.yaml")
     text = Path("one.yaml").read_text()
-    absent = "\nrecordings: [{name: gone, file: gone.nc}]\n"
+    absent = "\nrecordings: [{name: gone, file: gone.nc, regions: [V1]}]\n"
     Path("one.yaml").write_text(f"{text}{absent}")
     lines = run("check-config", "--quick", "--config", "one.yaml").stdout.splitlines()
     assert lines == [

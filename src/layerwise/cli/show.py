@@ -93,7 +93,8 @@ def check_config(
     if not quick:
         problems += _deeper(study, problems)
     problems += [one for one in absent if one.kind == "model"]
-    others = (one for one in absent if one.kind != "model")
+    told = {(one.kind, one.name) for one in problems}
+    others = (one for one in absent if (one.kind, one.name) not in told)
     notes = [f"note: {note}" for note in (*find_notes(study), *others, *_paths_count_from(config, absent))]
     try:
         refuse(problems, str(config))
