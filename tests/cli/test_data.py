@@ -296,6 +296,19 @@ def test_other_paths_say_what_they_should_be(tmp_path):
         assert words in text
 
 
+def test_scores_whose_images_lie_elsewhere_say_how_to_name_the_folder(tmp_path):
+    (tmp_path / "scores.csv").write_text("image,score\na.jpg,1\nb.jpg,2\nc.jpg,3\n")
+    status, text = check(tmp_path / "scores.csv")
+    assert status == 1 and "name another folder with --images" in text
+    assert "--images" not in check(tmp_path / "scores.csv", "--images", tmp_path)[1]
+
+
+def test_an_array_is_sent_to_the_import(tmp_path):
+    np.save(tmp_path / "responses.npy", np.zeros((3, 2)))
+    status, text = check(tmp_path / "responses.npy")
+    assert status == 1 and "`layerwise data import`" in text
+
+
 def test_ratings_are_described(table):
     status, text = check(table("image,hit rate,place\na.jpg,0.5,x\nb.jpg,0.7,y\nc.jpg,0.9,z\n"))
     assert status == 0

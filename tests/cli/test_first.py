@@ -67,6 +67,28 @@ def test_a_first_study_of_scores_and_responses_is_sound(home):
     )
 
 
+def test_an_array_is_sent_to_the_import(home):
+    np.save("responses.npy", np.zeros((N, 3)))
+    assert "an array of responses becomes one by `layerwise data import`" in init("--responses", "responses.npy")
+    assert not Path("study.yaml").exists()
+
+
+def test_what_is_not_there_yet_is_told_beside_what_is_wrong(home):
+    init("--scores", "rated.csv", "--model", "alexnet", "--output", "one.yaml")
+    text = Path("one.yaml").read_text()
+    absent = "\nrecordings: [{name: gone, file: gone.nc, regions: [V1]}]\n"
+    Path("one.yaml").write_text(f"{text}{absent}")
+    lines = run("check-config", "--quick", "--config", "one.yaml").stdout.splitlines()
+    assert lines == [
+        "one.yaml is valid: study 'one', 1 network, 1 region, 1 set of ratings",
+        "note: recording 'gone': its file gone.nc is not there",
+    ]
+    Path("one.yaml").write_text(f"{text.replace('alexnet', '{name: own, factory: gone_here:build}')}{absent}")
+    told = str(run("check-config", "--quick", "--config", "one.yaml").exception).splitlines()
+    assert told[0] == "one.yaml has 1 problem:" and "no module or package 'gone_here'" in told[1]
+    assert told[2:] == lines[1:]
+
+
 def test_recordings_are_taken_as_they_are_and_networks_from_anywhere(home):
     init("--responses", "responses.csv", "--output", "one.yaml", "--visual-degrees", "5")
     init(

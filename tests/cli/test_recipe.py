@@ -27,9 +27,11 @@ def run(*arguments):
 
 def test_the_list_says_of_each_what_it_needs():
     printed = run("--list").stdout
+    assert max(map(len, printed.splitlines())) <= 80
+    words = " ".join(printed.split())
     for recipe in RECIPES:
         for text in (recipe.name, *recipe.needs, recipe.licence, recipe.size, recipe.paper):
-            assert text in printed
+            assert text in words
     assert run().stdout == printed
     alone = run("memcat", "--list").stdout
     assert "MemCat_data/memcat_image_data.csv" in alone and "tvsd" not in alone

@@ -129,6 +129,17 @@ def test_what_is_wrong_with_ratings_is_told(here, entry, told):
         require_sound(study(ratings=[entry]))
 
 
+def test_networks_that_nothing_has_are_told_without_torch(home, monkeypatch):
+    (home / "nets_here.py").write_text("from torch import nn\n\ndef build():\n    return nn.ReLU()\n")
+    monkeypatch.chdir(home)
+    wrong = {"timm": "resnet1888.a1_in1k"}, {"factory": "nets_here:biuld"}
+    right = {"timm": "resnet18.a1_in1k"}, {"factory": "nets_here:build"}, {"factory": "os.path:jion"}
+    entries = [entry | {"name": f"n{place}"} for place, entry in enumerate((*wrong, *right))]
+    misspelt, function = find_problems(study(models=entries))
+    assert str(misspelt).startswith("model 'n0': timm has no network 'resnet1888.a1_in1k': did you mean resnet18")
+    assert function.told.endswith("cannot be imported: nets_here has no 'biuld'; did you mean 'build'?")
+
+
 def test_measures_that_fit_no_components_need_no_more_stimuli(here):
     splits = {"by": "kind", "method": "given", "train": "cat", "test": "dog"}
     assert find_problems(study(recordings=[{"splits": splits, "measures": ["ridge", "rsa"]}])) == []

@@ -1,5 +1,6 @@
 """The commands ``layerwise data ...``: what files of data hold, and what is wrong with them."""
 
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -126,11 +127,13 @@ def recipe(
 
 
 def _print_recipe(recipe: "Recipe") -> None:
-    typer.echo(f"{recipe.name}: {recipe.about}")
+    from layerwise.cli.tabular import line_width, wrapped
+
+    typer.echo(textwrap.fill(f"{recipe.name}: {recipe.about}", line_width(), subsequent_indent="  "))
     rows = [("needs", need) for need in recipe.needs]
     rows += [("from", recipe.host), ("licence", recipe.licence), ("size", recipe.size), ("paper", recipe.paper)]
     for what, text in rows:
-        typer.echo(f"  {what:<8}{text}")
+        typer.echo(wrapped(f"  {what}", text, 10))
 
 
 def _print_made(made: "Recorded | Scored") -> None:

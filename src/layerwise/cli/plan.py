@@ -1,7 +1,9 @@
 """`layerwise plan`: what a study will take, said before anything runs."""
 
+import sys
 from collections.abc import Iterator, Sequence
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,6 +12,7 @@ import typer
 from layerwise.cli.options import CONFIG, Config
 from layerwise.cli.progress import short
 from layerwise.cli.schedule import comparison_lines, rerun_lines, stage_lines, wall_line, ways_lines
+from layerwise.cli.tabular import line_width
 
 if TYPE_CHECKING:
     from layerwise.config import Study
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
 
 HEAD = ("network", "images of", "number", "layers", "method", "jobs", "passes", "GPU GB", "host GB", "disk GB", "hours")
 WORDS = (0, 1, 4)  # columns of text
+NAMING = 3  # columns that say what a row is about
 TRAINED = ("network", "splits", "jobs", "images/s", "of", "pixels", "GPU GB", "host GB", "hours", "rates")
 TRAINED_WORDS = (0, 4, 5, 9)
 
@@ -97,8 +101,18 @@ def _machines(path: Path) -> "Machines":
 
 
 def _table(rows: "Sequence[Row]") -> list[str]:
-    """Return lines whose columns are as wide as their longest text."""
-    return _aligned([HEAD, *map(_cells, rows)], WORDS)
+    """Return lines whose columns are as wide as their longest text; two lines a row where a terminal is narrower."""
+    cells = [_cells(row) for row in rows]
+    lines = _aligned([HEAD, *cells], WORDS)
+    too_wide = sys.stdout.isatty() and max(map(len, lines)) > line_width()
+    return _in_two_lines(cells) if too_wide else lines
+
+
+def _in_two_lines(cells: "Sequence[Sequence[str]]") -> list[str]:
+    """Put names above numbers."""
+    head, *numbers = _aligned([HEAD[NAMING:], *(row[NAMING:] for row in cells)], [place - NAMING for place in WORDS])
+    named = (f"{network}, {count} images of {stimuli}" for network, stimuli, count in (row[:NAMING] for row in cells))
+    return [f"  {head}", *chain.from_iterable(zip(named, (f"  {line}" for line in numbers), strict=True))]
 
 
 def _trained(rows: "Sequence[TrainingRow]") -> list[str]:

@@ -93,16 +93,15 @@ def check_config(
     if not quick:
         problems += _deeper(study, problems)
     problems += [one for one in absent if one.kind == "model"]
-    hint = _paths_count_from(config, absent)
+    told = {(one.kind, one.name) for one in problems}
+    others = (one for one in absent if (one.kind, one.name) not in told)
+    notes = [f"note: {note}" for note in (*find_notes(study), *others, *_paths_count_from(config, absent))]
     try:
         refuse(problems, str(config))
     except ValueError as error:
-        raise ValueError("\n".join([str(error), *hint])) from None
-    for line in _contents(study, config):
+        raise ValueError("\n".join([str(error), *notes])) from None
+    for line in (*_contents(study, config), *notes):
         typer.echo(line)
-    others = (one for one in absent if one.kind != "model")
-    for note in (*find_notes(study), *others, *hint):
-        typer.echo(f"note: {note}")
 
 
 def _paths_count_from(config: Path, absent: "Sequence[Problem]") -> list[str]:
@@ -123,8 +122,8 @@ def _contents(study: "Study", config: Path) -> Iterator[str]:
     from layerwise.study import finetuned_models, finetuned_splits, finetuning_groups, regions
 
     yield (
-        f"{config} is valid: study {study.study!r}, {len(study.models)} networks, "
-        f"{len(regions(study))} regions, {len(study.ratings)} sets of ratings"
+        f"{config} is valid: study {study.study!r}, {_counted(len(study.models), 'network')}, "
+        f"{_counted(len(regions(study)), 'region')}, {_counted(len(study.ratings), 'set')} of ratings"
     )
     trained = finetuned_models(study)
     if trained:
@@ -135,6 +134,10 @@ def _contents(study: "Study", config: Path) -> Iterator[str]:
     ungated = [entry.name for entry in study.models if entry.published is None]
     if study.accuracy_gate and ungated:
         yield f"not checked by the accuracy gate, since no accuracy is published: {', '.join(ungated)}"
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
 def schema(

@@ -29,8 +29,9 @@ def kind_of(path: Path) -> Kind:
     if path.suffix.lower() in TABLES:
         return "ratings"
     raise ValueError(
-        f"{path} is neither a file of recordings (netCDF 4 or HDF5: .nc) nor a table of scores (.csv): if it is an "
-        "archive, unpack it first"
+        f"{path} is neither a file of recordings (netCDF 4 or HDF5: .nc) nor a table of scores (.csv): an array of "
+        "responses becomes one by `layerwise data import`, one of scores by `layerwise data "
+        "import-scores`; if it is an archive, unpack it first"
     )
 
 

@@ -73,7 +73,7 @@ def choose_column(columns: Sequence[str], given: str | None, usual: Sequence[str
     if len(found) != 1:
         problem = f"the columns {', '.join(found)} all" if found else f"none of the columns {', '.join(columns)}"
         raise ValueError(
-            f"in {path} {problem} could be the {what}s: name one with `{what}_column` (usual names: "
-            f"{', '.join(usual)}; columns are parted by commas)"
+            f"in {path} {problem} could be the {what}s: name one with `{what}_column`, of a command with "
+            f"--{what}-column (usual names: {', '.join(usual)}; columns are parted by commas)"
         )
     return found[0]

@@ -54,6 +54,8 @@ def report_ratings(
         ratings, stimuli = read_ratings(path, folder, image_column, score_column, 2, rater_columns=rater_columns)
     except ValueError as error:
         report.problems.append(str(error))
+        if images is None and f"is not in {folder}" in str(error):
+            report.notes.append(f"images were looked for in {folder}: name another folder with --images")
         return report
     scores = ratings.scores[0]
     table = read_text_table(path, "table of scores", "image")

@@ -54,7 +54,10 @@ def report_recordings(
     )
     if recordings.animals:
         report.add_table("Animals", ("region", "animal", "neuroids"), _animals(recordings))
-    report.add_table("Properties of the stimuli", ("property", "values", "stimuli of each"), _properties(recordings))
+    if recordings.columns:
+        report.add_table(
+            "Properties of the stimuli", ("property", "values", "stimuli of each"), _properties(recordings)
+        )
     for sentence in recordings.varying.values():
         report.notes.append(f"{sentence}: it does not describe stimuli, or is wrong; nothing can be split by it")
     report.notes += _without_property(recordings)

@@ -113,7 +113,8 @@ def find_score_column(table: pd.DataFrame, named: str, path: Path, given: str | 
             return numeric[0]
         if numeric:
             raise ValueError(
-                f"{path} has {len(numeric)} columns of numbers ({', '.join(numeric)}): say which is scored"
+                f"{path} has {len(numeric)} columns of numbers ({', '.join(numeric)}): say which is scored, with "
+                "--score-column"
             )
         raise ValueError(f"{path} has no column of numbers beside {named!r}: the scores must be numbers")
     return choose_column(columns, given, SCORE_COLUMNS, "score", path)

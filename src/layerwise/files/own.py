@@ -116,7 +116,7 @@ class _Unit:
     def _trees(self) -> dict[Path, ast.Module]:
         folder = self.origin.parent
         paths = _files_in(folder, None) if self.is_package else [self.origin]
-        trees = {path: _parse(path) for path in paths if path.suffix == ".py"}
+        trees = {path: parse(path) for path in paths if path.suffix == ".py"}
         return {path: tree for path, tree in trees.items() if tree is not None}
 
     def _package_of(self, path: Path) -> list[str]:
@@ -177,7 +177,7 @@ def _locate(name: str) -> _Unit | None:
     """Find the outermost module or package, with code of its own, that holds a module of this name."""
     parts, spec, where = name.split("."), None, None
     for depth in range(1, len(parts) + 1):
-        spec = _find(".".join(parts[:depth]), where)
+        spec = find_module(".".join(parts[:depth]), where)
         if spec is None:
             return None
         if spec.has_location and spec.origin:
@@ -186,7 +186,8 @@ def _locate(name: str) -> _Unit | None:
     return None
 
 
-def _find(name: str, where: list[str] | None) -> ModuleSpec | None:
+def find_module(name: str, where: list[str] | None) -> ModuleSpec | None:
+    """Find a module without importing it: in the folders of its package, else where Python looks and jobs do."""
     if where is not None:
         return PathFinder.find_spec(name, where)
     for finder in sys.meta_path:  # that of an editable install is one of them
@@ -214,7 +215,8 @@ def _called(node: ast.Call) -> str:
     return function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
 
 
-def _parse(path: Path) -> ast.Module | None:
+def parse(path: Path) -> ast.Module | None:
+    """Parse a file; None if it cannot be."""
     try:
         return ast.parse(path.read_bytes())
     except (SyntaxError, ValueError, RecursionError):  # it cannot be imported either; its content counts all the same

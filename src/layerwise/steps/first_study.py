@@ -13,6 +13,7 @@ from layerwise.config import validate_study
 from layerwise.config.base import NAME_LENGTH, NAME_PATTERN, check_column
 from layerwise.config.settings import RegressionSettings
 from layerwise.data.folders import find_files, list_images
+from layerwise.data.kinds import kind_of
 from layerwise.data.listed import IMAGE_COLUMNS, SCORE_COLUMNS, with_usual_name
 from layerwise.data.recordings import list_regions, read_labels, write_recordings
 from layerwise.data.tables import read_text_table
@@ -102,6 +103,8 @@ def write_first_study(given: Given, output: Path, name: str | None = None) -> li
         raise ValueError(f"there is no folder {given.images}: check --images")
     if not list_images(given.images):
         raise ValueError(f"the folder {given.images} holds no image: check the path")
+    if given.responses is not None and not _is_table(given.responses):
+        kind_of(given.responses)  # says what to do with an array
     if _is_table(given.responses):
         _import_responses(given, Path(recorded or ""))
     try:

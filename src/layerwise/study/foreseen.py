@@ -9,7 +9,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
+from difflib import get_close_matches
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,8 @@ from layerwise.data.presentations import is_empty
 from layerwise.data.problems import did_you_mean, list_problems
 from layerwise.data.rdms import list_rdm
 from layerwise.data.recordings import Labels, read_labels
+from layerwise.files.defined import defined_names
+from layerwise.models import timm_names
 from layerwise.study.regions import regions
 from layerwise.study.stimuli import kept_share, stimulus_files
 
@@ -189,15 +191,24 @@ def _pca_problems(study: Study) -> Iterator[str]:
 
 
 def _model_problems(entry: ModelEntry) -> Iterator[str]:
-    top = (entry.factory or "").partition(":")[0].partition(".")[0]
-    if top and not _may_be_imported(top):
-        yield f"its factory {entry.factory!r} cannot be imported: there is no module or package {top!r} here"
+    """Find names that nothing has, from texts alone: what importing shows besides, `check-config` finds."""
+    if entry.factory:
+        yield from _wrong_factory(entry.factory)
+    if entry.timm and timm_names.is_unknown(entry.timm):
+        near = get_close_matches(entry.timm.partition(".")[0], timm_names.names_in_text(), n=3)
+        yield f"timm has no network {entry.timm!r}" + (f": did you mean {' or '.join(near)}?" if near else "")
 
 
-def _may_be_imported(name: str) -> bool:
-    """Return whether Python finds a module, without importing it; jobs look into the working folder too."""
-    here = Path.cwd()
-    return (here / name).is_dir() or (here / f"{name}.py").is_file() or find_spec(name) is not None
+def _wrong_factory(factory: str) -> Iterator[str]:
+    module, _, function = factory.partition(":")
+    try:
+        names = defined_names(module)
+    except ModuleNotFoundError:
+        yield f"its factory {factory!r} cannot be imported: there is no module or package {module!r} here"
+        return
+    if names is not None and function not in names:
+        hint = did_you_mean(function, names)
+        yield f"its factory {factory!r} cannot be imported: {module} has no {function!r}; {hint}"
 
 
 def _absent_weights(entry: ModelEntry) -> Iterator[str]:
