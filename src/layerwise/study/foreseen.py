@@ -30,7 +30,6 @@ from layerwise.interfaces import FITTED, PLS, Measure
 from layerwise.study.regions import brain_columns, regions
 from layerwise.study.stimuli import kept_share, stimulus_files
 
-
 LEAST_COMPARED = 4  # stimuli, of measures that are one number a layer
 
 
