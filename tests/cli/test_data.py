@@ -3,6 +3,7 @@
 import re
 
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
 from damage import edited
@@ -281,6 +282,20 @@ def test_attributes_of_fixed_length_are_read(written):
     status, text = check(path)
     assert status == 0
     assert "float32, spikes/s" in text
+
+
+@pytest.mark.parametrize("cut", [True, False])
+def test_distances_are_described(tmp_path, rng, cut):
+    names = [f"{number}.png" for number in range(5)]
+    distances = rng.uniform(1, 2, (5, 5))
+    distances += distances.T
+    np.fill_diagonal(distances, 0)
+    pd.DataFrame(np.triu(distances) if cut else distances, names, names).to_csv(tmp_path / "it.csv")
+    (tmp_path / "images").mkdir()
+    status, told = check(tmp_path / "it.csv", "--images", tmp_path / "images")
+    assert status == 1
+    assert "distances between stimuli (an RDM)" in told
+    assert ("is not symmetric: 10 pairs of stimuli" if cut else "5 stimuli have no image") in told
 
 
 def test_other_paths_say_what_they_should_be(tmp_path):

@@ -107,6 +107,10 @@ ratings: [{name: figrim, images: folder, scores: scores.csv}]
         ({"models": [{"name": "a", "model": "alexnet", "weights": ""}]}, "weights: it is empty"),
         ({"storage": {"results": "r}x"}}, r"storage.results: the path .* holds '\}'.*rename"),
         ({"recordings": [{"name": "m", "file": "a\x00b"}]}, "file: the path .* rename"),
+        (
+            {"recordings": [{"name": "m", "file": "a", "splits": {"by": "set", "test": "held"}}]},
+            "`train` and `test` name parts of given splits, not of 'shuffle'",
+        ),
         ({"recordings": [{"name": "m", "file": "a", "visual_degrees": "eight"}]}, "visual_degrees: .*given: 'eight'"),
         ({"recordings": [{"name": "m", "file": "a", "visual_degrees": float("nan")}]}, "finite number, given: nan"),
         ({"screen_degrees": float("inf")}, "finite number, given: inf"),

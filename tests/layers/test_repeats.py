@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from layerwise.interfaces import LayerChoice, LayerSpec
-from layerwise.layers import leave_out, survey_layers
+from layerwise.layers import leave_out, read_manifest, survey_layers, write_manifest
 from layerwise.layers.blocks import blocks, distinct, in_block
 from layerwise.layers.functions import find_functions
 from layerwise.layers.probing import require_own_outputs
@@ -77,6 +77,22 @@ def test_repeated_layers_of_timm_give_equal_values(name, n_layers, n_repeated):
     repeated = [layer for layer in layers if layer.same_as]
     assert (len(layers), len(repeated)) == (n_layers, n_repeated)
     assert all(torch.equal(seen[layer.name], seen[layer.same_as]) for layer in repeated)
+
+
+class Pooled(nn.Sequential):
+    def __init__(self):
+        parts = nn.Conv2d(3, 32, 1), nn.Identity(), nn.Flatten(), nn.Dropout()
+        super().__init__(*parts, nn.Linear(32 * 64, 30))
+
+
+@pytest.mark.parametrize("repeated", ["keep", "leave-out"])
+def test_what_is_reduced_is_no_repetition_of_the_whole(tmp_path, repeated):
+    survey = survey_layers(Pooled(), 8, choice=LayerChoice(pooling="mean", repeated=repeated))
+    found = {layer.name: (layer.units, layer.same_as) for layer in survey.layers}
+    kept = {"0": (32, ""), "2": (2048, ""), "4": (30, "")}
+    assert found == (kept | {"1": (32, "0"), "3": (2048, "2")} if repeated == "keep" else kept)
+    write_manifest(survey.layers, tmp_path / "layers.tsv")
+    assert read_manifest(tmp_path / "layers.tsv") == survey.layers
 
 
 def test_repeated_layers_can_be_left_out():

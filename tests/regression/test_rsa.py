@@ -31,6 +31,16 @@ def test_distances_equal_scipys(rng, patterns, distance, kept):
     np.testing.assert_allclose(distances(products, distance), pdist(patterns[rows], distance), rtol=1e-10)
 
 
+@pytest.mark.parametrize("distance", DISTANCES)
+def test_stimuli_that_are_given_twice_tie_as_in_scipys_distances(rng, patterns, distance):
+    patterns[25:] = patterns[:15]
+    other = rng.normal(size=(40, 20))
+    oracle = spearmanr(np.round(pdist(patterns, distance), 13), pdist(other, distance)).statistic
+    reference = Reference.of(distances(PatternProducts.of(tensor(other)), distance))
+    found = reference.similarity(distances(PatternProducts.of(tensor(patterns)), distance))
+    assert found == pytest.approx(oracle, abs=1e-12)
+
+
 def test_products_add_up_over_slices_of_units(patterns):
     whole, first, second = (
         PatternProducts.of(tensor(part)) for part in (patterns, patterns[:, :130], patterns[:, 130:])

@@ -94,6 +94,10 @@ def test_a_sound_study_has_no_problem(here):
         ),
         ({"splits": {"by": "kind", "method": "given", "train": "cat"}}, "no stimulus has 'test' as its 'kind'"),
         ({"splits": {"by": "kind", "method": "given", "train": "cat", "test": "dog"}}, "leave at most 20 for training"),
+        (
+            {"splits": {"by": "number", "method": "given", "train": "0", "test": "1"}, "measures": ["ridge"]},
+            "one stimulus has '1' as its 'number': nothing correlates over fewer than two",
+        ),
         ({"images": "empty"}, "40 of 40 images that the file names are not in empty"),
     ],
 )
@@ -143,6 +147,12 @@ def test_networks_that_nothing_has_are_told_without_torch(home, monkeypatch):
 def test_measures_that_fit_no_components_need_no_more_stimuli(here):
     splits = {"by": "kind", "method": "given", "train": "cat", "test": "dog"}
     assert find_problems(study(recordings=[{"splits": splits, "measures": ["ridge", "rsa"]}])) == []
+
+
+def test_a_region_that_is_named_as_a_column_of_a_measure_is_told(here):
+    entry = {"regions": {"V1": "IT_rsa", "IT": "IT"}, "measures": ["pls", "rsa"]}
+    told = [str(one) for one in find_problems(study(recordings=[entry]))]
+    assert any("'IT_rsa' is the column of a region by one of brain.measures" in one for one in told)
 
 
 def test_all_problems_are_told_at_once(here):

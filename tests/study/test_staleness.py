@@ -485,6 +485,18 @@ def test_a_change_of_the_config_changes_what_it_decides_and_nothing_else(causes,
     assert {name for name in before | after if before.get(name) != after.get(name)} == changed
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"layers": {"pooling": "mean"}},
+        {"models": [CONTENT["models"][0] | {"layers": ["5"]}, CONTENT["models"][1]]},
+    ],
+)
+def test_a_change_of_which_layers_lists_them_again(causes, changes):
+    before, after = causes("list_layers", {"model": "tiny"}), causes("list_layers", {"model": "tiny"}, **changes)
+    assert {name for name in before if before[name] != after[name]} == {"model.layers"}
+
+
 TRAINED = CONTENT["finetuning"]
 
 

@@ -155,6 +155,7 @@ def _report(
     from layerwise.config import Study
     from layerwise.data.kinds import kind_of
     from layerwise.data.report_ratings import report_lamem, report_ratings
+    from layerwise.data.report_rdms import report_rdm
     from layerwise.data.report_recordings import report_recordings
     from layerwise.data.reports import Report
     from layerwise.regression import internal_consistency
@@ -163,6 +164,8 @@ def _report(
         kind = kind_of(path)
     except ValueError as error:
         return Report(path, "unknown", problems=[str(error)])
+    if kind == "distances":
+        return report_rdm(path, images)
     if kind == "lamem":
         return report_lamem(path, images)
     if kind == "ratings":

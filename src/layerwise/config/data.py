@@ -50,6 +50,8 @@ class SplitsEntry(Section):
             raise ValueError(
                 "given splits need `by`: the property of the stimuli that names the training and test part"
             )
+        if self.method != "given" and (self.train, self.test) != ("train", "test"):
+            raise ValueError(f"`train` and `test` name parts of given splits, not of {self.method!r}: `method: given`")
         if self.method == "given" and self.train == self.test:
             raise ValueError(f"`train` and `test` are both {self.train!r}: no stimulus can be in both parts")
         return self

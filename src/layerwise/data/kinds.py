@@ -3,7 +3,9 @@
 from pathlib import Path
 from typing import Literal
 
-Kind = Literal["recordings", "ratings", "lamem"]
+from layerwise.data.rdms import names_itself
+
+Kind = Literal["recordings", "ratings", "lamem", "distances"]
 _HDF5, _NETCDF3 = b"\x89HDF\r\n\x1a\n", b"CDF"
 TABLES = (".csv", ".tsv", ".txt")
 
@@ -27,7 +29,7 @@ def kind_of(path: Path) -> Kind:
     if start.startswith(_NETCDF3):
         raise ValueError(f"{path} is netCDF 3, and netCDF 4 is needed: convert it with `nccopy -k nc4 IN OUT`")
     if path.suffix.lower() in TABLES:
-        return "ratings"
+        return "distances" if names_itself(path) else "ratings"
     raise ValueError(
         f"{path} is neither a file of recordings (netCDF 4 or HDF5: .nc) nor a table of scores (.csv): an array of "
         "responses becomes one by `layerwise data import`, one of scores by `layerwise data "

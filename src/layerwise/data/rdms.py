@@ -1,6 +1,8 @@
 """Distances between stimuli (RDMs), as a CSV: names of image files in its first row and column."""
 
+import csv
 from functools import cache
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +18,16 @@ ALIKE = 1e-6  # of the largest distance: what the two halves of a matrix may dif
 def is_rdm(path: str | Path) -> bool:
     """Whether a file is such a CSV, by its name."""
     return Path(path).suffix.lower() == ".csv"
+
+
+def names_itself(path: str | Path) -> bool:
+    """Whether a table looks like distances: its second row begins with a name that is in its first, too."""
+    with Path(path).open(encoding="utf-8-sig", errors="replace", newline="") as file:
+        try:
+            rows = [[cell.strip() for cell in row] for row in islice(csv.reader(file), 2)]
+        except csv.Error:
+            return False
+    return len(rows) == 2 and bool(rows[1]) and rows[1][0] in rows[0][1:]
 
 
 def list_rdm(path: str | Path) -> tuple[str, ...]:

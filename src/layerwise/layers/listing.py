@@ -89,7 +89,8 @@ def survey_layers(
     with _evaluating(network):
         survey = _survey(network, input_size, min_units, choice)
         images = _zeros(network, BATCHES[0], input_size)
-        repeats = find_repeats(network, [layer.name for layer in survey.layers], images)
+        taken = {layer.name: (layer.reduced, layer.reduced and layer.shape) for layer in survey.layers}
+        repeats = find_repeats(network, list(taken), images, taken)
         survey.others.extend(_functions(network, images))
     layers = [replace(layer, same_as=repeats.get(layer.name, "")) for layer in survey.layers]
     if choice.repeated == "keep":

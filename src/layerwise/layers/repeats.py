@@ -5,7 +5,7 @@ from the count of changes that PyTorch keeps of it, not from its values: two lay
 some weights, alone. A copy of the same values, such as a pooling of one pixel makes, is not found.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Hashable, Mapping
 from typing import Any
 
 import torch
@@ -18,7 +18,9 @@ from layerwise.layers.running import run_network
 Place = tuple[Any, ...]
 
 
-def find_repeats(network: nn.Module, names: Collection[str], images: Tensor) -> dict[str, str]:
+def find_repeats(
+    network: nn.Module, names: Collection[str], images: Tensor, taken: Mapping[str, Hashable] | None = None
+) -> dict[str, str]:
     """Run a network, and find the layers that give what another one gave before.
 
     Parameters
@@ -29,6 +31,9 @@ def find_repeats(network: nn.Module, names: Collection[str], images: Tensor) -> 
         Names of its layers.
     images : Tensor [image, channel, height, width]
         On its device; their values do not matter.
+    taken : mapping of str to hashable, optional
+        What is taken of a layer's output; default: the whole. Layers of which other parts are taken do not repeat each
+        other.
 
     Returns
     -------
@@ -43,7 +48,7 @@ def find_repeats(network: nn.Module, names: Collection[str], images: Tensor) -> 
             seen.pop(name, None)
             place = _place(sole_tensor(output), kept)
             if place is not None:
-                seen[name] = place
+                seen[name] = (*place, (taken or {}).get(name))
 
         return take
 

@@ -71,10 +71,12 @@ def distances(patterns: PatternProducts, distance: Distance) -> Tensor:
     Tensor [pair]
         NaN for pairs with a pattern that is constant over units (correlation) or zero (cosine).
     """
+    square = patterns.gram.diagonal()
     if distance == "euclidean":
-        square = patterns.gram.diagonal()
-        return upper(square + square[:, None] - 2 * patterns.gram).clamp(min=0).sqrt()
-    raw, rounding = patterns.raw(), FLAT * (patterns.gram.diagonal() + patterns.mean_square)
+        sums = square + square[:, None]
+        squared = upper(sums - 2 * patterns.gram)
+        return squared.where(squared > FLAT * upper(sums), 0).sqrt()  # the root of rounding would be large
+    raw, rounding = patterns.raw(), FLAT * (square + patterns.mean_square)
     if distance == "correlation":
         raw -= patterns.sums * (patterns.sums[:, None] / patterns.units)
     lengths = raw.diagonal().clone()
@@ -116,10 +118,11 @@ class Reference:
 
 
 def average_ranks(values: Tensor) -> Tensor:
-    """Rank values [value] from 1 on; equal ones share the mean of their ranks."""
+    """Rank values [value] from 1 on; those that are equal, or differ by rounding, share the mean of their ranks."""
     ordered, order = values.sort()
     begins = torch.ones_like(ordered, dtype=torch.bool)
-    begins[1:] = ordered[1:] != ordered[:-1]
+    # As where an image is among the stimuli twice: its distances from each other one are equal but for rounding.
+    begins[1:] = ordered[1:] - ordered[:-1] > FLAT * values.abs().amax()
     group = begins.cumsum(0) - 1
     counts = torch.bincount(group)
     ranks = counts.cumsum(0) - (counts - 1) / 2

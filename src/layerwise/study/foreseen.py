@@ -27,9 +27,12 @@ from layerwise.data.problems import did_you_mean, list_problems
 from layerwise.data.rdms import list_rdm
 from layerwise.data.recordings import Labels, read_labels
 from layerwise.files.defined import defined_names
+from layerwise.interfaces import FITTED, PLS, Measure
 from layerwise.models import timm_names
-from layerwise.study.regions import regions
+from layerwise.study.regions import brain_columns, regions
 from layerwise.study.stimuli import kept_share, stimulus_files
+
+LEAST_COMPARED = 4  # stimuli, of measures that are one number a layer
 
 
 @dataclass(frozen=True)
@@ -171,7 +174,7 @@ def _tried(find: Callable[[], Iterable[str]]) -> Iterator[str]:
 
 
 def _region_problems(study: Study) -> Iterator[str]:
-    regions(study)
+    brain_columns(study)
     yield from ()
 
 
@@ -237,8 +240,10 @@ def _recording_problems(entry: RecordingEntry, study: Study) -> Iterator[str]:
     yield from wrong
     if not wrong:
         column = None if splits.by is None else np.asarray(labels.columns[splits.by])
-        fitted = "pls" in study.measures_of(entry.name)
+        measures = study.measures_of(entry.name)
+        fitted = PLS in measures
         yield from _too_few(splits, len(labels.stimuli), column, study.regression.components if fitted else 1)
+        yield from _too_few_compared(splits, len(labels.stimuli), column, measures)
     yield from _wrong_images(stimulus_files(study, entry.name)[1], labels.images)
 
 
@@ -304,6 +309,20 @@ def _too_few(splits: SplitsEntry, n_stimuli: int, column: NDArray[Any] | None, n
             f"{n_stimuli} stimuli leave at most {most} for training in the smallest split, and {n_components} "
             "components need as many: use more stimuli, a larger `train_size`, or fewer `regression.components`"
         )
+
+
+def _too_few_compared(
+    splits: SplitsEntry, n_stimuli: int, column: NDArray[Any] | None, measures: Sequence[Measure]
+) -> Iterator[str]:
+    """Find what leaves a correlation over test stimuli, or over pairs of stimuli, without enough of them."""
+    single = [one for one in measures if one not in FITTED]
+    tested = n_stimuli
+    if splits.method == "given" and column is not None:
+        tested = sum(str(value) == splits.test for value in column.tolist())
+        if tested == 1:
+            yield f"one stimulus has {splits.test!r} as its {splits.by!r}: nothing correlates over fewer than two"
+    if single and 1 < tested < LEAST_COMPARED:
+        yield f"{tested} stimuli are compared, and {single[0]} needs {LEAST_COMPARED} or more: use more"
 
 
 def _few_strata(splits: SplitsEntry, groups: Counter[Any]) -> Iterator[str]:

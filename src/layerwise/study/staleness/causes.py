@@ -178,7 +178,9 @@ class Causes:
         return _value(start, (rest if start is not self._study else setting).split("."))
 
     def _entry(self, kind: str, names: Names) -> Any:
-        """Find the recording or the ratings that a job is about; None if it is about none."""
+        """Find the network, the recording or the ratings that a job is about; None if it is about none."""
+        if kind == "model":
+            return self._study.model_entry(names["model"])
         name = names.get("stimuli") or names.get("ratings") if kind == "rating" else names.get("stimuli")
         if kind == "recording" and "region" in names:
             name = self.regions[names["region"]].recording
