@@ -41,9 +41,12 @@ def streamed(undisturbed, tmp_path_factory):
     """The study of a fit in passes, without a disturbance."""
     study = undisturbed.copy_to(tmp_path_factory.mktemp("streamed"))
     study.stream()
-    run = study.start(SCORES)
-    assert run.wait() == 0, run.said()
-    return study
+    try:
+        run = study.start(SCORES)
+        assert run.wait() == 0, run.said()
+        yield study
+    finally:
+        study.end()
 
 
 def finish(study, run, undisturbed, held=None, started=1):
