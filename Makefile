@@ -8,7 +8,7 @@ DEV_LOCK := $(if $(filter layerwise,$(LOCK)),dev,$(LOCK))
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
 
-.PHONY: demo report test test-brainscore test-models test-slurm lint format lock clean
+.PHONY: demo docs report test test-brainscore test-models test-slurm lint format lock clean
 
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit(f"layerwise needs Python 3.11 or newer, this is {sys.version.split()[0]}: make PYTHON=python3.12 ..." if sys.version_info < (3, 11) else 0)'
@@ -41,6 +41,9 @@ DRAWN := $(filter plot_%,$(filter-out plot_history,$(OF_TABLES)))
 
 report: results/simulated/config.yaml $(VENV)/installed  ## all figures and the report, of simulated tables at full size
 	$(BIN)/snakemake --profile profiles/local --configfile $< --allowed-rules $(OF_TABLES) -- $(DRAWN) make_report
+
+docs: $(VENV)/installed-dev  ## the documentation as a site, in site/
+	$(BIN)/mkdocs build --strict
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .

@@ -21,6 +21,7 @@ PARTS = {  # sections of README.md that are pages of their own; all others are t
 }
 LINK = re.compile(r"\]\(\s*(?!\w+:|#)([^)\s#]+)(#[^)\s]*)?\)")
 SHOWN = {".py": "python", ".yaml": "yaml", ".yml": "yaml", ".cff": "yaml", "": "text"}  # as pages; others are copied
+FETCHED = 'src="https://unpkg.com/iframe-worker/shim"'  # that the theme has each page load, for search in files
 HIDDEN = "---\nsearch: {exclude: true}\n---\n"
 
 
@@ -29,7 +30,9 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     texts = readme_pages()
     for uri, text in texts.items():
         files.append(File.generated(config, uri, content=text))
-    own = {file.src_uri: Path(file.abs_src_path).read_text() for file in files.documentation_pages() if file.abs_src_path}
+    own = {
+        file.src_uri: Path(file.abs_src_path).read_text() for file in files.documentation_pages() if file.abs_src_path
+    }
     for path in sorted(linked_elsewhere(texts | own)):
         uri = located(path)
         if files.get_file_from_path(uri) is None:
@@ -40,6 +43,16 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
     """Turn links within the repository into those of the site."""
     return LINK.sub(lambda match: _turned(match, page.file.src_uri), markdown)
+
+
+def on_post_page(output: str, page: Page, config: MkDocsConfig) -> str:
+    """Have a page load our script for search in files, instead of one from the network."""
+    return _with_own_script(output, posixpath.relpath("site.js", posixpath.dirname(page.file.dest_uri) or "."))
+
+
+def on_post_template(output: str, template_name: str, config: MkDocsConfig) -> str:
+    """Do likewise in the pages that the theme adds."""
+    return _with_own_script(output, "/site.js")
 
 
 def readme_pages() -> dict[str, str]:
@@ -89,6 +102,10 @@ def located(path: str, anchor: str = "") -> str:
     return f"{path}.md" if Path(path).suffix in SHOWN else path
 
 
+def _with_own_script(output: str, path: str) -> str:
+    return output.replace(FETCHED, f'src="{path}"')
+
+
 def _turned(match: re.Match[str], uri: str) -> str:
     path, anchor = _resolved(match[1], origin(uri)), match[2] or ""
     target = located(path, anchor)
@@ -125,9 +142,20 @@ def _within(path: str) -> list[Path]:
 def _file(path: str, uri: str, config: MkDocsConfig) -> File:
     source = ROOT / path
     if source.is_dir():
-        listed = "\n".join(f"- [{one.name}]({one.name})" for one in _within(path))
-        return File.generated(config, uri, content=f"# {path}\n\n{listed}\n")
+        return File.generated(config, uri, content=_listing(path))
     if source.suffix in SHOWN:
         text = f"{HIDDEN}# {path}\n\n````{SHOWN[source.suffix]}\n{source.read_text()}\n````\n"
         return File.generated(config, uri, content=text)
     return File.generated(config, uri, abs_src_path=str(source))
+
+
+def _listing(path: str) -> str:
+    """List the files in a folder: pages by their titles, then the rest by name."""
+    found = sorted(_within(path), key=lambda one: one.suffix != ".md")
+    lines = [f"- [{_title(one)}]({one.name})" for one in found]
+    return "\n".join([f"# {path.capitalize() if '/' not in path else path}", "", *lines]) + "\n"
+
+
+def _title(path: Path) -> str:
+    heading = re.match(r"# (.+)", path.read_text()) if path.suffix == ".md" else None
+    return heading[1] if heading else path.name

@@ -108,8 +108,8 @@ def test_words_and_the_legend_stay_on_the_page_and_hide_nothing(rng):
 
 
 def test_large_studies_are_small_files(rng, tmp_path):
-    table = layers(rng, MAX_COLOURS, n=1000, columns=["V1"])
-    save_figure(plot_depth(table, ["V1"], []), [tmp_path / "depth.pdf"])
+    table = layers(rng, MAX_COLOURS, n=700, columns=["V1", "V2", "V4", "IT"])
+    save_figure(plot_depth(table, ["V1", "V2", "V4", "IT"], []), [tmp_path / "depth.pdf"])
     assert (tmp_path / "depth.pdf").stat().st_size < 10**6
 
 

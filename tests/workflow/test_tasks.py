@@ -59,6 +59,7 @@ def test_what_snakemake_would_run_is_told_with_its_reasons(study, monkeypatch):
     monkeypatch.chdir(study.folder)
     lines = list(rerun_lines(Path("config.yaml")))
     planned = study.planned()
+    assert planned["plot_depth"] == 1 and planned == known(study.folder, monkeypatch)
     assert lines[1] == "Snakemake would run:"
     assert [line for line in lines if line.startswith("  ")][: len(planned)] == [
         f"  {rule}: {count}" for rule, count in planned.items()

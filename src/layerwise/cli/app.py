@@ -21,6 +21,7 @@ from layerwise.cli import (
     predict,
     profile,
     provenance,
+    reference,
     sensitivity,
     show,
     status,
@@ -58,7 +59,21 @@ def describe(
     """How well does every layer of an image network predict the brain, and how memorable an image is?"""
 
 
-for module in (first, show, sensitivity, profile, status, provenance, predict, models, data, study, steps, finetuned):
+for module in (
+    first,
+    show,
+    sensitivity,
+    profile,
+    status,
+    provenance,
+    predict,
+    models,
+    data,
+    study,
+    steps,
+    finetuned,
+    reference,
+):
     module.register(app)
 
 

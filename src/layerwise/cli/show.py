@@ -137,11 +137,14 @@ def _contents(study: "Study", config: Path) -> Iterator[str]:
         yield f"not checked by the accuracy gate, since no accuracy is published: {', '.join(ungated)}"
 
 
-def schema() -> None:
+def schema(
+    markdown: Annotated[bool, typer.Option("--markdown", help="Every key as a page (docs/configuration.md).")] = False,
+) -> None:
     """Print the JSON schema of a config, for editors that complete and check YAML."""
     from layerwise.config import Study
+    from layerwise.config.page import write_keys
 
-    typer.echo(json.dumps(Study.model_json_schema(), indent=2))
+    typer.echo(write_keys() if markdown else json.dumps(Study.model_json_schema(), indent=2))
 
 
 def show(config: Config = CONFIG) -> None:

@@ -25,8 +25,6 @@ from layerwise.figures.words import (
     tell_measure,
 )
 
-MANY = 2000  # layers of a panel, of which a vector file would be large
-
 
 def plot_depth(layers: pd.DataFrame, regions: Sequence[str], measures: Sequence[str]) -> Figure:
     """Draw the figure.
@@ -91,17 +89,16 @@ def _errors(table: pd.DataFrame, name: str) -> "pd.Series[float]":
 
 
 def _draw_panel(axis: Axes, table: pd.DataFrame, name: str, groups: Groups, few: bool) -> None:
-    raster = few and len(table) > MANY
     for model, rows in table.groupby("model", sort=False):
         look = groups.look(str(model))
         x, y = _through(rows, name, few)
-        axis.plot(x, y, color=look.colour, linewidth=0.7, alpha=0.9 if few else 0.5, rasterized=raster)
+        axis.plot(x, y, color=look.colour, linewidth=0.7, alpha=0.9 if few else 0.5)
         if np.isfinite(y).any():
             best = np.nanargmax(y)
             axis.plot(x[best], y[best], look.marker, color=look.colour, ms=3.5, mec="white", mew=0.4, zorder=4)
         if few:
             error = _errors(rows.sort_values("depth"), name)
-            axis.fill_between(x, y - error, y + error, color=look.colour, alpha=0.2, lw=0, rasterized=raster)
+            axis.fill_between(x, y - error, y + error, color=look.colour, alpha=0.2, lw=0)
     ceiling = ceiling_of(table, name)
     if np.isfinite(ceiling):
         axis.axhline(ceiling, **CEILING)
