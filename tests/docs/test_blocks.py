@@ -46,7 +46,7 @@ def test_commands_and_their_options_are_there(block):
 
 
 def check_line(words):
-    program, *rest = words
+    program, *rest = words if "=" not in words[0] else words[1:]  # a variable before the command
     program = Path(program).name
     if program == "srun":
         check_line(rest[next(place for place, word in enumerate(rest) if not word.startswith("--")) :])
@@ -54,6 +54,10 @@ def check_line(words):
         assert rest == [".venv/bin/activate"]
     elif program == "make":
         assert all(word in targets() for word in rest if "=" not in word), rest
+    elif program == "podman":
+        assert "--file" not in rest or (ROOT / rest[rest.index("--file") + 1]).is_file(), rest
+    elif program == "apptainer":
+        assert rest[0] == "build" or check_line(rest[rest.index("layerwise.sif") + 1 :]) is None
     elif program == "python":
         assert (ROOT / rest[0]).is_file(), rest[0]
     elif program == "layerwise":

@@ -34,12 +34,15 @@ def cluster():
 
 
 @pytest.fixture(scope="session")
-def undisturbed(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> SlurmStudy:
+def undisturbed(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SlurmStudy]:
     """The study, run on the cluster without a disturbance."""
     study = make_study(tmp_path_factory.mktemp("undisturbed"), cluster)
-    run = study.start()
-    assert run.wait() == 0, run.said()
-    return study
+    try:
+        run = study.start()
+        assert run.wait() == 0, run.said()
+        yield study
+    finally:  # also where the tests are stopped: it runs in a session of its own, which Ctrl-C does not reach
+        study.end()
 
 
 @pytest.fixture

@@ -41,9 +41,12 @@ def streamed(undisturbed, tmp_path_factory):
     """The study of a fit in passes, without a disturbance."""
     study = undisturbed.copy_to(tmp_path_factory.mktemp("streamed"))
     study.stream()
-    run = study.start(SCORES)
-    assert run.wait() == 0, run.said()
-    return study
+    try:
+        run = study.start(SCORES)
+        assert run.wait() == 0, run.said()
+        yield study
+    finally:
+        study.end()
 
 
 def finish(study, run, undisturbed, held=None, started=1):
@@ -186,7 +189,7 @@ def test_a_mistake_is_tried_once_in_a_run_and_again_in_the_next(study, undisturb
     run = study.start(SCORES)
     assert run.wait() != 0
     assert run.submitted() == {"pack_stimuli": 3}
-    first, *others = re.findall(rf"^ *error: (.*{image.name}.*)$", run.said(), re.MULTILINE)
+    first, *others = re.findall(rf"^ *(cannot read the image \S*{image.name}.*)$", run.said(), re.MULTILINE)
     assert "not tried again" not in first and "Traceback" not in run.said()
     assert others == 2 * [f"{first} (so said an earlier attempt of this run: not tried again)"]
     image.write_bytes(whole)

@@ -101,6 +101,14 @@ def test_what_a_failed_job_said_last_comes_with_its_logs(plans):
     assert failure.logs == (task.log, f"{slurm}/10.log")
 
 
+def test_a_message_that_lists_what_is_wrong_is_shown_whole(plans):
+    (task,) = tasks_of(plans, "extract_activations")
+    message = "error: 2 images cannot be read:\n  a.jpg is truncated\n  b.jpg is no image (not tried again)"
+    write(task.log, f"reading\n  of two folders\n{message}\nuse LAYERWISE_DEBUG\n")
+    (failure,) = find_status(plans, quiet).failures
+    assert failure.message == message
+
+
 @pytest.mark.parametrize(("slurm", "message"), [(KILLED, KILLED), (ON_A_NODE, ON_A_NODE), ("srun: started", SILENT)])
 def test_a_job_that_was_killed_says_nothing_itself(plans, slurm, message):
     (task,) = tasks_of(plans, "extract_activations")

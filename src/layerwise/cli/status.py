@@ -1,6 +1,7 @@
 """`layerwise status`: how far a study has come."""
 
 from collections.abc import Iterator
+from textwrap import indent
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -60,7 +61,7 @@ def _failed(failures: "list[Failure]", most: int) -> Iterator[str]:
     for failure in failures[:most]:
         yield ""
         yield " ".join([failure.task.step, *failure.task.names.values()])
-        yield f"  {failure.message}"
+        yield indent(failure.message, "  ")
         yield from (f"  {path}" for path in failure.logs)
     if len(failures) > most:
         yield f"\nand {len(failures) - most:,} more failed (--failures)"

@@ -25,7 +25,7 @@ PENDING = {"PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_HOLD", "SPECIAL_EXIT",
 SAMPLE = 30  # finished jobs of a stage whose time is read
 TAIL = 64 * 2**10  # bytes of a log that are read from its end
 SILENT = "it ended without a message: it was cancelled or killed (memory, time), or its machine went down"
-TOLD = re.compile(r"^(internal )?error: ")
+TOLD = re.compile(r"^(?:internal )?error: .*(?:\n  .*)*", re.MULTILINE)  # with what it lists, a line each
 STOPPED = re.compile(r"start it again to resume|started again")  # of a job that ended in time, with status 75
 ENDED_BY_SLURM = re.compile(
     r"(slurmstepd(-\S+)?|srun): error: .*(CANCELLED|oom|OOM|memory|TIME LIMIT|PREEMPT|NODE FAIL)"
@@ -221,9 +221,8 @@ def _failed(task: Task) -> str:
     text = _read_end(Path(task.log))
     if text is None:
         return by_slurm
-    told = [line for line in text.splitlines() if TOLD.match(line)]
-    if told:
-        return told[-1]
+    if told := TOLD.findall(text):
+        return str(told[-1])
     if STOPPED.search(text) or _ended_well(task) or read_run(text.splitlines()):
         return ""
     return by_slurm or SILENT
