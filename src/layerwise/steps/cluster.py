@@ -6,7 +6,6 @@ import re
 from dataclasses import dataclass
 
 from layerwise.interfaces.environment import REQUEUE
-from layerwise.study.slurm import run_slurm
 
 NUMBER = "SLURM_JOB_ID"
 END = "SLURM_JOB_END_TIME"  # seconds since 1970, where this version of SLURM sets it and nothing removes it
@@ -100,4 +99,6 @@ def start_again() -> bool:
 
 def _ask(*arguments: str) -> str | None:
     """Return what scontrol prints, times as seconds since 1970; None if it fails."""
+    from layerwise.study.slurm import run_slurm  # here, since every command imports this file when it starts
+
     return run_slurm(["scontrol", *arguments], SLURM_TIME_FORMAT="%s")
