@@ -50,7 +50,7 @@ def test_every_result_is_there_and_whole(finished):
     correlations = pd.read_csv(finished.results / "tables/correlations.csv")
     assert list(correlations["region"]) == ["V1", "IT"]
     expected = layers["V1"].corr(layers["memorability"], method="spearman")
-    assert correlations.loc[0, "rho"] == pytest.approx(expected)
+    assert correlations.loc[0, "rho"] == pytest.approx(expected, rel=1e-5)  # six digits
     for ending in ("pdf", "svg", "png"):
         assert (finished.results / f"figures/figure2.{ending}").stat().st_size > 5000
     assert "<title>small: " in (finished.results / "report.html").read_text()
@@ -220,10 +220,8 @@ def test_layers_are_reduced_to_principal_components_of_other_images(study):
     study.configure(brain={"pca": REDUCED | {"n_images": 24}}, **changes)
     assert study.planned(target) == {"pack_stimuli": 1, "extract_activations": 1, "score_brain": 1}
     study.configure(brain={"pca": REDUCED | {"components": 60, "n_images": None}}, **changes)
-    with pytest.raises(RuntimeError, match=r"Error in rule extract_activations"):
+    with pytest.raises(RuntimeError, match=r"brain\.pca: .* 61 are needed for 60 principal components"):
         study.snakemake(target)
-    log = study.results / "logs/extract_activations/tiny/recorded.log"
-    assert "60 principal components need more images" in log.read_text()
 
 
 def naive_reduced_scores(data: Path) -> dict[str, np.ndarray]:

@@ -203,7 +203,8 @@ class Results:
         ValueError
             No network was fine-tuned.
         """
-        files = sorted(self.folder.glob(f"models/*/finetuned/*/{PREDICTIONS}"))
+        anywhere = Path(self._layout.finetuned("*", "*", PREDICTIONS)).relative_to(self.folder)
+        files = sorted(self.folder.glob(str(anywhere)))
         if not files:
             raise ValueError(f"no network of {self.folder} was fine-tuned: no predictions are there")
         tables = [read_table(path, ["stimulus", "split"]).assign(model=path.parents[2].name) for path in files]
