@@ -138,3 +138,36 @@ def test_networks_without_activations_are_left_out_or_a_sentence(study, tmp_path
     with pytest.raises(ValueError, match="no activations of first, second, third are kept"):
         try_settings(study, tmp_path / "none")
     assert not (tmp_path / "none").exists()
+
+
+def cut(study, name, geometry="crop", **more):
+    """The same study of images that are cut otherwise."""
+    given = study.model_dump(mode="json", exclude_none=True) | {"study": name} | more
+    for entry in (*given["recordings"], *given["ratings"]):
+        entry["geometry"] = geometry
+    return validate_study(given)
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_another_geometry_is_read_from_a_study_that_had_it(study, tmp_path, rng):
+    study, other = cut(study, study.study, "square"), cut(study, "cropped")
+    for one in (study, other):
+        values = rng.random((15, 3))
+        rows = pd.DataFrame(values, columns=["V1", "IT", "beauty"]).assign(model=np.repeat(MODELS, 5))
+        write_table(rows, layout_of(one).layers)
+    table = try_settings(study, tmp_path / "out", n_layers=3, cut_otherwise=other)
+    rows = table[table["setting"] == "geometry"].set_index(["value", "region"])
+    assert rows.loc["square", "studys"].all() and not rows.loc["crop", "studys"].any()
+    layers = read_table(layout_of(other).layers)
+    expected = stats.spearmanr(layers["IT"], layers["beauty"]).statistic
+    assert rows.loc[("crop", "IT"), "rho"] == pytest.approx(expected)
+
+
+def test_a_study_that_differs_in_more_is_refused(study, tmp_path):
+    with pytest.raises(ValueError, match=r"cut as here \(square \(recordings\), crop \(ratings\)\)"):
+        try_settings(study, tmp_path / "out", cut_otherwise=study.model_copy(update={"study": "same"}))
+    with pytest.raises(ValueError, match="differs in regression, too"):
+        try_settings(study, tmp_path / "out", cut_otherwise=cut(study, "few", "square", regression={"components": 5}))
+    with pytest.raises(ValueError, match=r"layers\.parquet"):
+        try_settings(study, tmp_path / "out", cut_otherwise=cut(study, "not run", "square"))
+    assert not (tmp_path / "out").exists()

@@ -22,14 +22,22 @@ def sensitivity(
     layers: Annotated[
         int, typer.Option("--layers", min=3, help="Layers of each network with which the slow solver is compared.")
     ] = 16,
+    cut_otherwise: Annotated[
+        Path | None,
+        typer.Option("--cut-otherwise", help="Config of the same study with another geometry of images, run before."),
+    ] = None,
     threads: Threads = None,
 ) -> None:
-    """Try other numbers of latent variables, the other solver, and principal components, on kept activations."""
+    """Try other numbers of latent variables, the other solver, and principal components, on kept activations.
+
+    What another geometry of images does is read from the results of a second study.
+    """
     from layerwise.config import load_study
     from layerwise.steps.sensitivity import try_settings
 
+    other = None if cut_otherwise is None else load_study(cut_otherwise)
     with counted_warnings():
-        table = try_settings(load_study(config), output, model or [], layers, threads, show_progress)
+        table = try_settings(load_study(config), output, model or [], layers, threads, show_progress, other)
     for setting, reason in dict(table.loc[table["n_layers"] == 0, ["setting", "reason"]].to_numpy()).items():
         typer.echo(f"not tried: {setting}: {reason}")
     columns = ["setting", "value", "region", "measure", "rho", "low", "high", "n_layers", "layers", "accuracy"]

@@ -22,7 +22,10 @@ from layerwise.steps.devices import choose_device, device_memory, limit_threads
 from layerwise.steps.inputs import layers_in, scored_images
 from layerwise.study import Layout, Region, activations_for, families_of, layout_of, regions
 
-GEOMETRY = "images cut otherwise need another extraction: set `geometry` of the recording or ratings, and run the study"
+GEOMETRY = (
+    "images cut otherwise need another extraction: run the study under another name with another `geometry` of the "
+    "recordings or ratings, and name its config with --cut-otherwise"
+)
 UNREDUCED = "no images to fit principal components on are among the activations: set `brain.pca`, and run the study"
 TABLE = "sensitivity.parquet"
 
@@ -34,6 +37,7 @@ def try_settings(
     n_layers: int = 16,
     threads: int | None = None,
     progress: Progress = no_progress,
+    cut_otherwise: Study | None = None,
 ) -> pd.DataFrame:
     """Correlate scores of layers again with other settings, one changed at a time.
 
@@ -51,6 +55,8 @@ def try_settings(
         Threads; default: those of the study.
     progress : Progress
         Shows how far the loop has come.
+    cut_otherwise : Study, optional
+        The same study with another geometry of its images, whose results are there.
 
     Returns
     -------
@@ -60,12 +66,14 @@ def try_settings(
     Raises
     ------
     ValueError
-        The study has no regions or ratings, or no activations are kept.
+        The study has no regions or ratings, or no activations are kept; or the other study differs in more than its
+        geometry, or has no results.
     """
     names, layout = [region.name for region in _responding(study)], layout_of(study)
     measures = [entry.measure for entry in study.ratings]
     if not names or not measures:
         raise ValueError("sensitivity is that of a correlation: the study needs recordings and ratings")
+    cut = [] if cut_otherwise is None else _cut_otherwise(study, cut_otherwise, names, measures, models)
     writable(folder / TABLE)  # before hours of work
     limit_threads(threads or study.compute.threads)
     chosen = _kept(study, layout, models)
@@ -83,10 +91,57 @@ def try_settings(
         rows += tabulate(tried, found, {measure: measure in ratings for measure in measures})
     pairs = [(region, measure) for measure in measures for region in names]
     rows += not_tried("pca", "any", UNREDUCED, pairs) if pca is None else []
-    rows += not_tried("geometry", "square or crop", GEOMETRY, pairs)
+    rows += cut or not_tried("geometry", "square or crop", GEOMETRY, pairs)
     table = table_of(rows, Sensitivity)
     _write(folder, table, scored)
     return table
+
+
+def _cut_otherwise(
+    study: Study, other: Study, names: Sequence[str], measures: Sequence[str], models: Sequence[str]
+) -> list[Sensitivity]:
+    """Correlate the layers of both studies as their results have them."""
+    _require_same_but_geometry(study, other)
+    own = Method(study.regression.components, study.regression.solver, None)
+    rows: list[Sensitivity] = []
+    for one in (study, other):
+        layers = read_table(layout_of(one).layers, ["model", *names, *measures])
+        layers = layers.assign(family=layers["model"].map(families_of(one)))
+        chosen = layers[layers["model"].isin(models)] if models else layers
+        found = correlate_layers(chosen, names, measures, _sampling(study))
+        rows += tabulate(("geometry", _cut(one), one is study, own), found, dict.fromkeys(measures, True))
+    return rows
+
+
+def _cut(study: Study) -> str:
+    """Name how the images are cut: one word, or one for recordings and ratings each."""
+    words = ([entry.geometry for entry in entries] for entries in (study.recordings, study.ratings))
+    recorded, rated = (" and ".join(dict.fromkeys(found)) for found in words)
+    return recorded if recorded == rated else f"{recorded} (recordings), {rated} (ratings)"
+
+
+def _require_same_but_geometry(study: Study, other: Study) -> None:
+    if _cut(study) == _cut(other):
+        raise ValueError(
+            f"--cut-otherwise names a study whose images are cut as here ({_cut(study)}): name another one"
+        )
+    ours, theirs = _without_geometry(study), _without_geometry(other)
+    differing = [name for name in ours if ours[name] != theirs[name]]
+    if differing:
+        raise ValueError(
+            f"the study {other.study} of --cut-otherwise differs in {', '.join(differing)}, too: what the geometry "
+            "does could not be told from that"
+        )
+
+
+def _without_geometry(study: Study) -> dict[str, object]:
+    """Return all settings that decide the scores, but the geometry of images."""
+    found = study.model_dump(
+        exclude={"study", "storage", "compute", "statistics", "finetuning", "accuracy_gate", "imagenet"}
+    )
+    for entry in (*found["recordings"], *found["ratings"]):
+        del entry["geometry"]
+    return found
 
 
 def _kept(study: Study, layout: Layout, models: Sequence[str]) -> list[str]:
