@@ -169,5 +169,5 @@ def test_a_study_that_differs_in_more_is_refused(study, tmp_path):
     with pytest.raises(ValueError, match="differs in regression, too"):
         try_settings(study, tmp_path / "out", cut_otherwise=cut(study, "few", "square", regression={"components": 5}))
     with pytest.raises(ValueError, match=r"layers\.parquet"):
-        try_settings(study, tmp_path / "out", cut_otherwise=cut(study, "not run", "square"))
+        try_settings(study, tmp_path / "out", cut_otherwise=cut(study, "unrun", "crop"))
     assert not (tmp_path / "out").exists()
