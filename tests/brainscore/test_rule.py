@@ -6,7 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
+
+from layerwise.data.recordings import write_recordings
+from layerwise.interfaces import Recordings, StimulusSet
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = """\
@@ -34,15 +39,28 @@ def test_a_file_that_two_recordings_share_is_exported_once(tmp_path):
 
 
 def test_a_file_that_is_there_is_not_exported(tmp_path):
-    (tmp_path / "majajhong.nc").write_bytes(b"")
+    record(tmp_path / "majajhong.nc", tmp_path)
     assert plan(tmp_path) == []
 
 
+def record(path, folder):
+    """Write a file of recordings as an export does."""
+    (folder / "images").mkdir(exist_ok=True)
+    names = tuple(f"{number}.png" for number in range(40))
+    for name in names:
+        Image.new("RGB", (4, 4)).save(folder / "images" / name)
+    images = StimulusSet("shown", names, tuple(folder / "images" / name for name in names))
+    responses = np.random.default_rng(0).normal(size=(2, 40, 2))
+    write_recordings(Recordings(responses, names, ("a", "b"), ("V4", "IT")), path, images)
+
+
 STUB = """
+import shutil
 import sys
 
 NAME = "one"
-open(sys.argv[sys.argv.index("--output") + 1], "w").write(NAME)
+shutil.copy("recorded.nc", sys.argv[sys.argv.index("--output") + 1])
+open("exported", "a").write(NAME)
 """
 
 
@@ -53,6 +71,7 @@ def test_a_file_that_other_code_exported_is_exported_again(tmp_path):
         copy(ROOT / name, tmp_path / name)
     file, script = tmp_path / "majajhong.nc", tmp_path / "workflow/scripts/export_brainscore.py"
     script.write_text(STUB)
+    record(tmp_path / "recorded.nc", tmp_path)
     (tmp_path / "config.yaml").write_text(CONFIG.format(file=file, results=tmp_path / "results"))
 
     def snakemake(*arguments):
@@ -63,12 +82,12 @@ def test_a_file_that_other_code_exported_is_exported_again(tmp_path):
         return done.stdout + done.stderr
 
     snakemake()
-    assert file.read_text() == "one"
+    assert (tmp_path / "exported").read_text() == "one"
     script.write_text(f"# other prose\n{STUB}")
     assert "Nothing to be done" in snakemake("-n")
     script.write_text(STUB.replace("one", "two"))
     snakemake()
-    assert file.read_text() == "two"
+    assert (tmp_path / "exported").read_text() == "onetwo"
 
 
 @pytest.mark.parametrize("key", ["images", "regions", "visual_degrees"])

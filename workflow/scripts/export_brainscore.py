@@ -267,8 +267,12 @@ def name_neuroids(assembly):
 def animals_of(assembly):
     """Animal or person of each neuroid; None where the assembly does not say."""
     for name in ("animal", "subject"):
-        if name in assembly.coords and assembly[name].dims == ("neuroid",):
-            return coordinate_values(assembly, name).astype(str)
+        try:
+            found = assembly[name]  # also a level of an index, which is not among the assembly's coordinates
+        except KeyError:
+            continue
+        if found.dims == ("neuroid",):
+            return found.values.astype(str)
     return None
 
 

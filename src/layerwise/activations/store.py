@@ -106,6 +106,7 @@ class ActivationStore:
             told = {name: str(value) for name, value in attributes.items() if name not in OF_FORMAT}
             self.attributes = {name: told[name] for name in dict.fromkeys([*REQUIRED, *told])}
             self.stimuli: tuple[str, ...] = tuple(file["stimuli"].asstr()[:].tolist())
+            self._n_kept = len(self.stimuli)
             self.layers = sorted((_layer(item) for item in file["layers"].values()), key=lambda layer: layer.depth)
         self.model = self.attributes["model"]
         if model is not None and model != self.model:
@@ -151,7 +152,7 @@ class ActivationStore:
                 )
         if kind == "activations":
             return Stored(kind, values, nonfinite)
-        n = len(self.stimuli)
+        n = self._n_kept
         triangle, rest = np.split(values, [packed_size(n)])
         patterns = rest.reshape(2, n) if rest.size else None
         return Stored(kind, triangle if packed else unpack(triangle, n).numpy(), nonfinite, patterns)

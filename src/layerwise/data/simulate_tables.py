@@ -144,11 +144,11 @@ def population_rho(region: str) -> float:
 
 def _describe(networks: Mapping[str, SimulatedNetwork]) -> pd.DataFrame:
     rows = [
-        (name, layer.name, layer.kind, "x".join(map(str, layer.shape)), layer.units, layer.depth)
+        (name, layer.name, layer.kind, "x".join(map(str, layer.shape)), layer.units, layer.depth, layer.same_as)
         for name, network in networks.items()
         for layer in network.layers
     ]
-    return pd.DataFrame(rows, columns=["model", "layer", "class", "shape", "units", "depth"])
+    return pd.DataFrame(rows, columns=["model", "layer", "class", "shape", "units", "depth", "same_as"])
 
 
 def _correlations() -> NDArray[np.float64]:

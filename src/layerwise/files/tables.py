@@ -58,7 +58,7 @@ def six_digits(given: object) -> str:
 
 def read_software(path: str | Path) -> dict[str, str]:
     """Read the versions and the commit that a table was written with; empty where it does not say."""
-    metadata = parquet.read_schema(path).metadata or {}
+    metadata = parquet.read_metadata(path).metadata or {}
     return dict(json.loads(metadata.get(MADE_WITH.encode(), b"{}")))
 
 
