@@ -443,7 +443,8 @@ def test_killed_half_way_it_goes_on_and_gives_the_same(study, finished):
     running.wait()
     assert not (study.results / "layers.parquet").exists()
     study.snakemake("--unlock")
-    assert "extract_activations" in study.snakemake()
+    # Whether an extraction is among the rest depends on how quick this machine is; scores always are.
+    assert "rule score_brain" in study.snakemake()
     resumed, whole = (pd.read_parquet(one.results / "models/tiny/layers.parquet") for one in (study, finished))
     pd.testing.assert_frame_equal(resumed, whole)
     assert temporary_files(study) == []
