@@ -16,6 +16,7 @@ from pathlib import Path
 from statistics import median
 
 import torch
+from finetuning_rates import read
 
 from layerwise.finetuning import FinetuneSettings
 from layerwise.finetuning.memory import step_memory
@@ -48,13 +49,6 @@ def count(name: str, precision: str) -> list[Row]:
         rows.append({"model": name, "precision": precision, "images": str(images), "gigabytes": f"{taken:.3f}"})
         images //= 2
     return rows
-
-
-def read(path: Path) -> list[Row]:
-    if not path.exists():
-        return []
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file, delimiter="\t"))
 
 
 def write(path: Path, rows: list[Row]) -> None:

@@ -372,6 +372,14 @@ def write(path, responses, presentations, neuroids, attributes):
                 variable[:] = values.astype(object) if text else values
 
 
+def not_installed(error):
+    """Say what to do where an import failed, since this is another environment than Brain-Score's."""
+    return (
+        f"Brain-Score is not installed here ({error}): `make .venv-brainscore/installed` sets up an environment for "
+        "it, whose Python runs this script"
+    )
+
+
 def load(identifier):
     """Load recordings and stimulus set from Brain-Score.
 
@@ -383,10 +391,7 @@ def load(identifier):
     try:
         from brainscore_vision import load_dataset
     except ImportError as error:
-        raise ValueError(
-            f"Brain-Score is not installed here ({error}): `make .venv-brainscore/installed` sets up an environment "
-            "for it, whose Python runs this script"
-        ) from error
+        raise ValueError(not_installed(error)) from error
     assembly = load_dataset(identifier)
     return assembly, assembly.attrs["stimulus_set"]
 
@@ -429,10 +434,7 @@ def fetch_alone(identifier):
         import brainscore_vision
         from brainscore_core.supported_data_standards.brainio import s3
     except ImportError as error:
-        raise ValueError(
-            f"Brain-Score is not installed here ({error}): `make .venv-brainscore/installed` sets up an environment "
-            "for it, whose Python runs this script; or give the file of responses with --assembly"
-        ) from error
+        raise ValueError(f"{not_installed(error)}; or give the file of responses with --assembly") from error
     module = importlib.import_module(f"brainscore_vision.data.{identifier.rsplit('_', 1)[0].lower()}")
     found = []
 

@@ -179,7 +179,7 @@ class LeadingStore(ActivationStore):
 
     def __init__(self, path: str | Path, model: str | None, n_stimuli: int) -> None:
         super().__init__(path, model)
-        self._all, self.stimuli = len(self.stimuli), self.stimuli[:n_stimuli]
+        self.stimuli = self.stimuli[:n_stimuli]
         self._layers = {layer.name: layer for layer in self.layers}
 
     def read(self, layer: str, packed: bool = False) -> Stored:
@@ -193,8 +193,8 @@ class LeadingStore(ActivationStore):
     def _gram(self, stored: Stored) -> np.ndarray:
         """Return the Gram matrix [stimulus, stimulus], which a fit centres on its own stimuli."""
         if stored.kind == "gram":
-            return unpack(stored.array.astype(np.float64, copy=False), self._all).numpy()
-        total = torch.zeros(self._all, self._all, dtype=torch.float64)
+            return unpack(stored.array.astype(np.float64, copy=False), self._n_kept).numpy()
+        total = torch.zeros(self._n_kept, self._n_kept, dtype=torch.float64)
         add_gram(total, torch.as_tensor(stored.array))
         return (total.triu() + total.triu(1).T).numpy()
 

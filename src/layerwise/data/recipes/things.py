@@ -5,10 +5,11 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from layerwise.data.recipes.files import check_unique, find_file, find_images, numbers, read_csv
 from layerwise.data.recipes.recipe import UNKNOWN, Fact, Recipe, Scored, compared
-from layerwise.interfaces import StimulusSet
+from layerwise.interfaces import Recordings, StimulusSet
 
 FOLDERS = ("object_images", "THINGS/object_images", "images")
 IMAGES = "object_images/<concept>/<file>.jpg (images_THINGS.zip of OSF jum2f, 4.7 GB, unpacked), or --images FOLDER"
@@ -47,6 +48,44 @@ def stimuli_of(names: Sequence[str], folder: Path, images: Path | None) -> Stimu
     paths = {PurePosixPath(name).stem: found[place_of(name)] for name in names}
     ids = tuple(sorted(paths))
     return StimulusSet("things", ids, tuple(paths[name] for name in ids))
+
+
+def record(
+    responses: NDArray[np.float32],
+    names: Sequence[str],
+    parts: NDArray[np.str_],
+    neuroids: tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]],
+    folders: tuple[Path, Path | None],
+    units: str,
+) -> tuple[Recordings, StimulusSet]:
+    """Order responses by the ids of their images, and find the images.
+
+    Parameters
+    ----------
+    responses : float32 array [repetition, image, neuroid]
+        In the order of the names.
+    names : sequence of str
+        File names of the images.
+    parts : str array [image]
+        Whether each is for training or test.
+    neuroids : three tuples of str
+        Id, region, and animal or person of each.
+    folders : tuple of path
+        Of the data set, and of the images, if these lie elsewhere.
+    units : str
+        Of the responses.
+
+    Raises
+    ------
+    ValueError
+        As `find_images`.
+    """
+    stems = np.array([name.removesuffix(".jpg") for name in names])
+    order = np.argsort(stems)
+    stimuli = stimuli_of([f"{stem}.jpg" for stem in stems], *folders)
+    ids, regions, animals = neuroids
+    columns = {"object_name": np.array([concept_of(f"{stem}.jpg") for stem in stems[order]]), "set": parts[order]}
+    return Recordings(responses[:, order], stimuli.ids, ids, regions, columns, units, animals), stimuli
 
 
 def score(

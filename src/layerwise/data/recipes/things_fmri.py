@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 
 from layerwise.data.recipes.files import dataset, find_file, numbers, opened_hdf5, read_csv, read_rows
 from layerwise.data.recipes.recipe import UNKNOWN, Fact, Recipe, Recorded, compared
-from layerwise.data.recipes.things import IMAGES, concept_of, memorability_of, stimuli_of
-from layerwise.interfaces import Recordings
+from layerwise.data.recipes.things import IMAGES, concept_of, memorability_of, record
 
 PERSONS = ("01", "02", "03")
 CEILING = 30.0  # per cent of the variance of the test images, strictly above; Brain-Score's threshold
@@ -252,21 +251,15 @@ def _recorded(
     notes: list[str],
 ) -> Recorded:
     """Order responses [repetition, image, voxel] by the ids of their images."""
-    stems = np.array([name.removesuffix(".jpg") for name in names])
-    order = np.argsort(stems)
-    stimuli = stimuli_of(names, *folders)
     trials = people[0].trials
     kinds = dict(zip(trials["stimulus"], trials["trial_type"], strict=True))
-    parts = np.array([kinds[name] for name in names])
-    recordings = Recordings(
-        responses[:, order],
-        stimuli.ids,
+    neuroids = (
         tuple(neuroid for person in people for neuroid in person.neuroids),
         tuple(region for person in people for region in person.regions),
-        {"object_name": np.array([concept_of(f"{stem}.jpg") for stem in stems[order]]), "set": parts[order]},
-        "betas of single trials",
         tuple(neuroid[:6] for person in people for neuroid in person.neuroids),
     )
+    parts = np.array([kinds[name] for name in names])
+    recordings, stimuli = record(responses, names, parts, neuroids, folders, "betas of single trials")
     counts = trials["trial_type"].value_counts()
     facts = [
         compared("training trials", int(counts.get("train", 0)), 8640),

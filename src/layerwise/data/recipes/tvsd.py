@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 
 from layerwise.data.recipes.files import check_unique, dataset, find_file, opened_hdf5, slices
 from layerwise.data.recipes.recipe import Fact, Recipe, Recorded, compared
-from layerwise.data.recipes.things import IMAGES, concept_of, memorability_of, stimuli_of
-from layerwise.interfaces import Recordings
+from layerwise.data.recipes.things import IMAGES, concept_of, memorability_of, record
 
 N_ELECTRODES = 1024
 RELIABLE = 0.3  # the paper's and Brain-Score's threshold: of the mean over all pairs of repetitions, strictly above
@@ -229,18 +228,13 @@ def _recorded(
     notes: list[str],
 ) -> Recorded:
     """Order responses [repetition, image, electrode] by the ids of their images."""
-    stems = np.array([name.removesuffix(".jpg") for name in names])
-    order = np.argsort(stems)
-    stimuli = stimuli_of([f"{stem}.jpg" for stem in stems], *folders)
-    recordings = Recordings(
-        responses[:, order],
-        stimuli.ids,
+    neuroids = (
         tuple(neuroid for monkey in monkeys for neuroid in monkey.neuroids),
         tuple(region for monkey in monkeys for region in monkey.regions),
-        {"object_name": np.array([concept_of(f"{stem}.jpg") for stem in stems[order]]), "set": parts[order]},
-        "normalised multi-unit activity (THINGS_normMUA)",
         tuple(neuroid[0] for monkey in monkeys for neuroid in monkey.neuroids),
     )
+    told = "normalised multi-unit activity (THINGS_normMUA)"
+    recordings, stimuli = record(responses, list(names), parts, neuroids, folders, told)
     counts = [int(np.sum(parts == part)) for part in ("train", "test")]
     facts = [
         compared("training images", counts[0], FULL[0] if counts[0] else None),
