@@ -33,13 +33,14 @@ logging.raiseExceptions = False
 
 
 def said_by_files():
-    """What each file of the config says, with its folder, from which its paths count; the last goes before others."""
+    """What each file of the config says, with its folder, from which its paths count; the last goes before others.
+
+    Paths that another workflow gives this one as its module count from the working folder.
+    """
     # Snakemake keeps the last value of a key that is given twice, and much else that is refused here.
     said = [(read_yaml(path), Path(path).parent) for path in workflow.configfiles]
     if not workflow.modifier.is_main_snakefile():
-        return (
-            []
-        )  # paths that a workflow gives its module count from the working folder
+        return []
     # Files of --configfile are listed first, and merged into what the Snakefile names; then comes --config.
     given = len(workflow.overwrite_configfiles)
     return [*said[given:], *said[:given], (workflow.config_settings.config, Path())]
