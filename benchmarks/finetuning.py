@@ -37,7 +37,7 @@ from layerwise.finetuning.networks import replace_by_one_unit, set_training
 from layerwise.finetuning.optimisers import make_optimiser
 from layerwise.finetuning.parts import Part
 from layerwise.finetuning.precision import arithmetic
-from layerwise.finetuning.step import Prepared, prepare_step
+from layerwise.finetuning.preparing import Prepared, prepare_step
 from layerwise.finetuning.training import Batches
 from layerwise.interfaces.finetuning import FinetuneSettings
 from layerwise.models import build, registry
