@@ -16,6 +16,7 @@ from layerwise.activations.packing import unpack
 from layerwise.activations.store import Stored
 from layerwise.interfaces import FITTED, DegenerateWarning, LayerSpec, Measure, MeasureSettings, Split
 from layerwise.regression import ALPHAS, Kernel, PatternProducts, Reference, align, distances, score_ridge
+from layerwise.regression.rsa import varies
 
 LEAST_STIMULI, LEAST_NEUROIDS = 4, 3
 _OLD = (
@@ -185,7 +186,7 @@ class OtherMeasures:
         found = distances(self._region, self.settings.distance)
         if bool(found.isnan().any()):
             _warn("to some stimuli all neuroids respond alike, so that RSA has no distance from them: it is undefined")
-        elif bool(Reference.of(found).prepared.isnan().all()):
+        elif not varies(found):
             _warn(
                 "responses to all pairs of stimuli are equally distant, so that nothing can correlate: RSA is undefined"
             )

@@ -119,7 +119,7 @@ class Reference:
         """Compare distances [pair] with these; NaN where either has a NaN, or does not vary."""
         if self.comparison != "spearman":
             value = torch.dot(self.prepared, _COMPARISONS[self.comparison](pairs))
-        elif _varies(pairs):
+        elif varies(pairs):
             ranks, order = ordered_ranks(pairs)  # it is these distances that are brought into the order of ranks
             value = torch.dot(_prepare_linear(ranks), self.prepared.take(order))
         else:
@@ -135,29 +135,32 @@ def average_ranks(values: Tensor) -> Tensor:
 
 def ordered_ranks(values: Tensor) -> tuple[Tensor, Tensor]:
     """Return the ranks of values [value] in ascending order, as of `average_ranks`, and that order."""
-    order = _sort(values)
-    ordered = values.take(order)
+    ordered, order = _sort(values)
+    ranks = torch.arange(1, len(values) + 1, dtype=values.dtype, device=values.device)
     # As where an image is among the stimuli twice: its distances from each other one are equal but for rounding.
-    begins = ordered[1:] - ordered[:-1] > FLAT * _largest(values)
-    if bool(begins.all()):
-        return torch.arange(1, len(values) + 1, dtype=values.dtype, device=values.device), order
-    group = torch.nn.functional.pad(begins.cumsum(0), (1, 0))
-    counts = torch.bincount(group)
-    ranks = counts.cumsum(0) - (counts - 1) / 2
-    return ranks.to(values.dtype)[group], order
+    equal = (torch.diff(ordered) <= FLAT * _largest(values)).nonzero()[:, 0]
+    if len(equal):
+        begins = torch.nn.functional.pad(equal.diff() > 1, (1, 0), value=True)
+        run = begins.cumsum(0) - 1
+        first, last = equal[begins], equal[torch.nn.functional.pad(begins[1:], (0, 1), value=True)]
+        ranks[equal] = ranks[equal + 1] = (1 + (first + last + 1) / 2).to(values.dtype)[run]
+    return ranks, order
 
 
-def _sort(values: Tensor) -> Tensor:
-    """Return the order of ascending values [value]; numpy's takes half as long as torch's, on a processor."""
-    return values.sort().indices if values.is_cuda else torch.from_numpy(np.argsort(values.numpy()))
+def _sort(values: Tensor) -> tuple[Tensor, Tensor]:
+    """Return ascending values [value] and their order; numpy's takes half as long as torch's, on a processor."""
+    if values.is_cuda:
+        return values.sort()
+    order = torch.from_numpy(np.argsort(values.numpy()))
+    return values.take(order), order
 
 
 def _prepare_ranks(pairs: Tensor) -> Tensor:
-    return _prepare_linear(average_ranks(pairs)) if _varies(pairs) else torch.full_like(pairs, torch.nan)
+    return _prepare_linear(average_ranks(pairs)) if varies(pairs) else torch.full_like(pairs, torch.nan)
 
 
 def _prepare_linear(pairs: Tensor) -> Tensor:
-    return _unit(pairs - pairs.mean()) if _varies(pairs) else torch.full_like(pairs, torch.nan)
+    return _unit(pairs - pairs.mean()) if varies(pairs) else torch.full_like(pairs, torch.nan)
 
 
 def _unit(pairs: Tensor) -> Tensor:
@@ -172,7 +175,7 @@ def _largest(values: Tensor) -> Tensor:
     return torch.maximum(most, -least)
 
 
-def _varies(pairs: Tensor) -> bool:
+def varies(pairs: Tensor) -> bool:
     """Whether distances are numbers, and differ by more than rounding."""
     least, most = pairs.aminmax()
     return bool(most - least > FLAT * torch.maximum(most, -least))
