@@ -22,7 +22,7 @@ from layerwise.finetuning import FinetuneSettings
 from layerwise.finetuning.networks import replace_by_one_unit, set_training
 from layerwise.finetuning.optimisers import make_optimiser
 from layerwise.finetuning.precision import arithmetic
-from layerwise.finetuning.step import prepare_step
+from layerwise.finetuning.preparing import prepare_step
 from layerwise.interfaces import LayerSpec, Preprocessing, RatedImages, Recordings, Split
 from layerwise.layers.manifest import read_manifest, shipped_manifest
 from layerwise.models import build
