@@ -36,6 +36,7 @@ def snakemake(study, *arguments):
     return done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_a_study_runs_in_another_folder_than_its_own(asked, monkeypatch):
     ceiling, files = "results/small/ceilings/V1.parquet", ["study.yaml", "more/deeper/ratings.yaml"]
     snakemake(asked, ceiling, "--directory", "work", "--configfile", *files, "--config", "imagenet={labels: l.txt}")

@@ -140,7 +140,8 @@ class ModelEntry(Section):
     timm: str | None = None
     """Any classification network of timm, such as `convnext_tiny.fb_in1k`."""
     factory: str | None = None
-    """Your own function that returns a torch network: `package.module:function`."""
+    """Your own function that returns a torch network: `package.module:function`. Python must find the module in the
+    working folder, in PYTHONPATH, or installed."""
     weights: Annotated[str, AfterValidator(_check_weights), Given(_NO_FILES)] | None = None
     """`imagenet` (the official ones; default), `random` (an untrained control), or a local file. A factory without
     weights keeps those that it was built with."""
@@ -150,7 +151,7 @@ class ModelEntry(Section):
     seed: Seed = 0
     """Seed of random weights."""
     options: Annotated[dict[str, Any], AfterValidator(_check_options)] = Field(default_factory=dict)
-    """Arguments for the constructor."""
+    """Arguments for the constructor, as they are: a path among them counts from the working folder."""
     preprocessing: PreprocessingEntry | None = None
     """How the network wants its input; keys that are not given: as its library states it."""
     layers: Layers | None = None

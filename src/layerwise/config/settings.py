@@ -185,8 +185,8 @@ class StorageSettings(Section):
     """What is kept, and where."""
 
     results: RunPath = Path("results")
-    """Results are in a folder of the study's name below this."""
+    """Results are in a folder of the study's name below this; it counts from the working folder."""
     weights: RunPath = Path("weights")
-    """Folder where weights are looked for first, and where downloads are kept."""
+    """Folder where weights are looked for first, and where downloads are kept; it counts from the working folder."""
     activations: Literal["keep", "temporary"] = "keep"
     """`temporary`: a file of activations is removed once all its layers are scored."""
