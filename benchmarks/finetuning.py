@@ -232,29 +232,30 @@ def measure(name: str, device: torch.device, paths: list[Path], arguments: argpa
     def left() -> bool:
         return time.monotonic() < end
 
-    graph = plain = alone = float("nan")
-    compiled = {}
+    graph = plain = float("nan")
     if left():
         graph, memory, taken = bench.ours("tf32", True)
         cells |= {"graph, TF32": f"{graph:,.0f}", "memory, TF32": f"{memory:.1f}", "prepared in": f"{taken:.0f}"}
+    if left() and not arguments.no_loader:
+        clean(device)
+        plain = bench.plain_loop(paths)
+        cells |= {"plain loop, DataLoader": f"{plain:,.0f}", "graph / plain loop": f"{graph / plain:.1f}"}
+    ratios = {
+        "tf32": ("compiled, TF32", "compiled / plain loop"),
+        "bf16": ("compiled, bf16", "compiled, bf16 / plain loop"),
+    }
+    for precision, (column, ratio) in ratios.items():
+        if left():
+            rate, _, taken = bench.ours(precision, True, compiled=True)
+            cells |= {column: f"{rate:,.0f}", ratio: f"{rate / plain:.1f}", "compiled in": f"{taken:.0f}"}
+    if left():
+        rate, memory, _ = bench.ours("bf16", True)
+        cells |= {"graph, bf16": f"{rate:,.0f}", "bf16": f"{memory:.1f}"}
     if left():
         alone = bench.ours("tf32", True, with_input=False)[0]
         cells |= {"graph without input, TF32": f"{alone:,.0f}", "graph / without input": f"{graph / alone:.2f}"}
     if left():
         cells["call by call, TF32"] = f"{bench.ours('tf32', False)[0]:,.0f}"
-    if left():
-        rate, memory, _ = bench.ours("bf16", True)
-        cells |= {"graph, bf16": f"{rate:,.0f}", "bf16": f"{memory:.1f}"}
-    for precision, column in (("tf32", "compiled, TF32"), ("bf16", "compiled, bf16")):
-        if left():
-            compiled[column], _, taken = bench.ours(precision, True, compiled=True)
-            cells |= {column: f"{compiled[column]:,.0f}", "compiled in": f"{taken:.0f}"}
-    if left() and not arguments.no_loader:
-        clean(device)
-        plain = bench.plain_loop(paths)
-        cells |= {"plain loop, DataLoader": f"{plain:,.0f}", "graph / plain loop": f"{graph / plain:.1f}"}
-        ratios = {"compiled, TF32": "compiled / plain loop", "compiled, bf16": "compiled, bf16 / plain loop"}
-        cells |= {ratios[column]: f"{rate / plain:.1f}" for column, rate in compiled.items()}
     if left():
         recorded, first, again = bench.losses(True), bench.losses(False), bench.losses(False)
         for column, other in (("losses of 100 steps, graph", recorded), ("plain again", again)):

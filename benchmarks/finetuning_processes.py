@@ -72,6 +72,9 @@ def server(wanted: bool) -> Iterator[None]:
         names = ("CUDA_MPS_PIPE_DIRECTORY", "CUDA_MPS_LOG_DIRECTORY")
         os.environ.update(dict.fromkeys(names, folder))
         subprocess.run([control, "-d"], check=True)
+        # The server sees one GPU, whichever it is, and gives it to its clients as the first.
+        if "CUDA_VISIBLE_DEVICES" in os.environ:
+            os.environ["CUDA_VISIBLE_DEVICES"] = "0"
         try:
             yield
         finally:

@@ -19,14 +19,9 @@ STEPS = 1000
 class Scripted(preparing._Choice):
     """Takes so many seconds a step, as it is and compiled; None where that way fails."""
 
-    def __new__(cls, *_):
-        return object.__new__(cls)
-
     def __init__(self, settings, as_it_is, compiled):
-        network, optimiser = make(settings)
-        super().__init__(PlainStep(network, optimiser, settings), torch.empty(0), torch.empty(0), None)
-        object.__setattr__(self, "taken", {False: as_it_is, True: compiled})
-        object.__setattr__(self, "tried", [])
+        self.plain = PlainStep(*make(settings), settings)
+        self.taken, self.tried = {False: as_it_is, True: compiled}, []
 
     def _as_it_is(self):
         self.tried.append("as it is")

@@ -3,8 +3,9 @@
 import gc
 import logging
 import time
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +14,7 @@ from layerwise.files import ran_out
 from layerwise.finetuning.compiling import WORTHWHILE, compile_network
 from layerwise.finetuning.networks import batch_norms, set_training
 from layerwise.finetuning.optimisers import state_tensors
+from layerwise.finetuning.precision import arithmetic
 from layerwise.finetuning.step import PlainStep, RecordedStep, Step
 from layerwise.interfaces.finetuning import FinetuneSettings
 from layerwise.passes.devices import current_device
@@ -21,7 +23,8 @@ from layerwise.passes.graphs import warm_up
 WARM_UPS = 3  # steps before a recording, in which libraries choose their algorithms
 TIMED = 20  # steps of a trial
 TOLERANCE = 2e-2  # between the losses of a graph and of plain steps: bf16 rounds to 4e-3
-DRIFT = 3  # times the difference between plain steps that were run twice, which is allowed in addition
+DRIFT = 3  # times what rounding and the order of sums do to plain steps, which is allowed in addition
+TINY = 1e-30  # in place of a loss of 0
 log = logging.getLogger(__name__)
 
 
@@ -161,14 +164,13 @@ def _warm_up(plain: PlainStep, inputs: Tensor, targets: Tensor) -> None:
     torch.cuda.synchronize()
 
 
-@dataclass(frozen=True)
 class _Choice:
     """Records a step as it is, or compiled."""
 
-    plain: PlainStep
-    inputs: Tensor
-    targets: Tensor
-    undo: _Undo
+    def __init__(self, plain: PlainStep, inputs: Tensor, targets: Tensor, undo: _Undo) -> None:
+        self.plain, self.inputs, self.targets, self.undo = plain, inputs, targets, undo
+        self._wanted = self._losses(plain)  # before a graph takes its memory
+        self._slack = TOLERANCE + DRIFT * _apart(self._losses(plain), self._wanted)
 
     def quickest(self, steps: int) -> Prepared:
         """Return what the settings want, or what a trial shows to be quicker where so many steps last."""
@@ -206,6 +208,7 @@ class _Choice:
         try:
             _warm_up(step, self.inputs, self.targets)
             self.undo()
+            self._slack += DRIFT * self._rounding()
             recorded = self._record(step) if self._agrees(step, "compilation") else None
         except Exception as error:  # a compiler may raise anything
             first = str(error).strip().partition("\n")[0]
@@ -229,10 +232,9 @@ class _Choice:
         return recorded if self._agrees(recorded, "graph") else None
 
     def _agrees(self, step: Step, made: str) -> bool:
-        """Hold a step's losses against those of plain steps, which themselves differ by the order of sums."""
-        wanted, again, given = (self._losses(one) for one in (self.plain, self.plain, step))
-        for loss, other, found in zip(wanted, again, given, strict=True):
-            if not abs(found - loss) <= TOLERANCE * abs(loss) + DRIFT * abs(other - loss):
+        """Hold a step's losses against those of plain steps."""
+        for loss, found in zip(self._wanted, self._losses(step), strict=True):
+            if not abs(found - loss) <= self._slack * abs(loss):
                 log.warning(
                     "the %s of this network's step gives other losses than the step itself (%.6g, not %.6g): it draws "
                     "random numbers outside PyTorch's generator or depends on the images, so it runs %s",
@@ -240,6 +242,20 @@ class _Choice:
                 )  # fmt: skip
                 return False
         return True
+
+    def _rounding(self) -> float:
+        """Return what the precision does to losses, over them: a compilation rounds at other places."""
+        plain = self.plain
+        exact = PlainStep(
+            plain.network, plain.optimiser, replace(plain.settings, precision="float32"), plain.accumulate
+        )
+        try:
+            with arithmetic("float32"):
+                return _apart(self._losses(exact), self._wanted)
+        except RuntimeError as error:
+            if not ran_out(error):
+                raise
+            return 0.0
 
     def _losses(self, step: Step) -> list[float]:
         """Run a step with different images and seeds, so that anything frozen into a graph shows."""
@@ -261,6 +277,11 @@ class _Choice:
         taken = (time.perf_counter() - start) / TIMED
         self.undo()
         return taken
+
+
+def _apart(losses: Sequence[float], wanted: Sequence[float]) -> float:
+    """Return the largest difference, over what was wanted; NaN where one is not finite."""
+    return max(abs(one - other) / max(abs(other), TINY) for one, other in zip(losses, wanted, strict=True))
 
 
 def _free(device: torch.device) -> None:
