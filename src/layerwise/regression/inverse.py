@@ -49,4 +49,5 @@ def _factor(matrices: Tensor, triangle: Tensor, block: slice) -> Tensor:
     matrices[:, below, block] = matrices[:, below, block] @ inverse.mT
     if block.start:
         triangle[:, block, done] = inverse @ (matrices[:, block, done] @ triangle[:, done, done]).neg_()
-    return info > 0
+    failed: Tensor = info > 0
+    return failed

@@ -1,8 +1,8 @@
 """Which of many penalties leaves the least error, of which only some are tried.
 
 The error of ridge regression where each stimulus is left out once is, as a function of the logarithm of the penalty,
-analytic within pi of the real axis: its poles, and the zeros that it is divided by, are at negative penalties. So it has
-no detail that is much finer than a factor of e, and between penalties that were tried it is known.
+analytic within pi of the real axis: its poles, and the zeros of what it is divided by, are at negative penalties. So it
+has no detail that is much finer than a factor of e, and between penalties that were tried it is known.
 """
 
 from collections.abc import Callable
@@ -69,7 +69,8 @@ def _promising(logs: Errors, errors: Errors, tried: NDArray[np.bool_]) -> Chosen
     least = CubicSpline(nodes, values, axis=1)(logs[left]) - np.maximum(missed[:, sides - 1], missed[:, sides])
     least[least > values.min(1, keepdims=True)] = np.inf
     best = np.argsort(least, axis=1)[:, :TOGETHER]
-    return left[np.unique(best[np.isfinite(np.take_along_axis(least, best, 1))])]
+    found: Chosen = left[np.unique(best[np.isfinite(np.take_along_axis(least, best, 1))])]
+    return found
 
 
 def _missed(nodes: Errors, values: Errors) -> Errors:

@@ -92,7 +92,7 @@ def upper(matrix: Tensor) -> Tensor:
         return matrix[torch.ones(matrix.shape, dtype=torch.bool, device=matrix.device).triu_(1)]
     n = len(matrix)  # on a processor it is much quicker to copy the ends of rows
     lengths = [length for row in range(n) for length in (row + 1, n - row - 1)]
-    return torch.cat(matrix.flatten().split(lengths)[1::2])
+    return torch.cat(torch.split(matrix.flatten(), lengths)[1::2])
 
 
 @dataclass(frozen=True)
