@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 BLOCK = 256  # rows that are factored together; all else are products of matrices
+WIDE = 1024  # columns of a product with a triangle, whose zeros above them are left out
 
 
 def invert_definite(matrices: Tensor) -> tuple[Tensor, Tensor]:
@@ -47,7 +48,8 @@ def _factor(matrices: Tensor, triangle: Tensor, block: slice) -> Tensor:
     inverse = torch.linalg.solve_triangular(factor, ones.expand_as(factor), upper=False)
     triangle[:, block, block] = inverse
     matrices[:, below, block] = matrices[:, below, block] @ inverse.mT
-    if block.start:
-        triangle[:, block, done] = inverse @ (matrices[:, block, done] @ triangle[:, done, done]).neg_()
+    for start in range(0, block.start, WIDE):
+        columns, rows = slice(start, min(start + WIDE, block.start)), slice(start, block.start)
+        triangle[:, block, columns] = inverse @ (matrices[:, block, rows] @ triangle[:, rows, columns]).neg_()
     failed: Tensor = info > 0
     return failed
