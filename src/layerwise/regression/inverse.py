@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-BLOCK = 256  # rows that are factored together; all else are products of matrices
+BLOCK, BLOCK_ON_GPU = 256, 128  # rows that are factored together; all else are products of matrices
 WIDE = 1024  # columns of a product with a triangle, whose zeros above them are left out
 
 
@@ -25,8 +25,8 @@ def invert_definite(matrices: Tensor) -> tuple[Tensor, Tensor]:
     failed : Tensor [batch]
         Whether a matrix is not positive definite up to rounding: what took its place is of no use.
     """
-    n = matrices.shape[-1]
-    blocks = [slice(start, min(start + BLOCK, n)) for start in range(0, n, BLOCK)]
+    n, size = matrices.shape[-1], BLOCK_ON_GPU if matrices.is_cuda else BLOCK
+    blocks = [slice(start, min(start + size, n)) for start in range(0, n, size)]
     triangle, failed = torch.zeros_like(matrices), []
     for block in blocks:
         failed.append(_factor(matrices, triangle, block))

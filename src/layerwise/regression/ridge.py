@@ -22,6 +22,7 @@ ALPHAS: tuple[float, ...] = (
 )
 """Brain-Score's 99 penalties, of which one is chosen."""
 BYTES, BYTES_ON_GPU = 2**27, 2**31  # of the matrices of several penalties or splits, that are taken together
+PART_OF_GPU = 16  # of its memory, one, at most
 COPIES = 4  # of a Gram matrix, that each penalty takes
 
 
@@ -152,7 +153,9 @@ class _Solver:
 
     @property
     def _bytes(self) -> int:
-        return BYTES_ON_GPU if self.values.is_cuda else BYTES
+        if not self.values.is_cuda:
+            return BYTES
+        return min(BYTES_ON_GPU, torch.cuda.get_device_properties(self.values.device).total_memory // PART_OF_GPU)
 
     def choose(self, gram: Tensor, alphas: NDArray[np.float64]) -> RidgeFits:
         """Fit one layer with the best of some penalties."""
@@ -219,19 +222,16 @@ class _Solver:
     def _leave_out(self, inverse: Tensor, solution: Tensor, group: _Group) -> tuple[Tensor, Tensor, Tensor]:
         """Return residuals over the penalty [fit, split, stimulus, target], errors and failures [fit, split]."""
         outside, mask = group.outside, self.training.mask[group.splits]
-        factor, info = torch.linalg.cholesky_ex(inverse[:, outside[:, :, None], outside[:, None, :]])
-        rows = inverse[:, outside]
-        left = torch.linalg.solve_triangular(factor, solution[:, outside], upper=False)
+        rows, part = inverse[:, outside], inverse[:, outside[:, :, None], outside[:, None, :]]
+        size = part.shape
+        part, failed = invert_definite(part.flatten(0, 1))
+        part = part.view(size)
+        weights = torch.sub(solution[:, None], rows.mT @ (part @ solution[:, outside])).mul_(mask[..., None])
+        errors = weights.new_zeros(size[:2])
         if self.choosing:
-            rows = torch.linalg.solve_triangular(factor, rows, upper=False)
-        else:
-            left = torch.linalg.solve_triangular(factor.mT, left, upper=True)
-        weights = torch.sub(solution[:, None], rows.mT @ left).mul_(mask[..., None])
-        errors = weights.new_zeros(info.shape)
-        if self.choosing:
-            diagonal = inverse.diagonal(dim1=1, dim2=2)[:, None] - torch.linalg.vector_norm(rows, dim=-2).square()
+            diagonal = inverse.diagonal(dim1=1, dim2=2)[:, None] - (part @ rows).mul_(rows).sum(-2)
             errors = _error(weights, torch.where(mask > 0, diagonal, 1), mask.sum(1))
-        return weights, errors, info > 0
+        return weights, errors, failed.view(size[:2])
 
     def _fit_alone(self, gram: Tensor, alpha: Tensor, split: int) -> tuple[Tensor, Tensor]:
         """Fit one split from its own part of a matrix: residuals over the penalty [stimulus, target], and the error."""
