@@ -31,7 +31,7 @@ from layerwise.regression.ridge import ALPHAS, RidgeFits, check_alphas, ridge_fr
 from layerwise.regression.training import Targets, Training
 
 # Units, in stimuli, up to which ridge regression decomposes the products of units: what a GPU takes very long for.
-FEW_UNITS = {"cpu": 0.5, "cuda": 0.1}
+FEW_UNITS = {"cpu": 1.0, "cuda": 0.1}
 
 
 def score_neuroids(
