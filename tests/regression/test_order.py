@@ -6,9 +6,12 @@ import torch
 
 from layerwise.regression.order import ascending
 
+CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 
-def check(values, tolerance):
-    order, ties = ascending(torch.as_tensor(values), torch.tensor(tolerance, dtype=torch.float64))
+
+def check(values, tolerance, device="cpu"):
+    found = ascending(torch.as_tensor(values, device=device), torch.tensor(tolerance, dtype=torch.float64).to(device))
+    order, ties = (one.cpu() for one in found)
     np.testing.assert_array_equal(values[order], np.sort(values))
     assert sorted(order.tolist()) == list(range(len(values)))
     np.testing.assert_array_equal(ties, np.flatnonzero(np.diff(np.sort(values)) <= tolerance))
@@ -17,9 +20,10 @@ def check(values, tolerance):
 
 @pytest.mark.parametrize("tolerance", [0.0, 1e-13, 1e-3])
 @pytest.mark.parametrize("n", [2, 3, 1000, 100_000])
-def test_it_equals_numpys(rng, n, tolerance):
-    check(rng.normal(3, 2, n), tolerance)
-    check(1 + 1e-9 * rng.normal(size=n), tolerance * 1e-9)
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=CUDA)])
+def test_it_equals_numpys(rng, n, tolerance, device):
+    check(rng.normal(3, 2, n), tolerance, device)
+    check(1 + 1e-9 * rng.normal(size=n), tolerance * 1e-9, device)
 
 
 def test_values_whose_keys_are_alike_are_told_apart(rng):

@@ -432,7 +432,7 @@ def _time_score(study: Study, plan: Plan, on_gpu: bool, n_splits: int) -> float:
 
 
 def _time_ridge(study: Study, plan: Plan, on_gpu: bool) -> float:
-    """Return the seconds of a layer that ridge regression takes, which inverts a matrix for each penalty that it tries."""
+    """Return the seconds of a layer that ridge regression takes, a matrix inverted for each penalty."""
     if "ridge" not in study.measures_of(plan.stimuli):
         return 0
     rates, n_alphas = plan.machines.of(on_gpu), ALPHAS if study.brain.ridge.alpha is None else 1
