@@ -1,7 +1,7 @@
 """What measures beside PLS cost, from the same stored layer: each alone, and all together, side by side in one run.
 
 python benchmarks/measures.py [cpu | cuda] [STIMULI ...] [--limit SECONDS]
-    (writes benchmarks/measures.md; one thread on a CPU; no row begins after the limit)
+    (writes benchmarks/measures.md, or measures_gpu.md; one thread on a CPU; no row begins after the limit)
 
 Layers of 10,000 units are stored as extraction stores them. Seconds are those of `BrainSimilarity.score`, reading
 included: on a CPU of the process, so that other processes do not count; on a GPU of the clock, where the next layers
@@ -29,7 +29,7 @@ from layerwise.analyses.brain import BrainSimilarity
 from layerwise.interfaces import LayerSpec, Measure, MeasureSettings, Recordings
 
 N_NEUROIDS, N_UNITS = 168, 10_000
-LAYERS, LAYERS_ON_GPU = 3, 96  # stored
+LAYERS, LAYERS_ON_GPU = 3, 32  # stored
 OF_GRID, OF_GRID_ON_GPU = 1, 8  # of these, scored with the best of 99 penalties
 MEMORY, TOGETHER = 4 * 10**10, 32  # bytes of a GPU, and the layers that it takes at once
 LIMIT = 90.0  # s after which no row of a GPU begins
@@ -141,7 +141,7 @@ all measures, on an H100, is {TARGET}.
 | stimuli | measures | s a layer | times PLS |
 |---|---|---|---|
 """ + "\n".join(table)
-    Path(__file__).with_suffix(".md").write_text(text + "\n")
+    Path(__file__).with_name("measures_gpu.md" if on_gpu else "measures.md").write_text(text + "\n")
 
 
 if __name__ == "__main__":
