@@ -4,9 +4,8 @@
 # of repositories has no folder, and then the environment is looked for where Snakemake runs.
 HERE = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).resolve()
 TOP = HERE.parents[1] if HERE.is_dir() else Path.cwd()
-EXPORT = Path(workflow.source_path("../scripts/export_brainscore.py"))
-if HERE.is_dir():
-    EXPORT = HERE.parent / "scripts" / "export_brainscore.py"
+SCRIPT = "../scripts/export_brainscore.py"
+EXPORT = Path(HERE / SCRIPT if HERE.is_dir() else workflow.source_path(SCRIPT)).resolve()
 BRAINSCORE = TOP / ".venv-brainscore" / "bin" / "python"
 FILES = {str(entry.file): entry for entry in STUDY.recordings if entry.brainscore}
 
