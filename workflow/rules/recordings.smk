@@ -5,9 +5,13 @@
 HERE = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).resolve()
 TOP = HERE.parents[1] if HERE.is_dir() else Path.cwd()
 SCRIPT = "../scripts/export_brainscore.py"
-EXPORT = Path(HERE / SCRIPT if HERE.is_dir() else workflow.source_path(SCRIPT)).resolve()
+EXPORT = Path(
+    HERE / SCRIPT if HERE.is_dir() else workflow.source_path(SCRIPT)
+).resolve()
 BRAINSCORE = TOP / ".venv-brainscore" / "bin" / "python"
 FILES = {str(entry.file): entry for entry in STUDY.recordings if entry.brainscore}
+if FILES and DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method:
+    study.keep_lock("brainscore", workflow.source_path("../../envs/brainscore.lock"))
 
 
 # One rule a file, since each lies where the config says. They run here, as compute nodes may have no network.
