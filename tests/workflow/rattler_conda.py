@@ -8,6 +8,7 @@ import asyncio
 import hashlib
 import importlib.util
 import json
+import os
 import sys
 import sysconfig
 import tarfile
@@ -119,3 +120,5 @@ def main(home, *arguments):
 
 if __name__ == "__main__":
     main(*sys.argv[1:])
+    sys.stdout.flush()
+    os._exit(0)  # rattler's threads outlive the interpreter, which then may abort
