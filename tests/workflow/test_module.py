@@ -116,6 +116,30 @@ def test_all_jobs_are_planned_where_snakedeploy_put_the_workflow(mine, host):
     assert Path(exported[1]).read_text() == script.rstrip()  # git gives it to Snakemake so
 
 
+# Python runs it when it starts.
+WITHOUT = """
+import sys
+
+class Finder:
+    def find_spec(name, *_):
+        if name == "layerwise":
+            raise ModuleNotFoundError("No module named 'layerwise'", name=name)
+
+sys.meta_path.insert(0, Finder)
+"""
+
+
+def test_where_layerwise_is_not_installed_a_sentence_says_so(tmp_path):
+    (tmp_path / "sitecustomize.py").write_text(WITHOUT)
+    command = [sys.executable, "-m", "snakemake", "--dry-run", "--snakefile", str(ROOT / "workflow/Snakefile")]
+    environment = os.environ | {"PYTHONPATH": str(tmp_path)}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.returncode
+    said = done.stdout + done.stderr
+    assert f"layerwise is not installed where Snakemake is, and the rules plan with it: {sys.executable}" in said
+    assert "Traceback" not in said
+
+
 def test_what_snakedeploy_copies_holds_a_config():
     """It follows links, and its Snakefile names that file."""
     assert (ROOT / "config/config.yaml").read_text() == (ROOT / "config.yaml").read_text()
