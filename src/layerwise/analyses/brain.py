@@ -222,7 +222,9 @@ class _Fit:
         parts = [self._score_finite({name: found[name] for name in half}, specs, few) for half in halves]
         return {name: scores for part in parts for name, scores in part.items()}
 
-    def _score_together(self, found: Mapping[str, Stored], specs: Mapping[str, LayerSpec], few: Container[str]) -> Scores:
+    def _score_together(
+        self, found: Mapping[str, Stored], specs: Mapping[str, LayerSpec], few: Container[str]
+    ) -> Scores:
         """Score by all measures layers whose Gram matrices are stored, or one whose activations are."""
         [*stored] = found.values()
         grams = None if stored[0].kind == "activations" or self.similarity.pca else self._grams(stored)
@@ -231,9 +233,9 @@ class _Fit:
         if fitted and PLS in self.similarity.measures:
             for place, r in zip(fitted, self._score_pls(stored, grams, fitted), strict=True):
                 scores[list(found)[place]][PLS] = Scored(r)
-        for place, name in enumerate(found if self.others else ()):
-            gram = None if grams is None else grams[place]
-            scores[name] |= self.others.score(specs[name], found[name], self.store.path, gram)
+        if self.others:
+            others = self.others.score([specs[name] for name in found], stored, self.store.path, grams)
+            scores = {name: scores[name] | other for name, other in zip(found, others, strict=True)}
         return scores
 
     def _score_pls(self, stored: Sequence[Stored], grams: torch.Tensor | None, fitted: Sequence[int]) -> np.ndarray:

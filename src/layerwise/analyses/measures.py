@@ -95,38 +95,48 @@ class OtherMeasures:
         """How many neuroids have a response to every stimulus: the others are left out."""
         return int(self._complete.shape[1])
 
-    def score(self, layer: LayerSpec, stored: Stored, file: object, gram: Tensor | None = None) -> dict[Measure, Scored]:
-        """Score what is stored of a layer, which must be finite.
+    def score(
+        self, layers: Sequence[LayerSpec], stored: Sequence[Stored], file: object, grams: Tensor | None = None
+    ) -> list[dict[Measure, Scored]]:
+        """Score what is stored of layers, all of which must be finite: of several Gram matrices, or of one layer.
 
         Parameters
         ----------
-        layer : LayerSpec
-            The layer.
-        stored : Stored
-            What was read of it.
+        layers : sequence of LayerSpec
+            The layers.
+        stored : sequence of Stored
+            What was read of each.
         file : object
             Name of the file that it was read from.
-        gram : Tensor [stimulus, stimulus], optional
-            Of a layer whose Gram matrix is stored: that of these stimuli, if it was brought to the device already.
+        grams : Tensor [layer, stimulus, stimulus], optional
+            Gram matrices of these stimuli, if they were brought to the device already.
 
         Raises
         ------
         ValueError
             The file of activations is of a version that kept too little for RSA.
         """
-        if stored.kind == "activations":
-            features = torch.as_tensor(stored.array[self.rows]).to(self.device, torch.float64)
-            products = PatternProducts.of(features) if self._single else None
+        is_gram = stored[0].kind == "gram"
+        if is_gram:
+            features = torch.stack([self._gram(one) for one in stored]) if grams is None else grams
         else:
-            features = self._gram(stored) if gram is None else gram
-            products = self._products(layer, stored, features, file)
-        found = self._score_single(products) if products else {}
+            features = torch.as_tensor(stored[0].array[self.rows]).to(self.device, torch.float64)
+        found: list[dict[Measure, Scored]] = [{} for _ in layers]
+        for place, (layer, one) in enumerate(zip(layers, stored, strict=True) if self._single else ()):
+            found[place] = self._score_single(
+                self._products(layer, one, features[place], file) if is_gram else PatternProducts.of(features)
+            )
         if "ridge" in self.measures:
-            alphas = ALPHAS if self.settings.alpha is None else [self.settings.alpha]
-            is_gram = stored.kind == "gram"
-            ridge = score_ridge(features, self.responses, self.splits, alphas, is_gram, self.device)
-            found["ridge"] = Scored(*ridge)
-        return {one: found[one] for one in self.measures}
+            r, alphas = self._score_ridge(features, is_gram)
+            for scores, one, chosen in zip(found, r, alphas, strict=True):
+                scores["ridge"] = Scored(one, chosen)
+        return [{one: scores[one] for one in self.measures} for scores in found]
+
+    def _score_ridge(self, features: Tensor, is_gram: bool) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return r [layer, split, neuroid] and penalties [layer, split]."""
+        alphas = ALPHAS if self.settings.alpha is None else [self.settings.alpha]
+        found = score_ridge(features, self.responses, self.splits, alphas, is_gram, self.device)
+        return found if is_gram else (found[0][None], found[1][None])
 
     @property
     def _single(self) -> list[Measure]:
@@ -142,7 +152,8 @@ class OtherMeasures:
             raise ValueError(f"{file} {_OLD}")
         patterns = np.zeros((2, len(self.rows))) if stored.patterns is None else stored.patterns[:, self.rows]
         square = 0.0 if stored.patterns is None else float(stored.patterns[1].mean())
-        return PatternProducts(gram, *torch.as_tensor(patterns).to(self.device), square, layer.units)
+        sums, means = torch.as_tensor(patterns).to(self.device)
+        return PatternProducts(gram, sums, means, square, layer.units)
 
     def _score_single(self, products: PatternProducts) -> dict[Measure, Scored]:
         """Score by those measures that are one number a layer."""

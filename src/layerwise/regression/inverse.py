@@ -3,7 +3,8 @@
 import torch
 from torch import Tensor
 
-BLOCK = 256  # rows that are factored together; all else are products of matrices
+BLOCK, BLOCK_ON_GPU = 256, 128  # rows that are factored together; all else are products of matrices
+WIDE = 1024  # columns of a product with a triangle, whose zeros above them are left out
 
 
 def invert_definite(matrices: Tensor) -> tuple[Tensor, Tensor]:
@@ -24,8 +25,8 @@ def invert_definite(matrices: Tensor) -> tuple[Tensor, Tensor]:
     failed : Tensor [batch]
         Whether a matrix is not positive definite up to rounding: what took its place is of no use.
     """
-    n = matrices.shape[-1]
-    blocks = [slice(start, min(start + BLOCK, n)) for start in range(0, n, BLOCK)]
+    n, size = matrices.shape[-1], BLOCK_ON_GPU if matrices.is_cuda else BLOCK
+    blocks = [slice(start, min(start + size, n)) for start in range(0, n, size)]
     triangle, failed = torch.zeros_like(matrices), []
     for block in blocks:
         failed.append(_factor(matrices, triangle, block))
@@ -47,6 +48,8 @@ def _factor(matrices: Tensor, triangle: Tensor, block: slice) -> Tensor:
     inverse = torch.linalg.solve_triangular(factor, ones.expand_as(factor), upper=False)
     triangle[:, block, block] = inverse
     matrices[:, below, block] = matrices[:, below, block] @ inverse.mT
-    if block.start:
-        triangle[:, block, done] = inverse @ (matrices[:, block, done] @ triangle[:, done, done]).neg_()
-    return info > 0
+    for start in range(0, block.start, WIDE):
+        columns, rows = slice(start, min(start + WIDE, block.start)), slice(start, block.start)
+        triangle[:, block, columns] = inverse @ (matrices[:, block, rows] @ triangle[:, rows, columns]).neg_()
+    failed: Tensor = info > 0
+    return failed

@@ -1,8 +1,8 @@
 """Which of many penalties leaves the least error, of which only some are tried.
 
 The error of ridge regression where each stimulus is left out once is, as a function of the logarithm of the penalty,
-analytic within pi of the real axis: its poles, and the zeros that it is divided by, are at negative penalties. So it has
-no detail that is much finer than a factor of e, and between penalties that were tried it is known.
+analytic within pi of the real axis: its poles, and the zeros of what it is divided by, are at negative penalties. So it
+has no detail that is much finer than a factor of e, and between penalties that were tried it is known.
 """
 
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from scipy.interpolate import CubicSpline
 
 FEW = 16  # penalties, of which all are tried
 APART = 1.5  # in logarithms, those that are tried first
-TOGETHER = 2  # of each split, that are tried next
+MORE = 2  # of each split, that are tried next; in each round after it as many times as many
 
 Errors = NDArray[np.float64]
 Chosen = NDArray[np.intp]
@@ -43,9 +43,10 @@ def search(penalties: Errors, n_splits: int, measure: Callable[[Errors], Errors]
     logs, tried = np.log(penalties), np.zeros(len(penalties), dtype=bool)
     errors = np.full((n_splits, len(penalties)), np.inf)
     chosen = np.arange(len(penalties)) if len(penalties) <= FEW else np.array(_apart(logs))
+    count = MORE
     while len(chosen):
         errors[:, chosen], tried[chosen] = measure(penalties[chosen]), True
-        chosen = _promising(logs, errors, tried)
+        chosen, count = _promising(logs, errors, tried, count), MORE * count
     return errors
 
 
@@ -58,18 +59,19 @@ def _apart(logs: Errors) -> list[int]:
     return [*chosen, len(logs) - 1]
 
 
-def _promising(logs: Errors, errors: Errors, tried: NDArray[np.bool_]) -> Chosen:
-    """Choose those that may have a smaller error than any that was tried, the most promising of each split."""
+def _promising(logs: Errors, errors: Errors, tried: NDArray[np.bool_], count: int) -> Chosen:
+    """Choose those that may have a smaller error than any that was tried, so many of each split."""
     left, known = np.flatnonzero(~tried), errors[:, tried]
-    if not (np.isfinite(known).all() and (known > 0).all()):
+    if not (len(left) and np.isfinite(known).all() and (known > 0).all()):
         return left
     nodes, values = logs[tried], np.log(known)
     sides = np.searchsorted(nodes, logs[left])
     missed = _missed(nodes, values)
     least = CubicSpline(nodes, values, axis=1)(logs[left]) - np.maximum(missed[:, sides - 1], missed[:, sides])
     least[least > values.min(1, keepdims=True)] = np.inf
-    best = np.argsort(least, axis=1)[:, :TOGETHER]
-    return left[np.unique(best[np.isfinite(np.take_along_axis(least, best, 1))])]
+    best = np.argsort(least, axis=1)[:, :count]
+    found: Chosen = left[np.unique(best[np.isfinite(np.take_along_axis(least, best, 1))])]
+    return found
 
 
 def _missed(nodes: Errors, values: Errors) -> Errors:

@@ -22,6 +22,7 @@ ALPHAS: tuple[float, ...] = (
 )
 """Brain-Score's 99 penalties, of which one is chosen."""
 BYTES, BYTES_ON_GPU = 2**27, 2**31  # of the matrices of several penalties or splits, that are taken together
+PART_OF_GPU = 16  # of its memory, one, at most
 COPIES = 4  # of a Gram matrix, that each penalty takes
 
 
@@ -31,9 +32,9 @@ class RidgeFits:
 
     Parameters
     ----------
-    predictions : list of Tensor [test stimulus, target]
+    predictions : list of Tensor [layer, test stimulus, target]
         One a split; zeros where no penalty could be used.
-    alphas : float64 array [split]
+    alphas : float64 array [layer, split]
         The penalties; NaN where none could be used.
     """
 
@@ -55,8 +56,8 @@ def check_alphas(alphas: Sequence[float]) -> None:
         raise ValueError(f"{given}: ridge regression needs a positive penalty, such as 1.0, or several to choose from")
 
 
-def ridge_from_gram(gram: Tensor, targets: Targets, splits: Sequence[Split], alphas: Sequence[float]) -> RidgeFits:
-    """Fit each split's training stimuli, and predict its test stimuli, from the Gram matrix.
+def ridge_from_gram(grams: Tensor, targets: Targets, splits: Sequence[Split], alphas: Sequence[float]) -> RidgeFits:
+    """Fit each split's training stimuli, and predict its test stimuli, from the Gram matrices of layers.
 
     For each penalty that is tried (`penalties.search`) one matrix of the size of the Gram matrix is inverted, and all
     splits take theirs from it: the inverse of a part of a matrix is the part of its inverse, less a correction of the
@@ -66,7 +67,7 @@ def ridge_from_gram(gram: Tensor, targets: Targets, splits: Sequence[Split], alp
 
     Parameters
     ----------
-    gram : Tensor [stimulus, stimulus]
+    grams : Tensor [layer, stimulus, stimulus]
         Of activations that are centred in any way, float64.
     targets : Targets
         Shared by all splits.
@@ -75,10 +76,21 @@ def ridge_from_gram(gram: Tensor, targets: Targets, splits: Sequence[Split], alp
     alphas : sequence of float
         Penalties; with one, nothing is chosen.
     """
-    usable = _usable(alphas, float(gram.diagonal().sum()))
-    fits = _Dual(gram, targets.values, Training.of(splits, len(gram), gram.device), len(usable) > 1)
-    search(usable, len(splits), fits.measure)
-    return RidgeFits(fits.predict(splits), fits.alphas.cpu().numpy())
+    training = Training.of(splits, grams.shape[-1], grams.device)
+    solver = _Solver(targets.values, training, splits, choosing=len(alphas) > 1)
+    variances = grams.diagonal(dim1=1, dim2=2).sum(1).tolist()
+    if solver.choosing:
+        pairs = zip(grams, variances, strict=True)
+        parts = [solver.choose(gram, _usable(alphas, variance)) for gram, variance in pairs]
+    else:
+        given = grams.new_tensor([alphas[0] if _usable(alphas, variance).size else np.nan for variance in variances])
+        at_once = solver.at_once(grams.shape[-1])
+        parts = [
+            solver.fit_given(*pair)
+            for pair in zip(torch.split(grams, at_once), torch.split(given, at_once), strict=True)
+        ]
+    predictions = [torch.cat(layers) for layers in zip(*(part.predictions for part in parts), strict=True)]
+    return RidgeFits(predictions, np.concatenate([part.alphas for part in parts]))
 
 
 def _usable(alphas: Sequence[float], variance: float) -> NDArray[np.float64]:
@@ -94,112 +106,153 @@ class _Group:
     outside: Tensor
 
 
-class _Dual:
-    """Fits of all splits from a Gram matrix: of each the penalty with the least error so far, and what came of it.
+@dataclass(frozen=True)
+class _Kept:
+    """Of each layer and split the penalty and the least error [layer, split], and the residuals over the penalty."""
 
-    Attributes
+    alphas: Tensor
+    errors: Tensor
+    weights: Tensor
+
+    def take(self, splits: Tensor, alphas: Tensor, errors: Tensor, weights: Tensor) -> None:
+        """Keep the best of several penalties for each split of one layer, if it is better than before."""
+        least = errors.amin(0)
+        better, places = least < self.errors[0, splits], torch.arange(len(splits), device=errors.device)
+        rows = torch.arange(len(alphas), device=errors.device)[:, None]
+        first = torch.where(errors == least, rows, len(alphas) - 1).amin(0)
+        old = self.weights[0, splits]
+        self.weights[0, splits] = torch.where(better[:, None, None], weights[first, places], old)
+        self.alphas[0, splits] = torch.where(better, alphas[first], self.alphas[0, splits])
+        self.errors[0, splits] = torch.minimum(least, self.errors[0, splits])
+
+
+@dataclass(frozen=True)
+class _Solver:
+    """Fits of all splits from Gram matrices.
+
+    Parameters
     ----------
-    alphas : Tensor [split]
-        NaN before any.
+    values : Tensor [stimulus, target]
+        What is predicted.
+    training : Training
+        Of all splits.
+    splits : sequence of Split
+        The same.
+    choosing : bool
+        Whether errors count.
     """
 
-    def __init__(self, gram: Tensor, values: Tensor, training: Training, choosing: bool) -> None:
-        self._gram, self._values, self._training, self._choosing = gram, values, training, choosing
-        # A constant feature changes nothing, since the intercept takes it up, and keeps the inverse small in its
-        # direction.
-        self._shift = gram.diagonal().mean()
-        n_splits = len(training.mask)
-        self.alphas = gram.new_full((n_splits,), torch.nan)
-        self._errors = gram.new_full((n_splits,), torch.inf)
-        self._weights = gram.new_zeros(n_splits, *values.shape)
-        self._bytes = BYTES_ON_GPU if gram.is_cuda else BYTES
+    values: Tensor
+    training: Training
+    splits: Sequence[Split]
+    choosing: bool
 
-    def measure(self, alphas: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Fit with penalties [penalty]: errors [split, penalty], of each stimulus left out, over all targets."""
-        at_once = max(1, self._bytes // (COPIES * self._gram.nbytes))
-        parts = torch.as_tensor(alphas, device=self._gram.device).split(at_once)
-        found: NDArray[np.float64] = torch.cat([self._fit(part) for part in parts]).T.cpu().numpy()
+    def at_once(self, n_stimuli: int) -> int:
+        """Return how many matrices are inverted together."""
+        return max(1, self._bytes // (COPIES * 8 * n_stimuli**2))
+
+    @property
+    def _bytes(self) -> int:
+        if not self.values.is_cuda:
+            return BYTES
+        return min(BYTES_ON_GPU, torch.cuda.get_device_properties(self.values.device).total_memory // PART_OF_GPU)
+
+    def choose(self, gram: Tensor, alphas: NDArray[np.float64]) -> RidgeFits:
+        """Fit one layer with the best of some penalties."""
+        kept = self._nothing(1)
+
+        def measure(tried: NDArray[np.float64]) -> NDArray[np.float64]:
+            parts = torch.split(torch.as_tensor(tried, device=gram.device), self.at_once(len(gram)))
+            return torch.cat([self._try(gram, part, kept) for part in parts]).T.cpu().numpy()
+
+        search(alphas, len(self.splits), measure)
+        return self._predict(gram[None], kept)
+
+    def fit_given(self, grams: Tensor, alphas: Tensor) -> RidgeFits:
+        """Fit layers with a penalty each; none where it is NaN."""
+        kept = self._nothing(len(grams))
+        for splits, errors, weights in self._fit(grams, alphas):
+            kept.weights[:, splits] = weights
+            kept.alphas[:, splits] = torch.where(errors.isfinite(), alphas[:, None], torch.nan)
+        return self._predict(grams, kept)
+
+    def _nothing(self, n_layers: int) -> _Kept:
+        errors = self.values.new_full((n_layers, len(self.splits)), torch.inf)
+        return _Kept(errors * torch.nan, errors, errors.new_zeros(*errors.shape, *self.values.shape))
+
+    def _predict(self, grams: Tensor, kept: _Kept) -> RidgeFits:
+        """Predict the test stimuli of each split: [layer, test stimulus, target]; zeros without a penalty."""
+        centres, means, none = self.training.mean(grams), self.training.mean(self.values), kept.alphas.isnan()
+        predictions = []
+        for index, split in enumerate(self.splits):
+            test = grams[:, torch.as_tensor(split.test, device=grams.device)] - centres[:, index, None]
+            found = test @ kept.weights[:, index] + means[index]
+            predictions.append(found.masked_fill_(none[:, index, None, None], 0))
+        return RidgeFits(predictions, kept.alphas.cpu().numpy())
+
+    def _try(self, gram: Tensor, alphas: Tensor, kept: _Kept) -> Tensor:
+        """Return the errors [penalty, split] of a layer, and keep what is better than before."""
+        found = alphas.new_empty(len(alphas), len(self.splits))
+        for splits, errors, weights in self._fit(gram.expand(len(alphas), -1, -1), alphas):
+            found[:, splits] = errors
+            kept.take(splits, alphas, errors, weights)
         return found
 
-    def predict(self, splits: Sequence[Split]) -> list[Tensor]:
-        """Predict the test stimuli of each split: [test stimulus, target]; zeros without a penalty."""
-        means = self._training.mean(self._gram), self._training.mean(self._values)
-        parts = zip(splits, *means, self._weights, self.alphas.isnan(), strict=True)
-        return [
-            ((self._gram[torch.as_tensor(split.test)] - centre) @ weights + mean).masked_fill(none, 0)
-            for split, centre, mean, weights, none in parts
-        ]
+    def _fit(self, grams: Tensor, alphas: Tensor) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """Fit each matrix with its penalty: of some splits the errors [fit, split], and residuals over the penalty."""
+        inverse, failed = _invert(grams, alphas)
+        solution = inverse @ self.values
+        for group in self._groups(len(grams)):
+            weights, errors, bad = self._leave_out(inverse, solution, group)
+            for fit, place in (bad & ~failed[:, None]).nonzero().tolist():  # what is left out outweighs the rest
+                pair = self._fit_alone(grams[fit], alphas[fit, None], int(group.splits[place]))
+                weights[fit, place], errors[fit, place] = pair
+            yield group.splits, errors.masked_fill(failed[:, None] | errors.isnan(), torch.inf), weights
 
-    def _fit(self, alphas: Tensor) -> Tensor:
-        """Return errors [penalty, split], and keep what is better than before."""
-        inverse, failed = self._invert(self._gram, alphas)
-        solution = inverse @ self._values
-        errors = self._errors.expand(len(alphas), -1).clone()
-        for group in self._groups(len(alphas)):
-            weights, error, bad = self._leave_out(inverse, solution, group)
-            for penalty, place in (bad & ~failed[:, None]).nonzero().tolist():  # what is left out outweighs the rest
-                pair = self._without(group.splits[place], alphas[penalty, None])
-                weights[penalty, place], error[penalty, place] = pair
-            errors[:, group.splits] = error.masked_fill(failed[:, None] | error.isnan(), torch.inf)
-            self._keep(alphas, errors[:, group.splits], weights, group.splits)
-        return errors
-
-    def _keep(self, alphas: Tensor, errors: Tensor, weights: Tensor, splits: Tensor) -> None:
-        """Keep the weights [penalty, split, stimulus, target] of the least errors [penalty, split]; the first of equals."""
-        least = errors.amin(0)
-        better, rows = least < self._errors[splits], torch.arange(len(alphas), device=errors.device)
-        first = torch.where(errors == least, rows[:, None], len(alphas)).amin(0)
-        places = torch.arange(len(splits), device=errors.device)
-        self._weights[splits] = torch.where(
-            better[:, None, None], weights[first, places], self._weights[splits]
-        )
-        self.alphas[splits] = torch.where(better, alphas[first], self.alphas[splits])
-        self._errors[splits] = torch.minimum(least, self._errors[splits])
-
-    def _invert(self, gram: Tensor, alphas: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the inverse [penalty, stimulus, stimulus] less the direction of the intercept, and what failed."""
-        penalised = (gram + self._shift).repeat(len(alphas), 1, 1)
-        penalised.diagonal(dim1=1, dim2=2).add_(alphas[:, None])
-        inverse, failed = invert_definite(penalised)
-        ones = inverse.sum(2)
-        inverse.baddbmm_(ones[:, :, None], (ones / ones.sum(1, keepdim=True))[:, None], alpha=-1)
-        return inverse, failed
-
-    def _groups(self, n_alphas: int) -> Iterator[_Group]:
+    def _groups(self, n_fits: int) -> Iterator[_Group]:
         """Group the splits; few enough that what they take fits into memory."""
-        outside = self._training.outside
+        outside, (n_stimuli, n_targets) = self.training.outside, self.values.shape
         for size in dict.fromkeys(map(len, outside)):
-            splits = torch.tensor([index for index, rows in enumerate(outside) if len(rows) == size])
-            taken = 2 * 8 * n_alphas * len(self._gram) * (size + 2 * self._values.shape[1])
-            for part in splits.split(max(1, self._bytes // taken)):
-                yield _Group(part.to(self._gram.device), torch.stack([outside[index] for index in part]))
+            alike = [index for index, rows in enumerate(outside) if len(rows) == size]
+            at_once = max(1, self._bytes // (2 * 8 * n_fits * n_stimuli * (size + 2 * n_targets)))
+            for some in (alike[start : start + at_once] for start in range(0, len(alike), at_once)):
+                splits = torch.tensor(some, device=self.values.device)
+                yield _Group(splits, torch.stack([outside[index] for index in some]))
 
     def _leave_out(self, inverse: Tensor, solution: Tensor, group: _Group) -> tuple[Tensor, Tensor, Tensor]:
-        """Return residuals over the penalty [penalty, split, stimulus, target], errors and failures [penalty, split]."""
-        outside, mask = group.outside, self._training.mask[group.splits]
-        factor, info = torch.linalg.cholesky_ex(inverse[:, outside[:, :, None], outside[:, None, :]])
-        rows = inverse[:, outside]
-        left = torch.linalg.solve_triangular(factor, solution[:, outside], upper=False)
-        if self._choosing:
-            rows = torch.linalg.solve_triangular(factor, rows, upper=False)
-        else:
-            left = torch.linalg.solve_triangular(factor.mT, left, upper=True)
-        weights = torch.sub(solution[:, None], rows.mT @ left).mul_(mask[..., None])
-        error = weights.new_zeros(info.shape)
-        if self._choosing:
-            diagonal = inverse.diagonal(dim1=1, dim2=2)[:, None] - torch.linalg.vector_norm(rows, dim=-2).square()
-            error = _error(weights, torch.where(mask > 0, diagonal, 1), mask.sum(1))
-        return weights, error, info > 0
+        """Return residuals over the penalty [fit, split, stimulus, target], errors and failures [fit, split]."""
+        outside, mask = group.outside, self.training.mask[group.splits]
+        rows, part = inverse[:, outside], inverse[:, outside[:, :, None], outside[:, None, :]]
+        size = part.shape
+        part, failed = invert_definite(part.flatten(0, 1))
+        part = part.view(size)
+        weights = torch.sub(solution[:, None], rows.mT @ (part @ solution[:, outside])).mul_(mask[..., None])
+        errors = weights.new_zeros(size[:2])
+        if self.choosing:
+            diagonal = inverse.diagonal(dim1=1, dim2=2)[:, None] - (part @ rows).mul_(rows).sum(-2)
+            errors = _error(weights, torch.where(mask > 0, diagonal, 1), mask.sum(1))
+        return weights, errors, failed.view(size[:2])
 
-    def _without(self, split: Tensor, alpha: Tensor) -> tuple[Tensor, Tensor]:
-        """Fit a split by itself: its weights [stimulus, target] and its error."""
-        inside, weights = self._training.inside[int(split)], torch.zeros_like(self._values)
-        inverse, failed = self._invert(self._gram[inside][:, inside], alpha)
-        weights[inside] = inverse[0] @ self._values[inside]
-        error = weights.new_zeros(())
-        if self._choosing:
+    def _fit_alone(self, gram: Tensor, alpha: Tensor, split: int) -> tuple[Tensor, Tensor]:
+        """Fit one split from its own part of a matrix: residuals over the penalty [stimulus, target], and the error."""
+        inside, weights = self.training.inside[split], torch.zeros_like(self.values)
+        inverse, failed = _invert(gram[inside][:, inside][None], alpha)
+        weights[inside] = inverse[0] @ self.values[inside]
+        error = alpha.new_zeros(())
+        if self.choosing:
             error = _error(weights[inside], inverse[0].diagonal(), alpha.new_tensor(len(inside)))
         return weights, error.masked_fill(failed[0], torch.inf)
+
+
+def _invert(grams: Tensor, alphas: Tensor) -> tuple[Tensor, Tensor]:
+    """Return inverses of penalised matrices less the direction of the intercept, and which failed: [fit]."""
+    # A constant feature changes nothing, since the intercept takes it up, and keeps the inverse small in its direction.
+    penalised = grams + grams.diagonal(dim1=1, dim2=2).mean(1)[:, None, None]
+    penalised.diagonal(dim1=1, dim2=2).add_(alphas[:, None])
+    inverse, failed = invert_definite(penalised)
+    ones = inverse.sum(2)
+    inverse.baddbmm_(ones[:, :, None], (ones / ones.sum(1, keepdim=True))[:, None], alpha=-1)
+    return inverse, failed | alphas.isnan()
 
 
 def _error(residuals: Tensor, diagonal: Tensor, n_stimuli: Tensor) -> Tensor:
@@ -209,7 +262,7 @@ def _error(residuals: Tensor, diagonal: Tensor, n_stimuli: Tensor) -> Tensor:
 
 
 def ridge_from_units(units: Tensor, targets: Targets, splits: Sequence[Split], alphas: Sequence[float]) -> RidgeFits:
-    """Do as `ridge_from_gram` from activations of fewer units than stimuli, whose products are the smaller matrix.
+    """Do as `ridge_from_gram` from the activations of a layer of few units, whose products are the smaller matrix.
 
     Parameters
     ----------
@@ -223,7 +276,7 @@ def ridge_from_units(units: Tensor, targets: Targets, splits: Sequence[Split], a
         _Primal.of(units[inside], targets.values[inside]).fit(units[torch.as_tensor(split.test)], alphas)
         for inside, split in zip(training.inside, splits, strict=True)
     ]
-    return RidgeFits([one for one, _ in fits], np.array([alpha for _, alpha in fits]))
+    return RidgeFits([one[None] for one, _ in fits], np.array([[alpha for _, alpha in fits]]))
 
 
 @dataclass(frozen=True)

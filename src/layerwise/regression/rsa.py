@@ -6,11 +6,11 @@ Kriegeskorte, Mur & Bandettini 2008 (doi:10.3389/neuro.06.004.2008).
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from layerwise.interfaces import Comparison, Distance
+from layerwise.regression.order import ascending
 
 FLAT = 1e-13  # variation, relative, that is rounding
 
@@ -92,7 +92,7 @@ def upper(matrix: Tensor) -> Tensor:
         return matrix[torch.ones(matrix.shape, dtype=torch.bool, device=matrix.device).triu_(1)]
     n = len(matrix)  # on a processor it is much quicker to copy the ends of rows
     lengths = [length for row in range(n) for length in (row + 1, n - row - 1)]
-    return torch.cat(matrix.flatten().split(lengths)[1::2])
+    return torch.cat(torch.split(matrix.flatten(), lengths)[1::2])
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,8 @@ class Reference:
             value = torch.dot(self.prepared, _COMPARISONS[self.comparison](pairs))
         elif varies(pairs):
             ranks, order = ordered_ranks(pairs)  # it is these distances that are brought into the order of ranks
-            value = torch.dot(_prepare_linear(ranks), self.prepared.take(order))
+            ranks -= (len(ranks) + 1) / 2
+            value = torch.dot(ranks, self.prepared.take(order)) / torch.linalg.vector_norm(ranks)
         else:
             return float("nan")
         return float(value.clamp(-1, 1))
@@ -135,24 +136,14 @@ def average_ranks(values: Tensor) -> Tensor:
 
 def ordered_ranks(values: Tensor) -> tuple[Tensor, Tensor]:
     """Return the ranks of values [value] in ascending order, as of `average_ranks`, and that order."""
-    ordered, order = _sort(values)
-    ranks = torch.arange(1, len(values) + 1, dtype=values.dtype, device=values.device)
     # As where an image is among the stimuli twice: its distances from each other one are equal but for rounding.
-    equal = (torch.diff(ordered) <= FLAT * _largest(values)).nonzero()[:, 0]
-    if len(equal):
-        begins = torch.nn.functional.pad(equal.diff() > 1, (1, 0), value=True)
-        run = begins.cumsum(0) - 1
-        first, last = equal[begins], equal[torch.nn.functional.pad(begins[1:], (0, 1), value=True)]
-        ranks[equal] = ranks[equal + 1] = (1 + (first + last + 1) / 2).to(values.dtype)[run]
+    order, ties = ascending(values, FLAT * _largest(values))
+    ranks = torch.arange(1, len(values) + 1, dtype=values.dtype, device=values.device)
+    if len(ties):
+        begins = torch.nn.functional.pad(ties.diff() > 1, (1, 0), value=True)
+        first, last = ties[begins], ties[torch.nn.functional.pad(begins[1:], (0, 1), value=True)]
+        ranks[ties] = ranks[ties + 1] = (1 + (first + last + 1) / 2).to(values.dtype)[begins.cumsum(0) - 1]
     return ranks, order
-
-
-def _sort(values: Tensor) -> tuple[Tensor, Tensor]:
-    """Return ascending values [value] and their order; numpy's takes half as long as torch's, on a processor."""
-    if values.is_cuda:
-        return values.sort()
-    order = torch.from_numpy(np.argsort(values.numpy()))
-    return values.take(order), order
 
 
 def _prepare_ranks(pairs: Tensor) -> Tensor:
