@@ -89,6 +89,8 @@ lock:  ## write the lock files anew (needs uv)
 	  --no-emit-index-url --override envs/brainscore.overrides --output-file envs/brainscore.lock envs/brainscore.in
 	uv pip compile --quiet --python-version 3.11 --python-platform linux --generate-hashes --no-annotate --no-header \
 	  --no-emit-index-url --extra demo --extra dev --override envs/v100.overrides --output-file envs/v100.lock pyproject.toml
+	for lock in layerwise v100 brainscore; do \
+	  sed -i "s/^# [0-9a-f]\{64\}$$/# $$(sha256sum envs/$$lock.lock | cut -d ' ' -f 1)/" envs/$$lock.post-deploy.sh; done
 
 clean:  ## results of the demo and the environments
 	rm -rf .venv .venv-v100 .venv-brainscore results/demo results/demo-data

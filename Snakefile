@@ -8,12 +8,22 @@
 #   snakemake --report report.zip                                        figures and tables that are there, as a page
 #
 # Rules know files and settings; each calls one command of `layerwise`, which also works by hand.
+import sys
+
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import min_version
 
-from layerwise.files.documents import read_yaml
-
 min_version("9.20")
+
+try:
+    from layerwise.files.documents import read_yaml
+except ModuleNotFoundError as error:
+    if error.name != "layerwise":
+        raise
+    raise WorkflowError(
+        "layerwise is not installed where Snakemake is, and the rules plan with it: "
+        f"{sys.executable} -m pip install PLACE, its checkout or repository, of the same version as this workflow"
+    ) from None
 
 # A study given with --configfile stands alone: nothing of the paper's is mixed into it.
 if "study" not in config:

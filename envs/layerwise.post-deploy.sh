@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Snakemake runs this inside the new environment, from the folder that it was started in: the top of the checkout.
-# LAYERWISE_LOCK=v100 takes the packages of v100.lock.
+# Snakemake runs this in the new environment, from the folder where it was started; the rules have laid the lock there.
+# What a user installed for all Pythons, or names in PYTHONPATH, does not count as there already.
 set -euo pipefail
-python -m pip install --require-hashes --requirement "envs/${LAYERWISE_LOCK:-layerwise}.lock"
-python -m pip install --no-deps --no-build-isolation --editable .
+"$CONDA_PREFIX/bin/python" -I -m pip install --no-deps --require-hashes --requirement .snakemake/layerwise/software/layerwise.lock
+# Snakemake makes the environment anew if this script changes, so that the lock's SHA-256 stands here (make lock):
+# caeb8e1464291c50264db71b53cdea7c7216d5e1f84040e67da254e954139c38

@@ -95,22 +95,24 @@ def test_other_errors_are_not_taken_for_memory(generator):
         prepare_step(network, optimiser, settings, *batch(generator))
 
 
+TF32 = {"tf32": True, "ieee": False}
+
+
 def test_arithmetic_is_put_back():
     matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
+    newer = hasattr(matmul, "fp32_precision")  # since PyTorch 2.9; the lock for a V100 has an older one
 
     def told():
-        return (
-            matmul.fp32_precision,
-            cudnn.conv.fp32_precision,
-            cudnn.deterministic,
-            cudnn.benchmark,
-            cudnn.benchmark_limit,
-        )
+        if newer:
+            tf32 = [TF32.get(name, name) for name in (matmul.fp32_precision, cudnn.conv.fp32_precision)]
+        else:
+            tf32 = [matmul.allow_tf32, cudnn.allow_tf32]
+        return (*tf32, cudnn.deterministic, cudnn.benchmark, cudnn.benchmark_limit)
 
     before = told(), torch.are_deterministic_algorithms_enabled()
-    for precision, name in (("tf32", "tf32"), ("bf16", "tf32"), ("float32", "ieee")):
+    for precision, tf32 in (("tf32", True), ("bf16", True), ("float32", False)):
         with arithmetic(precision, deterministic=True):
-            assert told()[:4] == (name, name, True, False)
+            assert told()[:4] == (tf32, tf32, True, False)
             assert torch.are_deterministic_algorithms_enabled()
         assert (told(), torch.are_deterministic_algorithms_enabled()) == before
 

@@ -1,8 +1,5 @@
 """The count sketch against a loop over units, and against what theory says of its error."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +7,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from kernels_here import run_check
 
 from layerwise.sketching.count import CountSketch
 
@@ -64,10 +62,5 @@ def test_all_devices_draw_the_same_whatever_was_drawn_before(device):
 
 
 def test_the_kernel_gives_the_same():
-    """In a process of its own: the interpreter must be chosen before Triton is imported."""
     pytest.importorskip("triton", reason="Triton comes with PyTorch's builds for GPUs")
-    on_gpu = torch.cuda.is_available()
-    environment = {**os.environ, **({} if on_gpu else {"TRITON_INTERPRET": "1"})}
-    device = "cuda" if on_gpu else "cpu"
-    done = subprocess.run([sys.executable, str(CHECK), device], env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
+    run_check(CHECK)

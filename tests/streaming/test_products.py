@@ -1,12 +1,10 @@
 """Products of a pass: our kernels against PyTorch's float64, in Triton's interpreter where there is no GPU."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
+from kernels_here import run_check
 
 from layerwise.streaming import products
 from layerwise.streaming.fused import Relation
@@ -75,18 +73,8 @@ def test_squares_of_each_layer_of_a_fusion_are_summed(rng, monkeypatch, at_once)
 
 
 def test_the_kernels_give_the_same():
-    """In a process of its own: the interpreter must be chosen before Triton is imported."""
     pytest.importorskip("triton", reason="Triton comes with PyTorch's builds for GPUs")
-    on_gpu = torch.cuda.is_available()
-    environment = {**os.environ, **({} if on_gpu else {"TRITON_INTERPRET": "1"})}
-    done = subprocess.run(
-        [sys.executable, str(CHECK), "cuda" if on_gpu else "cpu"],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    run_check(CHECK)
 
 
 def test_kernels_are_only_for_five_splits_in_float32_on_a_gpu():

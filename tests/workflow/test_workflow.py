@@ -8,6 +8,7 @@ import subprocess
 import time
 from io import BytesIO
 from pathlib import Path
+from zipfile import ZipFile
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -88,6 +89,15 @@ def left_in_scratch(study):
 
 def test_a_second_run_does_nothing(finished):
     assert "Nothing to be done" in finished.snakemake()
+
+
+def test_snakemakes_report_shows_figures_with_captions(finished, tmp_path):
+    finished.snakemake("--report", str(tmp_path / "report.zip"))
+    with ZipFile(tmp_path / "report.zip") as report:
+        names = report.namelist()
+        shown = next(report.read(name).decode() for name in names if name.endswith("report.html"))
+    assert any(name.endswith("figure2.png") for name in names)
+    assert "Brain similarity against the accuracy of predicting memorability" in shown
 
 
 def test_a_study_file_that_moves_to_another_folder_makes_nothing_stale(finished):

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
+from snakemake.settings.types import DeploymentMethod
 
 from layerwise import study
 from layerwise.config import strays_of, validate_cluster, validate_study
@@ -21,8 +22,8 @@ from layerwise.files import (
 from layerwise.files.documents import read_yaml
 
 # Jobs find `layerwise` beside this Snakemake's Python, also where the environment is not activated; last, so that a
-# conda environment goes before it. SLURM may send SIGUSR2 to all processes of a job before the end, of which only the
-# step knows what to do.
+# command of the user's goes before it. In an environment that conda makes they find the same code by a path (below).
+# SLURM may send SIGUSR2 to all processes of a job before the end, of which only the step knows what to do.
 if workflow.remote_exec:
     signal.signal(signal.SIGUSR2, signal.SIG_IGN)
 IN_PATH = f'PATH="$PATH:{Path(sys.executable).parent}"; '
@@ -49,6 +50,11 @@ def said_by_files():
 try:
     study.require_room()
     require_writable(".snakemake/locks")
+    LOCK = study.lock_of_jobs()
+    if DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method:
+        IN_PATH = study.share_code()
+        shell.prefix(IN_PATH)
+        study.keep_lock(LOCK, workflow.source_path(f"../../envs/{LOCK}.lock"))
     SAID = said_by_files()
     CLUSTER = validate_cluster(config.pop("cluster", None))  # of a profile
     STUDY = validate_study(config, said=SAID)
@@ -71,7 +77,7 @@ except (ValueError, OSError) as error:
 if workflow.remote_exec:
     shell.prefix(f"{study.tell_attempt(sys.argv, LAYOUT.mistakes)}{IN_PATH}")
 
-ENVIRONMENT = "../../envs/layerwise.yaml"
+ENVIRONMENT = f"../../envs/{LOCK}.yaml"
 OWN_MODELS = [name for name in MODELS if CAUSES.is_own(name)]
 KEPT = temp if STUDY.storage.activations == "temporary" else str  # files of activations
 RESOURCES = study.RuleResources(study.Plans(STUDY))

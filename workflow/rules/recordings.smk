@@ -1,11 +1,17 @@
 # In:  names of Brain-Score's recordings.
 # Out: the files of recordings that the config names, and their images.
-# Beside this file, also where another workflow uses this one as a module. `workflow.source_path` would copy it away from
-# the environment.
+# Beside this file, also where another workflow uses this one as a module; a workflow that Snakemake fetches from a host
+# of repositories has no folder, and then the environment is looked for where Snakemake runs.
 HERE = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).resolve()
-EXPORT = str(HERE.parent / "scripts" / "export_brainscore.py")
-BRAINSCORE = HERE.parents[1] / ".venv-brainscore" / "bin" / "python"
+TOP = HERE.parents[1] if HERE.is_dir() else Path.cwd()
+SCRIPT = "../scripts/export_brainscore.py"
+EXPORT = Path(
+    HERE / SCRIPT if HERE.is_dir() else workflow.source_path(SCRIPT)
+).resolve()
+BRAINSCORE = TOP / ".venv-brainscore" / "bin" / "python"
 FILES = {str(entry.file): entry for entry in STUDY.recordings if entry.brainscore}
+if FILES and DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method:
+    study.keep_lock("brainscore", workflow.source_path("../../envs/brainscore.lock"))
 
 
 # One rule a file, since each lies where the config says. They run here, as compute nodes may have no network.
@@ -26,8 +32,8 @@ for path, entry in FILES.items():
         params:
             # With --software-deployment-method conda, `python` is that environment's.
             python=BRAINSCORE if BRAINSCORE.is_file() else "python",
-            script=EXPORT,
-            code=hash_script(Path(EXPORT)),
+            script=str(EXPORT),
+            code=hash_script(EXPORT),
             identifier=entry.brainscore,
             images=entry.images,
         shell:

@@ -66,6 +66,7 @@ from layerwise.study.results import (
     rating_scores,
 )
 from layerwise.study.slurm import ClusterRequests, require_cluster, signed
+from layerwise.study.software import keep_lock, lock_of_jobs, share_code
 from layerwise.study.stages import StageLines, Stages
 from layerwise.study.staleness import Causes, code_of
 from layerwise.study.stimuli import geometry_of, pca_geometry, stimulus_files
@@ -112,9 +113,11 @@ __all__ = [
     "fingerprint",
     "geometry_of",
     "imagenet_fingerprint",
+    "keep_lock",
     "kept_activations",
     "layers_of",
     "layout_of",
+    "lock_of_jobs",
     "main_columns",
     "main_region",
     "method_of",
@@ -139,6 +142,7 @@ __all__ = [
     "require_there",
     "require_weights",
     "scored_ratings",
+    "share_code",
     "signed",
     "stimulus_files",
     "tell_attempt",
