@@ -43,14 +43,15 @@ def counted(errors):
     return measure, asked
 
 
+@pytest.mark.parametrize("repeats", [15, pytest.param(300, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("spectrum", ["power", "exponential", "steps", "any"])
-def test_it_finds_the_least_of_all(spectrum):
+def test_it_finds_the_least_of_all(spectrum, repeats):
     rng, tried = np.random.default_rng(0), []  # the same curves each time: what lies between penalties is no theorem
-    for _ in range(15):
+    for _ in range(repeats):
         errors = np.stack([curve(rng, spectrum) for _ in range(2)])
         measure, asked = counted(errors)
         found = search(PENALTIES, 2, measure)
-        np.testing.assert_array_equal(found.argmin(1), errors.argmin(1))
+        np.testing.assert_allclose(found.min(1), errors.min(1), rtol=1e-15)  # but for the last digit
         measured = np.isin(PENALTIES, asked)
         np.testing.assert_array_equal(found[:, measured], errors[:, measured])
         assert np.isinf(found[:, ~measured]).all()

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from scipy.interpolate import CubicSpline
 
 FEW = 16  # penalties, of which all are tried
-APART = 1.5  # in logarithms, those that are tried first
+APART = 1.0  # in logarithms, those that are tried first
+DOUBT = 2  # times what a spline misses, which is what it is not trusted in
 MORE = 2  # of each split, that are tried next; in each round after it as many times as many
 
 Errors = NDArray[np.float64]
@@ -22,9 +23,9 @@ Chosen = NDArray[np.intp]
 def search(penalties: Errors, n_splits: int, measure: Callable[[Errors], Errors]) -> Errors:
     """Try penalties until no other can have the least error of any split.
 
-    Others are told from a cubic spline of logarithms. What it is trusted to is how far it misses, at either side of
-    such a penalty, the error that was measured there, where this one is left out: twice as far apart, it misses
-    more. Where an error is not a positive number, all penalties are tried.
+    Others are told from a cubic spline of logarithms. It is trusted but for twice what it misses where one of the two
+    measured errors at either side is left out, and must be told from those that are twice as far apart. Where an error
+    is not a positive number, all penalties are tried.
 
     Parameters
     ----------
@@ -67,7 +68,8 @@ def _promising(logs: Errors, errors: Errors, tried: NDArray[np.bool_], count: in
     nodes, values = logs[tried], np.log(known)
     sides = np.searchsorted(nodes, logs[left])
     missed = _missed(nodes, values)
-    least = CubicSpline(nodes, values, axis=1)(logs[left]) - np.maximum(missed[:, sides - 1], missed[:, sides])
+    near = [missed[:, np.clip(sides + side, 0, len(nodes) - 1)] for side in (-2, -1, 0, 1)]
+    least = CubicSpline(nodes, values, axis=1)(logs[left]) - DOUBT * np.max(near, axis=0)
     least[least > values.min(1, keepdims=True)] = np.inf
     best = np.argsort(least, axis=1)[:, :count]
     found: Chosen = left[np.unique(best[np.isfinite(np.take_along_axis(least, best, 1))])]

@@ -51,7 +51,7 @@ SIZE = 331  # pixels, the largest input of the networks that layerwise knows, wh
 COPIES = 6  # of a Gram matrix, that a fit of a layer takes
 SQUARES = 5  # matrices [neuroid, neuroid], that a fit of a layer and split takes
 READ = 15 * 10**8  # bytes of Gram matrices that are read at once
-ALPHAS = 25  # of 99 of ridge regression that are tried, where one is chosen: mostly 17 to 23
+ALPHAS = 25  # of 99 of ridge regression that are tried, where one is chosen: mostly 20 to 28
 MOST_AT_ONCE = 32  # layers that a GPU scores together
 
 
