@@ -14,7 +14,7 @@ RECORDED = [entry.name for entry in STUDY.recordings]
 # These activations stay, whatever `storage.activations` says: they are a result, and few.
 rule score_penultimate:
     input:
-        gate=gate_of,
+        gate=GATE,
         pixels=of_recordings(study.pixels_for),
         pca=of_recordings(study.pca_pixels_for),
         weights=weights_of,

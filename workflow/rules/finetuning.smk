@@ -20,7 +20,7 @@ for splits in SPLITS:
             "finetune_network"
             + "".join(f"_{split}" for split in splits if len(SPLITS) > 1)
         input:
-            gate=gate_of,
+            gate=GATE,
             pixels=pixels_of(study.finetuning_pixels_for),
             weights=weights_of,
             scores=lambda wildcards: tables_of(TRAINED_ON),
