@@ -312,15 +312,13 @@ def jobs_of_profiles(layout: Layout, pixels: Path):
 def finetuned_jobs(layout, movies, drawn):
     """What comes of a network that was trained on a split; both recordings have the same pixels."""
     tiny, folder, jobs = {"model": "tiny"}, Path(layout.folder), []
-    for weights in ("pretrained", "2"):
-        arguments = {
-            "pixels": [movies, movies],
-            "pca_pixels": [drawn, drawn],
-            "activations": [Path(layout.penultimate("tiny", weights, name)) for name in ("movies", "others")],
-            "output": Path(layout.penultimate_scores("tiny", weights)),
-            "weights": None if weights == "pretrained" else Path(layout.finetuned("tiny", weights, WEIGHTS)),
-        }
-        jobs.append(("score_penultimate", tiny, arguments))
+    arguments = {
+        "pixels": [movies, movies],
+        "pca_pixels": [drawn, drawn],
+        "output_folder": Path(layout.penultimate_folder("tiny")),
+        "weights": [Path(layout.finetuned("tiny", "2", WEIGHTS))],
+    }
+    jobs.append(("score_penultimate", tiny, arguments))
     jobs.append(("gather_finetuned", tiny, {"folder": folder, "output": Path(layout.model_finetuned("tiny"))}))
     jobs.append(("gather_finetuned_study", {}, {"folder": folder, "output": Path(layout.finetuned_table)}))
     changes = {"finetuning": CONTENT["finetuning"] | {"models": ["tiny"], "splits": [2]}}
