@@ -511,27 +511,9 @@ TRAINED = CONTENT["finetuning"]
     ],
 )
 def test_what_a_fine_tuning_depends_on(causes, changes, changed):
-    job = {"model": "other", "ratings": "rated", "split": "1"}
+    job = {"model": "other", "ratings": "rated"}
     before, after = causes("finetune_network", job), causes("finetune_network", job, **changes)
     assert {name for name in before | after if before.get(name) != after.get(name)} == changed
-
-
-def test_of_lamems_tables_those_of_the_own_split_count(causes, tmp_path):
-    for name in ("train", "val", "test"):
-        for split in (1, 2):
-            (tmp_path / f"{name}_{split}.txt").write_text("00.png 0.5\n")
-    ratings = {"ratings": [{"name": "rated", "images": "photos", "splits": tmp_path}], "finetuning": None}
-
-    def scores(split):
-        return causes("finetune_network", {"model": "other", "ratings": "rated", "split": split}, **ratings)[
-            "scores of splits"
-        ]
-
-    before = [scores(split) for split in ("1", "2", "1-2")]
-    (tmp_path / "val_2.txt").write_text("00.png 0.75\n")
-    after = [scores(split) for split in ("1", "2", "1-2")]
-    assert [len(found) for found in before] == [3, 3, 6]
-    assert [one == other for one, other in zip(before, after, strict=True)] == [True, False, False]
 
 
 def test_halves_count_for_scores_only_where_neuroids_are_left_out(causes):

@@ -18,12 +18,21 @@ def start_run():
         study.require_there(STUDY, (dict(job.wildcards.items()) for job in jobs))
         for note in study.find_notes(STUDY):
             logger.warning(f"note: {note}")
+        set_aside_finished(jobs)
         shutil.rmtree(LAYOUT.mistakes, ignore_errors=True)
         logger.addHandler(study.StageLines(study.Stages(count_jobs, logger.info)))
         with atomic_path(LAYOUT.config) as temporary:
             temporary.write_text(dump_study(STUDY), encoding="utf-8")
     except (OSError, ValueError) as error:
         raise WorkflowError(f"the run cannot start: {explain_denial(error)}") from None
+
+
+def set_aside_finished(jobs):
+    """Keep the finished splits of jobs that train on others, too; not where the user forces a job."""
+    for job in jobs:
+        reason = workflow.dag.reason(job)
+        if reason.missing_output and not reason.forced:
+            study.set_aside(LAYOUT, job.wildcards.get("model", ""), job.output)
 
 
 def count_jobs():

@@ -25,6 +25,8 @@ from layerwise.study.finetuning import (
     finetuning_groups,
     finetuning_of,
     finetuning_pixels_for,
+    set_aside,
+    splits_of,
 )
 from layerwise.study.foreseen import find_notes, require_sound, require_there
 from layerwise.study.layers import layers_of, preprocessing_of, read_preprocessing, write_preprocessing
@@ -141,7 +143,9 @@ __all__ = [
     "require_there",
     "require_weights",
     "scored_ratings",
+    "set_aside",
     "signed",
+    "splits_of",
     "stimulus_files",
     "tell_attempt",
     "trained_weights",

@@ -93,6 +93,10 @@ class Layout:
         """A file of a network that was trained on a split, one of `FINETUNED_FILES`."""
         return f"{self.finetuned_folder(model)}/{split}/{file}"
 
+    def finetuning_states(self, model: str) -> str:
+        """Folder in which a network's training keeps what it needs to go on."""
+        return self.scratch("finetune_network", model, ending="states")
+
     def penultimate_folder(self, model: str) -> str:
         """Folder in which the pretrained weights of a network, and each split, get one."""
         return f"{self.model(model)}/penultimate"

@@ -69,7 +69,6 @@ class Causes:
             "recordings": lambda _: [self.table_contents(entry.name) for entry in study.recordings],
             "tested stimuli": lambda names: self._tested(names["region"]),
             "scores": lambda names: self.table_contents(names["ratings"]),
-            "scores of splits": lambda names: self._split_contents(names["ratings"], names["split"]),
             "tables": lambda names: self.table_contents(names["stimuli"]),
             "images": lambda names: self._images(names["stimuli"]),
             "drawn images": lambda names: self._drawn(names["stimuli"]),
@@ -147,14 +146,6 @@ class Causes:
         """Return the splits of a region that are given; None of those that are drawn."""
         splits = self._study.recording(self.regions[region].recording).splits
         return splits.model_dump() if splits.method == "given" else None
-
-    def _split_contents(self, ratings: str, splits: str) -> list[str]:
-        """Hash the tables that hold some splits, whose numbers are joined by hyphens: LaMem has three for each."""
-        files = present(self.tables(ratings))
-        if self._study.rating(ratings).splits is None:
-            return [self.content(path) for path in files]
-        wanted = set(splits.split("-"))
-        return [self.content(path) for path in files if Path(path).stem.rpartition("_")[2] in wanted]
 
     @cached_property
     def exported(self) -> set[str]:
