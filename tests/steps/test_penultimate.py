@@ -150,6 +150,9 @@ def test_files_that_do_not_fit_the_study_are_refused_in_a_sentence(study, tmp_pa
     with pytest.raises(ValueError, match=r"first\.safetensors and .*second\.safetensors are both of split 2: give one"):
         score(study, tmp_path, *same)
     assert not out.exists()
+    out.touch()
+    with pytest.raises(ValueError, match="kept"):
+        score(study, tmp_path)
 
 
 def test_each_of_several_weights_gives_what_it_gives_alone(study, tmp_path):

@@ -10,7 +10,7 @@ from layerwise.analyses.penultimate import Penultimate, join_scores
 from layerwise.analyses.penultimate import score_penultimate as score
 from layerwise.config import Study
 from layerwise.data.pixels import JoinedPixels, PixelCache
-from layerwise.files import hash_file, hash_object
+from layerwise.files import hash_file, hash_object, writable
 from layerwise.files.tables import write_table
 from layerwise.finetuning.weights import load_finetuned, read_about
 from layerwise.interfaces import Preprocessing, Progress, no_progress
@@ -64,14 +64,16 @@ def score_penultimate(
     ValueError
         Files are not those of the study's recordings, or weights not those of the network, or two of one split.
     """
-    recordings = [entry.name for entry in study.recordings]
+    recordings, compute = [entry.name for entry in study.recordings], study.compute
     _require_each(recordings, {"--pixels": pixels})
     if study.brain.pca or pca_pixels:
         _require_each(recordings, {"--pca-pixels": pca_pixels})
-    compute = study.compute
     limit_threads(threads or compute.threads)
     expected = resolve_preprocessing(study.model_entry(model).spec())
     named = {PRETRAINED: None, **_name_weights(model, weights, expected)}
+    for name in named:
+        for file in (SCORES, *(f"{recording}.h5" for recording in recordings)):
+            writable(output_folder / name / file)
     device = choose_device(compute.device, compute.gpus)
     memory = device_memory([device], compute.memory, compute.gpu_memory)
     with named_memory(compute):
