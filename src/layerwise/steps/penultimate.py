@@ -78,16 +78,15 @@ def score_penultimate(
     memory = device_memory([device], compute.memory, compute.gpu_memory)
     with named_memory(compute):
         shown = [
-            _show(study, recording, pixels[index], pca_pixels[index] if pca_pixels else None, expected, device, memory)
+            _show(study, model, recording, pixels[index], pca_pixels[index] if pca_pixels else None, device, memory)
             for index, recording in enumerate(recordings)
         ]
         for name, path in named.items():
             network, after = _load(study, model, path, expected)
             tables = []
             for one in shown:
-                origins = {**origins_of("score_penultimate", study, model, one.images.content_hash), **after}
                 kept = output_folder / name / f"{one.recording}.h5"
-                _keep(study, network, one.images, expected, kept, memory, device, origins, progress)
+                _keep(study, network, one.images, expected, kept, memory, device, one.origins | after, progress)
                 tables.append(score(ActivationStore(kept, model), one.similarities))
             write_table(join_scores(tables), output_folder / name / SCORES)
 
@@ -98,15 +97,16 @@ class _Shown:
 
     recording: str
     images: PixelCache | JoinedPixels
+    origins: dict[str, str]
     similarities: list[BrainSimilarity]
 
 
-def _show(
-    study: Study, recording: str, pixels: Path, pca: Path | None, expected: Preprocessing, device: str, memory: int
-) -> _Shown:
+def _show(study: Study, model: str, recording: str, pixels: Path, pca: Path | None, device: str, memory: int) -> _Shown:
+    expected = resolve_preprocessing(study.model_entry(model).spec())
     images = with_pca_images(pixels_for(pixels, expected), pca, study, expected)
     wanted = [region.name for region in regions(study) if region.recording == recording]
-    return _Shown(recording, images, [similarity_with(study, region, device, memory) for region in wanted])
+    origins = origins_of("score_penultimate", study, model, images.content_hash)
+    return _Shown(recording, images, origins, [similarity_with(study, region, device, memory) for region in wanted])
 
 
 def _name_weights(model: str, weights: Sequence[Path], expected: Preprocessing) -> dict[str, Path]:
