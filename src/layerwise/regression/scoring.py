@@ -150,14 +150,14 @@ def score_ridge(
     splits = check_splits(splits, len(matrix))
     prepared = _prepare(values, splits, place, "exact")
     fits, outcome = _fit_ridge(matrix, prepared, splits, alphas, gram)
-    lost = int(fits.alphas.isnan().sum())
+    lost = int(np.isnan(fits.alphas).sum())
     if lost:
         _warn(
             f"in {lost} of {len(splits)} splits the activations vary so much that alpha, {max(alphas):g} at most, is "
             "lost in their rounding: no correlation is defined",
             stacklevel=3,
         )
-    return _score(outcome, values, splits), to_numpy(fits.alphas)
+    return _score(outcome, values, splits), fits.alphas
 
 
 def _fit_ridge(
@@ -172,7 +172,7 @@ def _fit_ridge(
         fits = ridge_from_units(shift(matrix, place)[0], targets, splits, alphas)
     predictions = fits.predictions if turn is None else [part @ turn.T for part in fits.predictions]
     found = torch.stack([(part != part[:1]).any() | (len(part) == 1) for part in predictions])
-    return fits, _outcome(predictions, found & fits.alphas.isfinite(), prepared, 1)
+    return fits, _outcome(predictions, found & torch.as_tensor(np.isfinite(fits.alphas), device=place), prepared, 1)
 
 
 def _kernel(matrix: Tensor, gram: bool, device: torch.device) -> Tensor:
