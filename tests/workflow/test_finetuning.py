@@ -1,6 +1,7 @@
 """Fine-tuning in the workflow, run for real on a tiny network and two of three splits."""
 
 import shutil
+from base64 import urlsafe_b64encode
 
 import pytest
 from small_study import CONFIG, Study, make_data
@@ -97,9 +98,16 @@ def test_of_a_job_that_lacks_a_split_this_one_alone_is_trained(trained, tmp_path
     assert {path: path.read_bytes() for path in files} == files
     assert not any(path.is_file() for path in (copy.results / "scratch").rglob("*"))
     assert copy.planned(target(1), target(3)) == {}
-    # Back to a job a split; what is forced is trained, and nothing is set aside.
+    # Back to a job a split, of which a killed Snakemake did not see one end: its marks are all that tells.
     configure(copy)
     assert copy.planned(target(1), target(3)) == {}
+    mark = urlsafe_b64encode(target(3).encode()).decode()
+    (copy.folder / ".snakemake/incomplete" / mark).write_text('{"external_jobid": null}')
+    assert copy.planned(target(1), target(3)) == {"finetune_network": 1}
+    copy.snakemake(target(1), target(3))
+    assert "split 3: it was trained before" in (copy.results / "logs/finetune_network/tiny/3.log").read_text()
+    assert {path: path.read_bytes() for path in files} == files
+    # What is forced is trained, and nothing is set aside.
     configure(copy, TRAINING | {"folds_per_job": 2})
     copy.snakemake(target(1), target(3), "--forcerun", "finetune_network")
     told = (copy.results / "logs/finetune_network/tiny/1-3.log").read_text()

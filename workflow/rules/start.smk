@@ -28,10 +28,11 @@ def start_run():
 
 
 def set_aside_finished(jobs):
-    """Keep the finished splits of jobs that train on others, too; not where the user forces a job."""
+    """Keep finished splits of jobs that lack another, or that a killed run did not see the end of."""
     for job in jobs:
         reason = workflow.dag.reason(job)
-        if reason.missing_output and not reason.forced:
+        lacking = reason.missing_output or reason.incomplete_output
+        if lacking and not reason.forced:
             study.set_aside(LAYOUT, job.wildcards.get("model", ""), job.output)
 
 

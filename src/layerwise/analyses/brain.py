@@ -222,7 +222,9 @@ class _Fit:
         parts = [self._score_finite({name: found[name] for name in half}, specs, few) for half in halves]
         return {name: scores for part in parts for name, scores in part.items()}
 
-    def _score_together(self, found: Mapping[str, Stored], specs: Mapping[str, LayerSpec], few: Container[str]) -> Scores:
+    def _score_together(
+        self, found: Mapping[str, Stored], specs: Mapping[str, LayerSpec], few: Container[str]
+    ) -> Scores:
         """Score by all measures layers whose Gram matrices are stored, or one whose activations are."""
         [*stored] = found.values()
         grams = None if stored[0].kind == "activations" or self.similarity.pca else self._grams(stored)

@@ -95,7 +95,9 @@ class OtherMeasures:
         """How many neuroids have a response to every stimulus: the others are left out."""
         return int(self._complete.shape[1])
 
-    def score(self, layer: LayerSpec, stored: Stored, file: object, gram: Tensor | None = None) -> dict[Measure, Scored]:
+    def score(
+        self, layer: LayerSpec, stored: Stored, file: object, gram: Tensor | None = None
+    ) -> dict[Measure, Scored]:
         """Score what is stored of a layer, which must be finite.
 
         Parameters

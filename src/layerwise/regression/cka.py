@@ -101,7 +101,9 @@ def align(one: Kernel, other: Kernel) -> Tensor:
     """Return CKA, and debiased CKA, of two Gram matrices of the same stimuli: [2]; NaN where one does not vary."""
     products = one.times(other), one.square, other.square
     pairs = (one, other), (one, one), (other, other)
-    across, own, others = torch.stack([_criteria(*pair, product) for pair, product in zip(pairs, products, strict=True)])
+    across, own, others = torch.stack(
+        [_criteria(*pair, product) for pair, product in zip(pairs, products, strict=True)]
+    )
     return (across / (own * others).sqrt()).where((own > 0) & (others > 0), torch.nan)
 
 

@@ -150,9 +150,7 @@ class _Dual:
         better, rows = least < self._errors[splits], torch.arange(len(alphas), device=errors.device)
         first = torch.where(errors == least, rows[:, None], len(alphas)).amin(0)
         places = torch.arange(len(splits), device=errors.device)
-        self._weights[splits] = torch.where(
-            better[:, None, None], weights[first, places], self._weights[splits]
-        )
+        self._weights[splits] = torch.where(better[:, None, None], weights[first, places], self._weights[splits])
         self.alphas[splits] = torch.where(better, alphas[first], self.alphas[splits])
         self._errors[splits] = torch.minimum(least, self._errors[splits])
 

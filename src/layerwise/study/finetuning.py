@@ -74,7 +74,7 @@ def splits_of(outputs: Iterable[str]) -> list[str]:
 
 
 def set_aside(layout: Layout, model: str, outputs: Iterable[str]) -> list[str]:
-    """Keep what is finished of a job that lacks some of its splits, since Snakemake removes all outputs before it runs.
+    """Keep what is finished of a job that is to run again, since Snakemake removes all of its outputs before.
 
     As links, which take no room. The job puts back what it would train to again, and removes the links at its end.
 
@@ -90,12 +90,12 @@ def set_aside(layout: Layout, model: str, outputs: Iterable[str]) -> list[str]:
     Returns
     -------
     list of str
-        The splits that were set aside; of a job of one split none, which is trained as a whole.
+        The splits that were set aside.
     """
-    splits, folder = splits_of(outputs), finished_folder(Path(layout.finetuning_states(model)))
-    if len(splits) < 2:
-        return []
-    finished = {split: [Path(layout.finetuned(model, split, file)) for file in FINETUNED_FILES] for split in splits}
+    folder = finished_folder(Path(layout.finetuning_states(model)))
+    finished = {
+        split: [Path(layout.finetuned(model, split, file)) for file in FINETUNED_FILES] for split in splits_of(outputs)
+    }
     return [split for split, files in finished.items() if _link_all(files, folder / split)]
 
 
