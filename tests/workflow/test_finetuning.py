@@ -80,8 +80,6 @@ def test_one_network_on_one_split_is_one_job_or_shares_it(as_trained):
 def test_another_number_of_splits_in_a_job_makes_nothing_stale(as_trained):
     configure(as_trained, TRAINING | {"folds_per_job": 2})
     assert as_trained.planned(target(1), target(3)) == {}
-    configure(as_trained, TRAINING | {"splits": None, "folds_per_job": 2})
-    assert as_trained.planned(target(1), target(2), target(3)) == {"finetune_network_1_2": 1}
 
 
 @pytest.mark.slow
