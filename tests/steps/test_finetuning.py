@@ -1,5 +1,6 @@
 """The step that trains a network on: its results, its stops, and what goes wrong."""
 
+import shutil
 import threading
 import time
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ from scipy.stats import spearmanr
 from layerwise.config import validate_study
 from layerwise.data.pixels import PixelCache
 from layerwise.files import locked
-from layerwise.files.tables import read_table
+from layerwise.files.tables import read_table, write_table
 from layerwise.finetuning import folds
 from layerwise.finetuning.weights import load_finetuned, read_about
 from layerwise.interfaces import StoppedError
@@ -193,6 +194,57 @@ def test_several_splits_in_one_job_give_what_each_gives_alone(whole, tmp_path):
     one, two = (read_table(results / split / "predictions.parquet") for split in ("1", "2"))
     tested = [set(table["stimulus"][table["part"] == "test"]) for table in (one, two)]
     assert not tested[0] & tested[1]
+
+
+def set_aside(whole, folder, split="2"):
+    """As a workflow does that is to train on another split of the same job."""
+    return Path(shutil.copytree(whole / split, folder / "states/finished" / split))
+
+
+@contextmanager
+def told(splits):
+    """Collect the splits of which epochs are told."""
+    yield lambda split, epoch, pace: splits.append(split)
+
+
+def test_a_split_that_was_set_aside_is_put_back_and_only_the_others_are_trained(whole, tmp_path):
+    set_aside(whole, tmp_path)
+    splits = []
+    results = train(tmp_path, ("1", "2"), show=lambda model, epochs: told(splits))
+    assert contents(results) == contents(whole) and set(splits) == {"1"}
+    assert not any((tmp_path / "states").iterdir())
+    again = tmp_path / "again"
+    set_aside(whole, again)
+    assert contents(train(again, show=lambda model, epochs: told(splits))) == contents(whole) and set(splits) == {"1"}
+
+
+@pytest.mark.parametrize("what", ["other settings", "cut", "of two trainings", "incomplete"])
+def test_what_was_set_aside_and_is_not_what_training_would_give_is_trained_again(whole, tmp_path, what, caplog):
+    folder = set_aside(whole, tmp_path)
+    training = {"max_epochs": 1} if what == "other settings" else {}
+    if what == "cut":
+        (folder / "weights.safetensors").write_bytes(b"cut")
+    if what == "of two trainings":
+        table = read_table(folder / "history.parquet")
+        table.attrs["origins"] = table.attrs["origins"] | {"predictions": "others"}
+        write_table(table, folder / "history.parquet")
+    if what == "incomplete":
+        (folder / "predictions.parquet").unlink()
+    splits = []
+    results = train(tmp_path, show=lambda model, epochs: told(splits), **training)
+    assert splits == ["2"] * training.get("max_epochs", 4)
+    assert (contents(results) == contents(whole)) == (not training)
+    assert not any((tmp_path / "states").iterdir())
+
+
+@pytest.mark.parametrize(("versions", "trained"), [("record", []), ("rerun", ["2"] * 4)])
+def test_versions_of_libraries_count_where_the_study_says_so(whole, tmp_path, monkeypatch, versions, trained):
+    set_aside(whole, tmp_path)
+    monkeypatch.setattr("layerwise.steps.origins.versions_of", lambda spec: {"torch": "99"})
+    monkeypatch.setitem(CONTENT["compute"], "versions", versions)
+    splits = []
+    train(tmp_path, show=lambda model, epochs: told(splits))
+    assert splits == trained
 
 
 def test_pixels_that_do_not_fit_are_read_while_it_trains_and_change_nothing(whole, tmp_path, monkeypatch, caplog):

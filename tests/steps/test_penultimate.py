@@ -60,10 +60,10 @@ def make(home, **changes):
     )
 
 
-def score(study, folder, **arguments):
-    pixels, kept = [folder / "pixels.h5"] * 2, [folder / "one.h5", folder / "two.h5"]
-    score_penultimate(study, "tiny", pixels, kept, folder / "scores.parquet", **arguments)
-    return read_table(folder / "scores.parquet")
+def score(study, folder, *weights, **arguments):
+    """Score, and return the table before training or, with weights of split 2, after it."""
+    score_penultimate(study, "tiny", [folder / "pixels.h5"] * 2, folder / "kept", weights, **arguments)
+    return read_table(folder / "kept" / ("2" if weights else "pretrained") / "scores.parquet")
 
 
 def weights_of(study, folder, network, name="tiny", **changes):
@@ -88,7 +88,7 @@ def test_scores_are_those_of_the_layer_that_gives_the_same(study, tmp_path):
         ordinary = read_table(tmp_path / "brain.parquet")
         expected = np.stack(ordinary.loc[ordinary["layer"] == FLATTEN, "r_neuroids"])
         np.testing.assert_array_equal(np.stack(table.loc[table["region"] == region, "r_neuroids"]), expected)
-    kept = ActivationStore(tmp_path / "two.h5", "tiny")
+    kept = ActivationStore(tmp_path / "kept/pretrained/again.h5", "tiny")
     ordinary = ActivationStore(tmp_path / "all.h5", "tiny")
     assert [layer.name for layer in kept.layers] == ["penultimate"]
     np.testing.assert_array_equal(kept.read("penultimate").array, ordinary.read(FLATTEN).array)
@@ -118,32 +118,65 @@ def test_of_fine_tuned_weights_it_is_what_these_give(study, tmp_path):
     with torch.no_grad():
         network[3].weight.mul_(-1.5)
     before = score(study, tmp_path)
-    after = score(study, tmp_path, weights=weights_of(study, tmp_path, network))
-    stored = ActivationStore(tmp_path / "one.h5", "tiny")
+    after = score(study, tmp_path, weights_of(study, tmp_path, network))
+    stored = ActivationStore(tmp_path / "kept/2/recorded.h5", "tiny")
     assert (stored.attributes["started from"], stored.attributes["split"]) == ("w", "2")
     assert stored.attributes["weights"] != "w"
     assert not np.allclose(after["r"], before["r"])
     # The same network before its head was replaced: the head is no part of what it receives.
-    again = score(study, tmp_path, weights=weights_of(study, tmp_path, network, "again"))
+    again = score(study, tmp_path, weights_of(study, tmp_path, network, "again"))
     pd.testing.assert_series_equal(again["r"], after["r"])
     with torch.no_grad():
         nn.init.ones_(network[7].weight)
-    other = score(study, tmp_path, weights=weights_of(study, tmp_path, network, "head"))
+    other = score(study, tmp_path, weights_of(study, tmp_path, network, "head"))
     pd.testing.assert_series_equal(other["r"], after["r"])
 
 
 def test_files_that_do_not_fit_the_study_are_refused_in_a_sentence(study, tmp_path):
-    one, two = tmp_path / "pixels.h5", tmp_path / "out.h5"
+    one, out = tmp_path / "pixels.h5", tmp_path / "kept"
     with pytest.raises(ValueError, match=r"--pixels is given 1 times, and the study has 2 .* order: recorded, again"):
-        score_penultimate(study, "tiny", [one], [two, two], tmp_path / "scores.parquet")
+        score_penultimate(study, "tiny", [one], out)
     with pytest.raises(ValueError, match="--pca-pixels is given 1 times"):
-        score_penultimate(study, "tiny", [one, one], [two, two], tmp_path / "scores.parquet", pca_pixels=[one])
+        score_penultimate(study, "tiny", [one, one], out, pca_pixels=[one])
     network = build(study.model_entry("tiny").spec())
     weights = weights_of(study, tmp_path, network)
     with pytest.raises(ValueError, match=r"holds 'tiny', and scores of 'alexnet' were asked for"):
-        score_penultimate(study, "alexnet", [one, one], [two, two], tmp_path / "scores.parquet", weights)
+        score_penultimate(study, "alexnet", [one, one], out, [weights])
     other = resolve_preprocessing(study.model_entry("alexnet").spec())
     weights = weights_of(study, tmp_path, network, "other", preprocessing=other)
     with pytest.raises(ValueError, match="holds the same network with another preprocessing"):
-        score(study, tmp_path, weights=weights)
-    assert not (tmp_path / "scores.parquet").exists()
+        score(study, tmp_path, weights)
+    same = [weights_of(study, tmp_path, network, name) for name in ("first", "second")]
+    with pytest.raises(ValueError, match=r"first\.safetensors and .*second\.safetensors are both of split 2: give one"):
+        score(study, tmp_path, *same)
+    assert not out.exists()
+    out.touch()
+    with pytest.raises(ValueError, match="kept"):
+        score(study, tmp_path)
+
+
+def test_each_of_several_weights_gives_what_it_gives_alone(study, tmp_path):
+    network = build(study.model_entry("tiny").spec())
+    files = []
+    for split in ("1", "2", "3"):
+        with torch.no_grad():
+            network[3].weight.mul_(-1.5)
+        files.append(weights_of(study, tmp_path, network, split, split=split))
+    score(study, tmp_path, *files)
+    folders = {path.name: path for path in (tmp_path / "kept").iterdir()}
+    assert set(folders) == {"pretrained", "1", "2", "3"}
+    together = {name: read_results(folder) for name, folder in folders.items()}
+    for name, file in zip("123", files, strict=True):
+        score(study, tmp_path, file)
+        pd.testing.assert_frame_equal(read_results(folders[name])[0], together[name][0])
+        for found, wanted in zip(read_results(folders[name])[1:], together[name][1:], strict=True):
+            assert found[0] == wanted[0]
+            np.testing.assert_array_equal(found[1], wanted[1])
+    assert len({tuple(one[0]["r"]) for one in together.values()}) == 4
+
+
+def read_results(folder):
+    """Scores, and attributes and activations to each recording."""
+    stores = [ActivationStore(folder / f"{name}.h5", "tiny") for name in ("recorded", "again")]
+    kept = [(dict(store.attributes), store.read("penultimate").array) for store in stores]
+    return [read_table(folder / "scores.parquet"), *kept]

@@ -11,6 +11,8 @@ from layerwise.interfaces import LayerSpec, Preprocessing
 from layerwise.layers.manifest import write_manifest
 from layerwise.models import registry
 from layerwise.study import (
+    FINETUNED_FILES,
+    WEIGHTS,
     Layout,
     Plans,
     RuleResources,
@@ -20,6 +22,7 @@ from layerwise.study import (
     finetuning_geometry,
     finetuning_groups,
     finetuning_pixels_for,
+    set_aside,
     write_preprocessing,
 )
 from layerwise.study.forecast import forecast
@@ -47,6 +50,51 @@ def test_splits_are_numbered_from_1_and_divided_over_jobs():
     assert finetuning_groups(study({"folds_per_job": 2})) == [["1", "2"], ["3", "4"], ["5"]]
     assert finetuning_groups(study({"splits": [4, 2]})) == [["2"], ["4"]]
     assert finetuning_groups(study(None)) == finetuned_splits(study(None)) == []
+
+
+def write_results(layout, splits, files=FINETUNED_FILES):
+    paths = [Path(layout.finetuned("tiny", split, file)) for split in splits for file in files]
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(str(path))
+    return list(map(str, paths))
+
+
+def test_what_is_finished_of_a_job_is_set_aside_as_links(tmp_path):
+    layout = Layout(str(tmp_path))
+    outputs = [*write_results(layout, "13"), *write_results(layout, "2", [WEIGHTS])]
+    for _ in range(2):  # a run that was stopped before its jobs began leaves some
+        assert set_aside(layout, "tiny", [*outputs, "other.log"]) == ["1", "3"]
+        kept = tmp_path / "scratch/finetune_network/tiny.states/finished"
+        assert {path.name for path in kept.iterdir()} == {"1", "3"}
+        for path in map(Path, outputs[:-1]):
+            assert (kept / path.parent.name / path.name).samefile(path)
+    for path in outputs:
+        Path(path).unlink()
+    assert len([path for path in kept.rglob("*") if path.is_file()]) == 2 * len(
+        FINETUNED_FILES
+    )  # as Snakemake removes outputs
+    assert set_aside(layout, "tiny", outputs) == []
+
+
+def test_of_a_job_of_another_rule_nothing_is_set_aside(tmp_path):
+    layout = Layout(str(tmp_path))
+    write_results(layout, "1")
+    assert set_aside(layout, "", ["layers.parquet", "layers.csv"]) == []
+    assert not (tmp_path / "scratch").exists()
+
+
+def test_where_a_disk_has_no_links_it_is_told(tmp_path, monkeypatch, caplog):
+    layout = Layout(str(tmp_path))
+    outputs = write_results(layout, "12")
+
+    def refuse(path, target):
+        raise PermissionError(1, "Operation not permitted", str(path), None, str(target))
+
+    monkeypatch.setattr("os.link", refuse)
+    assert set_aside(layout, "tiny", outputs) == []
+    assert "1 cannot be linked (Operation not permitted): it is trained again" in caplog.text
+    assert [path for path in (tmp_path / "scratch").rglob("*") if path.is_file()] == []
 
 
 def test_a_split_that_the_files_do_not_have_is_refused(tmp_path):

@@ -110,7 +110,9 @@ def test_a_profile_that_was_not_filled_in_is_told_what_there_is():
     assert "gpu:" not in message  # nobody asks for one
 
 
-@pytest.mark.parametrize("rule", ["extract_activations", "theirs_extract_activations", "list_layers"])
+@pytest.mark.parametrize(
+    "rule", ["extract_activations", "theirs_extract_activations", "list_layers", "theirs_finetune_network_1_12"]
+)
 def test_gpus_are_wanted_by_jobs_that_are_expected_and_by_those_behind_a_list_of_layers(rule):
     of = requests(gpus=1)
     assert not of.on_gpus

@@ -312,15 +312,13 @@ def jobs_of_profiles(layout: Layout, pixels: Path):
 def finetuned_jobs(layout, movies, drawn):
     """What comes of a network that was trained on a split; both recordings have the same pixels."""
     tiny, folder, jobs = {"model": "tiny"}, Path(layout.folder), []
-    for weights in ("pretrained", "2"):
-        arguments = {
-            "pixels": [movies, movies],
-            "pca_pixels": [drawn, drawn],
-            "activations": [Path(layout.penultimate("tiny", weights, name)) for name in ("movies", "others")],
-            "output": Path(layout.penultimate_scores("tiny", weights)),
-            "weights": None if weights == "pretrained" else Path(layout.finetuned("tiny", weights, WEIGHTS)),
-        }
-        jobs.append(("score_penultimate", tiny, arguments))
+    arguments = {
+        "pixels": [movies, movies],
+        "pca_pixels": [drawn, drawn],
+        "output_folder": Path(layout.penultimate_folder("tiny")),
+        "weights": [Path(layout.finetuned("tiny", "2", WEIGHTS))],
+    }
+    jobs.append(("score_penultimate", tiny, arguments))
     jobs.append(("gather_finetuned", tiny, {"folder": folder, "output": Path(layout.model_finetuned("tiny"))}))
     jobs.append(("gather_finetuned_study", {}, {"folder": folder, "output": Path(layout.finetuned_table)}))
     changes = {"finetuning": CONTENT["finetuning"] | {"models": ["tiny"], "splits": [2]}}
@@ -513,27 +511,9 @@ TRAINED = CONTENT["finetuning"]
     ],
 )
 def test_what_a_fine_tuning_depends_on(causes, changes, changed):
-    job = {"model": "other", "ratings": "rated", "split": "1"}
+    job = {"model": "other", "ratings": "rated"}
     before, after = causes("finetune_network", job), causes("finetune_network", job, **changes)
     assert {name for name in before | after if before.get(name) != after.get(name)} == changed
-
-
-def test_of_lamems_tables_those_of_the_own_split_count(causes, tmp_path):
-    for name in ("train", "val", "test"):
-        for split in (1, 2):
-            (tmp_path / f"{name}_{split}.txt").write_text("00.png 0.5\n")
-    ratings = {"ratings": [{"name": "rated", "images": "photos", "splits": tmp_path}], "finetuning": None}
-
-    def scores(split):
-        return causes("finetune_network", {"model": "other", "ratings": "rated", "split": split}, **ratings)[
-            "scores of splits"
-        ]
-
-    before = [scores(split) for split in ("1", "2", "1-2")]
-    (tmp_path / "val_2.txt").write_text("00.png 0.75\n")
-    after = [scores(split) for split in ("1", "2", "1-2")]
-    assert [len(found) for found in before] == [3, 3, 6]
-    assert [one == other for one, other in zip(before, after, strict=True)] == [True, False, False]
 
 
 def test_halves_count_for_scores_only_where_neuroids_are_left_out(causes):

@@ -5,7 +5,7 @@ import pytest
 pytestmark = pytest.mark.workflow
 FINETUNING = {"models": ["tiny"], "splits": [1, 3], "max_epochs": 1, "batch_size": 4}
 AFTER = {
-    "score_penultimate": 3,  # before, and after each split
+    "score_penultimate": 1,  # before, and after each split
     "gather_finetuned": 1,
     "gather_finetuned_study": 1,
     "plot_figure3": 1,
@@ -19,10 +19,10 @@ def test_all_one_split_or_nothing(study):
     study.configure(finetuning=FINETUNING)
     planned = study.planned()
     assert {rule: planned.get(rule) for rule in AFTER} == AFTER
-    one = study.planned(f"{results}/penultimate/3/scores.parquet")
-    assert one == {"pack_stimuli": 2, "finetune_network": 1, "score_penultimate": 1}
-    before = study.planned(f"{results}/penultimate/pretrained/scores.parquet")
-    assert "finetune_network" not in before
+    one = study.planned(f"{results}/finetuned/3/weights.safetensors")
+    assert one == {"pack_stimuli": 1, "finetune_network": 1}
+    scores = study.planned(f"{results}/penultimate/3/scores.parquet")
+    assert scores == {"pack_stimuli": 2, "finetune_network": 2, "score_penultimate": 1}
     study.configure(finetuning=FINETUNING, recordings=[])
     planned = study.planned()
     assert set(AFTER) & set(planned) == {"gather_finetuned", "gather_finetuned_study", "plot_history"}

@@ -1,5 +1,8 @@
 """Fine-tuning in the workflow, run for real on a tiny network and two of three splits."""
 
+import shutil
+from base64 import urlsafe_b64encode
+
 import pytest
 from small_study import CONFIG, Study, make_data
 
@@ -72,6 +75,41 @@ def test_one_network_on_one_split_is_one_job_or_shares_it(as_trained):
     assert as_trained.planned(target(2)) == {"finetune_network": 1}
     configure(as_trained, TRAINING | {"splits": None, "folds_per_job": 2, "learning_rate": 0.02})
     assert as_trained.planned(target(2), target(3)) == {"finetune_network_1_2": 1, "finetune_network_3": 1}
+
+
+def test_another_number_of_splits_in_a_job_makes_nothing_stale(as_trained):
+    configure(as_trained, TRAINING | {"folds_per_job": 2})
+    assert as_trained.planned(target(1), target(3)) == {}
+
+
+@pytest.mark.slow
+def test_of_a_job_that_lacks_a_split_this_one_alone_is_trained(trained, tmp_path):
+    copy = Study(shutil.copytree(trained.folder, tmp_path / "copy"))
+    files = {path: path.read_bytes() for split in (1, 3) for path in (copy.folder / target(split)).parent.iterdir()}
+    (copy.folder / target(1)).unlink()
+    configure(copy, TRAINING | {"folds_per_job": 2})
+    assert copy.planned(target(1), target(3)) == {"finetune_network": 1}
+    copy.snakemake(target(1), target(3))
+    told = (copy.results / "logs/finetune_network/tiny/1-3.log").read_text()
+    assert "tiny, split 3: it was trained before, and its results are kept" in told
+    assert "split 1: epoch 2" in told and "split 3: epoch" not in told
+    assert {path: path.read_bytes() for path in files} == files
+    assert not any(path.is_file() for path in (copy.results / "scratch").rglob("*"))
+    assert copy.planned(target(1), target(3)) == {}
+    # Back to a job a split, of which a killed Snakemake did not see one end: its marks are all that tells.
+    configure(copy)
+    assert copy.planned(target(1), target(3)) == {}
+    mark = urlsafe_b64encode(target(3).encode()).decode()
+    (copy.folder / ".snakemake/incomplete" / mark).write_text('{"external_jobid": null}')
+    assert copy.planned(target(1), target(3)) == {"finetune_network": 1}
+    copy.snakemake(target(1), target(3))
+    assert "split 3: it was trained before" in (copy.results / "logs/finetune_network/tiny/3.log").read_text()
+    assert {path: path.read_bytes() for path in files} == files
+    # What is forced is trained, and nothing is set aside.
+    configure(copy, TRAINING | {"folds_per_job": 2})
+    copy.snakemake(target(1), target(3), "--forcerun", "finetune_network")
+    told = (copy.results / "logs/finetune_network/tiny/1-3.log").read_text()
+    assert "split 1: epoch 2" in told and "split 3: epoch 2" in told
 
 
 def test_a_study_asks_for_all_its_splits_or_leaves_fine_tuning_out(as_trained):

@@ -50,10 +50,10 @@ rule check_accuracy:
 
 rule extract_activations:
     input:
-        gate=gate_of,
-        manifest=manifest_of,
+        gate=GATE,
+        manifest=MANIFEST,
         pixels=pixels_of(study.pixels_for),
-        pca=pixels_of(study.pca_pixels_for),
+        pca=PCA_PIXELS,
         weights=weights_of,
     output:
         KEPT(LAYOUT.activations("{model}", "{stimuli}")),
@@ -69,8 +69,8 @@ rule extract_activations:
     params:
         config=LAYOUT.config,
         made_from=made_from("extract_activations"),
-        manifest=option("--manifest", manifest_of),
-        pca=option("--pca-pixels", pixels_of(study.pca_pixels_for)),
+        manifest=option("--manifest", MANIFEST),
+        pca=option("--pca-pixels", PCA_PIXELS),
     shell:
         "layerwise extract-activations --threads {threads} --config {params.config:q} --model {wildcards.model:q}"
         " {params.manifest} --pixels {input.pixels:q} {params.pca} --output {output:q} > {log:q} 2>&1"

@@ -4,7 +4,7 @@
 
 rule estimate_ceiling:
     input:
-        recording=lambda wildcards: tables_of(REGIONS[wildcards.region].recording),
+        recording=recording_of,
     output:
         LAYOUT.ceiling("{region}"),
     log:
@@ -25,11 +25,9 @@ rule estimate_ceiling:
 
 rule score_brain:
     input:
-        manifest=manifest_of,
-        activations=lambda wildcards: study.activations_for(
-            STUDY, LAYOUT, wildcards.model, REGIONS[wildcards.region].recording
-        ),
-        recording=lambda wildcards: tables_of(REGIONS[wildcards.region].recording),
+        manifest=MANIFEST,
+        activations=activations_of,
+        recording=recording_of,
     output:
         LAYOUT.brain("{model}", "{region}", "{block}"),
     log:
@@ -44,7 +42,7 @@ rule score_brain:
     params:
         config=LAYOUT.config,
         made_from=made_from("score_brain"),
-        manifest=option("--manifest", manifest_of),
+        manifest=option("--manifest", MANIFEST),
     shell:
         "layerwise score-brain --threads {threads} --config {params.config:q} --model {wildcards.model:q}"
         " --region {wildcards.region:q} --block {wildcards.block:q} {params.manifest}"

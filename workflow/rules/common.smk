@@ -13,6 +13,7 @@ from snakemake.settings.types import DeploymentMethod
 from layerwise import study
 from layerwise.config import strays_of, validate_cluster, validate_study
 from layerwise.files import (
+    CodeHashes,
     Contents,
     explain_denial,
     hash_script,
@@ -63,7 +64,10 @@ try:
         study.require_sound(STUDY)
     contents = Contents(".snakemake/layerwise/contents.json")
     study.require_weights(STUDY, contents)
-    CAUSES = study.Causes(STUDY, contents, lambda model: listed(model).manifest)
+    code = CodeHashes(".snakemake/layerwise/code.json", contents)
+    CAUSES = study.Causes(
+        STUDY, contents, lambda model: listed(model).manifest, code.of
+    )
     REGIONS = CAUSES.regions
     LAYOUT = study.layout_of(STUDY)
     MODELS = study.networks_of(STUDY)
@@ -98,8 +102,10 @@ def resources_of(step):
 
 def option(name, find):
     """An option of a command, where there is a file for it."""
-    return lambda wildcards: shlex.join(
-        [name, path] if (path := find(wildcards)) else []
+    if not find:
+        return ""
+    return study.signed(
+        lambda wildcards: shlex.join([name, path] if (path := find(wildcards)) else [])
     )
 
 

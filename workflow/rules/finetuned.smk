@@ -11,33 +11,28 @@ SPLITS_TRAINED = study.finetuned_splits(STUDY)
 RECORDED = [entry.name for entry in STUDY.recordings]
 
 
-# These activations stay, whatever `storage.activations` says: they are a result, and few.
+# A job a network, since an image takes milliseconds and a start ten seconds. Its activations stay, whatever `storage.activations` says: they are a result, and few.
 rule score_penultimate:
     input:
-        gate=gate_of,
+        gate=GATE,
         pixels=of_recordings(study.pixels_for),
         pca=of_recordings(study.pca_pixels_for),
         weights=weights_of,
-        trained=lambda wildcards: [
-            LAYOUT.finetuned(wildcards.model, split, study.WEIGHTS)
-            for split in SPLITS_TRAINED
-            if split == wildcards.weights
-        ],
+        trained=expand(
+            LAYOUT.finetuned("{{model}}", "{split}", study.WEIGHTS),
+            split=SPLITS_TRAINED,
+        ),
         recordings=lambda wildcards: [
             path for name in RECORDED for path in tables_of(name)
         ],
     output:
-        scores=LAYOUT.penultimate_scores("{model}", "{weights}"),
-        activations=[
-            LAYOUT.penultimate("{model}", "{weights}", name) for name in RECORDED
-        ],
+        study.penultimate_results(STUDY, LAYOUT, "{model}"),
     log:
-        LAYOUT.log("score_penultimate", "{model}", "{weights}"),
+        LAYOUT.log("score_penultimate", "{model}"),
     benchmark:
-        LAYOUT.benchmark("score_penultimate", "{model}", "{weights}")
+        LAYOUT.benchmark("score_penultimate", "{model}")
     wildcard_constraints:
         model=one_of(FINETUNED),
-        weights=one_of(study.penultimate_weights(STUDY)),
     conda:
         ENVIRONMENT
     threads: STUDY.compute.threads
@@ -46,19 +41,19 @@ rule score_penultimate:
     params:
         config=LAYOUT.config,
         made_from=made_from("score_penultimate"),
-        files=lambda wildcards, input, output: shlex.join(
+        folder=LAYOUT.penultimate_folder("{model}"),
+        files=lambda wildcards, input: shlex.join(
             f"--{name}={path}"
             for name, paths in (
                 ("weights", input.trained),
                 ("pixels", input.pixels),
                 ("pca-pixels", input.pca),
-                ("activations", output.activations),
             )
             for path in ([paths] if isinstance(paths, str) else paths)
         ),
     shell:
         "layerwise score-penultimate --threads {threads} --config {params.config:q} --model {wildcards.model:q}"
-        " {params.files} --output {output.scores:q} > {log:q} 2>&1"
+        " {params.files} --output-folder {params.folder:q} > {log:q} 2>&1"
 
 
 rule gather_finetuned:

@@ -13,6 +13,8 @@ else:
 
 
 # One rule for all jobs, or one for each group of splits. A job that is killed or stops in time goes on from its state.
+# Nothing that Snakemake compares says how splits are grouped, so that another grouping makes nothing stale: what follows
+# from a job's outputs is no parameter to it.
 for splits in SPLITS:
 
     rule:
@@ -20,7 +22,7 @@ for splits in SPLITS:
             "finetune_network"
             + "".join(f"_{split}" for split in splits if len(SPLITS) > 1)
         input:
-            gate=gate_of,
+            gate=GATE,
             pixels=pixels_of(study.finetuning_pixels_for),
             weights=weights_of,
             scores=lambda wildcards: tables_of(TRAINED_ON),
@@ -44,11 +46,11 @@ for splits in SPLITS:
             **resources_of("finetune_network"),
         params:
             config=LAYOUT.config,
-            made_from=made_from(
-                "finetune_network", ratings=TRAINED_ON, split="-".join(splits)
+            made_from=made_from("finetune_network", ratings=TRAINED_ON),
+            splits=lambda wildcards, output: shlex.join(
+                f"--splits={split}" for split in study.splits_of(output)
             ),
-            splits=" ".join(f"--splits {split}" for split in splits),
-            states=LAYOUT.scratch("finetune_network", "{model}", ending="states"),
+            states=LAYOUT.finetuning_states("{model}"),
             folder=LAYOUT.finetuned_folder("{model}"),
         shell:
             "layerwise finetune-network --threads {threads} --config {params.config:q} --model {wildcards.model:q}"

@@ -10,7 +10,7 @@ localrules:
 
 rule gather_model:
     input:
-        manifest=manifest_of,
+        manifest=MANIFEST,
         brain=scores_of(study.brain_scores),
         memorability=scores_of(study.rating_scores),
         ceilings=expand(LAYOUT.ceiling("{region}"), region=REGIONS),
@@ -31,7 +31,7 @@ rule gather_model:
     params:
         config=LAYOUT.config,
         made_from=made_from("gather_model"),
-        manifest=option("--manifest", manifest_of),
+        manifest=option("--manifest", MANIFEST),
         folder=lambda wildcards: LAYOUT.folder,
     shell:
         "layerwise gather-model --config {params.config:q} --model {wildcards.model:q}"

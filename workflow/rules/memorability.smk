@@ -6,7 +6,7 @@ METHODS = {entry.name: study.method_of(STUDY, entry.name) for entry in STUDY.rat
 
 rule estimate_consistency:
     input:
-        scores=lambda wildcards: tables_of(wildcards.ratings),
+        scores=ratings_of,
     output:
         LAYOUT.consistency("{ratings}"),
     log:
@@ -29,9 +29,9 @@ rule estimate_consistency:
 
 rule score_memorability:
     input:
-        manifest=manifest_of,
+        manifest=MANIFEST,
         activations=LAYOUT.activations("{model}", "{ratings}"),
-        scores=lambda wildcards: tables_of(wildcards.ratings),
+        scores=ratings_of,
     output:
         LAYOUT.memorability("{model}", "{ratings}", "{block}"),
     log:
@@ -48,7 +48,7 @@ rule score_memorability:
     params:
         config=LAYOUT.config,
         made_from=made_from("score_memorability"),
-        manifest=option("--manifest", manifest_of),
+        manifest=option("--manifest", MANIFEST),
     shell:
         "layerwise score-memorability --threads {threads} --config {params.config:q} --model {wildcards.model:q}"
         " --ratings {wildcards.ratings:q} --block {wildcards.block:q} {params.manifest}"
@@ -59,11 +59,11 @@ rule score_memorability:
 # makes fewer groups of layers.
 rule stream_memorability:
     input:
-        gate=gate_of,
-        manifest=manifest_of,
+        gate=GATE,
+        manifest=MANIFEST,
         pixels=pixels_of(study.pixels_for),
         weights=weights_of,
-        scores=lambda wildcards: tables_of(wildcards.ratings),
+        scores=ratings_of,
     output:
         LAYOUT.memorability("{model}", "{ratings}", "{block}"),
     log:
@@ -80,7 +80,7 @@ rule stream_memorability:
     params:
         config=LAYOUT.config,
         made_from=made_from("stream_memorability"),
-        manifest=option("--manifest", manifest_of),
+        manifest=option("--manifest", MANIFEST),
         state=LAYOUT.scratch(
             "stream_memorability", "{model}", "{ratings}", "{block}", ending="state"
         ),
@@ -93,11 +93,11 @@ rule stream_memorability:
 # A killed job resumes from its file of sketches, which it removes at its end; on a GPU they stay in memory.
 rule sketch_memorability:
     input:
-        gate=gate_of,
-        manifest=manifest_of,
+        gate=GATE,
+        manifest=MANIFEST,
         pixels=pixels_of(study.pixels_for),
         weights=weights_of,
-        scores=lambda wildcards: tables_of(wildcards.ratings),
+        scores=ratings_of,
     output:
         LAYOUT.memorability("{model}", "{ratings}", "{block}"),
     log:
@@ -114,7 +114,7 @@ rule sketch_memorability:
     params:
         config=LAYOUT.config,
         made_from=made_from("sketch_memorability"),
-        manifest=option("--manifest", manifest_of),
+        manifest=option("--manifest", MANIFEST),
         file=LAYOUT.scratch(
             "sketch_memorability", "{model}", "{ratings}", "{block}", ending="h5"
         ),

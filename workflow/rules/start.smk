@@ -18,6 +18,7 @@ def start_run():
         study.require_there(STUDY, (dict(job.wildcards.items()) for job in jobs))
         for note in study.find_notes(STUDY):
             logger.warning(f"note: {note}")
+        set_aside_finished(jobs)
         shutil.rmtree(LAYOUT.mistakes, ignore_errors=True)
         logger.addHandler(study.StageLines(study.Stages(count_jobs, logger.info)))
         with atomic_path(LAYOUT.config) as temporary:
@@ -27,6 +28,20 @@ def start_run():
     except (OSError, ValueError) as error:
         told = [f"the run cannot start: {explain_denial(error)}", *STRAYS]
         raise WorkflowError("\n".join(told)) from None
+
+
+def set_aside_finished(jobs):
+    """Keep finished splits of jobs that lack another, or that a killed run did not see the end of.
+
+    These Snakemake forces. What the user forces is trained.
+    """
+    asked = workflow.dag_settings
+    for job in jobs:
+        by_user = not asked.forcerun.isdisjoint({job.rule.name, *job.output})
+        reason = workflow.dag.reason(job)
+        lacking = reason.missing_output or reason.forced
+        if lacking and not (by_user or asked.forceall or asked.forcetargets):
+            study.set_aside(LAYOUT, job.wildcards.get("model", ""), job.output)
 
 
 def count_jobs():

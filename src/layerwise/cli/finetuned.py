@@ -36,13 +36,13 @@ def score_penultimate(
     pixels: Annotated[
         list[Path], typer.Option("--pixels", help="File that pack-stimuli made, for each recording in their order.")
     ],
-    activations: Annotated[
-        list[Path],
-        typer.Option("--activations", callback=writable_files, help="File to write activations, for each recording."),
+    output_folder: Annotated[
+        Path,
+        typer.Option("--output-folder", help="Folder in which the pretrained weights and each split get one."),
     ],
-    output: Output,
     weights: Annotated[
-        Path | None, typer.Option("--weights", help="File of a fine-tuned network; default: the pretrained weights.")
+        list[Path] | None,
+        typer.Option("--weights", help="File of the fine-tuned network; repeat for more splits."),
     ] = None,
     pca_pixels: Annotated[
         list[Path] | None, typer.Option("--pca-pixels", help="The same of the images for principal components.")
@@ -50,11 +50,11 @@ def score_penultimate(
     config: Config = CONFIG,
     threads: Threads = None,
 ) -> None:
-    """Score what a network's classifier receives against all regions, before or after fine-tuning."""
+    """Score what a network's classifier receives against all regions, before fine-tuning and after each split."""
     from layerwise.steps.penultimate import score_penultimate as step
 
     with counted_warnings():
-        step(_study(config), model, pixels, activations, output, weights, pca_pixels or [], threads, show_progress)
+        step(_study(config), model, pixels, output_folder, weights or [], pca_pixels or [], threads, show_progress)
 
 
 def gather_finetuned(model: Model, folder: Folder, output: Output, config: Config = CONFIG) -> None:

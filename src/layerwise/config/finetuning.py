@@ -28,7 +28,7 @@ class FinetuningSettings(Section):
     """Numbers of the splits, from 1; default: all of the ratings."""
     folds_per_job: int = Field(1, ge=1, le=MOST)
     """Splits of a network that one job trains. 1 gives one job per (network, split); more train side by side on a
-    GPU. With another number the jobs are others, and train anew."""
+    GPU. Another number makes nothing stale."""
     profile: bool = False
     """Whether every layer of the fine-tuned networks is held against the brain and the ratings too, which costs as
     much again for each split; else their penultimate layer is held against the brain. Of the ratings, a network is

@@ -10,6 +10,7 @@ from layerwise.files.contents import Contents
 from layerwise.files.disk import written
 from layerwise.files.foreign import try_hdf5
 from layerwise.files.hashing import checksum, hash_arrays, hash_file, hash_object
+from layerwise.files.kept_code import CodeHashes
 from layerwise.files.lock import locked
 from layerwise.files.memory import ran_out, reraise_memory
 from layerwise.files.own import own_code
@@ -19,6 +20,7 @@ from layerwise.files.sealed import Extent, check_seal, find_damage, is_sealed, s
 from layerwise.files.zips import check_zip
 
 __all__ = [
+    "CodeHashes",
     "Contents",
     "DamagedError",
     "Extent",

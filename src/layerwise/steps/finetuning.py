@@ -1,6 +1,7 @@
 """The step that trains a network on to predict scores of images."""
 
 import logging
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import asdict, replace
@@ -10,13 +11,13 @@ import torch
 
 from layerwise.config import Study
 from layerwise.data.pixels import PixelCache
-from layerwise.files import hash_arrays, hash_object, locked, writable
-from layerwise.files.tables import write_table
+from layerwise.files import atomic_path, hash_arrays, hash_object, locked, writable
+from layerwise.files.tables import read_table, write_table
 from layerwise.finetuning import Epoch, FineTuned, Fold, StopRequests, fine_tune_folds, make_fold
 from layerwise.finetuning.probing import probe_classifiers
 from layerwise.finetuning.tables import history_table, predictions_table
 from layerwise.finetuning.training import Pace
-from layerwise.finetuning.weights import FineTunedModel, write_weights
+from layerwise.finetuning.weights import FineTunedModel, read_about, write_weights
 from layerwise.interfaces import FinetuneSettings, Ratings
 from layerwise.models import build, find_classifiers, resolve_preprocessing
 from layerwise.steps.cluster import job_deadline
@@ -24,6 +25,7 @@ from layerwise.steps.devices import choose_device, hold_pixels, limit_threads, w
 from layerwise.steps.inputs import rated_squares
 from layerwise.steps.origins import origins_of
 from layerwise.study import finetuned_ratings, finetuning_of
+from layerwise.study.finetuning import finished_folder
 from layerwise.study.layout import FINETUNED_FILES, HISTORY, PREDICTIONS, WEIGHTS
 from layerwise.study.resources import pixel_bytes
 
@@ -54,7 +56,8 @@ def finetune_network(
 
     Each split gets a folder with its history, its predictions and, last, its weights: where these are, all is. A run
     that is killed or asked to stop leaves its state, from which the same call goes on. States are removed once the
-    results of all splits are written.
+    results of all splits are written. Results of a split that were set aside (`layerwise.study.set_aside`) are put back
+    if training would give them again.
 
     Parameters
     ----------
@@ -95,6 +98,7 @@ def finetune_network(
     common = _describe(study, model, classifiers, images)
     trained = {fold.split: _describe_split(common, fold) for fold in folds}
     states = _States(state_folder, list(trained.values()))
+    finished = finished_folder(state_folder)
     size = pixel_bytes(len(images), images.geometry.size)
 
     def done(fold: Fold, result: FineTuned) -> None:
@@ -102,13 +106,16 @@ def finetune_network(
 
     alone, stopping = _alone(state_folder, splits), StopRequests(job_deadline())
     with alone, show(model, settings.max_epochs) as report, stopping as stop:
-        fine_tune_folds(
-            network, classifiers, images, expected, folds, settings, torch.device(device),
-            states=states.paths, depends_on=states.depends_on,
-            resident=hold_pixels(study, model, size, len(folds), device),
-            stop=stop, report=lambda fold, epoch, pace: report(_name(fold), epoch, pace), done=done,
-        )  # fmt: skip
+        folds = [fold for fold in folds if not _put_back(finished, output_folder, trained[fold.split], study)]
+        if folds:
+            fine_tune_folds(
+                network, classifiers, images, expected, folds, settings, torch.device(device),
+                states=[states.paths[_name(fold)] for fold in folds], depends_on=states.depends_on,
+                resident=hold_pixels(study, model, size, len(folds), device),
+                stop=stop, report=lambda fold, epoch, pace: report(_name(fold), epoch, pace), done=done,
+            )  # fmt: skip
         states.remove()
+        _forget(finished, splits)
 
 
 @contextmanager
@@ -176,12 +183,47 @@ def _write(folder: Path, result: FineTuned, stimuli: Sequence[str], about: FineT
     write_weights(folder / about.split / WEIGHTS, result.weights, about)
 
 
+def _put_back(finished: Path, output_folder: Path, wanted: FineTunedModel, study: Study) -> bool:
+    """Put the results of a split back that were set aside, if training would give the same again."""
+    folder = finished / wanted.split
+    if not folder.is_dir():
+        return False
+    try:
+        about = read_about(folder / WEIGHTS)
+        whole = all(read_table(folder / name).attrs.get("origins") == about.origins for name in (HISTORY, PREDICTIONS))
+    except ValueError as error:
+        log.warning("%s", error)
+        return False
+    if not whole or _decisive(about, study) != _decisive(wanted, study):
+        return False
+    for name in FINETUNED_FILES:
+        with atomic_path(output_folder / wanted.split / name) as temporary:
+            shutil.copyfile(folder / name, temporary)
+    log.info("%s, split %s: it was trained before, and its results are kept", about.spec.name, wanted.split)
+    return True
+
+
+def _forget(finished: Path, splits: Sequence[str]) -> None:
+    for split in splits:
+        shutil.rmtree(finished / split, ignore_errors=True)
+    if finished.is_dir() and not any(finished.iterdir()):
+        finished.rmdir()
+
+
+def _decisive(about: FineTunedModel, study: Study) -> tuple[str, dict[str, str]]:
+    """Return all that decides what training gives; versions of libraries only where the study says that they do."""
+    apart = {PREDICTED} if study.compute.versions == "rerun" else {PREDICTED, "versions"}
+    return about.measure, {name: value for name, value in about.origins.items() if name not in apart}
+
+
 class _States:
     """Where the states of splits lie: one that was made of anything else has another name, and is no hindrance."""
 
     def __init__(self, folder: Path, trained: Sequence[FineTunedModel]) -> None:
         self._folder, self._splits = folder, [about.split for about in trained]
-        self.paths = [folder / f"{about.split}-{hash_object(dict(about.origins))}.state" for about in trained]
+        self.paths = {
+            about.split: folder / f"{about.split}-{hash_object(dict(about.origins))}.state" for about in trained
+        }
         origins = trained[0].origins
         self.depends_on = {"code": origins["code"], "version of a library": origins["versions"]}
         self._tell_of_others()
@@ -195,7 +237,8 @@ class _States:
         return {path for split in self._splits for path in self._folder.glob(f"{split}-*.state*")}
 
     def _tell_of_others(self) -> None:
-        others = self._all() - {*self.paths, *(path.with_name(f"{path.name}.previous") for path in self.paths)}
+        own = self.paths.values()
+        others = self._all() - {*own, *(path.with_name(f"{path.name}.previous") for path in own)}
         if others:
             log.warning(
                 "%d files of states in %s are of other settings, data, code or versions of libraries: training starts "

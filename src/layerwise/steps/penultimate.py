@@ -1,16 +1,18 @@
-"""The step that holds the penultimate representation of a network against the brain, before or after fine-tuning."""
+"""The step that holds the penultimate representation of a network against the brain, before and after fine-tuning."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from layerwise.activations import ActivationStore, extract_activations
+from layerwise.analyses.brain import BrainSimilarity
 from layerwise.analyses.penultimate import Penultimate, join_scores
 from layerwise.analyses.penultimate import score_penultimate as score
 from layerwise.config import Study
 from layerwise.data.pixels import JoinedPixels, PixelCache
-from layerwise.files import hash_file, hash_object
+from layerwise.files import hash_file, hash_object, writable
 from layerwise.files.tables import write_table
-from layerwise.finetuning.weights import load_finetuned
+from layerwise.finetuning.weights import load_finetuned, read_about
 from layerwise.interfaces import Preprocessing, Progress, no_progress
 from layerwise.interfaces.finetuning import STARTED_FROM, TRAINING
 from layerwise.models import build, find_classifiers, resolve_preprocessing
@@ -20,20 +22,22 @@ from layerwise.steps.devices import choose_device, device_memory, limit_threads,
 from layerwise.steps.inputs import pixels_for, with_pca_images
 from layerwise.steps.origins import origins_of
 from layerwise.study import Budget, regions
+from layerwise.study.layout import PRETRAINED, SCORES
 
 
 def score_penultimate(
     study: Study,
     model: str,
     pixels: Sequence[Path],
-    activations: Sequence[Path],
-    output: Path,
-    weights: Path | None = None,
+    output_folder: Path,
+    weights: Sequence[Path] = (),
     pca_pixels: Sequence[Path] = (),
     threads: int | None = None,
     progress: Progress = no_progress,
 ) -> None:
     """Keep what a network's classifier receives of the stimuli of each recording, and score it against each region.
+
+    Before the network was trained on, and after it on each split: an image takes milliseconds, and starting seconds.
 
     Parameters
     ----------
@@ -41,12 +45,13 @@ def score_penultimate(
         The study.
     model : str
         Name of the network.
-    pixels, activations : sequence of path
-        Of each recording, in the order of the config: file that `pack_stimuli` made, and file to write.
-    output : path
-        Table to write: rows (region, split), as `score_brain` gives.
-    weights : path, optional
-        File of the network after fine-tuning; default: its pretrained weights.
+    pixels : sequence of path
+        Of each recording, in the order of the config: file that `pack_stimuli` made.
+    output_folder : path
+        Gets a folder ``pretrained``, and one for each split: a file of activations for each recording, and
+        ``scores.parquet``, whose rows (region, split) are as `score_brain` gives them.
+    weights : sequence of path
+        Files of the network after fine-tuning, one for each split.
     pca_pixels : sequence of path
         Where the study reduces layers to principal components: for each recording, the images to fit these on.
     threads : int, optional
@@ -57,30 +62,65 @@ def score_penultimate(
     Raises
     ------
     ValueError
-        Files are not those of the study's recordings, or weights not those of the network.
+        Files are not those of the study's recordings, or weights not those of the network, or two of one split.
     """
-    recordings = [entry.name for entry in study.recordings]
-    _require_each(recordings, {"--pixels": pixels, "--activations": activations})
+    recordings, compute = [entry.name for entry in study.recordings], study.compute
+    _require_each(recordings, {"--pixels": pixels})
     if study.brain.pca or pca_pixels:
         _require_each(recordings, {"--pca-pixels": pca_pixels})
-    compute = study.compute
     limit_threads(threads or compute.threads)
-    expected, device = (
-        resolve_preprocessing(study.model_entry(model).spec()),
-        choose_device(compute.device, compute.gpus),
-    )
-    network, after = _load(study, model, weights, expected)
-    memory, tables = device_memory([device], compute.memory, compute.gpu_memory), []
+    expected = resolve_preprocessing(study.model_entry(model).spec())
+    named = {PRETRAINED: None, **_name_weights(model, weights, expected)}
+    for name in named:
+        for file in (SCORES, *(f"{recording}.h5" for recording in recordings)):
+            writable(output_folder / name / file)
+    device = choose_device(compute.device, compute.gpus)
+    memory = device_memory([device], compute.memory, compute.gpu_memory)
     with named_memory(compute):
-        for index, recording in enumerate(recordings):
-            cut = pixels_for(pixels[index], expected)
-            images = with_pca_images(cut, pca_pixels[index] if pca_pixels else None, study, expected)
-            origins = {**origins_of("score_penultimate", study, model, images.content_hash), **after}
-            _keep(study, network, images, expected, activations[index], memory, device, origins, progress)
-            wanted = [region.name for region in regions(study) if region.recording == recording]
-            similarities = [similarity_with(study, region, device, memory) for region in wanted]
-            tables.append(score(ActivationStore(activations[index], model), similarities))
-    write_table(join_scores(tables), output)
+        shown = [
+            _show(study, model, recording, pixels[index], pca_pixels[index] if pca_pixels else None, device, memory)
+            for index, recording in enumerate(recordings)
+        ]
+        for name, path in named.items():
+            network, after = _load(study, model, path, expected)
+            tables = []
+            for one in shown:
+                kept = output_folder / name / f"{one.recording}.h5"
+                _keep(study, network, one.images, expected, kept, memory, device, one.origins | after, progress)
+                tables.append(score(ActivationStore(kept, model), one.similarities))
+            write_table(join_scores(tables), output_folder / name / SCORES)
+
+
+@dataclass(frozen=True)
+class _Shown:
+    """What a network is shown of a recording, and held against."""
+
+    recording: str
+    images: PixelCache | JoinedPixels
+    origins: dict[str, str]
+    similarities: list[BrainSimilarity]
+
+
+def _show(study: Study, model: str, recording: str, pixels: Path, pca: Path | None, device: str, memory: int) -> _Shown:
+    expected = resolve_preprocessing(study.model_entry(model).spec())
+    images = with_pca_images(pixels_for(pixels, expected), pca, study, expected)
+    wanted = [region.name for region in regions(study) if region.recording == recording]
+    origins = origins_of("score_penultimate", study, model, images.content_hash)
+    return _Shown(recording, images, origins, [similarity_with(study, region, device, memory) for region in wanted])
+
+
+def _name_weights(model: str, weights: Sequence[Path], expected: Preprocessing) -> dict[str, Path]:
+    """Map splits to their files, all of which are the network's: a mistake is told before any is run."""
+    named: dict[str, Path] = {}
+    for path in weights:
+        about = read_about(path)
+        if about.spec.name != model or about.preprocessing != expected:
+            what = f"{about.spec.name!r}" if about.spec.name != model else "the same network with another preprocessing"
+            raise ValueError(f"{path} holds {what}, and scores of {model!r} were asked for: train it again")
+        if about.split in named:
+            raise ValueError(f"{named[about.split]} and {path} are both of split {about.split}: give one of them")
+        named[about.split] = path
+    return named
 
 
 def _require_each(recordings: Sequence[str], given: dict[str, Sequence[Path]]) -> None:
@@ -101,9 +141,6 @@ def _load(
         network = build(spec, weights_folder=study.storage.weights)
         return Penultimate(network, find_classifiers(network, spec, expected.size)).eval(), {}
     network, about = load_finetuned(weights)
-    if about.spec.name != model or about.preprocessing != expected:
-        what = f"{about.spec.name!r}" if about.spec.name != model else "the same network with another preprocessing"
-        raise ValueError(f"{weights} holds {what}, and scores of {model!r} were asked for: train it again")
     started = {key: about.origins[key] for key in ("network", "weights") if key in about.origins}
     after = {
         **started,

@@ -25,6 +25,8 @@ from layerwise.study.finetuning import (
     finetuning_groups,
     finetuning_of,
     finetuning_pixels_for,
+    set_aside,
+    splits_of,
 )
 from layerwise.study.foreseen import find_notes, require_sound, require_there
 from layerwise.study.layers import layers_of, preprocessing_of, read_preprocessing, write_preprocessing
@@ -61,6 +63,7 @@ from layerwise.study.results import (
     final_results,
     main_region,
     pca_pixels_for,
+    penultimate_results,
     penultimate_weights,
     pixels_for,
     rating_scores,
@@ -128,6 +131,7 @@ __all__ = [
     "own_weights",
     "pca_geometry",
     "pca_pixels_for",
+    "penultimate_results",
     "penultimate_weights",
     "pixels_for",
     "preprocessing_of",
@@ -142,8 +146,10 @@ __all__ = [
     "require_there",
     "require_weights",
     "scored_ratings",
+    "set_aside",
     "share_code",
     "signed",
+    "splits_of",
     "stimulus_files",
     "tell_attempt",
     "trained_weights",

@@ -1,13 +1,19 @@
 """What a study fine-tunes: which networks, on which ratings and splits, from which pixels."""
 
-from collections.abc import Sequence
+import logging
+import os
+import shutil
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 from layerwise.config import Study
 from layerwise.config.finetuning import UNTRAINED, FinetuningSettings
 from layerwise.interfaces import Geometry, Preprocessing
 from layerwise.models.preprocessing import geometry_to_crop_from
 from layerwise.study.counts import count_splits
-from layerwise.study.layout import FINETUNED_FILES, Layout
+from layerwise.study.layout import FINETUNED_FILES, WEIGHTS, Layout
+
+_log = logging.getLogger(__name__)
 
 
 def finetuning_of(study: Study) -> FinetuningSettings:
@@ -60,6 +66,57 @@ def finetuning_groups(study: Study) -> list[list[str]]:
     """Divide the splits into those that one job trains a network on."""
     splits, size = finetuned_splits(study), study.finetuning.folds_per_job if study.finetuning else 1
     return [splits[start : start + size] for start in range(0, len(splits), size)]
+
+
+def splits_of(outputs: Iterable[str]) -> list[str]:
+    """Name the splits whose weights are among the outputs of a job."""
+    return [Path(path).parent.name for path in outputs if Path(path).name == WEIGHTS]
+
+
+def set_aside(layout: Layout, model: str, outputs: Iterable[str]) -> list[str]:
+    """Keep what is finished of a job that is to run again, since Snakemake removes all of its outputs before.
+
+    As links, which take no room. The job puts back what it would train to again, and removes the links at its end.
+
+    Parameters
+    ----------
+    layout : Layout
+        Of the study.
+    model : str
+        The network that the job trains on.
+    outputs : iterable of str
+        Of the job.
+
+    Returns
+    -------
+    list of str
+        The splits that were set aside.
+    """
+    folder = finished_folder(Path(layout.finetuning_states(model)))
+    finished = {
+        split: [Path(layout.finetuned(model, split, file)) for file in FINETUNED_FILES] for split in splits_of(outputs)
+    }
+    return [split for split, files in finished.items() if _link_all(files, folder / split)]
+
+
+def finished_folder(states: Path) -> Path:
+    """Return where results of finished splits are set aside while a job trains on the others."""
+    return states / "finished"
+
+
+def _link_all(files: Sequence[Path], folder: Path) -> bool:
+    if not all(path.is_file() for path in files):
+        return False
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        for path in files:
+            (folder / path.name).unlink(missing_ok=True)
+            os.link(path, folder / path.name)
+    except OSError as error:
+        _log.warning("%s cannot be linked (%s): it is trained again", files[0].parent, error.strerror)
+        shutil.rmtree(folder, ignore_errors=True)
+        return False
+    return True
 
 
 def finetuning_geometry(study: Study, expected: Preprocessing) -> Geometry:

@@ -189,13 +189,12 @@ def _add_training(found: Forecast, resources: RuleResources, model: str) -> None
 
 
 def _add_penultimate(found: Forecast, resources: RuleResources, model: str) -> None:
-    weights = penultimate_weights(resources.study)
     try:
         needs = resources.of_penultimate(model)
     except ValueError:
         return  # what is not known of its recordings was said
-    if weights:
-        _stage(found, "score_penultimate").add(needs, resources.plans.budget.threads, len(weights))
+    if penultimate_weights(resources.study):
+        _stage(found, "score_penultimate").add(needs, resources.plans.budget.threads)
 
 
 def _stage(found: Forecast, step: str) -> Stage:

@@ -26,9 +26,16 @@ def layers_of(entry: ModelEntry) -> list[LayerSpec] | None:
     So it is of an own network, and where a user chose them.
     """
     path = shipped_manifest(entry.shipped) if entry.shipped else None
-    if path is None or entry.choice.repeated == "keep":
-        return read_manifest(path) if path else None
-    return [replace(layer, depth=depth) for depth, layer in enumerate(distinct(read_manifest(path)), start=1)]
+    return list(_read_shipped(path, entry.choice.repeated == "keep")) if path else None
+
+
+@cache
+def _read_shipped(path: Path, repeated: bool) -> tuple[LayerSpec, ...]:
+    """Read a manifest once: lists of the same layers are compared in no time."""
+    layers = read_manifest(path)
+    if repeated:
+        return tuple(layers)
+    return tuple(replace(layer, depth=depth) for depth, layer in enumerate(distinct(layers), start=1))
 
 
 def lists_layers(entry: ModelEntry) -> bool:

@@ -13,6 +13,7 @@ ANALYSES = (
 FINETUNING_ANALYSES = ("finetuning_change", "finetuning_networks")
 """Tables that `compare_finetuning` makes."""
 WEIGHTS, HISTORY, PREDICTIONS = "weights.safetensors", "history.parquet", "predictions.parquet"
+SCORES = "scores.parquet"
 PRETRAINED = "pretrained"  # in the paths of what a network gave before it was trained on; afterwards, its split
 FINETUNED_FILES = (HISTORY, PREDICTIONS, WEIGHTS)  # of a network that was trained on a split
 
@@ -92,13 +93,21 @@ class Layout:
         """A file of a network that was trained on a split, one of `FINETUNED_FILES`."""
         return f"{self.finetuned_folder(model)}/{split}/{file}"
 
+    def finetuning_states(self, model: str) -> str:
+        """Folder in which a network's training keeps what it needs to go on."""
+        return self.scratch("finetune_network", model, ending="states")
+
+    def penultimate_folder(self, model: str) -> str:
+        """Folder in which the pretrained weights of a network, and each split, get one."""
+        return f"{self.model(model)}/penultimate"
+
     def penultimate(self, model: str, weights: str, stimuli: str) -> str:
         """What the head of a network sees of a stimulus set, with weights `pretrained` or of a split."""
-        return f"{self.model(model)}/penultimate/{weights}/{stimuli}.h5"
+        return f"{self.penultimate_folder(model)}/{weights}/{stimuli}.h5"
 
     def penultimate_scores(self, model: str, weights: str) -> str:
         """Scores of that against all regions."""
-        return f"{self.model(model)}/penultimate/{weights}/scores.parquet"
+        return f"{self.penultimate_folder(model)}/{weights}/{SCORES}"
 
     def model_finetuned(self, model: str) -> str:
         """A row for each split that a network was trained on."""

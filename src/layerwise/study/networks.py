@@ -1,6 +1,6 @@
 """What decides the outputs of a network: the config's entry, what the registry states, weights, and code."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,9 @@ from layerwise.models import registry
 from layerwise.models.versions import module_of, versions_of
 
 
-def network_settings(study: Study, entry: ModelEntry, hash_files: HashFiles = hash_each) -> dict[str, Any]:
+def network_settings(
+    study: Study, entry: ModelEntry, hash_files: HashFiles = hash_each, hash_code: Callable[..., str] = hash_source
+) -> dict[str, Any]:
     """Find all that decides what a network computes: when it changes, whatever the network gave is stale.
 
     It is a parameter of the steps that run a network, and its hash is in their results and in the state of killed
@@ -27,6 +29,8 @@ def network_settings(study: Study, entry: ModelEntry, hash_files: HashFiles = ha
         The network in its config.
     hash_files : callable
         Gives the hash of each file's content.
+    hash_code : callable
+        Gives the hash of our code: `hash_source`, or one that remembers it.
 
     Returns
     -------
@@ -36,7 +40,7 @@ def network_settings(study: Study, entry: ModelEntry, hash_files: HashFiles = ha
         options name. The versions of its libraries, where another version is to be a rerun.
     """
     settings: dict[str, Any] = entry.model_dump(mode="json", exclude={"name", "layers"})
-    settings["code"] = hash_source("layerwise.models.building")
+    settings["code"] = hash_code("layerwise.models.building")
     row = registry.row_of(entry.spec())
     if row is not None:
         settings["registry"] = hash_object(asdict(registry.find(row.name)))

@@ -16,6 +16,7 @@ from layerwise.study.counts import count_set
 from layerwise.study.plan import Job, Plan, Plans
 from layerwise.study.rates import CPU, LEEWAY, PACKED, PACKED_SIZE, START, Rates
 from layerwise.study.regions import find_region
+from layerwise.study.results import penultimate_weights
 from layerwise.study.training import TrainingPlan, plan_training
 
 Quantity = Literal["mem_mb", "runtime", "disk_mb", "gpu"]
@@ -209,7 +210,7 @@ class RuleResources:
         return Needs(plan.host, plan.seconds, plan.disk, min(1, plan.budget.gpus), rates)
 
     def of_penultimate(self, model: str) -> Needs:
-        """Return what one pass of a network over each recording needs, and the scores of one layer."""
+        """Return what a pass of a network over each recording needs with all its weights, and scores of one layer."""
         plans = [self.plans.of(model, entry.name) for entry in self.study.recordings]
         memory, seconds, disk = 0, 0.0, 0
         for plan in plans:
@@ -221,8 +222,8 @@ class RuleResources:
             scores = job.count * job.seconds / len(in_block(plan.layers, job.block))
             seconds += scores + (one if on_gpu else one / plan.budget.threads)
             disk += LARGEST_KEPT * n * (n + 1) // 2
-        gpus = self._gpus("score_penultimate")
-        return Needs(memory, seconds, disk, gpus, self.plans.machines.of(self.plans.budget.on_gpu))
+        gpus, count = self._gpus("score_penultimate"), len(penultimate_weights(self.study))
+        return Needs(memory, count * seconds, count * disk, gpus, self.plans.machines.of(self.plans.budget.on_gpu))
 
     def _pack_stimuli(self, names: Mapping[str, str]) -> Needs:
         size = Geometry.from_key(names["geometry"]).size

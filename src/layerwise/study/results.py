@@ -74,6 +74,19 @@ def penultimate_weights(study: Study) -> list[str]:
     return [PRETRAINED, *finetuned_splits(study)] if regions(study) else []
 
 
+def penultimate_results(study: Study, layout: Layout, model: str) -> list[str]:
+    """List what is made of a network's penultimate layer: scores, and activations to each recording, of all weights."""
+    recorded = [entry.name for entry in study.recordings]
+    return [
+        path
+        for weights in (PRETRAINED, *finetuned_splits(study))
+        for path in (
+            layout.penultimate_scores(model, weights),
+            *(layout.penultimate(model, weights, name) for name in recorded),
+        )
+    ]
+
+
 def described_tables(study: Study, layout: Layout) -> list[str]:
     """List the tables of a study, which its dictionary describes."""
     names = (*TABLES, *PAPER, *ANALYSES) if _correlates(study) else ("models", "networks")

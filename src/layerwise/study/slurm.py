@@ -108,11 +108,12 @@ class ClusterRequests:
         Parameters
         ----------
         rule : str
-            Name of the rule, before which a workflow of which this is a module may put a prefix.
+            Name of the rule, before which a workflow of which this is a module may put a prefix; splits may follow.
         names : mapping of str to str
             Snakemake's wildcards.
         """
-        own = max((own for own in self._resources.rules if f"_{rule}".endswith(f"_{own}")), key=len, default=None)
+        plain = re.sub(r"(_\d+)+$", "", rule)  # the splits that share a job of fine-tuning
+        own = max((own for own in self._resources.rules if f"_{plain}".endswith(f"_{own}")), key=len, default=None)
         if own is None:
             return
         needs, longest = self._resources.of(own, names), self._longest.get(own)

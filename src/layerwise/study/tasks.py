@@ -33,6 +33,7 @@ from layerwise.study.results import (
     drawn_scores,
     final_results,
     pca_pixels_for,
+    penultimate_results,
     penultimate_weights,
     pixels_for,
     rating_scores,
@@ -287,7 +288,7 @@ class _Lister:
     def _fine_tuning(self) -> Iterator[Task]:
         for model in finetuned_models(self.study):
             yield from self._trained(model)
-            yield from self._penultimate(model)
+            yield self._penultimate(model)
             yield self._gathered(model)
 
     def _trained(self, model: str) -> Iterator[Task]:
@@ -303,14 +304,12 @@ class _Lister:
             inputs = [*self._gate(model), pixels]
             yield self._task("finetune_network", names, inputs, outputs, rule, [model, "-".join(splits)])
 
-    def _penultimate(self, model: str) -> Iterator[Task]:
+    def _penultimate(self, model: str) -> Task:
         layout, recorded = self.layout, [entry.name for entry in self.study.recordings]
-        for weights in penultimate_weights(self.study):
-            trained = [layout.finetuned(model, weights, WEIGHTS)] if weights in finetuned_splits(self.study) else []
-            seen = [path for name in recorded for path in [*self._seen(model, name), *self._exported(name)]]
-            outputs = [layout.penultimate_scores(model, weights)]
-            outputs += [layout.penultimate(model, weights, name) for name in recorded]
-            yield self._task("score_penultimate", {"model": model, "weights": weights}, [*seen, *trained], outputs)
+        trained = [layout.finetuned(model, split, WEIGHTS) for split in finetuned_splits(self.study)]
+        seen = [path for name in recorded for path in [*self._seen(model, name), *self._exported(name)]]
+        outputs = penultimate_results(self.study, layout, model)
+        return self._task("score_penultimate", {"model": model}, [*seen, *trained], outputs)
 
     def _gathered(self, model: str) -> Task:
         layout, splits = self.layout, finetuned_splits(self.study)

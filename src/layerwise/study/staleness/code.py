@@ -1,10 +1,13 @@
 """The code behind each step, found from what its function imports."""
 
+from collections.abc import Callable
 from functools import cache
 
 from layerwise.files import hash_file, hash_object
 from layerwise.files.code import ROOT, find_sources, hash_source
 from layerwise.study.staleness.declared import STEPS
+
+HashCode = Callable[..., str]  # `hash_source`, or one that keeps what it found
 
 APART = {
     "layerwise.config": "of the config, settings count: those that a step depends on are in its parameters",
@@ -16,9 +19,9 @@ APART = {
 
 
 @cache
-def code_of(step: str) -> str:
+def code_of(step: str, hash_code: HashCode = hash_source) -> str:
     """Hash the code behind a step, and the files it brings: an edit makes its results stale, and those of no other."""
-    code, files = hash_source(STEPS[step].function, apart=APART), STEPS[step].files
+    code, files = hash_code(STEPS[step].function, apart=APART), STEPS[step].files
     return hash_object([code, [hash_file(ROOT / name) for name in files]]) if files else code
 
 

@@ -46,7 +46,6 @@ STANDS_FOR: dict[str, tuple[str, ...]] = {
     "recordings": ("recordings.file",),
     "tested stimuli": ("recording.splits",),
     "scores": ("rating.scores", "rating.splits"),
-    "scores of splits": ("rating.scores", "rating.splits"),
     "tables": ("recording.file", "rating.scores", "rating.splits"),
     "images": ("recording.images", "rating.images", "brain.pca.images"),
     "drawn images": ("brain.pca.n_images",),
@@ -67,7 +66,6 @@ stands for:
 - recording, scores, tables: content of the recording, of the tables of ratings, of either
 - recordings: content of all recordings
 - tested stimuli: the splits of the recording where they are given, since ceilings are then of the tested stimuli
-- scores of splits: content of the tables of ratings that hold the splits that a job is about
 - images: names and content of the images that these name
 - drawn images: how many are drawn for principal components, where a job is about these
 - imagenet: content of ImageNet's images and labels
@@ -179,7 +177,7 @@ STEPS: dict[str, Step] = {
     ),
     "finetune_network": Step(
         "layerwise.steps.finetuning:finetune_network",
-        ("network", "weights", "scores of splits", *_SCORES, *_FOLDS, "rating.measure", *_TRAINING),
+        ("network", "weights", "scores", *_SCORES, *_FOLDS, "rating.measure", *_TRAINING),
         changes_nothing={
             **_IMAGES_ARE_INPUTS,
             "finetuning.ratings": "names scores and images that count by their content",
