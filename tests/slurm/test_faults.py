@@ -146,15 +146,28 @@ def test_a_job_that_is_preempted(study, undisturbed):
 
 
 @pytest.mark.slurm
-def test_a_job_that_is_preempted_and_not_requeued(study, undisturbed):
-    """The plugin (2.8.0) leaves it to SLURM, which does nothing: a run that is interrupted and begun anew goes on."""
+def test_a_job_that_is_preempted_and_not_requeued_counts_as_cancelled(study, undisturbed):
     run = study.start_held(**{"slurm-requeue": False, "slurm-no-requeue": True})
     preempt(study)
-    until(lambda: "Job preemption" in run.said(), run)
-    assert not study.cluster.jobs(study.folder, "RUNNING,PENDING")
-    run.interrupt()
-    assert run.wait() != 0
-    finish(study, study.start(SCORES), undisturbed)
+    until(lambda: study.held == 2, run)
+    finish(study, run, undisturbed, started=2)
+    assert "each costs one of the retries" in run.said() and "it counts as cancelled" in run.said()
+
+
+@pytest.mark.slurm
+def test_a_job_that_slurm_cancels_to_preempt_it_is_started_again(study, undisturbed):
+    study.cluster("scontrol", "update", "partitionname=cpu", "preemptmode=cancel")
+    try:
+        run = study.start_held()
+        (job,) = study.cluster.jobs(study.folder)
+        preempt(study)
+        until(lambda: study.cluster.jobs(study.folder, "PENDING"), run)
+    finally:
+        study.cluster("scontrol", "update", "partitionname=cpu", "preemptmode=requeue")
+    study.start_now(job)
+    until(lambda: study.held == 2, run)
+    finish(study, run, undisturbed)
+    assert "SLURM cancels jobs of cpu" in run.said() and f"job {job} was taken away" in run.said()
 
 
 @pytest.mark.slurm

@@ -15,6 +15,7 @@ def start_run():
                 if not job.is_local:
                     REQUESTS.expect(job.rule.name, dict(job.wildcards.items()))
             study.require_cluster(REQUESTS, warn=logger.warning)
+            foresee_preemption()
         study.require_there(STUDY, (dict(job.wildcards.items()) for job in jobs))
         for note in study.find_notes(STUDY):
             logger.warning(f"note: {note}")
@@ -24,6 +25,17 @@ def start_run():
             temporary.write_text(dump_study(STUDY), encoding="utf-8")
     except (OSError, ValueError) as error:
         raise WorkflowError(f"the run cannot start: {explain_denial(error)}") from None
+
+
+def foresee_preemption():
+    """Wait for no job that SLURM takes away for others and does not start again; say so where that may happen."""
+    import snakemake_executor_plugin_slurm as plugin
+
+    settings = workflow.executor_settings
+    requeue = True if settings.requeue else False if settings.no_requeue else None
+    study.end_waiting(plugin, warn=logger.warning)
+    if note := study.preemption(REQUESTS.partitions, requeue):
+        logger.warning(note)
 
 
 def count_jobs():

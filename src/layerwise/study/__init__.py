@@ -42,6 +42,7 @@ from layerwise.study.layout import (
 from layerwise.study.networks import network_settings
 from layerwise.study.paper import differs_from_paper
 from layerwise.study.plan import Job, Plan, Plans
+from layerwise.study.preempted import end_waiting, preemption
 from layerwise.study.profiles import (
     networks_of,
     own_split,
@@ -97,6 +98,7 @@ __all__ = [
     "described_tables",
     "differs_from_paper",
     "drawn_scores",
+    "end_waiting",
     "families_of",
     "final_results",
     "find_notes",
@@ -127,6 +129,7 @@ __all__ = [
     "pca_pixels_for",
     "penultimate_weights",
     "pixels_for",
+    "preemption",
     "preprocessing_of",
     "present",
     "profiled_networks",
