@@ -264,18 +264,23 @@ def test_a_second_snakemake_in_the_folder_is_refused(study, undisturbed):
 
 
 @pytest.mark.slow
-def test_two_from_two_folders_over_the_same_results(study, undisturbed, tmp_path):
-    """Neither knows of the other, and removes what it is about to make: that is made again, and is the same."""
+def test_a_second_one_from_another_folder_over_the_same_results_is_refused(study, undisturbed, tmp_path):
     results = str(study.folder / "results")
     second = study.copy_to(tmp_path / "second")
     second.configure(storage={"results": results})
+    target = f"{results}/held/layers.parquet"
     run = study.start_held()
-    beside = second.start(f"{results}/held/layers.parquet")
     try:
-        until(lambda: second.cluster.jobs(second.folder), beside)
-        study.release()
-        assert run.wait() == 0, run.said()
-        assert beside.wait() == 0, beside.said()
+        refused = second.start(target)
+        assert refused.wait() != 0
+        told = f"{results}/held is in use by another run, process {run.process.pid} on "
+        assert told in refused.said() and f" in {study.folder} since " in refused.said()
+        assert "Traceback" not in refused.said() and not refused.submitted()
+        run.kill()
+        study.cluster("scancel", *study.cluster.jobs(study.folder))
+        until(lambda: not study.cluster.jobs(study.folder))
+        goes_on = second.start(target)  # the first one is gone: nothing is to be deleted
+        assert goes_on.wait() == 0, goes_on.said()
         assert study.tables() == undisturbed.tables()
     finally:
         second.end()

@@ -4,10 +4,12 @@ from collections import Counter
 
 from layerwise.config import dump_study
 from layerwise.files import atomic_path
+from layerwise.files.occupied import occupy
 
 
 def start_run():
-    """Refuse a cluster that would take no job, and lacking files; write the study as it was validated, every default filled in."""
+    """Refuse a cluster that would take no job, lacking files, and results that another run writes; write the study as it
+    was validated, every default filled in."""
     try:
         jobs = list(workflow.dag.needrun_jobs())
         if workflow.executor_plugin.name == "slurm":
@@ -19,6 +21,8 @@ def start_run():
         study.require_there(STUDY, (dict(job.wildcards.items()) for job in jobs))
         for note in study.find_notes(STUDY):
             logger.warning(f"note: {note}")
+        if workflow.execution_settings.lock:  # not with --nolock
+            occupy(LAYOUT.folder, logger.warning)
         shutil.rmtree(LAYOUT.mistakes, ignore_errors=True)
         logger.addHandler(study.StageLines(study.Stages(count_jobs, logger.info)))
         with atomic_path(LAYOUT.config) as temporary:

@@ -1,9 +1,9 @@
 """Jobs that SLURM took away for others and does not start again by itself.
 
 Snakemake's SLURM plugin (2.8.0) leaves a job that was preempted to SLURM, and waits for it without end where SLURM
-cancels such jobs (`PreemptMode=CANCEL`), or may not requeue this one (`--no-requeue`). So what the plugin is told of them
-is changed here: SLURM is asked to start the job again, or else the plugin is told that it was cancelled, which Snakemake's
-retries answer.
+cancels such jobs (`PreemptMode=CANCEL`), or may not requeue this one (`--no-requeue`). So what the plugin is told of
+them is changed here: SLURM is asked to start the job again, or else the plugin is told that it was cancelled, which
+Snakemake's retries answer.
 """
 
 import logging
