@@ -96,7 +96,7 @@ def test_kill_of_snakemake_and_a_second_run(study, undisturbed):
 def test_ctrl_c_ends_the_run_and_its_jobs(study, undisturbed):
     run = study.start_held()
     run.interrupt()
-    assert run.wait() != 0
+    assert run.wait(120) != 0
     assert not study.cluster.jobs(study.folder, "RUNNING,PENDING")
     again = study.start(SCORES)
     finish(study, again, undisturbed)
