@@ -396,6 +396,39 @@ def test_results_that_another_run_writes_are_left_alone(study):
     assert "Traceback" not in told and there == {MARKER, NOTE}
 
 
+HELD = """#!/bin/bash
+trap 'echo saved > saved; exit 75' TERM
+touch runs
+sleep 300 & wait
+"""
+
+
+@pytest.mark.slow
+def test_sigint_to_snakemake_alone_ends_it_with_its_jobs(study):
+    command = study.folder / "bin/layerwise"
+    command.parent.mkdir()
+    command.write_text(HELD)
+    command.chmod(0o755)
+    running = subprocess.Popen(
+        study.command("results/small/ceilings/IT.parquet"),
+        cwd=study.folder,
+        env=study.environment(PATH=f"{command.parent}:{os.environ['PATH']}"),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        process_group=0,
+    )
+    try:
+        deadline = time.monotonic() + 120
+        while not (study.folder / "runs").exists() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        running.send_signal(signal.SIGINT)
+        assert running.wait(120) == 1
+    finally:
+        running.kill()
+    assert (study.folder / "saved").exists()
+    assert temporary_files(study) == []
+
+
 @pytest.mark.slow
 def test_a_dry_run_takes_no_results_and_whoever_says_nolock_does_not_ask(study):
     occupy(study.results, pytest.fail)

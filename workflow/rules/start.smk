@@ -18,6 +18,8 @@ def start_run():
                     REQUESTS.expect(job.rule.name, dict(job.wildcards.items()))
             study.require_cluster(REQUESTS, warn=logger.warning)
             foresee_preemption()
+        else:
+            study.pass_on_interrupts()
         study.require_there(STUDY, (dict(job.wildcards.items()) for job in jobs))
         for note in study.find_notes(STUDY):
             logger.warning(f"note: {note}")

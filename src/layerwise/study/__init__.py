@@ -27,6 +27,7 @@ from layerwise.study.finetuning import (
     finetuning_pixels_for,
 )
 from layerwise.study.foreseen import find_notes, require_sound, require_there
+from layerwise.study.interrupted import pass_on_interrupts
 from layerwise.study.layers import layers_of, preprocessing_of, read_preprocessing, write_preprocessing
 from layerwise.study.layout import (
     ANALYSES,
@@ -125,6 +126,7 @@ __all__ = [
     "networks_of",
     "own_split",
     "own_weights",
+    "pass_on_interrupts",
     "pca_geometry",
     "pca_pixels_for",
     "penultimate_weights",
