@@ -73,6 +73,14 @@ def test_a_cancelled_job_is_submitted_again(study, undisturbed):
     finish(study, run, undisturbed, started=2)
 
 
+@pytest.mark.slow
+def test_a_cancelled_job_is_submitted_again_where_accounting_is_asked(study, undisturbed):
+    run = study.start_held(**{"slurm-status-command": "sacct"})
+    study.cluster("scancel", *study.cluster.jobs(study.folder))
+    until(lambda: study.held == 2, run)
+    finish(study, run, undisturbed, started=2)
+
+
 @pytest.mark.slurm
 def test_kill_of_snakemake_and_a_second_run(study, undisturbed):
     run = study.start_held()

@@ -32,7 +32,10 @@ time.sleep(60)
 """
 
 
-@pytest.mark.parametrize(("whole", "patience"), [(False, 0.5), (True, 30)], ids=["to it alone", "Ctrl-C"])
+@pytest.mark.parametrize(
+    ("whole", "patience"),
+    [pytest.param(False, 0.5, id="to it alone"), pytest.param(True, 30, id="Ctrl-C", marks=pytest.mark.slow)],
+)
 def test_jobs_end_with_it(whole, patience):
     command = [sys.executable, "-c", PARENT, CHILD, str(patience)]
     parent = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, process_group=0)
