@@ -73,6 +73,14 @@ def test_a_cancelled_job_is_submitted_again(study, undisturbed):
     finish(study, run, undisturbed, started=2)
 
 
+@pytest.mark.slow
+def test_a_cancelled_job_is_submitted_again_where_accounting_is_asked(study, undisturbed):
+    run = study.start_held(**{"slurm-status-command": "sacct"})
+    study.cluster("scancel", *study.cluster.jobs(study.folder))
+    until(lambda: study.held == 2, run)
+    finish(study, run, undisturbed, started=2)
+
+
 @pytest.mark.slurm
 def test_kill_of_snakemake_and_a_second_run(study, undisturbed):
     run = study.start_held()
@@ -96,7 +104,7 @@ def test_kill_of_snakemake_and_a_second_run(study, undisturbed):
 def test_ctrl_c_ends_the_run_and_its_jobs(study, undisturbed):
     run = study.start_held()
     run.interrupt()
-    assert run.wait() != 0
+    assert run.wait(120) != 0
     assert not study.cluster.jobs(study.folder, "RUNNING,PENDING")
     again = study.start(SCORES)
     finish(study, again, undisturbed)
@@ -146,15 +154,28 @@ def test_a_job_that_is_preempted(study, undisturbed):
 
 
 @pytest.mark.slurm
-def test_a_job_that_is_preempted_and_not_requeued(study, undisturbed):
-    """The plugin (2.8.0) leaves it to SLURM, which does nothing: a run that is interrupted and begun anew goes on."""
+def test_a_job_that_is_preempted_and_not_requeued_counts_as_cancelled(study, undisturbed):
     run = study.start_held(**{"slurm-requeue": False, "slurm-no-requeue": True})
     preempt(study)
-    until(lambda: "Job preemption" in run.said(), run)
-    assert not study.cluster.jobs(study.folder, "RUNNING,PENDING")
-    run.interrupt()
-    assert run.wait() != 0
-    finish(study, study.start(SCORES), undisturbed)
+    until(lambda: study.held == 2, run)
+    finish(study, run, undisturbed, started=2)
+    assert "each costs one of the retries" in run.said() and "it counts as cancelled" in run.said()
+
+
+@pytest.mark.slurm
+def test_a_job_that_slurm_cancels_to_preempt_it_is_started_again(study, undisturbed):
+    study.cluster("scontrol", "update", "partitionname=cpu", "preemptmode=cancel")
+    try:
+        run = study.start_held()
+        (job,) = study.cluster.jobs(study.folder)
+        preempt(study)
+        until(lambda: study.cluster.jobs(study.folder, "PENDING"), run)
+    finally:
+        study.cluster("scontrol", "update", "partitionname=cpu", "preemptmode=requeue")
+    study.start_now(job)
+    until(lambda: study.held == 2, run)
+    finish(study, run, undisturbed)
+    assert "SLURM cancels jobs of cpu" in run.said() and f"job {job} was taken away" in run.said()
 
 
 @pytest.mark.slurm
@@ -251,18 +272,23 @@ def test_a_second_snakemake_in_the_folder_is_refused(study, undisturbed):
 
 
 @pytest.mark.slow
-def test_two_from_two_folders_over_the_same_results(study, undisturbed, tmp_path):
-    """Neither knows of the other, and removes what it is about to make: that is made again, and is the same."""
+def test_a_second_one_from_another_folder_over_the_same_results_is_refused(study, undisturbed, tmp_path):
     results = str(study.folder / "results")
     second = study.copy_to(tmp_path / "second")
     second.configure(storage={"results": results})
+    target = f"{results}/held/layers.parquet"
     run = study.start_held()
-    beside = second.start(f"{results}/held/layers.parquet")
     try:
-        until(lambda: second.cluster.jobs(second.folder), beside)
-        study.release()
-        assert run.wait() == 0, run.said()
-        assert beside.wait() == 0, beside.said()
+        refused = second.start(target)
+        assert refused.wait() != 0
+        told = f"{results}/held is in use by another run, process {run.process.pid} on "
+        assert told in refused.said() and f" in {study.folder} since " in refused.said()
+        assert "Traceback" not in refused.said() and not refused.submitted()
+        run.kill()
+        study.cluster("scancel", *study.cluster.jobs(study.folder))
+        until(lambda: not study.cluster.jobs(study.folder))
+        goes_on = second.start(target)  # the first one is gone: nothing is to be deleted
+        assert goes_on.wait() == 0, goes_on.said()
         assert study.tables() == undisturbed.tables()
     finally:
         second.end()

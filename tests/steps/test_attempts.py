@@ -2,6 +2,7 @@
 
 import errno
 import os
+import resource
 import sys
 
 import pytest
@@ -58,7 +59,7 @@ DENIED = PermissionError(errno.EACCES, "Permission denied", "b")
             "your quota of the disk is used up (c): free some space and run the command again",
         ),
         (OSError("the disk of d has 0.1 GB free"), "the disk of d has 0.1 GB free"),
-        (ValueError("long " * 2000), ("long " * 2000)[: attempts.ROOM].strip()),
+        (ValueError("é long " * 2000), ("é long " * 2000).strip()),  # longer than the room that is made beforehand
     ],
 )
 def test_a_mistake_is_not_tried_again_in_the_same_run(attempt, mistake, told):
@@ -103,6 +104,42 @@ def test_on_a_full_disk_the_sentence_takes_the_room_that_was_made_for_it(attempt
     attempt(1, FULL)
     (file,) = (tmp_path / "mistakes").iterdir()
     assert file.stat().st_size == attempts.ROOM
+
+
+@pytest.fixture
+def no_room():
+    """No file becomes longer than the room for a mistake, as if the disk were full from there on."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (attempts.ROOM, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize(
+    ("mistake", "first", "last"),
+    [
+        ("The file is bad. See é below:\n" + "  a line\n" * 2000 + "  the last", "below:\n", "\n  the last"),
+        ("One sentence. " * 1000, "One sentence.\n", "log of that attempt, below .snakemake/slurm_logs]"),
+        ("é" * 9000, "é" * 1300, "log of that attempt, below .snakemake/slurm_logs]"),
+    ],
+)
+def test_where_the_disk_has_no_room_the_first_sentences_and_last_lines_are_kept(
+    attempt, tmp_path, no_room, mistake, first, last
+):
+    attempt(1, ValueError(mistake))
+    (file,) = (tmp_path / "mistakes").iterdir()
+    assert file.stat().st_size == attempts.ROOM
+    (kept,) = left(tmp_path)
+    start, _, end = kept.partition("[cut, as the disk had no room for more; the whole is in the ")
+    assert first in start and mistake.startswith(start.rstrip()) and kept.endswith(last)
+    assert set(end.splitlines()[1:]) <= set(mistake.splitlines())
+    assert attempt(2)[1] == f"error: {kept} (so said an earlier attempt of this run: not tried again)\n"
+
+
+def test_what_was_cut_is_in_the_log_of_the_job(attempt, tmp_path, no_room, monkeypatch):
+    monkeypatch.setenv("SLURM_JOB_ID", "71")
+    attempt(1, ValueError("a mistake, " * 2000))
+    assert "the whole is in SLURM's log of job 71, below .snakemake/slurm_logs]" in left(tmp_path)[0]
 
 
 def test_a_folder_that_cannot_be_made_is_no_failure(attempt, tmp_path, monkeypatch):

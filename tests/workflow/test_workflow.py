@@ -33,6 +33,7 @@ from layerwise.config import load_study
 from layerwise.config.models import ModelEntry
 from layerwise.data.folders import images_in
 from layerwise.data.recordings import read_recordings, stimuli_of
+from layerwise.files.occupied import MARKER, NOTE, leave, occupy
 from layerwise.layers.tap import LayerTap
 from layerwise.models import build
 from layerwise.models.normalisation import normalise
@@ -402,6 +403,64 @@ def test_the_folder_of_another_user_is_told_in_a_sentence(study):
     assert done.returncode != 0 and "Traceback" not in told
     place = study.folder / ".snakemake"
     assert f"nothing can be written in .snakemake/locks; {place} is dr-xr-x--- of {owner()}" in told
+
+
+def test_results_that_another_run_writes_are_left_alone(study):
+    occupy(study.results, pytest.fail)
+    try:
+        with pytest.raises(RuntimeError) as refused:
+            study.snakemake("results/small/ceilings/IT.parquet")
+        there = {path.name for path in study.results.iterdir()}
+    finally:
+        leave(study.results)
+    told = str(refused.value)
+    assert f"the run cannot start: {study.results} is in use by another run, process {os.getpid()} on " in told
+    assert "Traceback" not in told and there == {MARKER, NOTE}
+
+
+HELD = """#!/bin/bash
+trap 'echo saved > saved; exit 75' TERM
+touch runs
+sleep 300 & wait
+"""
+
+
+@pytest.mark.slow
+def test_sigint_to_snakemake_alone_ends_it_with_its_jobs(study):
+    command = study.folder / "bin/layerwise"
+    command.parent.mkdir()
+    command.write_text(HELD)
+    command.chmod(0o755)
+    running = subprocess.Popen(
+        study.command("results/small/ceilings/IT.parquet"),
+        cwd=study.folder,
+        env=study.environment(PATH=f"{command.parent}:{os.environ['PATH']}"),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        process_group=0,
+    )
+    try:
+        deadline = time.monotonic() + 120
+        while not (study.folder / "runs").exists() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        running.send_signal(signal.SIGINT)
+        assert running.wait(120) == 1
+    finally:
+        running.kill()
+    assert (study.folder / "saved").exists()
+    assert temporary_files(study) == []
+
+
+@pytest.mark.slow
+def test_a_dry_run_takes_no_results_and_whoever_says_nolock_does_not_ask(study):
+    occupy(study.results, pytest.fail)
+    try:
+        assert study.planned("results/small/ceilings/IT.parquet") == {"estimate_ceiling": 1}
+        study.snakemake("results/small/ceilings/IT.parquet", "--nolock")
+    finally:
+        leave(study.results)
+    study.snakemake("results/small/ceilings/V1.parquet")
+    assert temporary_files(study) == []
 
 
 @pytest.mark.slow

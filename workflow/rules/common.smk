@@ -10,16 +10,8 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 from snakemake.settings.types import DeploymentMethod
 
-from layerwise import study
+from layerwise import files, study
 from layerwise.config import strays_of, validate_cluster, validate_study
-from layerwise.files import (
-    CodeHashes,
-    Contents,
-    explain_denial,
-    hash_script,
-    require_writable,
-    writable,
-)
 from layerwise.files.documents import read_yaml
 
 # Jobs find `layerwise` beside this Snakemake's Python, also where the environment is not activated; last, so that a
@@ -50,7 +42,7 @@ def said_by_files():
 
 try:
     study.require_room()
-    require_writable(".snakemake/locks")
+    files.require_writable(".snakemake/locks")
     LOCK = study.lock_of_jobs()
     if DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method:
         IN_PATH = study.share_code()
@@ -62,9 +54,9 @@ try:
     STRAYS = strays_of(config, SAID)
     if not workflow.remote_exec:  # a job of a cluster was planned by one that looked
         study.require_sound(STUDY)
-    contents = Contents(".snakemake/layerwise/contents.json")
+    contents = files.Contents(".snakemake/layerwise/contents.json")
     study.require_weights(STUDY, contents)
-    code = CodeHashes(".snakemake/layerwise/code.json", contents)
+    code = files.CodeHashes(".snakemake/layerwise/code.json", contents)
     CAUSES = study.Causes(
         STUDY, contents, lambda model: listed(model).manifest, code.of
     )
@@ -72,9 +64,9 @@ try:
     LAYOUT = study.layout_of(STUDY)
     MODELS = study.networks_of(STUDY)
     FINETUNING_JOBS = study.finetuning_groups(STUDY)  # splits that share a job
-    writable(LAYOUT.config)  # Snakemake tells of what is no folder in a traceback
+    files.writable(LAYOUT.config)  # Snakemake tells of what is no folder in a traceback
 except (ValueError, OSError) as error:
-    raise WorkflowError(explain_denial(error)) from None
+    raise WorkflowError(files.explain_denial(error)) from None
 
 # A job of a cluster runs one step alone, which may have the whole job started again, and does not repeat a mistake of an
 # earlier attempt. Snakemake knows the attempt only after this was read; its job step is started with it.

@@ -33,7 +33,7 @@ for path, entry in FILES.items():
             # With --software-deployment-method conda, `python` is that environment's.
             python=BRAINSCORE if BRAINSCORE.is_file() else "python",
             script=str(EXPORT),
-            code=hash_script(EXPORT),
+            code=files.hash_script(EXPORT),
             identifier=entry.brainscore,
             images=entry.images,
         shell:

@@ -7,13 +7,17 @@ empties the folder when a run starts, since its user may have mended the mistake
 
 import hashlib
 import os
+import re
 import sys
 from contextlib import suppress
+from io import FileIO
 from pathlib import Path
 
 from layerwise.interfaces.environment import ATTEMPT, MISTAKES
+from layerwise.steps.cluster import NUMBER
 
 ROOM = 4096  # bytes that are written beforehand, and over which a mistake is: when the disk is full it is too late
+SENTENCE = re.compile(r"[.;!?](?= )|\n")  # where one ends
 
 
 class RepeatedError(ValueError):
@@ -40,11 +44,15 @@ def refuse_to_repeat() -> None:
 
 
 def note_mistake(sentence: str) -> None:
-    """Leave a sentence for the next attempt, in the room that was made for it."""
+    """Leave what a mistake said for the next attempt: whole, or what fits the room that was made for it."""
     file = _file()
-    if file is not None:
-        with suppress(OSError), file.open("r+b") as handle:
-            handle.write(sentence.encode()[:ROOM])
+    if file is None:
+        return
+    with suppress(OSError), file.open("r+b", buffering=0) as handle:
+        if not _written(handle, sentence.encode()):
+            handle.seek(0)
+            handle.write(_cut(sentence).encode().ljust(ROOM))
+            handle.truncate(ROOM)
 
 
 def forget() -> None:
@@ -53,6 +61,28 @@ def forget() -> None:
     if file is not None and not _read(file):
         with suppress(OSError):
             file.unlink(missing_ok=True)
+
+
+def _written(handle: FileIO, text: bytes) -> bool:
+    """Write a text, beyond the room that was made for it too; return whether all of it is on the disk."""
+    try:
+        whole = handle.write(text) == len(text)
+        os.fsync(handle.fileno())
+    except OSError:
+        return False
+    return whole
+
+
+def _cut(text: str) -> str:
+    """Return the first sentences and the last lines of a text that is too long for the room."""
+    where = f"in SLURM's log of job {number}" if (number := os.environ.get(NUMBER)) else "in the log of that attempt"
+    notice = f"\n[cut, as the disk had no room for more; the whole is {where}, below .snakemake/slurm_logs]\n"
+    left = ROOM - len(notice.encode())
+    first = text.encode()[: left * 2 // 3].decode(errors="ignore")
+    last = text.encode()[-(left - left * 2 // 3) :].decode(errors="ignore")
+    ends = [match.end() for match in SENTENCE.finditer(first)]
+    begins = [match.end() for match in re.finditer(r"\n", last)]
+    return f"{first[: ends[-1]] if ends else first}".rstrip() + notice + (last[begins[0] :] if begins else "")
 
 
 def _file() -> Path | None:

@@ -29,6 +29,7 @@ from layerwise.study.finetuning import (
     splits_of,
 )
 from layerwise.study.foreseen import find_notes, require_sound, require_there
+from layerwise.study.interrupted import pass_on_interrupts
 from layerwise.study.layers import layers_of, preprocessing_of, read_preprocessing, write_preprocessing
 from layerwise.study.layout import (
     ANALYSES,
@@ -44,6 +45,7 @@ from layerwise.study.layout import (
 from layerwise.study.networks import network_settings
 from layerwise.study.paper import differs_from_paper
 from layerwise.study.plan import Job, Plan, Plans
+from layerwise.study.preempted import end_waiting, preemption
 from layerwise.study.profiles import (
     networks_of,
     own_split,
@@ -101,6 +103,7 @@ __all__ = [
     "described_tables",
     "differs_from_paper",
     "drawn_scores",
+    "end_waiting",
     "families_of",
     "final_results",
     "find_notes",
@@ -129,11 +132,13 @@ __all__ = [
     "networks_of",
     "own_split",
     "own_weights",
+    "pass_on_interrupts",
     "pca_geometry",
     "pca_pixels_for",
     "penultimate_results",
     "penultimate_weights",
     "pixels_for",
+    "preemption",
     "preprocessing_of",
     "present",
     "profiled_networks",

@@ -130,6 +130,13 @@ class ClusterRequests:
         behind = "list_layers" in self._longest and self._resources.plans.budget.gpus > 0
         return behind or any(needs.gpus for needs in self._longest.values())
 
+    @property
+    def partitions(self) -> list[str]:
+        """The partitions in which jobs are expected."""
+        cluster = self.cluster or Cluster()
+        places = [cluster.cpu.partition, cluster.gpu.partition if self.on_gpus else None]
+        return sorted(set(filter(None, places)))
+
     def _request(self, quantity: str, needs: Needs, attempt: int) -> Request:
         if self.cluster is None or quantity in ("mem_mb", "disk_mb"):
             return needs.ask(quantity, attempt)  # type: ignore[arg-type]
