@@ -14,10 +14,10 @@ from layerwise.study.foreseen import (
     find_absences,
     find_notes,
     find_problems,
-    most_trained,
     require_sound,
     require_there,
 )
+from layerwise.study.foreseen.splits import most_trained
 
 N = 40
 KINDS = np.array(["cat", "dog"])[np.arange(N) % 2]

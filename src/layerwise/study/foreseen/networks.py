@@ -1,0 +1,40 @@
+"""Networks: names that nothing has, and weights that are not there."""
+
+from collections.abc import Iterator
+from difflib import get_close_matches
+
+from layerwise.config.models import ModelEntry
+from layerwise.data.problems import did_you_mean
+from layerwise.files.defined import defined_names
+from layerwise.models import timm_names
+
+
+def model_problems(entry: ModelEntry) -> Iterator[str]:
+    """Find names that nothing has, from texts alone: what importing shows besides, `check-config` finds."""
+    if entry.factory:
+        yield from _wrong_factory(entry.factory)
+    if entry.timm and timm_names.is_unknown(entry.timm):
+        near = get_close_matches(entry.timm.partition(".")[0], timm_names.names_in_text(), n=3)
+        yield f"timm has no network {entry.timm!r}" + (f": did you mean {' or '.join(near)}?" if near else "")
+
+
+def _wrong_factory(factory: str) -> Iterator[str]:
+    module, _, function = factory.partition(":")
+    try:
+        names = defined_names(module)
+    except ModuleNotFoundError:
+        yield f"its factory {factory!r} cannot be imported: there is no module or package {module!r} here"
+        return
+    if names is not None and function not in names:
+        hint = did_you_mean(function, names)
+        yield f"its factory {factory!r} cannot be imported: {module} has no {function!r}; {hint}"
+
+
+def absent_weights(entry: ModelEntry) -> Iterator[str]:
+    """Find a file of weights that is not there."""
+    path = entry.weights_file()
+    if path is not None and not path.is_file():
+        yield (
+            f"its file of weights {path} is not there: check the path, which is relative to the folder in which "
+            "commands run; or give `imagenet` or `random`"
+        )
