@@ -144,6 +144,16 @@ def test_networks_that_nothing_has_are_told_without_torch(home, monkeypatch):
     assert function.told.endswith("cannot be imported: nets_here has no 'biuld'; did you mean 'build'?")
 
 
+def test_layers_that_a_network_has_not_are_told_without_torch():
+    which = ["layer4", "layr?.0", "fc"]
+    models = ["alexnet", {"name": "res", "model": "resnet18", "weights": "random", "layers": which}]
+    (problem,) = find_problems(study(models=models))
+    told = "model 'res': layers: no layer matches 'layr?.0': the nearest are "
+    assert str(problem).startswith(told) and "layer4.0" in problem.told
+    models[1]["options"] = {"num_classes": 10}  # another network than the one whose layers are listed
+    assert find_problems(study(models=models)) == []
+
+
 def test_measures_that_fit_no_components_need_no_more_stimuli(here):
     splits = {"by": "kind", "method": "given", "train": "cat", "test": "dog"}
     assert find_problems(study(recordings=[{"splits": splits, "measures": ["ridge", "rsa"]}])) == []

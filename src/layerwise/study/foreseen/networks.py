@@ -1,4 +1,4 @@
-"""Networks: names that nothing has, and weights that are not there."""
+"""Networks: names and layers that nothing has, and weights that are not there."""
 
 from collections.abc import Iterator
 from difflib import get_close_matches
@@ -6,11 +6,14 @@ from difflib import get_close_matches
 from layerwise.config.models import ModelEntry
 from layerwise.data.problems import did_you_mean
 from layerwise.files.defined import defined_names
+from layerwise.layers.patterns import find_unmatched
 from layerwise.models import timm_names
 
 
 def model_problems(entry: ModelEntry) -> Iterator[str]:
-    """Find names that nothing has, from texts alone: what importing shows besides, `check-config` finds."""
+    """Find names that nothing has, from texts and manifests: what importing shows besides, `check-config` finds."""
+    if entry.registered is not None and not isinstance(entry.choice.which, str):
+        yield from find_unmatched(entry.registered, entry.choice.which)
     if entry.factory:
         yield from _wrong_factory(entry.factory)
     if entry.timm and timm_names.is_unknown(entry.timm):
