@@ -42,6 +42,7 @@ def home(tmp_path_factory):
     table = pd.DataFrame({"image": names, "score": scores, "word": "x", "fold": np.arange(N) % 4})
     table.to_csv(folder / "scores.csv", index=False)
     table.drop(columns="score").to_csv(folder / "unscored.csv", index=False)
+    (folder / "page.csv").write_text("<!DOCTYPE html>\n<html>\n<body>image,score</body></html>\n")
     table.assign(score=["n/a", *map(str, scores[1:])]).to_csv(folder / "gap.csv", index=False)
     return folder
 
@@ -118,6 +119,10 @@ def test_what_is_wrong_with_a_recording_is_told(here, entry, told):
             "40 cells of the column 'word' of scores.csv are no finite numbers:\n    line 2: 'x'",
         ),
         ({"scores": "gap.csv"}, "1 cells of the column 'score' of gap.csv are no finite numbers:\n    line 2: 'n/a'"),
+        (
+            {"scores": "page.csv"},
+            "page.csv is a web page and no table, as servers send in place of a file",
+        ),
         ({"fold_column": "part"}, "has no column 'part'"),
         ({"rater_columns": ["anna", "score"]}, "has no column 'anna'"),
         ({"folds": 2}, "40 images leave 20 for training in the smallest of 2 folds, and 25 components"),

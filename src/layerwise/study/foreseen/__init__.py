@@ -6,12 +6,13 @@ without data.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from itertools import chain
 
 from layerwise.config import Study
 from layerwise.study.foreseen.images import pca_problems
 from layerwise.study.foreseen.networks import absent_weights, model_problems
-from layerwise.study.foreseen.problems import Absence, Problem, refuse, tell, tried
+from layerwise.study.foreseen.problems import Absence, Problem, refuse, tell
 from layerwise.study.foreseen.ratings import absent_rating, rating_problems
 from layerwise.study.foreseen.recordings import absent_recording, cut_rim, recording_problems
 from layerwise.study.regions import brain_columns, regions
@@ -42,8 +43,7 @@ def find_problems(study: Study) -> list[Problem]:
         All of them. Splits that hold out groups are drawn nowhere here, so that of too few stimuli in the smallest of
         them only what is certain is told.
     """
-    return [
-        *tell("study", study.study, chain(_region_problems(study), pca_problems(study))),
+    found = [
         *(found for entry in study.models for found in tell("model", entry.name, model_problems(entry))),
         *(
             found
@@ -52,6 +52,9 @@ def find_problems(study: Study) -> list[Problem]:
         ),
         *(found for rating in study.ratings for found in tell("rating", rating.name, rating_problems(rating, study))),
     ]
+    told = {problem.told for problem in found}  # of a file that nothing can be read of, all of it is told once
+    ours = tell("study", study.study, chain(_region_problems(study), pca_problems(study)))
+    return [*(problem for problem in ours if problem.told not in told), *found]
 
 
 def find_absences(study: Study) -> list[Absence]:
@@ -64,12 +67,12 @@ def find_absences(study: Study) -> list[Absence]:
 
 
 def find_notes(study: Study) -> list[Problem]:
-    """Find what is allowed and worth knowing: stimuli that lose their rim."""
-    return [
-        Problem("recording", entry.name, told)
-        for entry in study.recordings
-        for told in tried(lambda entry=entry: cut_rim(entry, study))  # type: ignore[misc]
-    ]
+    """Find what is allowed and worth knowing: stimuli that lose their rim, of files that can be read."""
+    notes: list[Problem] = []
+    for entry in study.recordings:
+        with suppress(ValueError, OSError):  # which are problems
+            notes += [Problem("recording", entry.name, told) for told in cut_rim(entry, study)]
+    return notes
 
 
 def require_sound(study: Study) -> None:

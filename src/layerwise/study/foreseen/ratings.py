@@ -8,6 +8,7 @@ from layerwise.config import Study
 from layerwise.config.data import RatingEntry
 from layerwise.data.listed import IMAGE_COLUMNS, SCORE_COLUMNS, choose_column, read_rows
 from layerwise.data.problems import list_problems
+from layerwise.files.mistaken import check_is_table
 from layerwise.study.foreseen.images import wrong_images
 
 
@@ -25,6 +26,7 @@ def _wrong_splits(entry: RatingEntry, n_components: int) -> Iterator[str]:
     if folder.is_dir() and not any(folder.glob("train_*.txt")):
         yield f"no split files in {folder}: it should hold train_1.txt, val_1.txt, test_1.txt and so on"
     for path in sorted(folder.glob("train_*.txt")):
+        check_is_table(path)
         lines = sum(1 for line in path.read_bytes().splitlines() if line.strip())
         if lines < n_components:
             yield (
