@@ -85,8 +85,16 @@ _LAYER = [
     Column(f"{_NAME}_error", "as the score", "standard error of {name} over its splits: deviation / sqrt(splits)"),
     Column(f"{_NAME}_splits", COUNT, "splits of {name} that have a value; mean and error are over these"),
     Column(f"{_NAME}_ceiling", "correlation", "ceiling of {name}: consistency over repetitions, or over raters"),
-    Column(f"{_NAME}_ceiled_2020", "share", "(r / ceiling)^2, as Brain-Score gave it in 2020"),
-    Column(f"{_NAME}_ceiled_2026", "share", "r^2 / ceiling, as Brain-Score gives it since 2026"),
+    Column(
+        f"{_NAME}_ceiled_2020",
+        "share",
+        "(r / ceiling)^2, as Brain-Score gave it in 2020; it has no sign",
+    ),
+    Column(
+        f"{_NAME}_ceiled_2026",
+        "share",
+        "r^2 / ceiling, as Brain-Score gives it since 2026; it has no sign",
+    ),
 ]
 _REGION = Column(_NAME, R, "similarity with {name}: mean over splits of the median over neuroids, of held-out stimuli")
 _MEASURE = Column(_NAME, RHO, "accuracy of predicting {name}: mean over splits, of held-out images")
