@@ -3,7 +3,7 @@
     python docs/draw_notebook.py examples/results.ipynb
 
 It runs in the working folder, without Jupyter: cells one after another, and of each the figures that it made and the
-value of its last line. Neither times nor numbers of runs are kept. A hash of the cells tells whether figures are theirs.
+value of its last line. Neither times nor numbers of runs are kept. A hash of the cells tells if figures are theirs.
 """
 
 import ast
