@@ -3,7 +3,8 @@
 For each network, in one run, with random weights, batches of 32 and each image's own crop and mirroring:
 
 - a plain loop: JPEGs decoded by the workers of a DataLoader, torchvision's transforms, PyTorch's optimiser;
-- our steps call by call, and recorded as a CUDA graph, with the pixels on the GPU;
+- our steps call by call, recorded as a CUDA graph, and recorded with the network compiled (`compile: always`), with the
+  pixels on the GPU;
 - the recorded step without its input.
 
 Then a hundred steps recorded and a hundred plain from the same start are compared, beside a hundred plain ones once
@@ -37,7 +38,7 @@ from layerwise.finetuning.networks import replace_by_one_unit, set_training
 from layerwise.finetuning.optimisers import make_optimiser
 from layerwise.finetuning.parts import Part
 from layerwise.finetuning.precision import arithmetic
-from layerwise.finetuning.step import Prepared, prepare_step
+from layerwise.finetuning.preparing import Prepared, prepare_step
 from layerwise.finetuning.training import Batches
 from layerwise.interfaces.finetuning import FinetuneSettings
 from layerwise.models import build, registry
@@ -50,12 +51,17 @@ COLUMNS = {
     "call by call, TF32": "img/s",
     "graph, TF32": "img/s",
     "graph, bf16": "img/s",
+    "compiled, TF32": "img/s",
+    "compiled, bf16": "img/s",
     "graph without input, TF32": "img/s",
     "graph / plain loop": "",
+    "compiled / plain loop": "",
+    "compiled, bf16 / plain loop": "",
     "graph / without input": "",
     "memory, TF32": "GB",
     "bf16": "GB",
     "prepared in": "s",
+    "compiled in": "s",
     "losses of 100 steps, graph": "",
     "plain again": "",
 }
@@ -134,9 +140,9 @@ class Bench:
         """Another copy of the network, on the device."""
         return copy.deepcopy(self._start).to(self.device)
 
-    def prepare(self, precision: str, record: bool) -> Prepared:
+    def prepare(self, precision: str, record: bool, compiled: bool = False) -> Prepared:
         """The caller sets the arithmetic."""
-        settings = FinetuneSettings(precision=precision)
+        settings = FinetuneSettings(precision=precision, compile="always" if compiled else "never")
         network = self.network()
         if self.device.type == "cuda":
             network.to(memory_format=torch.channels_last)
@@ -164,14 +170,16 @@ class Bench:
 
         return self.rate(step, self.workers + 4)
 
-    def ours(self, precision: str, record: bool, with_input: bool = True) -> tuple[float, float, float]:
-        """Images a second, GB, seconds to prepare; NaN where a graph was wanted and could not be made."""
+    def ours(
+        self, precision: str, record: bool, with_input: bool = True, compiled: bool = False
+    ) -> tuple[float, float, float]:
+        """Images a second, GB, seconds to prepare; NaN where what was wanted could not be made."""
         clean(self.device)
         start = time.perf_counter()
         with arithmetic(precision):
-            prepared = self.prepare(precision, record)
+            prepared = self.prepare(precision, record, compiled)
             taken = time.perf_counter() - start
-            if record and not prepared.recorded and self.device.type == "cuda":
+            if self.device.type == "cuda" and (prepared.recorded, prepared.compiled) != (record, compiled):
                 return float("nan"), float("nan"), taken
             batches = self.batches()
             kept = next(batches)
@@ -224,22 +232,30 @@ def measure(name: str, device: torch.device, paths: list[Path], arguments: argpa
     def left() -> bool:
         return time.monotonic() < end
 
-    graph = plain = alone = float("nan")
+    graph = plain = float("nan")
     if left():
         graph, memory, taken = bench.ours("tf32", True)
         cells |= {"graph, TF32": f"{graph:,.0f}", "memory, TF32": f"{memory:.1f}", "prepared in": f"{taken:.0f}"}
+    if left() and not arguments.no_loader:
+        clean(device)
+        plain = bench.plain_loop(paths)
+        cells |= {"plain loop, DataLoader": f"{plain:,.0f}", "graph / plain loop": f"{graph / plain:.1f}"}
+    ratios = {
+        "tf32": ("compiled, TF32", "compiled / plain loop"),
+        "bf16": ("compiled, bf16", "compiled, bf16 / plain loop"),
+    }
+    for precision, (column, ratio) in ratios.items():
+        if left():
+            rate, _, taken = bench.ours(precision, True, compiled=True)
+            cells |= {column: f"{rate:,.0f}", ratio: f"{rate / plain:.1f}", "compiled in": f"{taken:.0f}"}
+    if left():
+        rate, memory, _ = bench.ours("bf16", True)
+        cells |= {"graph, bf16": f"{rate:,.0f}", "bf16": f"{memory:.1f}"}
     if left():
         alone = bench.ours("tf32", True, with_input=False)[0]
         cells |= {"graph without input, TF32": f"{alone:,.0f}", "graph / without input": f"{graph / alone:.2f}"}
     if left():
         cells["call by call, TF32"] = f"{bench.ours('tf32', False)[0]:,.0f}"
-    if left():
-        rate, memory, _ = bench.ours("bf16", True)
-        cells |= {"graph, bf16": f"{rate:,.0f}", "bf16": f"{memory:.1f}"}
-    if left() and not arguments.no_loader:
-        clean(device)
-        plain = bench.plain_loop(paths)
-        cells |= {"plain loop, DataLoader": f"{plain:,.0f}", "graph / plain loop": f"{graph / plain:.1f}"}
     if left():
         recorded, first, again = bench.losses(True), bench.losses(False), bench.losses(False)
         for column, other in (("losses of 100 steps, graph", recorded), ("plain again", again)):

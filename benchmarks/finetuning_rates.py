@@ -31,7 +31,7 @@ from layerwise.finetuning import FinetuneSettings
 from layerwise.finetuning.networks import predict_scores
 from layerwise.finetuning.optimisers import make_optimiser
 from layerwise.finetuning.precision import arithmetic
-from layerwise.finetuning.step import prepare_step
+from layerwise.finetuning.preparing import prepare_step
 from layerwise.models import registry
 
 HERE = Path(__file__)
@@ -114,7 +114,7 @@ def ours(bench: Bench, precision: str, memory_format: torch.memory_format) -> tu
     """Rate of our step, and the other columns."""
     device = bench.device
     clean(device)
-    logger, remarks = logging.getLogger("layerwise.finetuning.step"), Remarks()
+    logger, remarks = logging.getLogger("layerwise.finetuning.preparing"), Remarks()
     logger.addHandler(remarks)
     start = time.perf_counter()
     with arithmetic(precision):

@@ -44,11 +44,13 @@ def fold(split: int) -> Fold:
     return Fold(split, *(Part(part, rng.uniform(0.5, 1, len(part))) for part in np.split(images, ends)))
 
 
-def together(name: str, precision: str, splits: int, device: torch.device) -> tuple[float, int, float, float]:
+def together(
+    name: str, precision: str, splits: int, device: torch.device, compiled: str
+) -> tuple[float, int, float, float]:
     """Images a second, splits that ran at once, GB that PyTorch holds, seconds to prepare."""
     clean(device)
     row = registry.find(name)
-    settings = FinetuneSettings(precision=precision, learning_rate=1e-5)
+    settings = FinetuneSettings(precision=precision, learning_rate=1e-5, compile=compiled)
     pixels = Noise(row.preprocessing.size + BORDER)
     job = Job(row.classifier, pixels, row.preprocessing, settings, device, None, True, never, True)
     with surroundings(settings, device):
@@ -74,12 +76,12 @@ def together(name: str, precision: str, splits: int, device: torch.device) -> tu
     return rate, len(running), held, taken
 
 
-def measure(name: str, splits: int, device: torch.device, precisions: list[str]) -> list[list[str]]:
+def measure(name: str, splits: int, device: torch.device, precisions: list[str], compiled: str) -> list[list[str]]:
     everybody = plain(Bench(name, device, argparse.Namespace(seconds=SECONDS, workers=0, size=None)))
     rows = []
     for precision in precisions:
-        alone = together(name, precision, 1, device)[0]
-        rate, number, memory, taken = together(name, precision, splits, device)
+        alone = together(name, precision, 1, device, compiled)[0]
+        rate, number, memory, taken = together(name, precision, splits, device, compiled)
         rows.append(
             [
                 name, precision, f"{everybody:,.0f}", f"{alone:,.0f}", f"{rate:,.0f}", str(number),
@@ -113,6 +115,7 @@ def main() -> None:
     parser.add_argument("networks", nargs="+")
     parser.add_argument("--splits", type=int, default=5)
     parser.add_argument("--precisions", nargs="+", default=["tf32", "bf16"])
+    parser.add_argument("--compile", choices=["always", "never"], default="never", help="torch.compile")
     parser.add_argument("--limit", type=float, default=540, help="seconds after which no network is begun")
     parser.add_argument("--output", type=Path, default=Path(__file__).with_suffix(".md"))
     arguments = parser.parse_args()
@@ -121,7 +124,7 @@ def main() -> None:
     rows: list[list[str]] = []
     for name in arguments.networks:
         if time.monotonic() < end:
-            rows += measure(name, arguments.splits, device, arguments.precisions)
+            rows += measure(name, arguments.splits, device, arguments.precisions, arguments.compile)
             arguments.output.write_text(table(rows, device))
     print(table(rows, device))
 

@@ -1,15 +1,18 @@
 """What measures beside PLS cost, from the same stored layer: each alone, and all together, side by side in one run.
 
-python benchmarks/measures.py [cpu | cuda] [STIMULI ...]     (writes benchmarks/measures.md; one thread on a CPU)
+python benchmarks/measures.py [cpu | cuda] [STIMULI ...] [--limit SECONDS]
+    (writes benchmarks/measures.md, or measures_gpu.md; one thread on a CPU; no row begins after the limit)
 
-A layer of 10,000 units is stored as extraction stores it. Seconds are those of `BrainSimilarity.score`, reading
-included: on a CPU of the process, so that other processes do not count; on a GPU of the clock.
+Layers of 10,000 units are stored as extraction stores them. Seconds are those of `BrainSimilarity.score`, reading
+included: on a CPU of the process, so that other processes do not count; on a GPU of the clock, where the next layers
+are read while some are scored.
 """
 
+import argparse
 import platform
-import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,16 +21,23 @@ import torch
 from machine import processor
 
 from layerwise.activations import ActivationStore
+from layerwise.activations.packing import kept_size
 from layerwise.activations.parts import Part
 from layerwise.activations.reduce import Reducer, Writer
 from layerwise.activations.store import write_store
 from layerwise.analyses.brain import BrainSimilarity
 from layerwise.interfaces import LayerSpec, Measure, MeasureSettings, Recordings
 
-N_NEUROIDS, N_UNITS, LAYERS = 168, 10_000, 2
+N_NEUROIDS, N_UNITS = 168, 10_000
+LAYERS, LAYERS_ON_GPU = 3, 32  # stored
+OF_GRID, OF_GRID_ON_GPU = 1, 8  # of these, scored with the best of 99 penalties
+MEMORY, TOGETHER = 4 * 10**10, 32  # bytes of a GPU, and the layers that it takes at once
+LIMIT = 90.0  # s after which no row of a GPU begins
 TARGET = 1.15
 GRID = "ridge, the best of 99"
+READING = "nothing: reading alone"
 ROWS: dict[str, tuple[tuple[Measure, ...], float | None]] = {
+    READING: ((), None),
     "pls": (("pls",), None),
     "pls, rsa": (("pls", "rsa"), None),
     "pls, cka": (("pls", "cka"), None),
@@ -40,60 +50,79 @@ ROWS: dict[str, tuple[tuple[Measure, ...], float | None]] = {
 }
 
 
-def fill(path: Path, n_stimuli: int) -> ActivationStore:
+def fill(path: Path, n_stimuli: int, device: str = "cpu") -> ActivationStore:
     """Write layers of random units with a spectrum that falls as 1 / rank, as those of networks do."""
-    rng = np.random.default_rng(0)
-    layers = [LayerSpec(f"layer{depth}", "Conv2d", (N_UNITS,), N_UNITS, depth) for depth in range(1, LAYERS + 1)]
+    generator = torch.Generator(device).manual_seed(0)
+    n_layers = LAYERS if device == "cpu" else LAYERS_ON_GPU
+    layers = [LayerSpec(f"layer{depth}", "Conv2d", (N_UNITS,), N_UNITS, depth) for depth in range(1, n_layers + 1)]
     attributes = dict.fromkeys(("model", "weights", "preprocessing", "stimuli", "code"), "x")
     ids = tuple(f"image{index:04d}" for index in range(n_stimuli))
+
+    def draw(*shape: int) -> torch.Tensor:
+        return torch.randn(*shape, generator=generator, device=device)
+
     with write_store(path, layers, ids, attributes) as store, Writer(0) as writer:
-        reducer = Reducer(store, writer, n_stimuli, torch.device("cpu"), 0)
+        reducer = Reducer(store, writer, n_stimuli, torch.device(device), 8 * kept_size(n_stimuli))
         for layer in layers:
-            latent = rng.standard_normal((n_stimuli, 500), np.float32) / np.arange(1, 501, dtype=np.float32)
-            noise = 0.02 * rng.standard_normal((n_stimuli, N_UNITS), np.float32)
-            units = latent @ rng.standard_normal((500, N_UNITS), np.float32) + noise
-            reducer.take(Part(layer, 0, N_UNITS), torch.from_numpy(units))
+            latent = draw(n_stimuli, 500) / torch.arange(1, 501, device=device)
+            reducer.take(Part(layer, 0, N_UNITS), latent @ draw(500, N_UNITS) + 0.02 * draw(n_stimuli, N_UNITS))
     return ActivationStore(path)
 
 
-def seconds(similarity: BrainSimilarity, store: ActivationStore, on_gpu: bool) -> float:
+def seconds(similarity: BrainSimilarity, store: ActivationStore, on_gpu: bool, n_layers: int) -> float:
     """Return the seconds of a layer."""
-    clock = time.perf_counter if on_gpu else time.process_time
+    clock, layers = time.perf_counter if on_gpu else time.process_time, store.layers[:n_layers]
+
+    def score(some: Sequence[LayerSpec]) -> None:
+        if similarity.measures:
+            similarity.score(store, some)
+        else:
+            for layer in some:
+                store.read(layer.name, packed=True)
+
     if on_gpu:
-        similarity.score(store, store.layers[:1])
+        score(layers[:TOGETHER])
         torch.cuda.synchronize()
     start = clock()
-    similarity.score(store, store.layers)
-    return (clock() - start) / LAYERS
+    score(layers)
+    return (clock() - start) / n_layers
 
 
-def rows(device: str, n_stimuli: int, folder: Path) -> list[str]:
-    """Time all rows; the grid on a CPU of few stimuli alone, since each penalty inverts a matrix."""
-    store = fill(folder / f"{n_stimuli}.h5", n_stimuli)
+def rows(device: str, n_stimuli: int, folder: Path, end: float) -> list[str]:
+    """Time all rows."""
+    store, on_gpu = fill(folder / f"{n_stimuli}.h5", n_stimuli, device), device != "cpu"
     responses = np.random.default_rng(1).standard_normal((1, n_stimuli, N_NEUROIDS))
     names = tuple(map(str, range(N_NEUROIDS)))
-    similarity = BrainSimilarity(
-        Recordings(responses, store.stimuli, names, ("IT",) * N_NEUROIDS), "IT", device=device, memory=10**10
-    )
+    recordings = Recordings(responses, store.stimuli, names, ("IT",) * N_NEUROIDS)
+    similarity = BrainSimilarity(recordings, "IT", device=device, memory=MEMORY)
     found: dict[str, float] = {}
     for name, (measures, alpha) in ROWS.items():
-        if GRID not in name or device != "cpu" or n_stimuli <= 1000:
+        if time.monotonic() > end:
+            print(n_stimuli, name, "not measured: the time is over", flush=True)
+        else:
             changed = replace(similarity, measures=measures, settings=MeasureSettings(alpha=alpha))
-            found[name] = seconds(changed, store, device != "cpu")
-            print(n_stimuli, name, found[name], flush=True)
-    return [f"| {n_stimuli:,} | {name} | {one:.3f} | {one / found['pls']:.2f} |" for name, one in found.items()]
+            of_grid = OF_GRID_ON_GPU if on_gpu else OF_GRID
+            n_layers = of_grid if GRID in name else len(store.layers)
+            found[name] = seconds(changed, store, on_gpu, n_layers)
+            print(n_stimuli, name, found[name], found[name] / found.get("pls", np.nan), flush=True)
+    return [f"| {n_stimuli:,} | {name} | {one:.4f} | {one / found['pls']:.2f} |" for name, one in found.items()]
 
 
-def main(device: str = "cpu", *sizes: str) -> None:
-    sizes = sizes or ("1000", "3200")
-    on_gpu = device != "cpu"
-    if not on_gpu:
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("device", nargs="?", default="cpu", choices=["cpu", "cuda"])
+    parser.add_argument("stimuli", nargs="*", type=int, default=[1000, 3200])
+    parser.add_argument("--limit", type=float)
+    given = parser.parse_args()
+    limit = given.limit or (LIMIT if given.device != "cpu" else float("inf"))
+    end = time.monotonic() + limit
+    if given.device == "cpu":
         torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
         table: list[str] = []
-        for n in sizes:
-            table += rows(device, int(n), Path(folder))
-            write(device, table)
+        for n in given.stimuli:
+            table += rows(given.device, n, Path(folder), end)
+            write(given.device, table)
 
 
 def write(device: str, table: list[str]) -> None:
@@ -102,16 +131,18 @@ def write(device: str, table: list[str]) -> None:
     text = f"""# What measures beside PLS cost
 
 Made by `python benchmarks/measures.py {device}` on {machine}; Python {platform.python_version()}, torch
-{torch.__version__}. Ten splits, {N_NEUROIDS} neuroids, a layer whose Gram matrix is stored; seconds a layer{
+{torch.__version__}. Ten splits, {N_NEUROIDS} neuroids; {LAYERS_ON_GPU if on_gpu else LAYERS} layers whose Gram matrices
+are stored, {OF_GRID_ON_GPU if on_gpu else OF_GRID} with the best of 99 penalties; seconds a layer{
         "" if on_gpu else " of the process"
-    }, reading included. The
-last column is the ratio to PLS alone in the same run; the goal of all measures, on an H100, is {TARGET}.
+    }, reading
+and what is done once for all layers included. The last column is the ratio to PLS alone in the same run; the goal of
+all measures, on an H100, is {TARGET}.
 
 | stimuli | measures | s a layer | times PLS |
 |---|---|---|---|
 """ + "\n".join(table)
-    Path(__file__).with_suffix(".md").write_text(text + "\n")
+    Path(__file__).with_name("measures_gpu.md" if on_gpu else "measures.md").write_text(text + "\n")
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main()

@@ -4,18 +4,21 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from scipy.spatial.distance import pdist
 from scipy.stats import pearsonr, spearmanr
 from sklearn.linear_model import Ridge, RidgeCV
 
 from layerwise.activations import store as store_module
 from layerwise.activations.packing import packed_size
+from layerwise.analyses import brain
 from layerwise.analyses.brain import BrainSimilarity, SplitPlan
 from layerwise.interfaces import DegenerateWarning, LayerSpec, MeasureSettings, Recordings
 from layerwise.regression import ALPHAS
 
 ALL = ("pls", "ridge", "rsa", "cka", "debiased_cka")
 PLAN = SplitPlan(n_splits=2)
+CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 
 
 def record(rng, stimuli, activations, n_neuroids=5):
@@ -79,6 +82,25 @@ def test_each_measure_is_what_is_computed_from_the_activations(rng, store, activ
             (row,) = values_of(table, layer.name, measure).to_dict("records")
             assert row["r"] == pytest.approx(value, abs=1e-10)
             assert (row["split"], row["neuroids"], len(row["r_neuroids"])) == (0, 5, 0)
+
+
+@pytest.mark.parametrize("alpha", [None, 2.0])
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=CUDA)])
+def test_layers_taken_together_have_the_values_of_each_alone(rng, fill_store, stimuli, device, alpha, monkeypatch):
+    sizes = enumerate([200, 90, 150, 20, 80, 300], start=1)
+    values = {
+        LayerSpec(f"layer{depth}", "Conv2d", (units,), units, depth): rng.standard_normal((60, units))
+        for depth, units in sizes
+    }
+    store, settings = fill_store(values, "several.h5"), MeasureSettings(alpha=alpha)
+    alone = BrainSimilarity(record(rng, stimuli, values), "IT", PLAN, 10, measures=ALL, settings=settings)
+    monkeypatch.setattr(brain._Fit, "_at_once", lambda fit: 2)
+    found = replace(alone, device=device).score(store, list(values))
+    monkeypatch.undo()
+    expected = alone.score(store, list(values))
+    for column in ("layer", "region", "split", "neuroids", "alpha"):
+        assert found[column].equals(expected[column])
+    np.testing.assert_allclose(found["r"], expected["r"], atol=1e-8)
 
 
 def test_pls_is_the_same_to_the_bit_beside_other_measures(rng, store, activations, stimuli):

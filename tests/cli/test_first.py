@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -65,6 +66,21 @@ def test_a_first_study_of_scores_and_responses_is_sound(home):
     assert run("check-config", "--config", "my study.yaml").stdout.startswith(
         "my study.yaml is valid: study 'my-study'"
     )
+
+
+def test_a_first_study_in_another_folder_is_the_same_from_any(home, monkeypatch):
+    Path("my").mkdir()
+    images = str(Path("photos").resolve())
+    init("--images", images, "--scores", "rated.csv", "--responses", "responses.csv", "--output", "my/study.yaml")
+    written = yaml.safe_load(Path("my/study.yaml").read_text())
+    assert (written["recordings"][0]["file"], written["ratings"][0]["scores"]) == ("study-responses.nc", "../rated.csv")
+    assert written["ratings"][0]["images"] == images  # as it was given
+    monkeypatch.chdir("my")
+    study = load_study("study.yaml")
+    assert (find_problems(study), find_absences(study)) == ([], [])
+    monkeypatch.chdir("/")
+    told = run("check-config", "--quick", "--config", f"{images}/../my/study.yaml").stdout
+    assert "is valid" in told and "not there" not in told
 
 
 def test_an_array_is_sent_to_the_import(home):

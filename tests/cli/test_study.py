@@ -25,9 +25,11 @@ def test_a_simulated_study_is_named_after_its_folder(folder, name):
 
 
 def test_its_config_is_valid_and_points_to_the_folder():
-    config = validate_study(parse_yaml(study._config(Path("results/mine"), threads=3)))
+    content = parse_yaml(study._config(Path("results/mine"), threads=3))
+    config = validate_study(content, said=[(content, "results/mine")])
     assert (config.study, config.compute.threads) == ("mine", 3)
     assert config.recordings[0].file == Path("results/mine/recordings.nc")
+    assert config.ratings[0].images == Path("results/mine/rated")
     assert (finetuned_models(config), finetuned_splits(config)) == ([study.TEACHER], ["1", "2"])
 
 

@@ -11,7 +11,7 @@ import yaml
 from pydantic import BaseModel
 
 from layerwise.config import Study
-from layerwise.config.errors import _model_within
+from layerwise.config.errors import model_within
 from layerwise.config.finetuning import FinetuningSettings
 from layerwise.config.settings import (
     BrainSettings,
@@ -30,7 +30,7 @@ TEXT = (ROOT / "config.yaml").read_text()
 def all_fields(model: type[BaseModel]) -> typing.Iterator[tuple[str, typing.Any]]:
     for name, field in model.model_fields.items():
         yield name, field
-        inner = _model_within(field.annotation)
+        inner = model_within(field.annotation)
         if inner is not None:
             yield from all_fields(inner)
 

@@ -159,7 +159,7 @@ def test_options_reach_a_job_as_they_were_written(tmp_path):
     options = {"a": [1, 1e-05, -2.5e300, True, None, "1e-05", "no", "2026-11-28", {"b": "caf\u00e9", "": []}]}
     given = validate_study(study(models=[{"name": "a", "model": "alexnet", "options": options}]))
     written = tmp_path / "config.yaml"
-    written.write_text(dump_study(given), encoding="utf-8")  # as the workflow does
+    written.write_text(dump_study(given, tmp_path), encoding="utf-8")  # as the workflow does
     assert load_study(written) == given
     assert load_study(written).models[0].options == options
 

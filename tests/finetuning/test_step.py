@@ -5,34 +5,15 @@ import random
 import pytest
 import timm
 import torch
-from small_training import SIZE, Short, small_settings, tiny
+from small_training import Short, batch, make, small_settings, values
 from torch import nn
 
 from layerwise.finetuning.networks import replace_by_one_unit, set_training, skip_idle_pools
 from layerwise.finetuning.optimisers import make_optimiser, set_learning_rate, state_tensors
 from layerwise.finetuning.precision import arithmetic
-from layerwise.finetuning.step import PlainStep, RecordedStep, prepare_step
+from layerwise.finetuning.preparing import prepare_step
+from layerwise.finetuning.step import PlainStep, RecordedStep
 from layerwise.models import build, registry
-
-
-@pytest.fixture
-def generator(rng):
-    return torch.Generator().manual_seed(int(rng.integers(2**31)))
-
-
-def make(settings, device="cpu", network=None):
-    network = replace_by_one_unit(network or tiny(), "fc", settings, 0.7).to(device)
-    set_training(network, settings)
-    return network, make_optimiser(network.parameters(), settings)
-
-
-def batch(generator, device="cpu", count=8):
-    inputs = torch.randn(count, 3, SIZE, SIZE, generator=generator)
-    return inputs.to(device), torch.rand(count, generator=generator).to(device)
-
-
-def values(network):
-    return {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
 
 
 def test_accumulated_gradients_are_those_of_the_whole_batch_where_batch_norms_are_frozen(generator):

@@ -9,7 +9,7 @@ from scipy.stats import pearsonr
 from sklearn.linear_model import Ridge, RidgeCV
 
 from layerwise.interfaces import DegenerateWarning, Split
-from layerwise.regression import ALPHAS, make_splits, score_ridge
+from layerwise.regression import ALPHAS, make_splits, ridge, score_ridge
 
 UNITS = [20, 79, 300]  # of 80 stimuli
 
@@ -63,6 +63,24 @@ def test_a_given_alpha_equals_scikit_learn(rng, units, alpha):
         r, alphas = score_ridge(features, Y, splits, [alpha], gram)
         np.testing.assert_array_equal(alphas, alpha)
         np.testing.assert_allclose(r, expected, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("memory", [1, 2**22])
+@pytest.mark.parametrize("alphas", [[3.0], ALPHAS])
+def test_layers_together_are_what_each_is_alone(rng, monkeypatch, alphas, memory):
+    monkeypatch.setattr(ridge, "BYTES", memory)  # of one fit and split at a time, or of many
+    layers = [simulate(rng, 40, units, 1)[0] for units in (60, 90, 300)]
+    Y, splits = rng.standard_normal((40, 7)), random_splits(rng, 40)
+    layers[1] *= 1e9 if len(alphas) == 1 else 10
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        r, chosen = score_ridge(np.stack([gram_of(X) for X in layers]), Y, splits, alphas, gram=True)
+    assert [str(one.message)[:17] for one in told] == (["in 3 of 9 splits "] * 2 if len(alphas) == 1 else [])
+    for place in (0, 2) if len(alphas) == 1 else (0, 1, 2):
+        expected, one = score_ridge(layers[place], Y, splits, alphas)
+        np.testing.assert_array_equal(chosen[place], one)
+        np.testing.assert_allclose(r[place], expected, rtol=1e-10, atol=1e-10)
+    assert np.isnan(r[1]).all() == (len(alphas) == 1)
 
 
 def test_the_least_leave_one_out_error_is_that_of_a_loop(rng):

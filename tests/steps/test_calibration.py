@@ -61,7 +61,7 @@ def test_a_study_that_asks_for_a_gpu_is_measured_where_there_is_one(monkeypatch)
 @pytest.mark.slow
 def test_a_core_is_measured():
     threads = torch.get_num_threads()
-    found, on_gpu = calibrate(0, Workload(("alexnet",), 48, 16))
+    found, on_gpu = calibrate(0, Workload(("alexnet",), 128, 32))
     assert not on_gpu and found.factors.keys() == KINDS.keys() and torch.get_num_threads() == threads
     assert found.machine.startswith("core of ") and found.versions["torch"] == torch.__version__
     # Other processors, or one whose memory others use, take other times; a wrong unit would be a thousandfold.

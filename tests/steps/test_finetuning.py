@@ -89,7 +89,8 @@ def whole(home, tmp_path_factory):
 def test_history_and_predictions_have_a_row_for_each_epoch_and_each_image_not_trained_on(whole):
     history = read_table(whole / "2/history.parquet")
     assert list(history) == [
-        "model", "split", "epoch", "learning_rate", "training_loss", "validation_loss", "rho", "accumulate", "best",
+        "model", "split", "epoch", "learning_rate", "training_loss", "validation_loss", "rho", "accumulate", "compiled",
+        "best",
     ]  # fmt: skip
     assert set(history["model"]) == {"tiny"} and set(history["split"]) == {"2"}
     assert list(history["epoch"]) == [1, 2, 3, 4]

@@ -6,13 +6,12 @@ import subprocess
 from pathlib import Path
 
 import pytest
-import yaml
 from small_study import CONFIG, make_data
 from typer.testing import CliRunner
 
 from layerwise.cli.app import app
 from layerwise.cli.options import counted_warnings
-from layerwise.config import load_study
+from layerwise.config import dump_study, load_study, validate_study
 from layerwise.files import hash_file
 from layerwise.files.made import MARK, describe_run, read_run, software
 from layerwise.steps.activations import extract_activations
@@ -49,7 +48,8 @@ def made(tmp_path_factory):
 
 def write_config(path, **changes):
     recordings = [CONFIG["recordings"][0] | {"regions": ["V1", "IT"]}]  # which are known without their file, too
-    path.write_text(yaml.safe_dump(CONFIG | {"models": CONFIG["models"][:1], "recordings": recordings} | changes))
+    study = validate_study(CONFIG | {"models": CONFIG["models"][:1], "recordings": recordings} | changes)
+    path.write_text(dump_study(study, path.parent))
 
 
 def paths_of(study, step):

@@ -2,6 +2,8 @@
 
 import pytest
 
+from layerwise.config import dump_study, load_study
+
 pytestmark = pytest.mark.workflow
 PIXELS = "results/small/stimuli/rated/crop36to32-bilinear.h5"
 AS_A_JOB = (
@@ -22,7 +24,7 @@ def test_a_job_that_failed_by_a_mistake_is_not_tried_again_in_the_same_run(study
     whole = image.read_bytes()
     image.write_bytes(whole[:100])
     (study.results / "config.yaml").parent.mkdir(parents=True)
-    (study.results / "config.yaml").write_text((study.folder / "config.yaml").read_text())
+    (study.results / "config.yaml").write_text(dump_study(load_study(study.folder / "config.yaml"), study.results))
     said = []
     for attempt in ("1", "2"):
         with pytest.raises(RuntimeError):

@@ -90,6 +90,18 @@ def test_a_second_run_does_nothing(finished):
     assert "Nothing to be done" in finished.snakemake()
 
 
+def test_a_study_file_that_moves_to_another_folder_makes_nothing_stale(finished):
+    """Its paths count from there, so that they are written anew; the files that they mean are the same."""
+    text = (finished.folder / "config.yaml").read_text()
+    (finished.folder / "my/studies").mkdir(parents=True)
+    moved = text.replace("data/", "../../data/")
+    assert moved.count("../../data/") == 3
+    (finished.folder / "my/studies/small.yaml").write_text(moved)
+    command = [*finished.command("--dry-run")[:-1], "my/studies/small.yaml"]
+    done = subprocess.run(command, cwd=finished.folder, env=finished.environment(), capture_output=True, text=True)
+    assert "Nothing to be done" in done.stdout + done.stderr
+
+
 def test_one_network_alone(study):
     assert study.planned("results/small/models/untrained/layers.parquet") == {
         "pack_stimuli": 2,

@@ -10,7 +10,7 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 
 from layerwise import study
-from layerwise.config import validate_cluster, validate_study
+from layerwise.config import strays_of, validate_cluster, validate_study
 from layerwise.files import (
     Contents,
     explain_denial,
@@ -31,14 +31,28 @@ shell.prefix(IN_PATH)
 # On a full disk there would be a traceback for each line of Snakemake's log, between which no sentence is seen.
 logging.raiseExceptions = False
 
+
+def said_by_files():
+    """What each file of the config says, with its folder, from which its paths count; the last goes before others.
+
+    Paths that another workflow gives this one as its module count from the working folder.
+    """
+    # Snakemake keeps the last value of a key that is given twice, and much else that is refused here.
+    said = [(read_yaml(path), Path(path).parent) for path in workflow.configfiles]
+    if not workflow.modifier.is_main_snakefile():
+        return []
+    # Files of --configfile are listed first, and merged into what the Snakefile names; then comes --config.
+    given = len(workflow.overwrite_configfiles)
+    return [*said[given:], *said[:given], (workflow.config_settings.config, Path())]
+
+
 try:
     study.require_room()
     require_writable(".snakemake/locks")
-    # Snakemake keeps the last value of a key that is given twice, and much else that is refused here.
-    for path in workflow.configfiles:
-        read_yaml(path)
+    SAID = said_by_files()
     CLUSTER = validate_cluster(config.pop("cluster", None))  # of a profile
-    STUDY = validate_study(config)
+    STUDY = validate_study(config, said=SAID)
+    STRAYS = strays_of(config, SAID)
     if not workflow.remote_exec:  # a job of a cluster was planned by one that looked
         study.require_sound(STUDY)
     contents = Contents(".snakemake/layerwise/contents.json")

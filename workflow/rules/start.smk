@@ -21,9 +21,12 @@ def start_run():
         shutil.rmtree(LAYOUT.mistakes, ignore_errors=True)
         logger.addHandler(study.StageLines(study.Stages(count_jobs, logger.info)))
         with atomic_path(LAYOUT.config) as temporary:
-            temporary.write_text(dump_study(STUDY), encoding="utf-8")
+            temporary.write_text(
+                dump_study(STUDY, Path(LAYOUT.config).parent), encoding="utf-8"
+            )
     except (OSError, ValueError) as error:
-        raise WorkflowError(f"the run cannot start: {explain_denial(error)}") from None
+        told = [f"the run cannot start: {explain_denial(error)}", *STRAYS]
+        raise WorkflowError("\n".join(told)) from None
 
 
 def count_jobs():

@@ -46,6 +46,7 @@ MOST_AT_ONCE = 32  # layers together: with 320 fits, launches no longer count
 COPIES = 6  # of a Gram matrix, that a fit of a layer takes
 SQUARES = 5  # matrices [neuroid, neuroid], that a fit of a layer and split takes
 BRAIN_SCORES = MeasureSettings()
+Scores = dict[str, dict[Measure, Scored]]
 READ = 15 * 10**8  # bytes of Gram matrices that are read at once; those in use and the next ones are there, too
 
 
@@ -173,13 +174,9 @@ class _Fit:
             finite = {name: stored for name, stored in found.items() if not stored.nonfinite}
             if len(finite) < len(found):
                 warnings.warn("layers whose activations are not finite have no score", DegenerateWarning, stacklevel=2)
-            fitted = {name: stored for name, stored in finite.items() if name not in few}
-            r = self._score_finite(fitted) if fitted and PLS in self.similarity.measures else {}
+            scores = self._score_finite(finite, specs, few) if finite else {}
             for name in found:
-                scores = self.nothing | ({PLS: Scored(r[name])} if name in r else {})
-                if self.others and name in finite:
-                    scores |= self.others.score(specs[name], finite[name], self.store.path)
-                yield name, scores
+                yield name, self.nothing | scores.get(name, {})
 
     def tabulate(self, scores: Mapping[str, Mapping[Measure, Scored]], measure: Measure) -> pd.DataFrame:
         """Put the scores of all layers into rows."""
@@ -210,10 +207,10 @@ class _Fit:
     def _read(self, group: Sequence[LayerSpec]) -> dict[str, Stored]:
         return {layer.name: self.store.read(layer.name, packed=True) for layer in group}
 
-    def _score_finite(self, found: Mapping[str, Stored]) -> dict[str, np.ndarray]:
+    def _score_finite(self, found: Mapping[str, Stored], specs: Mapping[str, LayerSpec], few: Container[str]) -> Scores:
         """Score layers together, or in two halves if the device runs out of memory."""
         try:
-            return self._score_together(found)
+            return self._score_together(found, specs, few)
         except torch.OutOfMemoryError:
             if len(found) == 1:
                 raise
@@ -222,9 +219,27 @@ class _Fit:
         log.warning("the device is out of memory: continuing with %d layers at once", -(-len(found) // 2))
         names = list(found)
         halves = names[: len(names) // 2], names[len(names) // 2 :]
-        return {name: r for half in halves for name, r in self._score_finite({n: found[n] for n in half}).items()}
+        parts = [self._score_finite({name: found[name] for name in half}, specs, few) for half in halves]
+        return {name: scores for part in parts for name, scores in part.items()}
 
-    def _score_together(self, found: Mapping[str, Stored]) -> dict[str, np.ndarray]:
+    def _score_together(
+        self, found: Mapping[str, Stored], specs: Mapping[str, LayerSpec], few: Container[str]
+    ) -> Scores:
+        """Score by all measures layers whose Gram matrices are stored, or one whose activations are."""
+        [*stored] = found.values()
+        grams = None if stored[0].kind == "activations" or self.similarity.pca else self._grams(stored)
+        scores: Scores = {name: {} for name in found}
+        fitted = [place for place, name in enumerate(found) if name not in few]
+        if fitted and PLS in self.similarity.measures:
+            for place, r in zip(fitted, self._score_pls(stored, grams, fitted), strict=True):
+                scores[list(found)[place]][PLS] = Scored(r)
+        if self.others:
+            others = self.others.score([specs[name] for name in found], stored, self.store.path, grams)
+            scores = {name: scores[name] | other for name, other in zip(found, others, strict=True)}
+        return scores
+
+    def _score_pls(self, stored: Sequence[Stored], grams: torch.Tensor | None, fitted: Sequence[int]) -> np.ndarray:
+        """Return r [layer, split, neuroid] of those layers that have units enough."""
         settings = (
             self.responses,
             self.splits,
@@ -232,12 +247,9 @@ class _Fit:
             self.similarity.solver,
             self.similarity.device,
         )
-        [*stored] = found.values()
-        if stored[0].kind == "activations" or self.similarity.pca:
-            scores = score_neuroids(self._features(stored[0])[self.rows], *settings)[None]
-        else:
-            scores = score_gram(torch.stack([self._shown(self._gram(one.array)) for one in stored]), *settings)
-        return dict(zip(found, scores, strict=True))
+        if grams is None or self.similarity.pca:
+            return score_neuroids(self._features(stored[0])[self.rows], *settings)[None]
+        return score_gram(grams if len(fitted) == len(grams) else grams[list(fitted)], *settings)
 
     def _features(self, stored: Stored) -> np.ndarray:
         """Return the activations of a layer, or their principal components: [stimulus, unit]."""
@@ -252,8 +264,11 @@ class _Fit:
     def _gram(self, packed: np.ndarray) -> torch.Tensor:
         return unpack(packed, len(self.store.stimuli), self.similarity.device)
 
-    def _shown(self, gram: torch.Tensor) -> torch.Tensor:
-        return gram if len(self.rows) == len(gram) else gram[self.rows][:, self.rows]
+    def _grams(self, stored: Sequence[Stored]) -> torch.Tensor:
+        """Bring Gram matrices to the device, once for all measures: [layer, stimulus, stimulus]."""
+        grams = (self._gram(one.array) for one in stored)
+        shown = [gram if len(self.rows) == len(gram) else gram[self.rows][:, self.rows] for gram in grams]
+        return torch.stack(shown) if len(shown) > 1 else shown[0][None]
 
 
 def _shown(recordings: Recordings) -> tuple[np.ndarray, Recordings]:

@@ -15,7 +15,8 @@ from torch import Tensor
 from layerwise.activations.packing import unpack
 from layerwise.activations.store import Stored
 from layerwise.interfaces import FITTED, DegenerateWarning, LayerSpec, Measure, MeasureSettings, Split
-from layerwise.regression import ALPHAS, PatternProducts, Reference, distances, linear_cka, score_ridge
+from layerwise.regression import ALPHAS, Kernel, PatternProducts, Reference, align, distances, score_ridge
+from layerwise.regression.rsa import varies
 
 LEAST_STIMULI, LEAST_NEUROIDS = 4, 3
 _OLD = (
@@ -75,9 +76,8 @@ class OtherMeasures:
 
     def __post_init__(self) -> None:
         n = len(self.rows if self.compared is None else self.compared)
-        single = [one for one in self.measures if one not in FITTED]
-        if single and n < LEAST_STIMULI:
-            raise ValueError(f"{n} stimuli are given, and {single[0]} needs {LEAST_STIMULI} or more: use more")
+        if self._single and n < LEAST_STIMULI:
+            raise ValueError(f"{n} stimuli are given, and {self._single[0]} needs {LEAST_STIMULI} or more: use more")
 
     @property
     def nothing(self) -> dict[Measure, Scored]:
@@ -95,44 +95,76 @@ class OtherMeasures:
         """How many neuroids have a response to every stimulus: the others are left out."""
         return int(self._complete.shape[1])
 
-    def score(self, layer: LayerSpec, stored: Stored, file: object) -> dict[Measure, Scored]:
-        """Score what is stored of a layer, which must be finite.
+    def score(
+        self, layers: Sequence[LayerSpec], stored: Sequence[Stored], file: object, grams: Tensor | None = None
+    ) -> list[dict[Measure, Scored]]:
+        """Score what is stored of layers, all of which must be finite: of several Gram matrices, or of one layer.
+
+        Parameters
+        ----------
+        layers : sequence of LayerSpec
+            The layers.
+        stored : sequence of Stored
+            What was read of each.
+        file : object
+            Name of the file that it was read from.
+        grams : Tensor [layer, stimulus, stimulus], optional
+            Gram matrices of these stimuli, if they were brought to the device already.
 
         Raises
         ------
         ValueError
             The file of activations is of a version that kept too little for RSA.
         """
-        if stored.kind == "activations":
-            units = torch.as_tensor(stored.array[self.rows]).to(self.device, torch.float64)
-            products, features = PatternProducts.of(units), units
+        is_gram = stored[0].kind == "gram"
+        if is_gram:
+            features = torch.stack([self._gram(one) for one in stored]) if grams is None else grams
         else:
-            products = self._products(layer, stored, file)
-            features = products.gram
-        if self.compared is not None:
-            products = products.keep(torch.as_tensor(self.compared, device=self.device))
-        return {one: self._score(one, products, features, stored.kind == "gram") for one in self.measures}
+            features = torch.as_tensor(stored[0].array[self.rows]).to(self.device, torch.float64)
+        found: list[dict[Measure, Scored]] = [{} for _ in layers]
+        for place, (layer, one) in enumerate(zip(layers, stored, strict=True) if self._single else ()):
+            found[place] = self._score_single(
+                self._products(layer, one, features[place], file) if is_gram else PatternProducts.of(features)
+            )
+        if "ridge" in self.measures:
+            r, alphas = self._score_ridge(features, is_gram)
+            for scores, one, chosen in zip(found, r, alphas, strict=True):
+                scores["ridge"] = Scored(one, chosen)
+        return [{one: scores[one] for one in self.measures} for scores in found]
 
-    def _products(self, layer: LayerSpec, stored: Stored, file: object) -> PatternProducts:
-        if stored.patterns is None and "rsa" in self.measures and self.settings.distance != "euclidean":
-            raise ValueError(f"{file} {_OLD}")
+    def _score_ridge(self, features: Tensor, is_gram: bool) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return r [layer, split, neuroid] and penalties [layer, split]."""
+        alphas = ALPHAS if self.settings.alpha is None else [self.settings.alpha]
+        found = score_ridge(features, self.responses, self.splits, alphas, is_gram, self.device)
+        return found if is_gram else (found[0][None], found[1][None])
+
+    @property
+    def _single(self) -> list[Measure]:
+        return [one for one in self.measures if one not in FITTED]
+
+    def _gram(self, stored: Stored) -> Tensor:
         n = math.isqrt(2 * stored.array.size)
         gram = unpack(np.asarray(stored.array, np.float64), n, self.device)
-        patterns = np.zeros((2, n)) if stored.patterns is None else stored.patterns
-        sums, means = torch.as_tensor(patterns).to(self.device)
-        whole = PatternProducts(gram, sums, means, float(means.mean()), layer.units)
-        rows = torch.as_tensor(self.rows, device=self.device)
-        return whole if len(rows) == n else whole.keep(rows)
+        return gram if len(self.rows) == n else gram[self.rows][:, self.rows]
 
-    def _score(self, measure: Measure, products: PatternProducts, features: Tensor, is_gram: bool) -> Scored:
-        if measure == "ridge":
-            alphas = ALPHAS if self.settings.alpha is None else [self.settings.alpha]
-            return Scored(*score_ridge(features, self.responses, self.splits, alphas, is_gram, self.device))
-        if measure == "rsa":
-            value = self._reference.similarity(distances(products, self.settings.distance))
-        else:
-            value = linear_cka(products.gram, self._region.gram, debiased=measure == "debiased_cka")
-        return Scored(np.full((1, 1), value))
+    def _products(self, layer: LayerSpec, stored: Stored, gram: Tensor, file: object) -> PatternProducts:
+        if stored.patterns is None and "rsa" in self.measures and self.settings.distance != "euclidean":
+            raise ValueError(f"{file} {_OLD}")
+        patterns = np.zeros((2, len(self.rows))) if stored.patterns is None else stored.patterns[:, self.rows]
+        square = 0.0 if stored.patterns is None else float(stored.patterns[1].mean())
+        sums, means = torch.as_tensor(patterns).to(self.device)
+        return PatternProducts(gram, sums, means, square, layer.units)
+
+    def _score_single(self, products: PatternProducts) -> dict[Measure, Scored]:
+        """Score by those measures that are one number a layer."""
+        if self.compared is not None:
+            products = products.keep(torch.as_tensor(self.compared, device=self.device))
+        values: dict[Measure, float] = {}
+        if "rsa" in self.measures:
+            values["rsa"] = self._reference.similarity(distances(products, self.settings.distance))
+        if "cka" in self.measures or "debiased_cka" in self.measures:
+            values["cka"], values["debiased_cka"] = align(Kernel.of(products.gram), self._kernel).tolist()
+        return {measure: Scored(np.full((1, 1), value)) for measure, value in values.items()}
 
     @cached_property
     def _complete(self) -> NDArray[np.float64]:
@@ -145,6 +177,10 @@ class OtherMeasures:
     @cached_property
     def _region(self) -> PatternProducts:
         return PatternProducts.of(torch.as_tensor(self._complete).to(self.device, torch.float64))
+
+    @cached_property
+    def _kernel(self) -> Kernel:
+        return Kernel.of(self._region.gram)
 
     @cached_property
     def _reference(self) -> Reference:
@@ -161,7 +197,7 @@ class OtherMeasures:
         found = distances(self._region, self.settings.distance)
         if bool(found.isnan().any()):
             _warn("to some stimuli all neuroids respond alike, so that RSA has no distance from them: it is undefined")
-        elif bool(Reference.of(found).prepared.isnan().all()):
+        elif not varies(found):
             _warn(
                 "responses to all pairs of stimuli are equally distant, so that nothing can correlate: RSA is undefined"
             )

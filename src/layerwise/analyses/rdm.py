@@ -80,4 +80,4 @@ def _score(
         stored = store.read(layer.name, packed=True)
         if stored.nonfinite:
             warnings.warn("layers whose activations are not finite have no score", DegenerateWarning, stacklevel=2)
-        yield layer.name, held.nothing if stored.nonfinite else held.score(layer, stored, store.path)
+        yield layer.name, held.nothing if stored.nonfinite else held.score([layer], [stored], store.path)[0]

@@ -9,7 +9,8 @@ import typer
 OPENING = """# Commands
 
 `layerwise COMMAND --help` says the same; `layerwise commands` writes this page. `-h` is short for `--help`, and
-`layerwise --version` prints the version. Paths count from the working folder."""
+`layerwise --version` prints the version. Paths given to a command count from the working
+folder, those in a study file from the folder of that file."""
 
 
 def register(app: typer.Typer) -> None:

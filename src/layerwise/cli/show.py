@@ -1,7 +1,7 @@
 """Commands that show what layerwise knows."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -95,20 +95,13 @@ def check_config(
     problems += [one for one in absent if one.kind == "model"]
     told = {(one.kind, one.name) for one in problems}
     others = (one for one in absent if (one.kind, one.name) not in told)
-    notes = [f"note: {note}" for note in (*find_notes(study), *others, *_paths_count_from(config, absent))]
+    notes = [f"note: {note}" for note in (*find_notes(study), *others)]
     try:
         refuse(problems, str(config))
     except ValueError as error:
         raise ValueError("\n".join([str(error), *notes])) from None
     for line in (*_contents(study, config), *notes):
         typer.echo(line)
-
-
-def _paths_count_from(config: Path, absent: "Sequence[Problem]") -> list[str]:
-    """Say where paths begin, if what is not there may have been looked for in the wrong place."""
-    if not absent or config.parent.resolve() == Path.cwd():
-        return []
-    return [f"paths count from the folder in which commands run, here {Path.cwd()}, and not from that of {config}"]
 
 
 def _deeper(study: "Study", known: "list[Problem]") -> "list[Problem]":

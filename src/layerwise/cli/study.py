@@ -28,9 +28,9 @@ models:
   - {{name: {teacher}-untrained, model: {teacher}, weights: random, seed: 1}}
   - {{name: resnet18-untrained, model: resnet18, weights: random, seed: 1}}
 recordings:
-  - {{name: recorded, file: {folder}/recordings.nc, splits: {{by: object_name}}}}
+  - {{name: recorded, file: recordings.nc, splits: {{by: object_name}}}}
 ratings:
-  - {{name: rated, images: {folder}/rated, scores: {folder}/scores.csv}}
+  - {{name: rated, images: rated, scores: scores.csv}}
 # The trained network is trained on to predict memorability, on two of the five splits. Each has few images to train on:
 # so batches are small, a quarter of them is watched instead of a tenth, and the rate is three times the paper's, which
 # the new head needs to learn anything in three epochs. These take half a minute on one core.
@@ -99,7 +99,7 @@ def tables(
 
 
 def _config(folder: Path, threads: int) -> str:
-    return CONFIG.format(name=_study_name(folder), teacher=TEACHER, folder=folder, threads=threads)
+    return CONFIG.format(name=_study_name(folder), teacher=TEACHER, threads=threads)
 
 
 def _study_name(folder: Path) -> str:

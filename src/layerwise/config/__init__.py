@@ -1,7 +1,7 @@
 """The config of a study: pydantic models, one file for each section, and error messages that suggest what was meant."""
 
 from layerwise.config.cluster import Cluster, validate_cluster
-from layerwise.config.load import dump_study, load_study, validate_study
+from layerwise.config.load import dump_study, load_study, strays_of, validate_study
 from layerwise.config.study import Study
 
-__all__ = ["Cluster", "Study", "dump_study", "load_study", "validate_cluster", "validate_study"]
+__all__ = ["Cluster", "Study", "dump_study", "load_study", "strays_of", "validate_cluster", "validate_study"]

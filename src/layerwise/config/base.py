@@ -1,5 +1,6 @@
 """What all sections of the config share."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -31,7 +32,21 @@ def check_path(path: Path) -> Path:
     return path
 
 
-FilePath = Annotated[Path, AfterValidator(check_path)]
+@dataclass(frozen=True)
+class Given:
+    """Marks the type of what a user gives a path of: it counts from the folder of the file that says it.
+
+    Parameters
+    ----------
+    words : frozenset of str
+        Texts that are no paths.
+    """
+
+    words: frozenset[str] = frozenset()
+
+
+GivenPath = Annotated[Path, AfterValidator(check_path), Given()]
+RunPath = Annotated[Path, AfterValidator(check_path)]  # where a run writes: it counts from the working folder
 
 COLUMNS = ("model", "layer", "class", "shape", "units", "depth", "same_as")
 DERIVED = ("_error", "_splits", "_ceiling", "_ceiled_2020", "_ceiled_2026")

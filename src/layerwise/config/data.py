@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from layerwise.config.base import MOST, ColumnName, Degrees, FilePath, Name, Section, Seed
+from layerwise.config.base import MOST, ColumnName, Degrees, GivenPath, Name, Section, Seed
 from layerwise.config.settings import Measures
 from layerwise.interfaces import RSA
 
@@ -81,11 +81,11 @@ class RecordingEntry(Section):
 
     name: Name
     """Name in the study."""
-    file: FilePath
+    file: GivenPath
     """netCDF4: responses [presentation, neuroid] with stimulus, repetition, neuroid and region. Or, where no responses
     are published, a CSV of the distances between stimuli (an RDM): names of image files in its first row and column. A
     layer is held against it by `rsa` alone."""
-    images: FilePath | None = None
+    images: GivenPath | None = None
     """Folder of the images; default: the one that the file names."""
     regions: list[Name] | dict[str, Name] | None = None
     """Regions to score, or a mapping of the file's names to names in the study; default: all in the file."""
@@ -154,11 +154,11 @@ class RatingEntry(Section):
 
     name: Name
     """Name in the study."""
-    images: FilePath
+    images: GivenPath
     """Folder of the images."""
-    scores: FilePath | None = None
+    scores: GivenPath | None = None
     """CSV with a column of file names and one of scores."""
-    splits: FilePath | None = None
+    splits: GivenPath | None = None
     """Folder of LaMem's split files, train_1.txt to test_5.txt, instead of `scores`."""
     image_column: str | None = None
     """Column of the file names, where the usual names do not tell."""

@@ -95,13 +95,13 @@ def _fields(root: type[BaseModel], location: tuple[int | str, ...]) -> list[str]
     model: Any = root
     for part in location:
         if isinstance(part, str) and isinstance(model, type) and issubclass(model, BaseModel):
-            model = _model_within(model.model_fields[part].annotation)
+            model = model_within(model.model_fields[part].annotation)
     return list(model.model_fields)
 
 
-def _model_within(annotation: Any) -> Any:
-    """The model inside ``list[Model]``, ``Model | None`` or ``Annotated[Model, ...]``."""
+def model_within(annotation: Any) -> Any:
+    """Return the model inside ``list[Model]``, ``Model | None`` or ``Annotated[Model, ...]``."""
     if typing.get_origin(annotation) in (list, types.UnionType, typing.Union, typing.Annotated):
-        found = (_model_within(inner) for inner in typing.get_args(annotation))
+        found = (model_within(inner) for inner in typing.get_args(annotation))
         return next((model for model in found if model is not None), None)
     return annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None

@@ -7,13 +7,15 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from layerwise.config.base import Name, Section, Seed, check_path
+from layerwise.config.base import Given, Name, Section, Seed, check_path
 from layerwise.interfaces import LayerChoice, ModelSpec
 from layerwise.models import registry
 from layerwise.models.preprocessing import resolve_preprocessing, states_itself
 from layerwise.models.registry import Library
 
 FINETUNED = ".finetuned-"  # between the name of a network and of the split that it was trained on
+
+_NO_FILES = frozenset({"", "imagenet", "random"})  # of `weights`
 
 Deviation = Annotated[float, Field(gt=0)]
 
@@ -138,8 +140,9 @@ class ModelEntry(Section):
     timm: str | None = None
     """Any classification network of timm, such as `convnext_tiny.fb_in1k`."""
     factory: str | None = None
-    """Your own function that returns a torch network: `package.module:function`."""
-    weights: Annotated[str, AfterValidator(_check_weights)] | None = None
+    """Your own function that returns a torch network: `package.module:function`. Python must find the module in the
+    working folder, in PYTHONPATH, or installed."""
+    weights: Annotated[str, AfterValidator(_check_weights), Given(_NO_FILES)] | None = None
     """`imagenet` (the official ones; default), `random` (an untrained control), or a local file. A factory without
     weights keeps those that it was built with."""
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{8,64}$")] | None = None
@@ -148,7 +151,7 @@ class ModelEntry(Section):
     seed: Seed = 0
     """Seed of random weights."""
     options: Annotated[dict[str, Any], AfterValidator(_check_options)] = Field(default_factory=dict)
-    """Arguments for the constructor."""
+    """Arguments for the constructor, as they are: a path among them counts from the working folder."""
     preprocessing: PreprocessingEntry | None = None
     """How the network wants its input; keys that are not given: as its library states it."""
     layers: Layers | None = None

@@ -10,8 +10,9 @@ _OPENING = """# Every key of a config
 
 What a study file may hold, section by section. `layerwise schema --markdown` writes this page from what checks the
 file. [`config.yaml`](../config.yaml) is the paper's study, with a comment for every key, and
-[here](../README.md#your-own-networks-recordings-and-scores) is a small one. An unknown key is an error that suggests
-the nearest. `layerwise schema` prints all this as a JSON schema, with which editors complete and check YAML."""
+[here](../README.md#your-own-networks-recordings-and-scores) is a small one. Paths count from the folder of the file
+that says them, those of `storage` from the working folder. An unknown key is an error that suggests the nearest.
+`layerwise schema` prints all this as a JSON schema, with which editors complete and check YAML."""
 _BOUNDS = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
 _PLAIN = {"string": "text", "integer": "whole number", "number": "number", "boolean": "true or false", "null": "null"}
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from layerwise.config.base import MOST, FilePath, Section, Seed
+from layerwise.config.base import MOST, GivenPath, RunPath, Section, Seed
 from layerwise.interfaces import PLS, Comparison, Distance, Measure, MeasureSettings
 
 _UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
@@ -34,7 +34,7 @@ def _once(measures: list[Measure]) -> list[Measure]:
 class PcaSettings(Section):
     """Principal components of each layer, fitted on images of your own, to which stimuli are reduced before PLS."""
 
-    images: FilePath
+    images: GivenPath
     """Folder of the images; they fill the network's input, whatever the visual angle of the stimuli."""
     components: int = Field(1000, ge=1, le=MOST)
     """Number of components; there must be more images. A layer with no more units than that is left as it is."""
@@ -175,18 +175,18 @@ class ComputeSettings(Section):
 class ImagenetSettings(Section):
     """ImageNet's validation images, for the accuracy gate."""
 
-    images: FilePath = Path("data/imagenet/val")
+    images: GivenPath = Path("data/imagenet/val")
     """Folders of synsets, or one flat folder with `labels`."""
-    labels: FilePath | None = None
+    labels: GivenPath | None = None
     """Lines `file class`, for a flat folder."""
 
 
 class StorageSettings(Section):
     """What is kept, and where."""
 
-    results: FilePath = Path("results")
-    """Results are in a folder of the study's name below this."""
-    weights: FilePath = Path("weights")
-    """Folder where weights are looked for first, and where downloads are kept."""
+    results: RunPath = Path("results")
+    """Results are in a folder of the study's name below this; it counts from the working folder."""
+    weights: RunPath = Path("weights")
+    """Folder where weights are looked for first, and where downloads are kept; it counts from the working folder."""
     activations: Literal["keep", "temporary"] = "keep"
     """`temporary`: a file of activations is removed once all its layers are scored."""

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from layerwise.files import hash_arrays, hash_object
 from layerwise.finetuning.augmentation import Augmentation
+from layerwise.finetuning.compiling import as_before
 from layerwise.finetuning.history import Epoch, best_epoch
 from layerwise.finetuning.images import Images, ResidentImages, StreamedImages
 from layerwise.finetuning.networks import replace_by_one_unit, score_in_float32, skip_idle_pools
@@ -135,9 +136,9 @@ class Job:
         seen: Images,
         state: str | Path | None,
         report: Report,
-        accumulate: int | None = None,
+        like: Reached | None = None,
     ) -> Trainer:
-        """Bring a network with its new head to the device; `accumulate` fixes the parts of a batch."""
+        """Bring a network with its new head to the device; what was tried for a split `like` it is taken over."""
         settings, device = self.settings, self.device
         replace_by_one_unit(network, self.classifiers, settings, float(fold.train.scores.mean()))
         score_in_float32(network, self.classifiers)
@@ -148,7 +149,7 @@ class Job:
         key = _key(network, self.pixels, self.preprocessing, fold, settings, self.depends_on) if state else {}
         return Trainer(
             network, seen, fold.train, fold.validation, Augmentation(self.preprocessing, device),
-            replace(settings, accumulate=accumulate) if accumulate else settings, device,
+            replace(as_before(settings, like.compiled), accumulate=like.accumulate) if like else settings, device,
             state=State(state, key) if state else None, stop=self.stop, report=report, names=self.pixels.ids,
             record=self.record,
         )  # fmt: skip

@@ -22,6 +22,8 @@ class Epoch:
         Of the validation images after it: loss, and Spearman correlation; NaN if predictions do not vary.
     accumulate : int
         Parts into which each batch was divided.
+    compiled : bool
+        Whether the network was compiled.
     """
 
     number: int
@@ -30,6 +32,7 @@ class Epoch:
     validation_loss: float
     rho: float
     accumulate: int
+    compiled: bool = False
 
 
 def best_epoch(history: list[Epoch], settings: FinetuneSettings) -> int:

@@ -1,6 +1,6 @@
 """A network as it is trained: one unit in place of its classes, and what of it learns."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -99,7 +99,7 @@ def batch_norms(network: nn.Module) -> list[nn.Module]:
     return [module for module in network.modules() if isinstance(module, _BatchNorm)]
 
 
-def predict_scores(network: nn.Module, inputs: Tensor) -> Tensor:
+def predict_scores(network: Callable[[Tensor], object], inputs: Tensor) -> Tensor:
     """Run a network: float32 [image], a score for each.
 
     Raises

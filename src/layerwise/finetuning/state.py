@@ -39,6 +39,8 @@ class Reached:
         Weights after the best of them, on the CPU.
     accumulate : int
         Parts of a batch; 0 where nothing is known yet.
+    compiled : bool
+        Whether the network is compiled.
     """
 
     losses: Tensor
@@ -46,6 +48,7 @@ class Reached:
     history: list[Epoch] = field(default_factory=list)
     best: dict[str, Tensor] = field(default_factory=dict)
     accumulate: int = 0
+    compiled: bool = False
 
 
 def hash_network(network: nn.Module) -> str:
@@ -164,7 +167,8 @@ def put_back(content: dict[str, Any], network: nn.Module, optimiser: torch.optim
         copy_values(mine, saved)
     values = content["reached"]
     reached.losses.copy_(values["losses"])
-    reached.step, reached.best, reached.accumulate = values["step"], values["best"], values["accumulate"]
+    for name in ("step", "best", "accumulate", "compiled"):
+        setattr(reached, name, values[name])
     reached.history = [Epoch(**epoch) for epoch in values["history"]]
 
 

@@ -21,6 +21,7 @@ from layerwise.finetuning.folds import FineTuned, Job, images_seen
 from layerwise.finetuning.history import Epoch
 from layerwise.finetuning.images import SomeImages
 from layerwise.finetuning.parts import Fold
+from layerwise.finetuning.state import Reached
 from layerwise.finetuning.stopping import DivergedError
 from layerwise.finetuning.training import Pace, Trainer, log_epoch, surroundings
 from layerwise.interfaces import Pixels, Preprocessing, Stop, StoppedError, never
@@ -118,7 +119,8 @@ class _Together:
         self._waiting, self._running = deque(range(len(folds))), list[_Running]()
         self._results: dict[int, FineTuned] = {}
         self._diverged: list[DivergedError] = []
-        self._at_once, self._accumulate = 1, 0
+        self._at_once = 1
+        self._first: Reached | None = None
 
     def run(self) -> list[FineTuned]:
         while self._waiting or self._running:
@@ -132,7 +134,7 @@ class _Together:
 
     def _start(self, number: int) -> None:
         """Prepare a split; the first one shows how many fit beside each other."""
-        free = self._free() if not self._accumulate else 0
+        free = self._free() if not self._first else 0
         try:
             running = self._prepare(number)
         except (RuntimeError, MemoryError) as error:
@@ -143,8 +145,8 @@ class _Together:
             log.warning("%d splits are trained at once: no more fit into the GPU's memory", self._at_once)
             return
         self._running.append(running)
-        if not self._accumulate:
-            self._accumulate = running.trainer.reached.accumulate
+        if not self._first:
+            self._first = running.trainer.reached
             self._at_once = self._room(free)
 
     def _prepare(self, number: int) -> _Running:
@@ -157,7 +159,7 @@ class _Together:
             trainer = self._job.trainer(
                 network, fold, SomeImages(self._seen, images_seen([fold])),
                 self._states[number] if self._states else None,
-                lambda epoch, pace: self._report(fold, epoch, pace), self._accumulate or None,
+                lambda epoch, pace: self._report(fold, epoch, pace), self._first,
             )  # fmt: skip
             steps = trainer.steps()
             next(steps)

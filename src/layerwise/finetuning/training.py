@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from layerwise.finetuning.augmentation import Augmentation
+from layerwise.finetuning.compiling import as_before
 from layerwise.finetuning.crops import draw_crops
 from layerwise.finetuning.draws import order_images, step_seed
 from layerwise.finetuning.history import Epoch, best_epoch, ends
@@ -22,8 +23,8 @@ from layerwise.finetuning.optimisers import learning_rate, make_optimiser, set_l
 from layerwise.finetuning.parts import Part
 from layerwise.finetuning.precision import arithmetic
 from layerwise.finetuning.predictions import predict, rank_correlation
+from layerwise.finetuning.preparing import Prepared, prepare_step
 from layerwise.finetuning.state import Reached, State, put_back
-from layerwise.finetuning.step import Prepared, prepare_step
 from layerwise.finetuning.stopping import DivergedError
 from layerwise.interfaces import Stop, StoppedError, never
 from layerwise.interfaces.finetuning import FinetuneSettings
@@ -224,12 +225,18 @@ class Trainer:
         content = self._state.load() if self._state else None
         inputs, targets = next(self._batches.epoch(0))
         known = content["reached"]["accumulate"] if content else None
-        step = prepare_step(self.network, self._optimiser, self.settings, inputs, targets, known, self._record)
+        settings = as_before(self.settings, content["reached"]["compiled"]) if content else self.settings
+        step = prepare_step(
+            self.network, self._optimiser, settings, inputs, targets, known, self._record, self._least_steps()
+        )
         if content is not None:
             put_back(content, self.network, self._optimiser, self.reached)
             log.info("resuming after %d epochs and %d steps", len(self.reached.history), self.reached.step)
-        self.reached.accumulate = step.accumulate
+        self.reached.accumulate, self.reached.compiled = step.accumulate, step.compiled
         return step
+
+    def _least_steps(self) -> int:
+        return self._batches.steps * min(self.settings.max_epochs, self.settings.patience + 1)
 
     def _train_epoch(self, step: Prepared) -> Iterator[None]:
         start, done = time.perf_counter(), self.reached.step
@@ -268,6 +275,7 @@ class Trainer:
             validation_loss=float(np.mean(errors**2 if settings.loss == "mse" else np.abs(errors))),
             rho=rank_correlation(scores, predicted),
             accumulate=reached.accumulate,
+            compiled=reached.compiled,
         )
         history = [*reached.history, done]
         if best_epoch(history, settings) == done.number:

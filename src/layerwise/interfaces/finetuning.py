@@ -60,6 +60,10 @@ class FinetuneSettings:
     precision : {"tf32", "bf16", "float32"}
         Products on a GPU. "tf32" rounds their factors to 10 bits and is what PyTorch's convolutions do unless told
         otherwise; "bf16" is quicker and rounds to 7. On a CPU "tf32" is float32.
+    compile : {"auto", "always", "never"}
+        Whether a GPU runs the network through `torch.compile`, which takes a minute or several and makes each step
+        quicker. "auto" tries it where training lasts ten minutes or more without, and keeps it where it is quicker;
+        never with `deterministic`, since kernels are chosen by trials. On a CPU nothing is compiled.
     deterministic : bool
         Only algorithms that give the same bits again, on a GPU; slower. On a CPU all are.
     seed : int
@@ -90,6 +94,7 @@ class FinetuneSettings:
     ratio: tuple[float, float] = (3 / 4, 4 / 3)
     flip: bool = True
     precision: Literal["tf32", "bf16", "float32"] = "tf32"
+    compile: Literal["auto", "always", "never"] = "auto"
     deterministic: bool = False
     seed: int = 1
     hold_out: float = 0.1
@@ -120,6 +125,7 @@ def _limits(of: FinetuneSettings) -> dict[str, tuple[bool, str]]:
         "patience": (of.patience >= 1, "1 or more"),
         "batch_size": (of.batch_size >= 2, "2 or more"),
         "accumulate": (of.accumulate is None or 1 <= of.accumulate <= of.batch_size, "from 1 to the batch size"),
+        "compile": (not of.deterministic or of.compile != "always", "'auto' or 'never' with `deterministic`"),
         "scale": (0 < of.scale[0] <= of.scale[1] <= 1, "two shares of the area, the smaller first"),
         "ratio": (0 < of.ratio[0] <= of.ratio[1], "two ratios above 0, the smaller first"),
         "seed": (0 <= of.seed < 2**63, "0 or more"),

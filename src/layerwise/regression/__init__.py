@@ -1,6 +1,6 @@
 """Regression of neural responses, or of people's scores, on activations: arrays in, arrays out."""
 
-from layerwise.regression.cka import linear_cka
+from layerwise.regression.cka import Kernel, align, linear_cka
 from layerwise.regression.consistency import internal_consistency
 from layerwise.regression.pls import PLS
 from layerwise.regression.principal import reduce_gram, reduce_units
@@ -19,8 +19,10 @@ from layerwise.regression.splits import make_grouped_splits, make_kfold_splits, 
 __all__ = [
     "ALPHAS",
     "PLS",
+    "Kernel",
     "PatternProducts",
     "Reference",
+    "align",
     "distances",
     "internal_consistency",
     "linear_cka",

@@ -6,12 +6,70 @@ independence criterion of Song, Smola, Gretton, Bedo & Borgwardt 2012 (JMLR 13:1
 2024, arXiv:2405.01012).
 """
 
-import math
+from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
+from layerwise.regression.checking import unit_scale
+
+CENTRED = 1e-9  # of the largest product: means of products that are as small cost no digits
+ROUNDING = 1e-13  # of the largest product: what is left by it is nothing
+RANGE = 1e100  # of products
 LEAST_STIMULI = 4  # of the unbiased estimator, which divides by n - 3
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """A Gram matrix, with what CKA needs of it beside its products with others: made once for all of these.
+
+    Parameters
+    ----------
+    gram : Tensor [stimulus, stimulus]
+        Nearly centred, float64; zeros where rounding alone is left.
+    """
+
+    gram: Tensor
+
+    @classmethod
+    def of(cls, gram: Tensor) -> "Kernel":
+        """Accept products of patterns that are centred in any way, or not at all, [stimulus, stimulus].
+
+        Raises
+        ------
+        ValueError
+            There are fewer than 4 stimuli.
+        """
+        if len(gram) < LEAST_STIMULI:
+            raise ValueError(f"{len(gram)} stimuli are given: CKA needs {LEAST_STIMULI} or more")
+        diagonal, means = gram.diagonal(), gram.mean(0)
+        largest = float(diagonal.amax())
+        if float(means.abs().amax()) > CENTRED * largest:
+            gram = gram - means - (means[:, None] - means.mean())
+            if float(gram.diagonal().amax()) <= ROUNDING * largest:
+                return cls(torch.zeros_like(gram))
+        # Squares of tiny or huge products would leave the range of float64.
+        return cls(gram if 1 / RANGE < largest < RANGE else gram * unit_scale(gram.diagonal()))
+
+    @cached_property
+    def diagonal(self) -> Tensor:
+        """Products of each stimulus with itself, [stimulus]."""
+        return self.gram.diagonal().clone()
+
+    @cached_property
+    def sums(self) -> Tensor:
+        """Sums of the rows, [stimulus]."""
+        return self.gram.sum(0)
+
+    @cached_property
+    def square(self) -> Tensor:
+        """Product with itself."""
+        return self.times(self)
+
+    def times(self, other: "Kernel") -> Tensor:
+        """Sum the products of all entries."""
+        return torch.dot(self.gram.flatten(), other.gram.flatten())
 
 
 def linear_cka(gram: Tensor, other: Tensor, debiased: bool = False) -> float:
@@ -36,37 +94,28 @@ def linear_cka(gram: Tensor, other: Tensor, debiased: bool = False) -> float:
     """
     if gram.shape != other.shape:
         raise ValueError(f"Gram matrices of {len(gram)} and {len(other)} stimuli are given: both need the same stimuli")
-    if len(gram) < LEAST_STIMULI:
-        raise ValueError(f"{len(gram)} stimuli are given: CKA needs {LEAST_STIMULI} or more")
-    prepare = _u_centred if debiased else _centred
-    one, two = prepare(gram), prepare(other)
-    own = _product(one, one), _product(two, two)
-    return _product(one, two) / math.sqrt(own[0] * own[1]) if min(own) > 0 else math.nan
+    return float(align(Kernel.of(gram), Kernel.of(other))[int(debiased)])
 
 
-def _product(one: Tensor, two: Tensor) -> float:
-    return float(torch.dot(one.flatten(), two.flatten()))
+def align(one: Kernel, other: Kernel) -> Tensor:
+    """Return CKA, and debiased CKA, of two Gram matrices of the same stimuli: [2]; NaN where one does not vary."""
+    products = one.times(other), one.square, other.square
+    pairs = (one, other), (one, one), (other, other)
+    across, own, others = torch.stack(
+        [_criteria(*pair, product) for pair, product in zip(pairs, products, strict=True)]
+    )
+    values: Tensor = (across / (own * others).sqrt()).where((own > 0) & (others > 0), torch.nan)
+    return values
 
 
-def _centred(gram: Tensor) -> Tensor:
-    """Return products of patterns less their mean, the largest about 1; zeros where rounding alone is left."""
-    mean = gram.mean(0)
-    centred = gram - mean - mean[:, None] + mean.mean()
-    return _scaled(centred, gram)
+def _criteria(one: Kernel, other: Kernel, product: Tensor) -> Tensor:
+    """Return the Hilbert-Schmidt independence criterion, and its unbiased estimator, up to factors: [2]."""
+    n = len(one.sums)
+    plain = product - _crossed(one.sums, other.sums, 2 / n, 1 / n**2)
+    off = product - torch.dot(one.diagonal, other.diagonal)  # of the matrices with zeros on their diagonals
+    sums = one.sums - one.diagonal, other.sums - other.diagonal
+    return torch.stack([plain, off - _crossed(*sums, 2 / (n - 2), 1 / ((n - 1) * (n - 2)))])
 
 
-def _u_centred(gram: Tensor) -> Tensor:
-    """Return the matrix whose products with another such are, up to a factor, the unbiased estimator."""
-    n = len(gram)
-    centred = _centred(gram)  # which the next does not see; it keeps digits
-    centred.fill_diagonal_(0)
-    sums = centred.sum(0) / (n - 2)
-    centred = centred - sums - sums[:, None] + sums.sum() / (n - 1)
-    return centred.fill_diagonal_(0)
-
-
-def _scaled(centred: Tensor, gram: Tensor) -> Tensor:
-    largest = float(centred.diagonal().amax())
-    if largest <= 1e-13 * float(gram.diagonal().abs().amax()):
-        return torch.zeros_like(centred)
-    return centred / largest
+def _crossed(one: Tensor, other: Tensor, each: float, all_: float) -> Tensor:
+    return each * torch.dot(one, other) - all_ * one.sum() * other.sum()

@@ -3,7 +3,6 @@
 Kriegeskorte, Mur & Bandettini 2008 (doi:10.3389/neuro.06.004.2008).
 """
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -11,6 +10,7 @@ import torch
 from torch import Tensor
 
 from layerwise.interfaces import Comparison, Distance
+from layerwise.regression.order import ascending
 
 FLAT = 1e-13  # variation, relative, that is rounding
 
@@ -51,9 +51,12 @@ class PatternProducts:
         gram = self.gram[rows][:, rows]
         return PatternProducts(gram, self.sums[rows], self.products[rows], self.mean_square, self.units)
 
-    def raw(self) -> Tensor:
-        """Return the products of the patterns themselves, [stimulus, stimulus]."""
-        return self.gram + self.products + (self.products[:, None] - self.mean_square)
+    def raw(self, about_mean: bool = False) -> Tensor:
+        """Return the products of the patterns themselves, or of each less its mean over units: [stimulus, stimulus]."""
+        ones = torch.ones_like(self.sums)
+        means = self.sums / self.units if about_mean else torch.zeros_like(self.sums)
+        left = torch.stack([ones, self.products - self.mean_square, -means], 1)
+        return torch.addmm(self.gram, left, torch.stack([self.products, ones, self.sums]))
 
 
 def distances(patterns: PatternProducts, distance: Distance) -> Tensor:
@@ -75,20 +78,21 @@ def distances(patterns: PatternProducts, distance: Distance) -> Tensor:
     if distance == "euclidean":
         sums = square + square[:, None]
         squared = upper(sums - 2 * patterns.gram)
-        return squared.where(squared > FLAT * upper(sums), 0).sqrt()  # the root of rounding would be large
-    raw, rounding = patterns.raw(), FLAT * (square + patterns.mean_square)
-    if distance == "correlation":
-        raw -= patterns.sums * (patterns.sums[:, None] / patterns.units)
+        return squared.where(squared > FLAT * upper(sums), 0).sqrt_()  # the root of rounding would be large
+    raw, rounding = patterns.raw(about_mean=distance == "correlation"), FLAT * (square + patterns.mean_square)
     lengths = raw.diagonal().clone()
     lengths[lengths <= rounding] = torch.nan
     root = lengths.sqrt()
-    return 1 - upper(raw / root / root[:, None]).clamp(-1, 1)
+    return upper(raw.div_(root).div_(root[:, None])).clamp_(-1, 1).neg_().add_(1)
 
 
 def upper(matrix: Tensor) -> Tensor:
     """Return what is above the diagonal of a matrix [stimulus, stimulus], row by row: [pair]."""
-    above = torch.ones(matrix.shape, dtype=torch.bool, device=matrix.device).triu_(1)
-    return matrix[above]
+    if matrix.is_cuda:
+        return matrix[torch.ones(matrix.shape, dtype=torch.bool, device=matrix.device).triu_(1)]
+    n = len(matrix)  # on a processor it is much quicker to copy the ends of rows
+    lengths = [length for row in range(n) for length in (row + 1, n - row - 1)]
+    return torch.cat(torch.split(matrix.flatten(), lengths)[1::2])
 
 
 @dataclass(frozen=True)
@@ -113,40 +117,59 @@ class Reference:
 
     def similarity(self, pairs: Tensor) -> float:
         """Compare distances [pair] with these; NaN where either has a NaN, or does not vary."""
-        value = float(torch.dot(self.prepared, _COMPARISONS[self.comparison](pairs)))
-        return value if math.isnan(value) else min(1.0, max(-1.0, value))
+        if self.comparison != "spearman":
+            value = torch.dot(self.prepared, _COMPARISONS[self.comparison](pairs))
+        elif varies(pairs):
+            ranks, order = ordered_ranks(pairs)  # it is these distances that are brought into the order of ranks
+            ranks -= (len(ranks) + 1) / 2
+            value = torch.dot(ranks, self.prepared.take(order)) / torch.linalg.vector_norm(ranks)
+        else:
+            return float("nan")
+        return float(value.clamp(-1, 1))
 
 
 def average_ranks(values: Tensor) -> Tensor:
     """Rank values [value] from 1 on; those that are equal, or differ by rounding, share the mean of their ranks."""
-    ordered, order = values.sort()
-    begins = torch.ones_like(ordered, dtype=torch.bool)
+    ranks, order = ordered_ranks(values)
+    return torch.empty_like(values).scatter_(0, order, ranks)
+
+
+def ordered_ranks(values: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the ranks of values [value] in ascending order, as of `average_ranks`, and that order."""
     # As where an image is among the stimuli twice: its distances from each other one are equal but for rounding.
-    begins[1:] = ordered[1:] - ordered[:-1] > FLAT * values.abs().amax()
-    group = begins.cumsum(0) - 1
-    counts = torch.bincount(group)
-    ranks = counts.cumsum(0) - (counts - 1) / 2
-    return torch.empty_like(values).scatter_(0, order, ranks.to(values.dtype)[group])
+    order, ties = ascending(values, FLAT * _largest(values))
+    ranks = torch.arange(1, len(values) + 1, dtype=values.dtype, device=values.device)
+    if len(ties):
+        begins = torch.nn.functional.pad(ties.diff() > 1, (1, 0), value=True)
+        first, last = ties[begins], ties[torch.nn.functional.pad(begins[1:], (0, 1), value=True)]
+        ranks[ties] = ranks[ties + 1] = (1 + (first + last + 1) / 2).to(values.dtype)[begins.cumsum(0) - 1]
+    return ranks, order
 
 
 def _prepare_ranks(pairs: Tensor) -> Tensor:
-    return _prepare_linear(average_ranks(pairs)) if _varies(pairs) else torch.full_like(pairs, torch.nan)
+    return _prepare_linear(average_ranks(pairs)) if varies(pairs) else torch.full_like(pairs, torch.nan)
 
 
 def _prepare_linear(pairs: Tensor) -> Tensor:
-    return _unit(pairs - pairs.mean()) if _varies(pairs) else torch.full_like(pairs, torch.nan)
+    return _unit(pairs - pairs.mean()) if varies(pairs) else torch.full_like(pairs, torch.nan)
 
 
 def _unit(pairs: Tensor) -> Tensor:
     # By the largest first: squares of tiny or huge distances would leave the range of float64.
-    scaled = pairs / pairs.abs().amax()
-    unit: Tensor = scaled / torch.linalg.vector_norm(scaled)
-    return unit
+    scaled = pairs / _largest(pairs)
+    return scaled.div_(torch.linalg.vector_norm(scaled))
 
 
-def _varies(pairs: Tensor) -> bool:
+def _largest(values: Tensor) -> Tensor:
+    """Return the largest size of any of the values, without a copy of them."""
+    least, most = values.aminmax()
+    return torch.maximum(most, -least)
+
+
+def varies(pairs: Tensor) -> bool:
     """Whether distances are numbers, and differ by more than rounding."""
-    return bool(pairs.amax() - pairs.amin() > FLAT * pairs.abs().amax())
+    least, most = pairs.aminmax()
+    return bool(most - least > FLAT * torch.maximum(most, -least))
 
 
 _COMPARISONS: dict[str, Callable[[Tensor], Tensor]] = {

@@ -30,6 +30,9 @@ from layerwise.regression.primal import Primal
 from layerwise.regression.ridge import ALPHAS, RidgeFits, check_alphas, ridge_from_gram, ridge_from_units
 from layerwise.regression.training import Targets, Training
 
+# Units, in stimuli, up to which ridge regression decomposes the products of units: what a GPU takes very long for.
+FEW_UNITS = {"cpu": 1.0, "cuda": 0.1}
+
 
 def score_neuroids(
     activations: Array,
@@ -118,8 +121,8 @@ def score_ridge(
 
     Parameters
     ----------
-    features : array [stimulus, unit] or [stimulus, stimulus]
-        Activations of one layer, or the Gram matrix of the centred activations.
+    features : array [stimulus, unit], [stimulus, stimulus] or [layer, stimulus, stimulus]
+        Activations of one layer, or the Gram matrix of the centred activations, of one or of several.
     responses : array [stimulus, neuroid]
         Averaged over repetitions.
     splits : sequence of Split
@@ -134,9 +137,9 @@ def score_ridge(
 
     Returns
     -------
-    r : float64 array [split, neuroid]
+    r : float64 array [split, neuroid] or [layer, split, neuroid]
         Pearson r; NaN as in `score_neuroids`.
-    alphas : float64 array [split]
+    alphas : float64 array [split] or [layer, split]
         The penalties; NaN, with a counted warning, where all are lost in the rounding of the activations.
 
     Raises
@@ -145,19 +148,22 @@ def score_ridge(
         Sizes do not fit, features are not finite, or a penalty is not positive.
     """
     check_alphas(alphas)
-    place, matrix, values = find_device(device), as_matrix(features, "the features"), to_numpy(responses)
-    check_same_stimuli("the Gram matrix" if gram else "the activations", len(matrix), values)
-    splits = check_splits(splits, len(matrix))
+    place, matrix, values = find_device(device), torch.as_tensor(features).detach(), to_numpy(responses)
+    if not gram or matrix.ndim != 3:
+        matrix = as_matrix(matrix, "the features")
+    check_same_stimuli("the Gram matrix" if gram else "the activations", matrix.shape[-2], values)
+    splits = check_splits(splits, matrix.shape[-2])
     prepared = _prepare(values, splits, place, "exact")
     fits, outcome = _fit_ridge(matrix, prepared, splits, alphas, gram)
-    lost = int(fits.alphas.isnan().sum())
+    lost = int(np.isnan(fits.alphas).sum())
     if lost:
         _warn(
-            f"in {lost} of {len(splits)} splits the activations vary so much that alpha, {max(alphas):g} at most, is "
-            "lost in their rounding: no correlation is defined",
+            f"in {lost} of {fits.alphas.size} splits the activations vary so much that alpha, {max(alphas):g} at most, "
+            "is lost in their rounding: no correlation is defined",
             stacklevel=3,
         )
-    return _score(outcome, values, splits), to_numpy(fits.alphas)
+    r = _score(outcome, values, splits)
+    return (r, fits.alphas) if matrix.ndim == 3 else (r[0], fits.alphas[0])
 
 
 def _fit_ridge(
@@ -165,25 +171,25 @@ def _fit_ridge(
 ) -> tuple[RidgeFits, "_Outcome"]:
     place = prepared.targets.values.device
     targets, turn = compress(prepared.targets)
-    if gram or matrix.shape[1] > len(matrix):
-        kernel = _kernel(matrix, gram, place)
-        fits = ridge_from_gram(kernel, targets, splits, alphas)
+    few = len(matrix) * FEW_UNITS[place.type]
+    if gram or matrix.shape[1] > few:
+        fits = ridge_from_gram(_kernels(matrix, gram, place), targets, splits, alphas)
     else:
         fits = ridge_from_units(shift(matrix, place)[0], targets, splits, alphas)
     predictions = fits.predictions if turn is None else [part @ turn.T for part in fits.predictions]
-    found = torch.stack([(part != part[:1]).any() | (len(part) == 1) for part in predictions])
-    return fits, _outcome(predictions, found & fits.alphas.isfinite(), prepared, 1)
+    found = torch.stack([(part != part[:, :1]).any(-1).any(-1) | (part.shape[1] == 1) for part in predictions], 1)
+    return fits, _outcome(predictions, found & torch.as_tensor(np.isfinite(fits.alphas), device=place), prepared, 1)
 
 
-def _kernel(matrix: Tensor, gram: bool, device: torch.device) -> Tensor:
-    """Return the Gram matrix [stimulus, stimulus] of features that are one, or activations."""
+def _kernels(matrix: Tensor, gram: bool, device: torch.device) -> Tensor:
+    """Return Gram matrices [layer, stimulus, stimulus], of features that are such, or are activations of one layer."""
     if not gram:
-        return gram_matrix(matrix, device)
-    if matrix.shape[0] != matrix.shape[1]:
+        return gram_matrix(matrix, device)[None]
+    if matrix.shape[-1] != matrix.shape[-2]:
         raise ValueError(f"the Gram matrix has shape {tuple(matrix.shape)}: it needs one row and column a stimulus")
     if not bool(matrix.isfinite().all()):
         raise ValueError("the Gram matrix has NaN or infinite values: check the activations that it was made from")
-    return matrix.to(device, torch.float64)
+    return matrix.to(device, torch.float64).reshape(-1, *matrix.shape[-2:])
 
 
 def predict_neuroids(

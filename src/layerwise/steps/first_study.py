@@ -11,6 +11,7 @@ import yaml
 
 from layerwise.config import validate_study
 from layerwise.config.base import NAME_LENGTH, NAME_PATTERN, check_column
+from layerwise.config.paths import count_from
 from layerwise.config.settings import RegressionSettings
 from layerwise.data.folders import find_files, list_images
 from layerwise.data.kinds import kind_of
@@ -26,7 +27,7 @@ COMPONENTS: int = RegressionSettings.model_fields["components"].default
 FOLDS, TESTED = 5, 3  # folds if there are images enough, and images that each must test
 TRAINED = 0.9  # share of stimuli that are trained on
 HEAD = """\
-# A first study, written by `layerwise init`. Paths count from the folder in which commands run.
+# A first study, written by `layerwise init`. Paths count from the folder of this file.
 #
 #   layerwise check-config --config {path}
 #   snakemake --profile profiles/local --configfile {path}
@@ -137,8 +138,8 @@ def _import_responses(given: Given, recorded: Path) -> None:
 
 
 def _write(given: Given, recorded: Path | None, output: Path, name: str) -> None:
-    recordings, n_recorded = _recordings(given, recorded) if recorded is not None else ([], 0)
-    ratings, n_rated = _ratings(given, given.scores) if given.scores is not None else ([], 0)
+    recordings, n_recorded = _recordings(given, recorded, output.parent) if recorded is not None else ([], 0)
+    ratings, n_rated = _ratings(given, given.scores, output.parent) if given.scores is not None else ([], 0)
     if recordings and ratings and recordings[0]["name"].casefold() == ratings[0]["name"].casefold():
         recordings[0]["name"] += "-recorded"
     sections = {"study": name, "models": _models(given), "recordings": recordings, "ratings": ratings}
@@ -147,7 +148,8 @@ def _write(given: Given, recorded: Path | None, output: Path, name: str) -> None
     if fewest < COMPONENTS:
         few = FEW.format(default=COMPONENTS, fewest=fewest)
         text += "\n" + few + _dump({"regression": {"components": max(1, fewest // 2)}})
-    refuse(find_problems(validate_study(parse_yaml(text, str(output)), str(output))), str(output))
+    content = parse_yaml(text, str(output))
+    refuse(find_problems(validate_study(content, str(output), [(content, output.parent)])), str(output))
     with atomic_path(output) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
@@ -169,10 +171,10 @@ def _models(given: Given) -> list[Any]:
     return [*given.models, *others] or ["resnet18"]
 
 
-def _recordings(given: Given, recorded: Path) -> tuple[list[dict[str, Any]], int]:
-    entry: dict[str, Any] = {"name": slug(recorded.stem, "recorded"), "file": str(recorded)}
+def _recordings(given: Given, recorded: Path, folder: Path) -> tuple[list[dict[str, Any]], int]:
+    entry: dict[str, Any] = {"name": slug(recorded.stem, "recorded"), "file": count_from(recorded, folder)}
     if not _is_table(given.responses):
-        entry["images"] = str(given.images)
+        entry["images"] = count_from(given.images, folder)
     names = {label: slug(label, "region") for label in list_regions(recorded)}
     if any(re.fullmatch(NAME_PATTERN, label) is None for label in names):
         entry["regions"] = names
@@ -181,11 +183,12 @@ def _recordings(given: Given, recorded: Path) -> tuple[list[dict[str, Any]], int
     return [entry], len(read_labels(recorded).stimuli)
 
 
-def _ratings(given: Given, scores: Path) -> tuple[list[dict[str, Any]], int]:
+def _ratings(given: Given, scores: Path, folder: Path) -> tuple[list[dict[str, Any]], int]:
     table = read_text_table(scores, "table of scores", "image")
     named = find_image_column(table, given.images, scores, given.image_column)
     scored = find_score_column(table, named, scores, given.score_column)
-    entry: dict[str, Any] = {"name": slug(scores.stem, "rated"), "images": str(given.images), "scores": str(scores)}
+    places = {"images": count_from(given.images, folder), "scores": count_from(scores, folder)}
+    entry: dict[str, Any] = {"name": slug(scores.stem, "rated"), **places}
     for key, column, usual in (("image_column", named, IMAGE_COLUMNS), ("score_column", scored, SCORE_COLUMNS)):
         if with_usual_name([str(name) for name in table.columns], usual) != [column]:
             entry[key] = column

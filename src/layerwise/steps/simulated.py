@@ -33,7 +33,7 @@ def simulate_tables(folder: Path, seed: int = 1, undefined: int = 0) -> None:
     for step, name in ((correlate_layers, "correlations"), (summarise_models, "models")):
         step(study, Path(layout.layers), Path(layout.table(name)), Path(layout.table(name, "csv")))
     with atomic_path(layout.config) as temporary:
-        temporary.write_text(dump_study(study), encoding="utf-8")
+        temporary.write_text(dump_study(study, folder), encoding="utf-8")
 
 
 def _networks() -> dict[str, SimulatedNetwork]:

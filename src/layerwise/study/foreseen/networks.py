@@ -38,6 +38,6 @@ def absent_weights(entry: ModelEntry) -> Iterator[str]:
     path = entry.weights_file()
     if path is not None and not path.is_file():
         yield (
-            f"its file of weights {path} is not there: check the path, which is relative to the folder in which "
-            "commands run; or give `imagenet` or `random`"
+            f"its file of weights {path} is not there: check the path, which counts from the folder of the study file; "
+            "or give `imagenet` or `random`"
         )

@@ -1,0 +1,29 @@
+"""A network through `torch.compile`, which fuses the many small operations of a step into fewer kernels.
+
+It takes a minute or several, so that it is worth its time where training lasts (benchmarks/finetuning.md).
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+
+from layerwise.interfaces.finetuning import FinetuneSettings
+
+Forward = Callable[[Tensor], Tensor]
+WORTHWHILE = 600.0  # seconds of the shortest training: some ten times what a compilation takes
+
+
+def compile_network(network: nn.Module) -> Forward:
+    """Return the forward pass of a network, compiled at its first call for the shape it is given.
+
+    Dropout and its like draw what they draw without compilation.
+    """
+    forward: Forward = torch.compile(network, dynamic=False, options={"fallback_random": True})
+    return forward
+
+
+def as_before(settings: FinetuneSettings, compiled: bool) -> FinetuneSettings:
+    """Return settings without a trial, with what an earlier one found."""
+    return replace(settings, compile="always" if compiled else "never")

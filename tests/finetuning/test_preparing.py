@@ -1,0 +1,144 @@
+"""Which of several ways to run a step is taken."""
+
+import logging
+
+import pytest
+import torch
+from small_training import batch, make, small_settings, tiny, values
+
+from layerwise.finetuning import preparing
+from layerwise.finetuning.compiling import WORTHWHILE, as_before, compile_network
+from layerwise.finetuning.networks import predict_scores
+from layerwise.finetuning.precision import arithmetic
+from layerwise.finetuning.preparing import Prepared, prepare_step
+from layerwise.finetuning.step import PlainStep
+
+STEPS = 1000
+
+
+class Scripted(preparing._Choice):
+    """Takes so many seconds a step, as it is and compiled; None where that way fails."""
+
+    def __init__(self, settings, as_it_is, compiled):
+        self.plain = PlainStep(*make(settings), settings)
+        self.taken, self.tried = {False: as_it_is, True: compiled}, []
+
+    def _as_it_is(self):
+        self.tried.append("as it is")
+        return Prepared(False, self.plain, 1, self.taken[False] is not None)
+
+    def _compiled(self):
+        self.tried.append("compiled")
+        return Prepared(True, self.plain, 1, True, True) if self.taken[True] else None
+
+    def _seconds(self, step):
+        return self.taken[step]
+
+
+LONG, SHORT = 1.1 * WORTHWHILE / STEPS, 0.9 * WORTHWHILE / STEPS
+
+
+@pytest.mark.parametrize(
+    ("changes", "as_it_is", "compiled", "kept", "tried"),
+    [
+        ({}, LONG, LONG / 2, True, ["as it is", "compiled"]),
+        ({}, LONG, LONG * 2, False, ["as it is", "compiled", "as it is"]),
+        ({}, LONG, None, False, ["as it is", "compiled", "as it is"]),
+        ({}, SHORT, SHORT / 2, False, ["as it is"]),
+        ({}, None, LONG, False, ["as it is"]),  # a step that cannot be recorded as it is
+        ({"deterministic": True}, LONG, LONG / 2, False, ["as it is"]),
+        ({"compile": "never"}, LONG, LONG / 2, False, ["as it is"]),
+        ({"compile": "always"}, SHORT, SHORT * 2, True, ["compiled"]),
+        ({"compile": "always"}, SHORT, None, False, ["compiled", "as it is"]),
+    ],
+)
+def test_what_is_quicker_is_kept_where_training_lasts(changes, as_it_is, compiled, kept, tried):
+    choice = Scripted(small_settings(**changes), as_it_is, compiled)
+    assert choice.quickest(STEPS).compiled == kept
+    assert choice.tried == tried
+
+
+def test_a_choice_is_taken_over():
+    settings = small_settings(seed=7)
+    assert [as_before(settings, compiled).compile for compiled in (True, False)] == ["always", "never"]
+    assert as_before(settings, True).seed == 7
+
+
+def test_nothing_is_compiled_on_a_cpu(generator, monkeypatch):
+    monkeypatch.setattr(preparing, "compile_network", lambda network: pytest.fail("compiled"))
+    settings = small_settings(compile="always")
+    prepared = prepare_step(*make(settings), settings, *batch(generator), steps=10**9)
+    assert not prepared.compiled and not prepared.recorded
+
+
+@pytest.mark.slow
+def test_a_compiled_network_draws_and_learns_as_it_does_without(generator):
+    """Inductor's own kernels, on a CPU."""
+    settings = small_settings()
+    runs = []
+    for compiled in (False, True):
+        network, optimiser = make(settings)
+        step = PlainStep(network, optimiser, settings, forward=compile_network(network) if compiled else None)
+        draws = torch.Generator().manual_seed(3)
+        runs.append((torch.stack([step(*batch(draws), seed).clone() for seed in range(10)]), values(network)))
+    assert len(runs[0][0].unique()) == 10
+    torch.testing.assert_close(runs[1][0], runs[0][0], rtol=1e-4, atol=1e-6)
+    for name, tensor in runs[0][1].items():
+        torch.testing.assert_close(runs[1][1][name], tensor, rtol=1e-3, atol=1e-5)
+
+
+# --- on a GPU
+
+gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here: nothing is compiled")
+
+
+@gpu
+@pytest.mark.parametrize(("precision", "tolerance"), [("float32", 1e-3), ("bf16", 5e-2)])
+def test_a_hundred_compiled_steps_equal_a_hundred_plain_cuda(generator, precision, tolerance):
+    batches = [batch(generator, "cuda") for _ in range(100)]
+    runs = []
+    for compile in ("always", "never"):
+        settings = small_settings(precision=precision, learning_rate=1e-3, compile=compile)
+        network, optimiser = make(settings, "cuda")
+        with arithmetic(precision):
+            prepared = prepare_step(network, optimiser, settings, *batches[0])
+            assert (prepared.recorded, prepared.compiled) == (True, compile == "always")
+            losses = [prepared.step(*given, number).clone() for number, given in enumerate(batches)]
+        runs.append((torch.stack(losses), values(network)))
+    torch.testing.assert_close(runs[0][0], runs[1][0], rtol=tolerance, atol=tolerance * 0.1)
+    for key, tensor in runs[1][1].items():
+        torch.testing.assert_close(runs[0][1][key], tensor, rtol=tolerance * 5, atol=tolerance)
+
+
+@gpu
+def test_auto_compiles_where_training_lasts_cuda(generator, caplog):
+    settings = small_settings()
+    with caplog.at_level(logging.INFO):
+        short, long = (prepare_step(*make(settings, "cuda"), settings, *batch(generator, "cuda"), steps=steps)
+                       for steps in (1, 10**9))  # fmt: skip
+    assert short.recorded and not short.compiled and long.recorded
+    assert caplog.text.count("compiled") == 1  # a trial, once
+
+
+@gpu
+@pytest.mark.parametrize("settings", [small_settings(compile="always"), small_settings()])
+def test_what_cannot_be_compiled_runs_as_it_is_and_says_why_cuda(generator, settings, monkeypatch, caplog):
+    def refuse(network):
+        raise FileNotFoundError("no compiler\nand more")
+
+    monkeypatch.setattr(preparing, "compile_network", lambda network: refuse)
+    network, optimiser = make(settings, "cuda")
+    before = values(network)
+    prepared = prepare_step(network, optimiser, settings, *batch(generator, "cuda"), steps=10**9)
+    assert prepared.recorded and not prepared.compiled
+    assert "cannot be compiled (FileNotFoundError: no compiler): it runs as it is" in caplog.text
+    assert all(torch.equal(tensor, before[name]) for name, tensor in values(network).items())
+
+
+@gpu
+def test_a_compilation_that_computes_something_else_is_not_kept_cuda(generator, monkeypatch, caplog):
+    monkeypatch.setattr(preparing, "compile_network", lambda network: lambda x: 2 * predict_scores(network, x)[:, None])
+    settings = small_settings(compile="always")
+    prepared = prepare_step(*make(settings, "cuda", tiny()), settings, *batch(generator, "cuda"))
+    assert prepared.recorded and not prepared.compiled
+    assert "the compilation of this network's step gives other losses" in caplog.text
