@@ -8,7 +8,7 @@ DEV_LOCK := $(if $(filter layerwise,$(LOCK)),dev,$(LOCK))
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
 
-.PHONY: demo docs report test test-brainscore test-models test-slurm lint format lock clean
+.PHONY: demo docs notebook report test test-brainscore test-models test-slurm lint format lock clean
 
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit(f"layerwise needs Python 3.11 or newer, this is {sys.version.split()[0]}: make PYTHON=python3.12 ..." if sys.version_info < (3, 11) else 0)'
@@ -29,6 +29,9 @@ results/demo-data/config.yaml: | $(VENV)/installed
 demo: results/demo-data/config.yaml $(VENV)/installed  ## a whole small study with planted truth
 	$(BIN)/snakemake --profile profiles/local --configfile results/demo-data/config.yaml
 	$(BIN)/layerwise show-recovery --config results/demo-data/config.yaml --truth results/demo-data/truth.json
+
+notebook: demo $(VENV)/installed-dev  ## figures of the demo in the notebook, as a forge shows them
+	$(BIN)/python docs/draw_notebook.py examples/results.ipynb
 
 results/simulated/config.yaml: | $(VENV)/installed
 	$(BIN)/layerwise simulate tables --output results/simulated

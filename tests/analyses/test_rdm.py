@@ -31,6 +31,7 @@ def test_it_is_the_rank_correlation_of_the_distances(store, activations, distanc
     gathered = gather_model("network", layers, [table], [], [no_ceiling(distances, "IT")])
     pd.testing.assert_series_equal(gathered["IT_rsa"], table["r"], check_names=False)
     assert [name for name in gathered if name.startswith("IT")] == ["IT_rsa"]
+    assert gathered.attrs["measured"] == {"IT_rsa": "rsa"}
     assert gathered.attrs["nested"]["IT_rsa"] == {"nested": None, "same": None}
 
 

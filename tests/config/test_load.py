@@ -117,6 +117,14 @@ ratings: [{name: figrim, images: folder, scores: scores.csv}]
         ({"compute": {"threads": 10**6}}, "less than or equal to 1024, given: 1000000"),
         ({"regression": {"halves": 10**6}}, "less than or equal to 10000"),
         ({"regression": {"components": 10**6}}, "less than or equal to 1000"),
+        (
+            {"recordings": [{"name": "m", "file": "a", "splits": {"method": "given", "by": "set", "n_splits": 5}}]},
+            r"recordings\[0\].splits: `n_splits` has no use with `method: given`, which makes one split",
+        ),
+        (
+            {"recordings": [{"name": "m", "file": "a", "splits": {"method": "kfold", "train_size": 0.5}}]},
+            "`train_size` has no use with `method: kfold`, which tests each stimulus once: leave it out",
+        ),
         ({"recordings": [{"name": "m", "file": "x", "splits": {"n_splits": 10**6}}]}, "less than or equal to 10000"),
         ({"ratings": [{"name": "m", "images": "x", "scores": "y", "seed": 2**32}]}, "less than 4294967296"),
         ({"compute": {"memory": "9" * 400 + "GB"}}, "4GB or 800MB, not '9{40}'$"),

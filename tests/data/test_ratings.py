@@ -227,7 +227,9 @@ def test_unclear_columns_are_named(tmp_path, small):
 def test_tables_that_are_none_are_refused(tmp_path, small):
     refuse(tmp_path / "absent.csv", small, "no table of scores")
     (tmp_path / "s.csv").write_bytes(b"")
-    refuse(tmp_path / "s.csv", small, "not a CSV")
+    refuse(tmp_path / "s.csv", small, "s.csv is empty: download or export it again")
+    (tmp_path / "s.csv").write_text("<!DOCTYPE html>\n<html><body>image,score</body></html>")
+    refuse(tmp_path / "s.csv", small, "s.csv is a web page and no table")
     (tmp_path / "s.csv").write_bytes(b"image,score\n\xff\xfe,1\n")
     refuse(tmp_path / "s.csv", small, "not a CSV")
     refuse(plain(tmp_path), small, "has no rows")
@@ -312,7 +314,7 @@ def test_lamem_scores_belong_to_split_and_image(lamem):
         ("val_2", "a.jpg 1.01\nb.jpg 1", "val_2.txt, line 1 ('a.jpg 1.01'): the score is not above 0"),
         ("val_2", "a.jpg nan\nb.jpg 1", "val_2.txt, line 1 ('a.jpg nan'): the score is not above 0"),
         ("test_2", "e.jpg 0.1\ne.jpg 0.1\n", "test_2.txt, line 2 ('e.jpg 0.1'): the image is named twice"),
-        ("test_2", "", "test_2.txt: no image has a score"),
+        ("test_2", "", "test_2.txt is empty: download or export it again"),
         ("test_2", "d.jpg 0.1\n", "split 2: 1 images are both in train and in test, such as d.jpg"),
         ("val_1", "b.jpg 0.1\n", "split 1: 1 images are both in train and in val, such as b.jpg"),
         ("val_1", "d.jpg 0.1\n", "split 1: 1 images are both in val and in test, such as d.jpg"),

@@ -267,7 +267,7 @@ def test_truncated_file_is_refused(tmp_path_factory, share, read):
     content = (folder / "r.nc").read_bytes()
     hdf5 = content.rindex(b'{"size": ')  # behind it are checksums, without which the file is as any other
     (folder / "r.nc").write_bytes(content[: int(share * hdf5)])
-    with pytest.raises(ValueError, match="truncated"):
+    with pytest.raises(ValueError, match=r"truncated|is empty"):
         read(folder / "r.nc")
 
 

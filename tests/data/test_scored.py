@@ -74,7 +74,7 @@ def test_what_cannot_be_read_is_told(files):
         (("v5.mat", "scors", "files", None), "no array 'scors': did you mean 'scores'"),
         (("v5.mat", None, None, "two.txt"), r"2 names of images, and 3 scores in .*v5\.mat"),
         (("scores.npy", None, "files", None), "names are read from .mat alone"),
-        (("page.mat", "scores", "files", None), r"page\.mat: it is truncated, or none of MATLAB's"),
+        (("page.mat", "scores", "files", None), r"page\.mat is a web page and no array"),
         (("names.txt", None, None, "two.txt"), r"names\.txt is none: convert it"),
     ]
     for (file, array, names, beside), told in cases:

@@ -9,8 +9,9 @@ import pytest
 from layerwise.figures.figure2 import SHARES, plot_figure2
 from layerwise.figures.parts import MAX_COLOURS
 from layerwise.figures.style import save_figure
-from layerwise.figures.words import ENDINGS, tell_measure
-from layerwise.interfaces import MEASURES, PLS, column_of
+from layerwise.figures.words import NAMES, tell_measure
+from layerwise.files.tables import MEASURED
+from layerwise.interfaces import MEASURES, PLS
 from layerwise.statistics import correlate_layers, divide_correlations
 
 REGIONS = ["V1", "V2", "V4", "IT"]
@@ -143,15 +144,26 @@ def test_panels_share_their_axes_unless_regions_were_measured_in_different_ways(
     figure = plot_figure2(layers, correlations)
     assert len({(*axis.get_xlim(), *axis.get_ylim()) for axis in figure.axes}) == 1
     assert "Brain similarity (Pearson's r)" in texts(figure)
-    for columns, named in ((["V1_rsa", "IT_rsa"], "Brain similarity (RSA)"), (["V1", "IT_cka"], "Brain similarity")):
-        figure = plot_figure2(*tables(rng, regions=columns))
+    columns = ["V1_rsa", "IT_cka"]  # which regions may be named, too
+    for measured, named in [
+        ({"V1_rsa": "rsa", "IT_cka": "rsa"}, "Brain similarity (RSA)"),
+        ({"IT_cka": "cka"}, "Brain similarity"),
+        ({}, "Brain similarity (Pearson's r)"),
+    ]:
+        layers, correlations = tables(rng, regions=columns)
+        layers.attrs[MEASURED] = measured
+        figure = plot_figure2(layers, correlations)
         assert titles(figure) == [name.replace("_", " ") for name in columns] and named in texts(figure)
         assert (len({axis.get_ylim() for axis in figure.axes}) == 1) == (named != "Brain similarity")
 
 
-def test_scores_are_named_by_the_endings_of_all_measures():
-    assert set(ENDINGS) == {column_of("", one) for one in MEASURES if one != PLS}
-    assert tell_measure(["V1_debiased_cka"]) == "debiased CKA" and tell_measure(["V1", "V2"]) == "Pearson's r"
+def test_scores_are_named_by_what_their_table_says_of_its_columns():
+    assert set(NAMES) == {one for one in MEASURES if one != PLS}
+    table = pd.DataFrame({"V1_debiased_cka": [0.5], "V2_rsa": [0.5]})
+    table.attrs[MEASURED] = {"V1_debiased_cka": "debiased_cka"}
+    assert tell_measure(["V1_debiased_cka"], table) == "debiased CKA"
+    assert tell_measure(["V2_rsa"], table) == "Pearson's r"  # a region of that name
+    assert tell_measure(list(table), table) == ""
 
 
 def test_ceilings_are_told_and_drawn_where_they_lie_among_the_points(rng):

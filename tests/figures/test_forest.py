@@ -66,10 +66,20 @@ def test_the_interval_that_holds_neuroids_too_is_a_thin_bar_which_is_said(rng):
     assert "neuroids" not in plain.get_supxlabel()
     wide = correlations.assign(wide_low=correlations["low"] - 0.05, wide_high=[0.9, np.nan])
     figure = plot_forest(networks, wide, "IT")
-    assert figure.get_supxlabel().endswith("; thin bar: with the draw of neuroids")
+    assert figure.get_supxlabel().replace("\n", " ").endswith("; thin bar: with the draw of neuroids")
     row = len(names(figure))  # a row's space is between networks and all of them
     (_, first), (_, second), (_, before) = (drawn(axis) for axis in (*figure.axes, plain.axes[0]))
     assert first[row] == (wide.loc[0, "wide_low"], 0.9) and row not in second and row not in before
+
+
+def test_words_below_stay_within_a_figure_of_one_region(rng):
+    networks, correlations = tables(rng)
+    of_it = correlations[correlations["region"] == "IT"].assign(wide_low=-0.5, wide_high=0.5)
+    networks, of_it = (one.replace({"memorability": "aesthetic_preference"}) for one in (networks, of_it))
+    figure = plot_forest(networks, of_it, "IT", "aesthetic_preference")
+    figure.draw_without_rendering()
+    words = figure._supxlabel.get_window_extent()
+    assert figure.bbox.x0 <= words.x0 and words.x1 <= figure.bbox.x1
 
 
 def test_networks_of_a_family_share_their_colour(rng):

@@ -11,7 +11,7 @@ from torchvision.models.feature_extraction import create_feature_extractor
 
 from layerwise.interfaces import LayerChoice
 from layerwise.layers import list_layers, survey_layers
-from layerwise.layers.choosing import match_names
+from layerwise.layers.patterns import match_names
 from layerwise.passes.hooks import hooked
 
 

@@ -180,7 +180,7 @@ def test_a_study_without_some_of_the_figures_is_explored_as_well(tmp_path, visit
     assert text(page, "#picked") == "12 layers of 1 network picked"
     if len(measures) > 1:
         page.select_option("#measure", "two")
-    page.focus("figure.wide")
+    page.focus("figure.wide" if regions and measures else "figure[data-depth]")
     page.keyboard.press("ArrowRight")
     assert text(page, "#card").startswith(MARKUP[0])
 
@@ -230,3 +230,18 @@ def test_every_control_has_a_name(explored):
     nameless = """selector => [...document.querySelectorAll(selector)].filter(
       node => !(node.textContent.trim() || node.ariaLabel || node.labels?.length)).map(node => node.outerHTML)"""
     assert page.evaluate(nameless, controls) == []
+
+
+def test_of_recordings_alone_networks_are_lines_over_depth_that_have_a_colour_at_once(visit, tmp_path, rng):
+    contents = small_contents(rng, ("V1", "IT_rsa"), (), ("a", "b"), tables={}, kinds={"IT_rsa": "RSA"})
+    (tmp_path / "report.html").write_text(render_page(contents), encoding="utf-8")
+    page = visit(tmp_path / "report.html").page
+    assert text(page, "#picked") == "24 layers of 2 networks picked"
+    tracks = page.evaluate("Bokeh.documents[0].get_model_by_name('tracks').data")
+    assert len(set(tracks["colour"])) == 2
+    for name in ("V1", "IT_rsa"):
+        np.testing.assert_allclose(np.ravel(tracks[f"y {name}"]), contents.layers[name], rtol=1e-6)
+    axes = page.evaluate("Bokeh.documents[0].roots().map(one => one.left[0].axis_label.text)")
+    assert axes == ["V1 similarity (r)", "IT_rsa similarity (RSA)"]
+    page.keyboard.press("Escape")
+    assert page.evaluate("Bokeh.documents[0].get_model_by_name('tracks').data['y V1']") == []

@@ -4,7 +4,7 @@ import pytest
 from pages import small_contents
 from scipy.stats import linregress
 
-from layerwise.report.columns import fitted_lines, layer_columns, network_columns
+from layerwise.report.columns import depth_lines, fitted_lines, layer_columns, network_columns
 
 
 def test_numbers_and_texts_give_the_table_again(rng):
@@ -53,3 +53,21 @@ def test_a_line_is_the_regression_of_scipy_between_the_ends(rng):
 def test_too_few_points_or_one_x_have_no_line(x):
     lines = fitted_lines(pd.DataFrame({"x": x, "y": x}, dtype=float), [("x", "y")])
     assert all(np.isnan(line).all() for line in lines.values())
+
+
+def test_lines_and_bands_over_depth_break_where_a_layer_has_no_value(rng):
+    contents = small_contents(rng, ("V1",), (), models=("a", "b"), tables={})
+    layers = contents.layers
+    layers.loc[[3, 4, 11], "V1"], layers.loc[6, "V1_error"] = np.nan, np.nan
+    lines = depth_lines(contents, "V1")
+    for (_, rows), x, y in zip(layers.groupby("model"), lines["x"], lines["y"], strict=True):
+        np.testing.assert_allclose(x, rows["depth"] / 12)
+        np.testing.assert_allclose(y, rows["V1"], rtol=1e-6)
+    inside = [slice(0, 3), slice(5, 6), slice(7, 11), slice(12, 24)]
+    assert [len(part) for part in lines["band y"]] == [2 * (part.stop - part.start) for part in inside]
+    for x, y, part in zip(lines["band x"], lines["band y"], inside, strict=True):
+        rows = layers.iloc[part]
+        np.testing.assert_allclose(
+            y, [*(rows["V1"] + rows["V1_error"]), *(rows["V1"] - rows["V1_error"])[::-1]], rtol=1e-6
+        )
+        np.testing.assert_allclose(x, [*rows["depth"] / 12, *rows["depth"][::-1] / 12])

@@ -122,3 +122,20 @@ def test_a_figure_in_which_no_network_would_be_is_said_to_be_missing(rng):
     for networks, missing in ((known, False), (unknown, True)):
         page = render_page(replace(contents, networks=networks, tables={"network_correlations": relations}))
         assert (told in page) == missing
+
+
+@pytest.mark.parametrize("measures", [("memorability", "beauty"), ()])
+def test_scores_of_one_kind_are_drawn_over_depth_with_what_is_known_of_them(rng, measures):
+    regions = () if measures else ("V1", "IT_rsa")
+    contents = small_contents(rng, regions, measures, models=("a", "b"), tables={}, kinds={"IT_rsa": "RSA"})
+    first, second = regions or measures
+    contents.layers[f"{first}_ceiling"] = 0.75
+    contents.layers.loc[5, first] = np.nan
+    page = render_page(contents)
+    captions = re.findall(r"<figcaption.*?><b>(.*?)</b> <span class=\"rho\">(.*?)</span>", page)
+    assert captions == [
+        (first, "23 layers of 2 networks, 1 without a value, ceiling 0.75"),
+        (second, "24 layers of 2 networks"),
+    ]
+    assert "Over depth" not in page and "Dotted: the ceiling." in page and facts(page)["alone"]
+    assert facts(page)["kinds"] == {"IT_rsa": "RSA"}

@@ -63,6 +63,32 @@ def test_networks_that_do_not_exist_are_named(home, monkeypatch):
     assert "model 'broken': " in third and "no licence" in third
 
 
+NETWORKS = """\
+from torch import nn
+
+def build():
+    return nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU())
+"""
+
+
+def test_layers_that_give_nothing_are_told_as_the_job_tells_them(home, monkeypatch):
+    (home / "networks_with_layers.py").write_text(NETWORKS)
+    monkeypatch.syspath_prepend(str(home))
+    models = [
+        {"name": "right", "timm": "test_vit", "layers": {"which": ["blocks.*"], "tokens": "cls"}},
+        {"name": "near", "timm": "test_vit", "layers": ["blocks.*", "blcks.*.attn"]},
+        {"name": "own", "factory": "networks_with_layers:build", "layers": ["1", "conv"]},
+        {"name": "few", "model": "squeezenet1_1", "layers": {"which": ["features.3.squeeze"], "pooling": "mean"}},
+        {"name": "known", "model": "alexnet", "layers": ["features.0", "dropout"]},
+    ]
+    known = find_problems(study(models))
+    assert [one.name for one in known] == ["known"]
+    near, own, few = map(str, find_deeper_problems(study(models), known))
+    assert near.startswith("model 'near': layers: no module matches 'blcks.*.attn': the nearest are blocks.")
+    assert own == "model 'own': layers: no module matches 'conv': the nearest are 0, 1"
+    assert few.startswith("model 'few': layers: 'features.3.squeeze' gives no layer") and "gives 16 values" in few
+
+
 def test_the_smallest_split_is_counted_as_it_is_drawn(home):
     # Of five movies one has 32 frames: quick counts allow for its being trained on, and one draw of ten holds it out.
     splits = {"method": "grouped", "by": "movie", "train_size": 0.8, "seed": 0}

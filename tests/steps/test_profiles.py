@@ -61,13 +61,13 @@ def weights(split):
     return Path(LAYOUT.finetuned("tiny", str(split), "weights.safetensors"))
 
 
-def profile(study, model):
+def profile(study, model, block=BLOCK):
     """Run all steps of a network's profile, as rules do."""
     manifest = Path(LAYOUT.manifest(model))
-    activations, scores = Path(LAYOUT.activations(model, "rated")), Path(LAYOUT.memorability(model, "rated", BLOCK))
+    activations, scores = Path(LAYOUT.activations(model, "rated")), Path(LAYOUT.memorability(model, "rated", block))
     list_layers(study, model, manifest, Path(LAYOUT.preprocessing(model)))
     extract_activations(study, model, Path("shown.h5"), activations, manifest=manifest)
-    score_memorability(study, model, "rated", BLOCK, activations, scores, manifest)
+    score_memorability(study, model, "rated", block, activations, scores, manifest)
     return read_table(scores)
 
 
@@ -116,6 +116,17 @@ def test_layers_have_the_scores_of_a_plain_network_with_these_weights_on_this_sp
     assert list(found["layer"]) == list(expected["layer"])
     np.testing.assert_allclose(found["rho"], expected["rho"], atol=1e-9)
     assert found["rho"].notna().sum() >= 5 and found["rho"].nunique() >= 3
+
+
+def test_chosen_layers_of_a_trained_network_have_the_scores_of_a_plain_network_with_its_weights(study):
+    content = CONTENT | {"layers": ["stem", "block"]}  # containers
+    plain = {"name": "plain", "factory": "trained_factory:build", "options": {"path": str(weights(1))}}
+    as_own = validate_study(content | {"models": [plain | {"preprocessing": EXPECTED}], "finetuning": None})
+    expected = profile(as_own, "plain", "001-002")
+    with_head = validate_study(content | {"layers": ["stem", "block", "fc"]})  # which has one unit after training
+    found = profile(with_head, "tiny.finetuned-1", "001-002")
+    assert list(found["layer"]) == ["stem", "block"] and set(found["split"]) == {0}
+    np.testing.assert_allclose(found["rho"], expected.loc[expected["split"] == 0, "rho"], atol=1e-9)
 
 
 def test_they_are_layers_of_the_trained_network(study):

@@ -14,10 +14,10 @@ from layerwise.study.foreseen import (
     find_absences,
     find_notes,
     find_problems,
-    most_trained,
     require_sound,
     require_there,
 )
+from layerwise.study.foreseen.splits import most_trained
 
 N = 40
 KINDS = np.array(["cat", "dog"])[np.arange(N) % 2]
@@ -42,6 +42,7 @@ def home(tmp_path_factory):
     table = pd.DataFrame({"image": names, "score": scores, "word": "x", "fold": np.arange(N) % 4})
     table.to_csv(folder / "scores.csv", index=False)
     table.drop(columns="score").to_csv(folder / "unscored.csv", index=False)
+    (folder / "page.csv").write_text("<!DOCTYPE html>\n<html>\n<body>image,score</body></html>\n")
     table.assign(score=["n/a", *map(str, scores[1:])]).to_csv(folder / "gap.csv", index=False)
     return folder
 
@@ -118,6 +119,10 @@ def test_what_is_wrong_with_a_recording_is_told(here, entry, told):
             "40 cells of the column 'word' of scores.csv are no finite numbers:\n    line 2: 'x'",
         ),
         ({"scores": "gap.csv"}, "1 cells of the column 'score' of gap.csv are no finite numbers:\n    line 2: 'n/a'"),
+        (
+            {"scores": "page.csv"},
+            "page.csv is a web page and no table, as servers send in place of a file",
+        ),
         ({"fold_column": "part"}, "has no column 'part'"),
         ({"rater_columns": ["anna", "score"]}, "has no column 'anna'"),
         ({"folds": 2}, "40 images leave 20 for training in the smallest of 2 folds, and 25 components"),
@@ -142,6 +147,16 @@ def test_networks_that_nothing_has_are_told_without_torch(home, monkeypatch):
     misspelt, function = find_problems(study(models=entries))
     assert str(misspelt).startswith("model 'n0': timm has no network 'resnet1888.a1_in1k': did you mean resnet18")
     assert function.told.endswith("cannot be imported: nets_here has no 'biuld'; did you mean 'build'?")
+
+
+def test_layers_that_a_network_has_not_are_told_without_torch():
+    which = ["layer4", "layr?.0", "fc"]
+    models = ["alexnet", {"name": "res", "model": "resnet18", "weights": "random", "layers": which}]
+    (problem,) = find_problems(study(models=models))
+    told = "model 'res': layers: no layer matches 'layr?.0': the nearest are "
+    assert str(problem).startswith(told) and "layer4.0" in problem.told
+    models[1]["options"] = {"num_classes": 10}  # another network than the one whose layers are listed
+    assert find_problems(study(models=models)) == []
 
 
 def test_measures_that_fit_no_components_need_no_more_stimuli(here):

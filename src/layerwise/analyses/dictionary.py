@@ -11,7 +11,8 @@ from layerwise.analyses.controls import Control
 from layerwise.analyses.networks import scored_columns
 from layerwise.analyses.reproduction import Compared
 from layerwise.analyses.sensitivity import Sensitivity
-from layerwise.interfaces import MEASURES, PLS, Measure, column_of
+from layerwise.files.tables import MEASURED
+from layerwise.interfaces import PLS, Measure, column_of
 from layerwise.statistics.commonality import Share
 from layerwise.statistics.comparison import Comparison
 from layerwise.statistics.correlation import Correlation
@@ -84,8 +85,16 @@ _LAYER = [
     Column(f"{_NAME}_error", "as the score", "standard error of {name} over its splits: deviation / sqrt(splits)"),
     Column(f"{_NAME}_splits", COUNT, "splits of {name} that have a value; mean and error are over these"),
     Column(f"{_NAME}_ceiling", "correlation", "ceiling of {name}: consistency over repetitions, or over raters"),
-    Column(f"{_NAME}_ceiled_2020", "share", "(r / ceiling)^2, as Brain-Score gave it in 2020"),
-    Column(f"{_NAME}_ceiled_2026", "share", "r^2 / ceiling, as Brain-Score gives it since 2026"),
+    Column(
+        f"{_NAME}_ceiled_2020",
+        "share",
+        "(r / ceiling)^2, as Brain-Score gave it in 2020; it has no sign",
+    ),
+    Column(
+        f"{_NAME}_ceiled_2026",
+        "share",
+        "r^2 / ceiling, as Brain-Score gives it since 2026; it has no sign",
+    ),
 ]
 _REGION = Column(_NAME, R, "similarity with {name}: mean over splits of the median over neuroids, of held-out stimuli")
 _MEASURE = Column(_NAME, RHO, "accuracy of predicting {name}: mean over splits, of held-out images")
@@ -282,7 +291,8 @@ def _describe(table: str, column: str, described: Described) -> tuple[str, str, 
 def _with_scores(described: Described, table: pd.DataFrame) -> Described:
     """Add the scores of a table of layers, which its other columns tell apart."""
     regions, measures = scored_columns(table)
-    scores = [_of_region(column) for column in regions]
+    measured = table.attrs.get(MEASURED, {})
+    scores = [_of_region(column, measured.get(column, PLS)) for column in regions]
     scores += [Column(f"(?P<name>{re.escape(name)})", _MEASURE.unit, _MEASURE.meaning) for name in measures]
     return Described(described.source, [*described.columns, *scores])
 
@@ -302,11 +312,9 @@ def _of_class(source: str, kind: type, group: str | None = None) -> Described:
     return Described(source, columns)
 
 
-def _of_region(column: str) -> Column:
+def _of_region(column: str, measure: Measure) -> Column:
     """Describe a column of brain scores."""
-    endings = {measure: column_of("", measure) for measure in reversed(MEASURES)}  # debiased_cka before cka
-    measure = next(one for one in endings if column.endswith(endings[one]))
-    found, region = _BY_MEASURE[measure], column.removesuffix(endings[measure])
+    found, region = _BY_MEASURE[measure], column.removesuffix(column_of("", measure))
     return Column(re.escape(column), found.unit, found.meaning.format(name=_literal(region)))
 
 

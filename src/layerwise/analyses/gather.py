@@ -2,12 +2,14 @@
 
 import logging
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from layerwise.interfaces import FITTED, DegenerateWarning, LayerSpec, measured_as
+from layerwise.files.tables import MEASURED
+from layerwise.interfaces import FITTED, PLS, DegenerateWarning, LayerSpec, measured_as
 from layerwise.statistics.scores import choose_best
 
 log = logging.getLogger(__name__)
@@ -57,8 +59,9 @@ def gather_model(
         A region has the same columns for ridge regression (IT_ridge); for RSA and CKA, which are one number a layer,
         only that (IT_rsa).
         Its `attrs` hold the hashes of "data", what the best layer of each column is worth on splits that did not
-        choose it ("nested": nested and same, as `statistics.scores.Best` has them), and, for measures that were
-        predicted from sketches, the "sketch_error" that these were found to have.
+        choose it ("nested": nested and same, as `statistics.scores.Best` has them), for columns of other measures of
+        the brain than PLS which it is ("measured"), and, for measures that were predicted from sketches, the
+        "sketch_error" that these were found to have.
 
     Raises
     ------
@@ -82,9 +85,10 @@ def gather_model(
             "same_as": [layer.same_as for layer in layers],
         }
     )
-    medians = median_ceilings(ceilings)
+    medians, measured = median_ceilings(ceilings), dict[str, str]()
     for column, rows in _by(brain, "region"):
         region, kind = measured_as(column, medians)
+        measured |= {} if kind == PLS else {column: kind}
         if kind in FITTED:
             summary = summarise_layers(rows, column, "r")
             if rows["split"].nunique() == 1:  # one split says nothing of how much another would differ
@@ -99,6 +103,7 @@ def gather_model(
     kept = pd.DataFrame()
     kept.attrs["data"] = activations or {}
     table.attrs = {"data": gather_origins([*brain, *behaviour, *ceilings, *consistencies, kept])}
+    table.attrs |= {MEASURED: measured} if measured else {}
     _check_network(model, table.attrs["data"])
     tell_versions({model: table})
     table.attrs["nested"] = _nested([(brain, "region", "r"), (behaviour, "measure", "rho")])
@@ -106,6 +111,12 @@ def gather_model(
     if errors:
         table.attrs["sketch_error"] = {measure: text for error in errors for measure, text in error.items()}
     return table
+
+
+def join_measured(tables: Iterable[pd.DataFrame]) -> dict[Hashable, Any]:
+    """Join what tables say of the measures of their columns, as attributes of a table of them all."""
+    measured = {name: kind for table in tables for name, kind in table.attrs.get(MEASURED, {}).items()}
+    return {MEASURED: measured} if measured else {}
 
 
 def copy_repeated(rows: pd.DataFrame, layers: Sequence[LayerSpec]) -> pd.DataFrame:

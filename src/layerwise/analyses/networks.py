@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from layerwise.interfaces import FITTED, MEASURES, column_of
+from layerwise.files.tables import MEASURED
+from layerwise.interfaces import FITTED, PLS
 from layerwise.models.families import family_of
 from layerwise.models.registry import find, names
 from layerwise.statistics.correlation import spearman
@@ -21,13 +22,10 @@ CONTROLS = {
 """Figures with a point a network: the columns of `describe_networks` on their axes."""
 
 
-_SINGLE = tuple(column_of("", measure) for measure in MEASURES if measure not in FITTED)
-
-
 def scored_columns(layers: pd.DataFrame) -> tuple[list[str], list[str]]:
-    """Return the regions (each by each measure of the brain) and the measures of a table of layers, as columns tell."""
-    names = [str(name) for name in layers]
-    single = [name for name in names if name.endswith(_SINGLE) and f"{name}_splits" not in layers]
+    """Return the regions (each by each measure of the brain) and the measures of a table of layers, as it tells."""
+    names, measured = [str(name) for name in layers], layers.attrs.get(MEASURED, {})
+    single = [name for name in names if measured.get(name, PLS) not in FITTED]
     scored = [name for name in names if f"{name}_splits" in layers or name in single]
     regions = [name for name in scored if f"{name}_ceiled_2020" in layers or name in single]
     return regions, [name for name in scored if name not in regions]

@@ -13,8 +13,9 @@ from torch import nn
 
 from layerwise.analyses.accuracy import measure_accuracy
 from layerwise.data.images import apply_geometry, load_square
-from layerwise.interfaces import LayerSpec, ModelSpec, Preprocessing, Progress, no_progress
+from layerwise.interfaces import LayerChoice, LayerSpec, ModelSpec, Preprocessing, Progress, no_progress
 from layerwise.layers import LayerTap, Survey, leave_out, read_manifest, shipped_manifest, survey_layers
+from layerwise.layers.patterns import Module, names_around
 from layerwise.models import (
     PenultimateTap,
     build,
@@ -98,6 +99,17 @@ def failed(cell: str) -> bool:
 def count_layers(row: RegistryRow) -> list[LayerSpec]:
     """List the layers of a network as the study counts them."""
     return leave_out(survey_layers(build_empty(row.name), _expected(row).size).layers, row.later_modules)
+
+
+def find_untold(row: RegistryRow) -> list[Module]:
+    """Find the modules of a network whose manifest does not tell whether they give a layer if they are chosen."""
+    network = build_empty(row.name)
+    chosen = {layer.name for layer in survey_layers(network, _expected(row).size, choice=LayerChoice("all")).layers}
+    first = {id(module): name for name, module in network.named_modules()}
+    every = [name for name, module in network.named_modules(remove_duplicate=False) if first[id(module)] in chosen]
+    listed = names_around(layer.name for layer in count_layers(row))
+    untold = [Module(row.name, name, "yes") for name in every if name not in set(listed)]
+    return untold + [Module(row.name, name, "no") for name in listed if name not in set(every)]
 
 
 def list_skipped(survey: Survey) -> str:

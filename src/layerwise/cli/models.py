@@ -91,6 +91,21 @@ def manifest(
 
 
 @models.command()
+def modules(
+    names: Names = None,
+    every: Every = False,
+    to: Annotated[Path, typer.Option("--to", help="File to write.")] = Path("modules.tsv"),
+) -> None:
+    """List which modules give a layer if they are chosen, or give none, as far as lists of layers do not tell."""
+    from layerwise.analyses.proof import find_untold
+    from layerwise.layers.patterns import write_modules
+
+    found = [module for row in _chosen(names, every) for module in find_untold(row)]
+    write_modules(found, to)
+    typer.echo(f"{to}\t{len(found)} modules")
+
+
+@models.command()
 def check(
     names: Names = None,
     every: Every = False,

@@ -82,8 +82,8 @@ def check_config(
 ) -> None:
     """Validate a config, find what would fail in it before anything runs, and say what it holds.
 
-    All problems are printed at once. Without --quick, timm's names and your factories are imported, recordings and
-    scores are read whole, and their splits are drawn.
+    All problems are printed at once. Without --quick, timm's names and your factories are imported, networks of which
+    layers were chosen are built without weights, recordings and scores are read whole, and their splits are drawn.
     """
     from layerwise.config import load_study
     from layerwise.study.foreseen import find_absences, find_notes, find_problems, refuse

@@ -18,6 +18,14 @@ Setting = Annotated[
 ]
 
 
+UNUSED = {"given": ("n_splits", "train_size", "seed", "order"), "kfold": ("train_size",)}
+"""Keys of splits that a method has no use for: their defaults stand in the config that a run writes."""
+WORDS = {
+    "given": "which makes one split, of the parts that a property names",
+    "kfold": "which tests each stimulus once",
+}
+
+
 class SplitsEntry(Section):
     """How the stimuli of a recording are divided into training and test."""
 
@@ -54,6 +62,17 @@ class SplitsEntry(Section):
             raise ValueError(f"`train` and `test` name parts of given splits, not of {self.method!r}: `method: given`")
         if self.method == "given" and self.train == self.test:
             raise ValueError(f"`train` and `test` are both {self.train!r}: no stimulus can be in both parts")
+        return self
+
+    @model_validator(mode="after")
+    def _nothing_is_ignored(self) -> Self:
+        fields, unused = type(self).model_fields, UNUSED.get(self.method, ())
+        given = [name for name in unused if getattr(self, name) != fields[name].default]
+        if given:
+            raise ValueError(
+                f"`{given[0]}` has no use with `method: {self.method}`, {WORDS[self.method]}: leave it out, or choose "
+                "another method"
+            )
         return self
 
 

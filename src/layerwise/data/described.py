@@ -46,6 +46,7 @@ from layerwise.data.tables import as_values, read_text_table
 from layerwise.files import reraise_memory, try_hdf5
 from layerwise.files.documents import read_yaml
 from layerwise.files.hdf5 import reraise_filter
+from layerwise.files.mistaken import check_is_data
 from layerwise.interfaces import Recordings, StimulusSet
 
 _MOST_TEXT = 10**8  # bytes of an array that may be ids
@@ -266,6 +267,8 @@ def read_array(path: Path, name: str | None) -> ReadArray:
     ValueError
         There is no such array, or the file is none of these, or broken.
     """
+    if path.suffix.lower() in (".npy", *_HDF5):  # .npz is an archive
+        check_is_data(path, "array", "download or export it again")
     if path.suffix.lower() in _HDF5 and (path.suffix.lower() != ".mat" or h5py.is_hdf5(path)):
         try_hdf5(path)
     try:

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Literal
 
 from layerwise.data.rdms import names_itself
+from layerwise.files.mistaken import check_is_data, check_is_table
 
 Kind = Literal["recordings", "ratings", "lamem", "distances"]
 _HDF5, _NETCDF3 = b"\x89HDF\r\n\x1a\n", b"CDF"
@@ -22,14 +23,16 @@ def kind_of(path: Path) -> Kind:
         return _kind_of_folder(path)
     if not path.is_file():
         raise ValueError(f"there is no {path}: check its spelling (a link that leads to itself counts as nothing)")
+    if path.suffix.lower() in TABLES:
+        check_is_table(path)
+        return "distances" if names_itself(path) else "ratings"
+    check_is_data(path, "data", "download or export it again")
     with path.open("rb") as file:
         start = file.read(8)
     if start == _HDF5 or (path.suffix in (".nc", ".h5", ".hdf5") and not start.startswith(_NETCDF3)):
         return "recordings"
     if start.startswith(_NETCDF3):
         raise ValueError(f"{path} is netCDF 3, and netCDF 4 is needed: convert it with `nccopy -k nc4 IN OUT`")
-    if path.suffix.lower() in TABLES:
-        return "distances" if names_itself(path) else "ratings"
     raise ValueError(
         f"{path} is neither a file of recordings (netCDF 4 or HDF5: .nc) nor a table of scores (.csv): an array of "
         "responses becomes one by `layerwise data import`, one of scores by `layerwise data "

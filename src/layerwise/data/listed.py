@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 
 from layerwise.data.problems import did_you_mean
+from layerwise.files.mistaken import check_is_table
 
 IMAGE_COLUMNS = ("image", "file", "filename", "file_name", "name", "stimulus")
 SCORE_COLUMNS = ("score", "memorability", "hit_rate", "rating")
@@ -36,8 +37,10 @@ def read_rows(scores: Path) -> list[list[str]]:
     Raises
     ------
     ValueError
-        The table is empty, or cannot be read.
+        The table is empty, of another format, or cannot be read.
     """
+    if scores.is_file():
+        check_is_table(scores)
     try:
         with scores.open(encoding="utf-8-sig", newline="") as handle:
             header, *rows = csv.reader(handle)

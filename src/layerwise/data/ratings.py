@@ -17,6 +17,7 @@ from layerwise.data.folders import find_files, list_images
 from layerwise.data.listed import IMAGE_COLUMNS, PARTS, SCORE_COLUMNS, SPLIT_FILE, choose_column
 from layerwise.data.problems import list_problems
 from layerwise.data.tables import read_text_table
+from layerwise.files.mistaken import check_is_table
 from layerwise.interfaces import DegenerateWarning, Ratings, Split, StimulusSet
 
 FEWEST = 3  # images of which a rank correlation is defined
@@ -334,6 +335,11 @@ def _find_parts(folder: Path) -> list[dict[str, Path]]:
 
 def _read_part(path: Path, problems: list[str]) -> dict[str, float]:
     scored: dict[str, float] = {}
+    try:
+        check_is_table(path)
+    except ValueError as error:
+        problems.append(str(error))
+        return scored
     for number, line in enumerate(path.read_text(encoding="utf-8-sig", errors="replace").splitlines(), 1):
         image, *rest = line.split() or [""]
         problem = _line_problem(image, rest, scored)

@@ -28,6 +28,7 @@ from layerwise.data.problems import check_format, did_you_mean, list_problems
 from layerwise.data.rdms import is_rdm, list_rdm
 from layerwise.files import atomic_path, check_seal, is_sealed, reraise_memory, seal, try_hdf5
 from layerwise.files.hdf5 import reraise_filter
+from layerwise.files.mistaken import check_is_data
 from layerwise.interfaces import DegenerateWarning, Recordings, StimulusSet
 
 if TYPE_CHECKING:  # planning reads attributes and regions, and is not to wait for xarray and pandas
@@ -420,6 +421,7 @@ def _readable(path: str | Path, *names: str, everything: bool = False) -> Iterat
     path = Path(path)
     if not path.is_file():
         raise ValueError(f"no file of recordings {path}: check the path in the config")
+    check_is_data(path, "recordings", "download or export it again")
     _check_bytes(path, None if everything else names)
     with _damage_named(path), h5py.File(path, "r", locking=False) as file:
         check_format(_attributes(file), path, FORMAT, VERSION, _ADVICE)

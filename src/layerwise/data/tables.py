@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from layerwise.files import reraise_memory
+from layerwise.files.mistaken import check_is_table
 
 # Leading zeros mark a label.
 _WHOLE = re.compile(r"[+-]?(?:0|[1-9][0-9]*)")
@@ -38,11 +39,12 @@ def read_text_table(path: Path, what: str, row: str) -> pd.DataFrame:
     Raises
     ------
     ValueError
-        The file is missing, no CSV, parted by semicolons or tabs, without rows, or has nameless columns or two of one
-        name.
+        The file is missing, of another format, no CSV, parted by semicolons or tabs, without rows, or has nameless
+        columns or two of one name.
     """
     if not path.is_file():
         raise ValueError(f"no {what} {path}: check its path")
+    check_is_table(path)
     as_text: dict[str, Any] = {"dtype": str, "keep_default_na": False, "encoding": "utf-8-sig"}
     try:
         names = pd.read_csv(path, header=None, nrows=1, skip_blank_lines=False, **as_text).iloc[0].tolist()

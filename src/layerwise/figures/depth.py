@@ -53,12 +53,14 @@ def plot_depth(layers: pd.DataFrame, regions: Sequence[str], measures: Sequence[
     few = len(once) <= MAX_COLOURS
     words = [_told(table, name, few) for name in names]
     room, more = max(map(len, words)), _explained(table, names, few)
-    figure, axes = make_panels(len(names), groups, more, room, sharey=bool(tell_measure(regions)) or not regions)
+    figure, axes = make_panels(
+        len(names), groups, more, room, sharey=bool(tell_measure(regions, layers)) or not regions
+    )
     for axis, name, told in zip(axes, names, words, strict=True):
         _draw_panel(axis, table, name, groups, few)
         tell_above(axis, label(name), told, room)
     figure.supxlabel("Relative depth", fontsize="medium")
-    figure.supylabel(name_scores(regions, measures), fontsize="medium")
+    figure.supylabel(name_scores(regions, measures, layers), fontsize="medium")
     draw_group_legend(figure, groups, more)
     mark_simulated(figure, layers.attrs)
     return figure

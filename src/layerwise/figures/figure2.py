@@ -70,14 +70,16 @@ def plot_figure2(
     words = [_told(layers, measure, row, _within(parts, row)) for _, row in chosen.iterrows()]
     room = max(map(len, words))
     lines, ceiling = _explained(layers, regions, measure), explain("ceiling", CEILING)
-    figure, axes = make_panels(len(regions), groups, [*lines, ceiling], room, sharey=bool(tell_measure(regions)))
+    figure, axes = make_panels(
+        len(regions), groups, [*lines, ceiling], room, sharey=bool(tell_measure(regions, layers))
+    )
     for axis, region, told in zip(axes, regions, words, strict=True):
         _draw_panel(axis, layers, measure, region, groups)
         tell_above(axis, label(region), told, room)
     x, y = ceiling_of(layers, measure), [ceiling_of(layers, region) for region in regions]
     drawn = [_draw_ceilings(axis, x, one) for axis, one in zip(axes, y, strict=True)]  # all limits are known by now
     figure.supxlabel(_name_accuracy(layers, measure), fontsize="medium")
-    figure.supylabel(name_similarity(regions), fontsize="medium")
+    figure.supylabel(name_similarity(regions, layers), fontsize="medium")
     draw_group_legend(figure, groups, [*lines, *([ceiling] if any(drawn) else [])])
     mark_simulated(figure, layers.attrs)
     return figure

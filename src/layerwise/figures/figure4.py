@@ -29,7 +29,7 @@ def plot_figure4(networks: pd.DataFrame, correlations: pd.DataFrame, region: str
     ValueError
         Neither panel has two columns.
     """
-    similarity = f"{label(region)} similarity ({tell_measure([region])})"
+    similarity = f"{label(region)} similarity ({tell_measure([region], networks)})"
     names = {"top1": TOP1, f"{region}_before": similarity, region: similarity}
     chosen = correlations[correlations["region"] == region]
     rows = dict(_rows(chosen))

@@ -1,6 +1,7 @@
 """The correlation over the layers of each network, a panel a region, over that of all layers (a forest plot)."""
 
 from collections.abc import Mapping, Sequence
+from textwrap import wrap
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -19,6 +20,7 @@ NAMED = 90  # rows that a page has with names; more are drawn closer to each oth
 ROW = 1.3  # height of a row, of that of its name
 AROUND = 0.75  # inches above and below the rows
 POINTS = 72  # in an inch
+BELOW, LETTER = 7, 0.55  # points of the letters below the panels, and how wide one is of its height
 BESIDE = 4  # panels wide enough for rho and its interval on one line
 POOLED = "all networks"
 BEHIND = {"facecolor": "white", "edgecolor": "none", "alpha": 0.7, "pad": 1}  # keeps text readable over a line
@@ -56,15 +58,15 @@ def plot_forest(networks: pd.DataFrame, correlations: pd.DataFrame, by: str, mea
     families = dict(zip(table["model"], table["family"], strict=True))
     groups = _families(list(dict.fromkeys(families[model] for model in order)))
     looks = {model: groups.look(families[model]) for model in order}
-    figure, axes = _panels(len(regions), len(order), groups)
+    remark = "; thin bar: with the draw of neuroids" if any(map(state_wide, _rows(pooled))) else ""
+    told = f"Spearman's ρ with {label(measure)} over layers; networks sorted by {label(by)}{remark}"
+    lines = wrap(told, int((COLUMN if len(regions) == 1 else PAGE) * POINTS / (LETTER * BELOW)))
+    figure, axes = _panels(len(regions), len(order), groups, len(lines))
     for axis, row in zip(axes, _rows(pooled), strict=True):
         own = table[table["region"] == row["region"]].set_index("model").reindex(order)
         _draw_panel(axis, own, row, looks, len(regions) > BESIDE)
     _name_rows(axes[0], order)
-    remark = "; thin bar: with the draw of neuroids" if any(map(state_wide, _rows(pooled))) else ""
-    figure.supxlabel(
-        f"Spearman's ρ with {label(measure)} over layers; networks sorted by {label(by)}{remark}", fontsize=7
-    )
+    figure.supxlabel("\n".join(lines), fontsize=BELOW)
     draw_group_legend(figure, groups)
     mark_simulated(figure, networks.attrs)
     return figure
@@ -83,10 +85,11 @@ def _families(names: Sequence[str]) -> Groups:
     return group_networks(names, {name: name for name in names})
 
 
-def _panels(number: int, n_networks: int, groups: Groups) -> tuple[Figure, Sequence[Axes]]:
+def _panels(number: int, n_networks: int, groups: Groups, lines: int) -> tuple[Figure, Sequence[Axes]]:
     width = COLUMN if number == 1 else PAGE
     rows = min(n_networks, NAMED) + 2  # all layers together, and the space above them
     height = rows * ROW * _size(n_networks) / POINTS + AROUND + LEGEND_ROW * legend_rows(groups, width)
+    height += (lines - 1) * 1.2 * BELOW / POINTS
     figure, axes = plt.subplots(
         1, number, figsize=(width, height), squeeze=False, layout="constrained", sharex=True, sharey=True
     )

@@ -57,7 +57,7 @@ def plot_profiles(
         number = rows["model"].nunique()
         axis.set_title(f"{name}, {count(number, 'network')}" if by == "family" else str(name))
     figure.supxlabel("Relative depth", fontsize="medium")
-    figure.supylabel(name_scores(regions, measures), fontsize="medium")
+    figure.supylabel(name_scores(regions, measures, layers), fontsize="medium")
     handles = [
         Line2D([], [], color=colour, linestyle=dash, label=label(name))  # type: ignore[arg-type]
         for name, (colour, dash) in looks.items()

@@ -8,12 +8,13 @@ from matplotlib.axes import Axes
 
 from layerwise.figures.parts import signed
 from layerwise.figures.style import SMALL
+from layerwise.files.tables import MEASURED
 
 LINE = 0.1  # of a small panel's height, which a line of words takes
 STEP = 1.15 * SMALL  # points, from a line of words above a panel to the next
 PLS = "Pearson's r"
-ENDINGS = {"_ridge": "Pearson's r, ridge", "_rsa": "RSA", "_debiased_cka": "debiased CKA", "_cka": "CKA"}
-"""Of columns of brain scores by other measures than PLS, whose columns are named as regions: what the scores are."""
+NAMES = {"ridge": "Pearson's r, ridge", "rsa": "RSA", "debiased_cka": "debiased CKA", "cka": "CKA"}
+"""Of measures of the brain beside PLS: what the scores are."""
 
 
 def label(name: str) -> str:
@@ -21,25 +22,26 @@ def label(name: str) -> str:
     return name.replace("_", " ")
 
 
-def tell_measure(columns: Sequence[str]) -> str:
-    """Say what brain scores are, as the endings of their columns tell; nothing where columns differ."""
-    found = {next((told for end, told in ENDINGS.items() if name.endswith(end)), PLS) for name in columns}
+def tell_measure(columns: Sequence[str], table: pd.DataFrame) -> str:
+    """Say what the brain scores in columns of a table are, as it tells; nothing where columns differ."""
+    measured = table.attrs.get(MEASURED, {})
+    found = {NAMES[measured[name]] if name in measured else PLS for name in columns}
     return found.pop() if len(found) == 1 else ""
 
 
-def name_similarity(columns: Sequence[str]) -> str:
+def name_similarity(columns: Sequence[str], table: pd.DataFrame) -> str:
     """Name the axis of brain scores."""
-    measure = tell_measure(columns)
+    measure = tell_measure(columns, table)
     return f"Brain similarity ({measure})" if measure else "Brain similarity"
 
 
-def name_scores(regions: Sequence[str], measures: Sequence[str]) -> str:
+def name_scores(regions: Sequence[str], measures: Sequence[str], table: pd.DataFrame) -> str:
     """Name the axis of scores that are of the brain, of people, or both."""
     if not regions:
         return "Prediction accuracy (Spearman's ρ)"
     if not measures:
-        return name_similarity(regions)
-    return "Similarity (r), accuracy (ρ)" if tell_measure(regions) == PLS else "Similarity, accuracy (ρ)"
+        return name_similarity(regions, table)
+    return "Similarity (r), accuracy (ρ)" if tell_measure(regions, table) == PLS else "Similarity, accuracy (ρ)"
 
 
 def require_scores(names: Sequence[str]) -> None:

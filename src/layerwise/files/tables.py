@@ -21,6 +21,7 @@ from layerwise.files.made import software
 from layerwise.files.memory import reraise_memory
 
 SIMULATED = "simulated"  # among a table's attributes: by what, in words
+MEASURED = "measured"  # among a table's attributes: the measure of each column of brain scores that is not of PLS
 MADE_WITH = "layerwise.made_with"  # among a file's metadata: versions and commit, as JSON
 _KEY = "layerwise.sha256"
 _BLANK = "0" * 64
@@ -70,8 +71,8 @@ def write_both(table: pd.DataFrame, output: str | Path, csv: str | Path | None =
 
 
 def marked(table: pd.DataFrame, source: pd.DataFrame) -> pd.DataFrame:
-    """Mark a table that comes from simulated ones as such."""
-    table.attrs |= {key: source.attrs[key] for key in (SIMULATED,) if key in source.attrs}
+    """Mark a table that comes from another: whether that is simulated, and by what measures its columns are."""
+    table.attrs |= {key: source.attrs[key] for key in (SIMULATED, MEASURED) if key in source.attrs}
     return table
 
 

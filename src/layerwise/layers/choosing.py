@@ -2,29 +2,13 @@
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from difflib import get_close_matches
-from fnmatch import fnmatchcase
 
 from torch import nn
 
 from layerwise.interfaces import LayerChoice, LayerSpec
+from layerwise.layers.patterns import match_names, nearest
 
-ANY_DEPTH = "**"
 CLASS_TOKENS = ("cls_token", "class_token", "class_embedding")  # names of a class token among parameters
-
-
-def match_names(names: Iterable[str], pattern: str) -> list[str]:
-    """Find the names that match a pattern, part by part between dots: ``*`` is one part, ``**`` any number of them."""
-    parts = pattern.split(".")
-    return [name for name in names if _matches(name.split("."), parts)]
-
-
-def _matches(name: Sequence[str], pattern: Sequence[str]) -> bool:
-    if not pattern:
-        return not name
-    if pattern[0] == ANY_DEPTH:
-        return any(_matches(name[start:], pattern[1:]) for start in range(len(name) + 1))
-    return bool(name) and fnmatchcase(name[0], pattern[0]) and _matches(name[1:], pattern[1:])
 
 
 def choose_names(network: nn.Module, choice: LayerChoice) -> set[str]:
@@ -55,8 +39,7 @@ def matched(network: nn.Module, pattern: str) -> list[str]:
     names = {name: first[id(module)] for name, module in network.named_modules(remove_duplicate=False) if name}
     found = list(dict.fromkeys(names[name] for name in match_names(names, pattern)))
     if not found:
-        near = get_close_matches(pattern, names, n=3, cutoff=0.4) or [name for name, _ in network.named_children()][:3]
-        raise ValueError(f"layers: no module matches {pattern!r}: the nearest are {', '.join(near)}")
+        raise ValueError(f"layers: no module matches {pattern!r}: the nearest are {', '.join(nearest(pattern, names))}")
     return found
 
 

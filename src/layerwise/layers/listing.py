@@ -61,7 +61,11 @@ def list_layers(network: nn.Module, input_size: int, min_units: int = MIN_UNITS)
 
 
 def survey_layers(
-    network: nn.Module, input_size: int, min_units: int = MIN_UNITS, choice: LayerChoice = LEAVES
+    network: nn.Module,
+    input_size: int,
+    min_units: int = MIN_UNITS,
+    choice: LayerChoice = LEAVES,
+    strict: bool = True,
 ) -> Survey:
     """Run a network on zeros and see which of its modules are layers.
 
@@ -80,6 +84,8 @@ def survey_layers(
         Fewest values for one image.
     choice : LayerChoice
         Which modules, and what of their outputs; default: modules without children, whole.
+    strict : bool
+        Whether each pattern of the choice must give a layer.
 
     Raises
     ------
@@ -87,7 +93,7 @@ def survey_layers(
         The network does not run on such an input, or has no layer; or a pattern of the choice gives none.
     """
     with _evaluating(network):
-        survey = _survey(network, input_size, min_units, choice)
+        survey = _survey(network, input_size, min_units, choice, strict)
         images = _zeros(network, BATCHES[0], input_size)
         taken = {layer.name: (layer.reduced, layer.reduced and layer.shape) for layer in survey.layers}
         repeats = find_repeats(network, list(taken), images, taken)
@@ -99,7 +105,7 @@ def survey_layers(
     return Survey(leave_out_repeated(layers), survey.skipped, survey.others + others)
 
 
-def _survey(network: nn.Module, input_size: int, min_units: int, choice: LayerChoice) -> Survey:
+def _survey(network: nn.Module, input_size: int, min_units: int, choice: LayerChoice, strict: bool) -> Survey:
     """Find the layers of a network, without asking which give the same."""
     chosen, unpacked = choose_names(network, choice), choice.which != "leaves"
     first, second = (_run(network, n_images, input_size, unpacked) for n_images in BATCHES)
@@ -119,8 +125,9 @@ def _survey(network: nn.Module, input_size: int, min_units: int, choice: LayerCh
         else:
             few = f"gives {prod(shape)} values an image, fewer than {min_units}"
             survey.others.append(Skipped(name, seen.kind, few))
-    reasons = {one.layer: one.reason for one in survey.skipped + survey.others}
-    require_matched(network, choice, {layer.name for layer in survey.layers}, reasons)
+    if strict:
+        reasons = {one.layer: one.reason for one in survey.skipped + survey.others}
+        require_matched(network, choice, {layer.name for layer in survey.layers}, reasons)
     if not survey.layers:
         raise ValueError(f"the network has no layer with at least {min_units} units")
     _warn_of_whole([layer.name for layer in survey.layers if reducer.leaves_whole(layer)])

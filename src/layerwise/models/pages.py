@@ -1,9 +1,8 @@
 """Web pages saved in place of files."""
 
-import re
 from pathlib import Path
 
-PAGE = re.compile(rb"\s*(<!doctype html|<html)", re.IGNORECASE)
+from layerwise.files.mistaken import HEAD, is_page
 
 
 def refuse_page(path: Path) -> None:
@@ -15,7 +14,7 @@ def refuse_page(path: Path) -> None:
         It is one.
     """
     with path.open("rb") as handle:
-        if PAGE.match(handle.read(64)):
+        if is_page(handle.read(HEAD)):
             raise ValueError(
                 f"{path} is a web page, not a file of weights: the address asks for a login, or the file has moved; "
                 "delete it, and put the file itself there"

@@ -74,6 +74,33 @@ def fitted_lines(table: pd.DataFrame, pairs: Sequence[tuple[str, str]]) -> Colum
     return lines
 
 
+def depth_lines(contents: Contents, name: str) -> dict[str, list[NDArray[np.float64]]]:
+    """Return the line of each network over depth, and the band of its standard error: outlines of its whole parts.
+
+    Returns
+    -------
+    dict of str to list of array
+        "x" and "y" of lines, one a network, and "band x" and "band y", one for each run of layers that have an error.
+    """
+    found: dict[str, list[NDArray[np.float64]]] = {key: [] for key in ("x", "y", "band x", "band y")}
+    for _, rows in contents.layers.sort_values("depth").groupby("model", sort=False):
+        x = rows["depth"].to_numpy(float) / rows["depth"].max()
+        y = _finite(rows[name].to_numpy(np.float32)).astype(float)
+        error = rows.get(f"{name}_error", pd.Series(np.nan, rows.index)).to_numpy(float)
+        found["x"].append(x)
+        found["y"].append(y)
+        for run in _runs(np.isfinite(y + error)):
+            found["band x"].append(np.concatenate([x[run], x[run][::-1]]))
+            found["band y"].append(np.concatenate([(y + error)[run], (y - error)[run][::-1]]))
+    return found
+
+
+def _runs(there: NDArray[np.bool_]) -> list[slice]:
+    """Find where values follow each other without a gap."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], there, [False]]).astype(int)))
+    return [slice(start, end) for start, end in zip(edges[::2], edges[1::2], strict=True)]
+
+
 def _scores(contents: Contents) -> Columns:
     names = [*contents.regions, *contents.measures]
     every = (f"{name}{ending}" for name in names for ending in ("", "_error", "_neuroid_error"))

@@ -30,6 +30,8 @@ class Contents:
         The study's config as YAML; empty where it is not there.
     simulated : str
         How the tables were simulated; empty for those of a real study.
+    kinds : mapping of str to str
+        What brain scores are, of columns in which they are not r of predictions: "RSA".
     region : str, optional
         The one that figures 3 and 4 show first.
     versions : mapping of str to str
@@ -45,8 +47,19 @@ class Contents:
     origins: pd.DataFrame = field(default_factory=pd.DataFrame)
     config: str = ""
     simulated: str = ""
+    kinds: Mapping[str, str] = field(default_factory=dict)
     region: str | None = None
     versions: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def alone(self) -> list[str]:
+        """The regions or measures of a study that has one of the two alone: each is drawn over depth."""
+        return [] if self.regions and self.measures else [*self.regions, *self.measures]
+
+    def ceiling(self, name: str) -> float:
+        """Return the ceiling of scores; NaN where there is none."""
+        column = f"{name}_ceiling"
+        return float(self.layers[column].median()) if column in self.layers else float("nan")
 
     @property
     def relations(self) -> pd.DataFrame:

@@ -15,7 +15,7 @@ from markupsafe import Markup
 from pandas.api.types import is_numeric_dtype
 
 from layerwise.report.contents import Contents
-from layerwise.report.panels import PICKED, labels_of, layer_figures, network_figures
+from layerwise.report.panels import MOST_LINES, PICKED, labels_of, layer_figures, network_figures
 
 _KNOWN = "three networks whose ImageNet accuracy is known"
 CONTROLS = {  # number, title, what the figure needs
@@ -55,6 +55,9 @@ def render_page(contents: Contents) -> str:
         first=FIRST,
         controls={key: CONTROLS[key] for key in networks},
         missing=[figure for key, figure in CONTROLS.items() if key not in networks],
+        most_lines=MOST_LINES,
+        ceilings=any(math.isfinite(contents.ceiling(name)) for name in contents.alone),
+        told={name: _told_over_depth(contents, name) for name in contents.alone},
         divs={key: Markup(div) for key, div in divs.items()},
         facts=Markup(_script_json(_facts(contents, texts))),
         style=Markup(_text("report.css")),
@@ -62,6 +65,17 @@ def render_page(contents: Contents) -> str:
         figures=Markup(script),
         code=Markup(_text("report.js")),
     )
+
+
+def _told_over_depth(contents: Contents, name: str) -> str:
+    drawn = contents.layers[np.isfinite(contents.layers[name])]
+    lost, networks, ceiling = len(contents.layers) - len(drawn), drawn["model"].nunique(), contents.ceiling(name)
+    parts = [
+        f"{len(drawn):,} layers of {networks} network{'' if networks == 1 else 's'}",
+        f"{lost:,} without a value" if lost else "",
+        f"ceiling {_shown(round(ceiling, 2))}" if math.isfinite(ceiling) else "",
+    ]
+    return ", ".join(filter(None, parts))
 
 
 def _text(name: str) -> str:
@@ -76,11 +90,13 @@ def _facts(contents: Contents, texts: dict[str, list[str]]) -> dict[str, Any]:
         "families": list(map(str, networks["family"])),
         "regions": list(contents.regions),
         "measures": list(contents.measures),
+        "kinds": dict(contents.kinds),
+        "alone": bool(contents.alone),
         "region": contents.region,
         "colours": list(PICKED),
         "correlations": _records(contents.tables.get("correlations")),
         "relations": _records(contents.relations),
-        "labels": labels_of([str(name) for name in networks], contents.regions),
+        "labels": labels_of([str(name) for name in networks], contents.regions, contents.kinds),
     }
 
 

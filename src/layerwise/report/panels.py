@@ -4,7 +4,8 @@ All figures of layers share one source, so that a brush in one selects in all. N
 HTML, and axes have plain text, since Bokeh fetches MathJax for text that looks like TeX.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from math import isfinite
 from typing import Any
 
 from bokeh.core.properties import field
@@ -23,7 +24,7 @@ from bokeh.models import (
 )
 from bokeh.plotting import figure
 
-from layerwise.report.columns import PICK, RELATIVE, fitted_lines, layer_columns, network_columns
+from layerwise.report.columns import PICK, RELATIVE, depth_lines, fitted_lines, layer_columns, network_columns
 from layerwise.report.contents import Contents
 
 PICKED = ("#d55e00", "#0072b2", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#a6761d", "#8c6bb1")
@@ -31,6 +32,7 @@ PICKED = ("#d55e00", "#0072b2", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#a6
 
 TEXT, QUIET, LINE, COLOUR, BESIDE = "#1b1f24", "#57606a", "#e3e7eb", "#3b6fb6", "#8a8f98"  # report.js: of a light page
 POINT, FAINT = 0.22, 0.07  # opacity of a point, and of one beside those that are picked
+MOST_LINES = 10  # networks, each of which has a line over depth
 FEW, LARGE, SMALL = 2000, 6.0, 3.0  # points are large where there are few
 NEAR = 4.0  # a point answers within so many times its radius
 EMPTY: list[float] = []
@@ -38,12 +40,12 @@ NAME, ALIGN, OFFSET = "_name", "_align", "_offset"  # of networks that are named
 
 
 def layer_figures(contents: Contents) -> tuple[dict[str, figure], dict[str, list[str]]]:
-    """Make figure 2, a panel a region, and the profile over depth.
+    """Make figure 2, a panel a region, and the profile over depth; or, of regions or measures alone, each over depth.
 
     Returns
     -------
     figures : dict of str to figure
-        By the name of the region; "profile".
+        By the name of the region or measure; "profile".
     texts : dict of str to list of str
         Names of networks, classes, shapes and layers, whose numbers the source has.
     """
@@ -64,8 +66,39 @@ def layer_figures(contents: Contents) -> tuple[dict[str, figure], dict[str, list
         )  # fmt: skip
         _add_ring(panel, cursor, measure, region)
         figures[region] = panel
+    if contents.alone:
+        return _over_depth(contents, layers, cursor, size), texts
     figures["profile"] = _profile(contents, layers, cursor, size)
     return figures, texts
+
+
+def _over_depth(
+    contents: Contents, layers: ColumnDataSource, cursor: ColumnDataSource, size: float
+) -> dict[str, figure]:
+    """Make a panel a region or measure: its scores over depth, with a line a network where there are few."""
+    shared, few = DataRange1d(start=0, end=1.02), len(contents.networks) <= MOST_LINES
+    tracks = ColumnDataSource(dict.fromkeys(("x", "colour", *(f"y {name}" for name in contents.alone)), EMPTY))
+    tracks.name = "tracks"
+    figures = {}
+    for name in contents.alone:
+        panel = _panel(shared, "relative depth", name)
+        if few:
+            _add_lines(panel, depth_lines(contents, name))
+        _add_points(panel, layers, RELATIVE, name, size)
+        _add_tracks(panel, tracks, f"y {name}")
+        ceiling = contents.ceiling(name)
+        if isfinite(ceiling):
+            panel.line([0, 1], [ceiling, ceiling], line_dash="dotted", line_width=2, line_color=TEXT, name="line")
+        _add_ring(panel, cursor, RELATIVE, name)
+        figures[name] = panel
+    return figures
+
+
+def _add_lines(panel: figure, found: Mapping[str, Sequence[Any]]) -> None:
+    panel.patches(
+        xs=found["band x"], ys=found["band y"], fill_color=COLOUR, fill_alpha=0.13, line_color=None, level="underlay"
+    )
+    panel.multi_line(xs=found["x"], ys=found["y"], line_color=COLOUR, line_alpha=0.45, level="underlay")
 
 
 def network_figures(contents: Contents) -> dict[str, figure]:
@@ -105,9 +138,14 @@ def _profile(contents: Contents, layers: ColumnDataSource, cursor: ColumnDataSou
     panel = _panel(DataRange1d(range_padding=0.02), "relative depth", "score", height=260)
     _add_points(panel, layers, RELATIVE, column, size)
     tracks = ColumnDataSource({"x": [], "y": [], "colour": []}, name="tracks")
-    panel.multi_line("x", "y", source=tracks, line_color="colour", line_width=1.6, line_alpha=0.9, level="overlay")
+    _add_tracks(panel, tracks, "y")
     _add_ring(panel, cursor, RELATIVE, column)
     return panel
+
+
+def _add_tracks(panel: figure, tracks: ColumnDataSource, y: str) -> None:
+    """Add the lines of networks that are picked."""
+    panel.multi_line("x", y, source=tracks, line_color="colour", line_width=1.6, line_alpha=0.9, level="overlay")
 
 
 def _panel(x_range: DataRange1d, x: str, y: str, height: int = 330) -> figure:
@@ -157,12 +195,12 @@ def _add_ring(panel: figure, source: ColumnDataSource, x: str, y: str) -> None:
     )
 
 
-def labels_of(columns: Sequence[str], regions: Sequence[str]) -> dict[str, str]:
+def labels_of(columns: Sequence[str], regions: Sequence[str], kinds: Mapping[str, str]) -> dict[str, str]:
     """Return what stands at an axis, for each column of networks."""
     named = {"top1": "ImageNet accuracy (%)", "finetuned": "accuracy after fine-tuning (ρ)"}
     for region in regions:
         named |= {
-            region: f"best {region} similarity of a layer (r)",
+            region: f"best {region} similarity of a layer ({kinds.get(region, 'r')})",
             f"{region}_before": f"{region} similarity before fine-tuning (r)",
             f"{region}_after": f"{region} similarity after fine-tuning (r)",
         }

@@ -45,6 +45,11 @@
     listen();
     setTheme(matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");
     layerTable.fill();
+    if (facts.alone && facts.networks.length <= facts.colours.length) {
+      state.picks = facts.networks.map((name) => ({ kind: "network", name })); // so that lines have a colour and a name
+      state.unasked = true;
+      applyPicks();
+    }
     element("legend").open = !matchMedia("(max-width: 60rem)").matches;
     document.documentElement.dataset.ready = "yes";
   }
@@ -103,13 +108,14 @@
     const wide = (row) => (known(row.wide_low, row.wide_high) ? `; with neuroids ${ends(row.wide_low, row.wide_high)}` : "");
     const interval = (row) => (known(row.low, row.high) ? ` (${100 * (row.level ?? 0.95)} %: ${ends(row.low, row.high)}${wide(row)})` : "");
     for (const panel of figures) {
-      const { region, figure } = panel.node.dataset;
+      const { region, figure, depth } = panel.node.dataset;
       const title = panel.node.querySelector(".rho");
       if (figure) fillNetworkFigure(panel, figure, title, interval);
+      else if (depth) panel.label("relative depth", nameScore(depth));
       else if (region) {
         const row = facts.correlations.find((one) => one.region === region && one.measure === state.measure);
         panel.show(state.measure, region);
-        panel.label(`${state.measure} (Spearman's ρ of predictions)`, `${region} similarity (r)`);
+        panel.label(nameScore(state.measure), nameScore(region));
         title.textContent = row ? `ρ = ${number(row.rho, 2)}${interval(row)}, ${whole(row.n_layers)} layers` : "not correlated";
       } else {
         const shown = element("shown").value;
@@ -118,6 +124,9 @@
       }
     }
   }
+
+  const nameScore = (name) =>
+    facts.regions.includes(name) ? `${name} similarity (${facts.kinds[name] ?? "r"})` : `${name} (Spearman's ρ of predictions)`;
 
   function fillNetworkFigure(panel, figure, title, interval) {
     const row = facts.relations.find((one) => one.figure === figure && [state.region, ""].includes(one.region));
@@ -223,6 +232,7 @@
     range(0, facts.networks.length).filter((i) => (pick.kind === "family" ? facts.families[i] : facts.networks[i]) === pick.name);
 
   function toggle(kind, name) {
+    state.unasked = false;
     const there = state.picks.findIndex((one) => one.kind === kind && one.name === name);
     if (there >= 0) state.picks.splice(there, 1);
     else if (state.picks.push({ kind, name }) > facts.colours.length) state.picks.shift();
@@ -279,12 +289,14 @@
   }
 
   function drawTracks(picked) {
-    const y = layers.data[element("shown").value];
+    const shown = element("shown")?.value;
+    const ofPicked = (name) => picked.map((network) => Array.from(layers.data[name].slice(starts[network], starts[network + 1])));
+    const scored = Object.keys(tracks.data).filter((column) => column.startsWith("y"));
     const colour = (network) => facts.colours[layers.data._pick[starts[network]] - 1];
     tracks.data = {
-      x: picked.map((network) => Array.from(layers.data._relative.slice(starts[network], starts[network + 1]))),
-      y: picked.map((network) => Array.from(y.slice(starts[network], starts[network + 1]))),
+      x: ofPicked("_relative"),
       colour: picked.map(colour),
+      ...Object.fromEntries(scored.map((column) => [column, ofPicked(column === "y" ? shown : column.slice(2))])),
     };
   }
 
@@ -382,6 +394,7 @@
       const family = find(facts.families, test);
       if (network || family) {
         element("wanted").value = "";
+        if (state.unasked) state.picks = []; // what is searched is to be picked, and not taken back
         toggle(network ? "network" : "family", network ?? family);
         return;
       }

@@ -8,7 +8,8 @@ from layerwise.config import Study
 from layerwise.config.models import ModelEntry
 from layerwise.data.rdms import read_rdm
 from layerwise.interfaces import Split
-from layerwise.models import resolve_preprocessing
+from layerwise.layers import survey_layers
+from layerwise.models import build, build_empty, resolve_preprocessing
 from layerwise.models.adapters.factory import find_factory
 from layerwise.steps.inputs import rated_images, region_recordings, stimulus_set
 from layerwise.study import regions, stimulus_files
@@ -18,7 +19,8 @@ from layerwise.study.foreseen import Problem
 def find_deeper_problems(study: Study, known: Iterable[Problem]) -> list[Problem]:
     """Find what `layerwise.study.foreseen.find_problems` cannot, as jobs would.
 
-    Timm's names and factories are imported, recordings and scores are read whole, and their splits drawn.
+    Timm's names and factories are imported, and networks built of which layers were chosen, without weights; recordings
+    and scores are read whole, and their splits drawn.
 
     Parameters
     ----------
@@ -61,8 +63,17 @@ def _importing(entry: ModelEntry) -> Callable[[], None]:
             resolve_preprocessing(entry.spec())
         if entry.factory:
             find_factory(entry.factory)
+        if not isinstance(entry.choice.which, str) or entry.choice.tokens == "cls":
+            _survey(entry)
 
     return check
+
+
+def _survey(entry: ModelEntry) -> None:
+    """Find the layers that were chosen, as the job that lists them does."""
+    spec = entry.spec()  # a user's own function may need tensors with values
+    network = build(spec, "built") if spec.library == "factory" else build_empty(spec)
+    survey_layers(network, resolve_preprocessing(spec).size, choice=entry.choice)
 
 
 def _reading_recording(study: Study, name: str) -> Callable[[], None]:

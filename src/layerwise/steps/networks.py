@@ -41,7 +41,8 @@ def list_layers(study: Study, model: str, manifest: Path, preprocessing: Path, s
     network = build(_untrained(spec))
     survey = _survey(network, expected.size, entry)
     _require_one_value(network, spec, survey.layers, expected)
-    later = set(row.later_modules if row else ()) & {layer.name for layer in survey.layers}
+    added = row.later_modules if row and isinstance(entry.choice.which, str) else ()  # a pattern may ask for them
+    later = set(added) & {layer.name for layer in survey.layers}
     layers = leave_out(survey.layers, later)
     repeated = sum(bool(layer.same_as) for layer in layers)
     left = [layer for layer in survey.layers if layer.name in later]
@@ -50,8 +51,8 @@ def list_layers(study: Study, model: str, manifest: Path, preprocessing: Path, s
         *(len(layers), repeated, len(survey.skipped) + len(later)),
     )
     if skipped is not None:
-        added = [Skipped(layer.name, layer.kind, "was added by the library after the study") for layer in left]
-        write_skipped([*survey.skipped, *added, *survey.others], skipped)
+        told = [Skipped(layer.name, layer.kind, "was added by the library after the study") for layer in left]
+        write_skipped([*survey.skipped, *told, *survey.others], skipped)
     write_manifest(layers, manifest)
     write_preprocessing(expected, preprocessing, sum(parameter.numel() for parameter in network.parameters()))
 
@@ -85,8 +86,10 @@ def check_accuracy(
 
 
 def _survey(network: nn.Module, size: int, entry: ModelEntry) -> Survey:
+    # Training puts another head of few units in, which may be what a pattern of the network's own layers gives.
+    strict = entry.spec().head is None
     try:
-        return survey_layers(network, size, choice=entry.choice)
+        return survey_layers(network, size, choice=entry.choice, strict=strict)
     except ValueError as error:
         raise ValueError(f"{entry.name}: {error}") from error
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from layerwise.analyses.gather import check_data, tell_versions
+from layerwise.analyses.gather import check_data, join_measured, tell_versions
 from layerwise.config import Study
 from layerwise.files.tables import read_table, write_both
 from layerwise.study import Layout, profiled_networks
@@ -27,6 +27,7 @@ def gather_finetuned_layers(study: Study, folder: Path, output: Path, csv: Path 
     parts = [_named(tables[name], network, split) for name, (network, split) in profiled.items()]
     table = pd.concat(parts, ignore_index=True)
     table.attrs = {"data": {name: one.attrs.get("data", {}) for name, one in tables.items()}}
+    table.attrs |= join_measured(tables.values())
     errors = {name: one.attrs["sketch_error"] for name, one in tables.items() if "sketch_error" in one.attrs}
     if errors:
         table.attrs["sketch_error"] = errors

@@ -6,8 +6,9 @@ from pathlib import Path
 import pandas as pd
 
 from layerwise.analyses.networks import describe_networks, describe_origins, scored_columns
+from layerwise.figures.words import NAMES
 from layerwise.files import atomic_path
-from layerwise.files.tables import read_table
+from layerwise.files.tables import MEASURED, read_table
 from layerwise.report import Contents, render_page
 from layerwise.study import Layout, main_region
 
@@ -37,6 +38,7 @@ def make_report(folder: Path, output: Path) -> None:
         origins=describe_origins(layers.attrs.get("data", {})),
         config=_text(Path(layout.config)),
         simulated=layers.attrs.get("simulated", ""),
+        kinds={column: NAMES[measure] for column, measure in layers.attrs.get(MEASURED, {}).items()},
         region=main_region(regions) or None,
         versions={name: version(name) for name in ("layerwise", "bokeh")},
     )

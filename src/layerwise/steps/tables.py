@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from layerwise.activations import ActivationStore
-from layerwise.analyses.gather import check_data, copy_repeated, tell_versions
+from layerwise.analyses.gather import check_data, copy_repeated, join_measured, tell_versions
 from layerwise.analyses.gather import gather_model as gather
 from layerwise.analyses.neuroids import add_errors, draw_neuroids
 from layerwise.config import Study
@@ -68,6 +68,7 @@ def gather_study(study: Study, folder: Path, output: Path, csv: Path | None = No
     check_data(tables)
     table = pd.concat(tables.values(), ignore_index=True)
     table.attrs = {"data": {name: one.attrs.get("data", {}) for name, one in tables.items()}}
+    table.attrs |= join_measured(tables.values())
     table.attrs["nested"] = {name: one.attrs["nested"] for name, one in tables.items() if "nested" in one.attrs}
     tell_versions(tables)
     errors = {name: one.attrs["sketch_error"] for name, one in tables.items() if "sketch_error" in one.attrs}

@@ -1,6 +1,7 @@
 """FIGRIM: recognition of scenes (Bylinskii et al. 2015), as its repository and as its website publish it."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -81,12 +82,6 @@ def _text(value: Any) -> str:
     return str(np.ravel(value)[0])
 
 
-_SHARED = {
-    "gives": "scores",
-    "licence": UNKNOWN,
-    "paper": "Bylinskii, Isola, Bainbridge et al. (2015), Vision Research 116, doi 10.1016/j.visres.2015.03.005",
-    "cites": ("bylinskii2015",),
-}
 RELEASE = Recipe(
     name="figrim",
     about="hit rates of 630 scenes, from the repository",
@@ -94,23 +89,26 @@ RELEASE = Recipe(
     host="github cvzoya/figrim; images: figrim.mit.edu",
     size="3.2 MB, and the images",
     make=read_release,
-    **_SHARED,  # type: ignore[arg-type]
+    gives="scores",
+    licence=UNKNOWN,
+    paper="Bylinskii, Isola, Bainbridge et al. (2015), Vision Research 116, doi 10.1016/j.visres.2015.03.005",
+    cites=("bylinskii2015",),
 )
-ACROSS = Recipe(
+ACROSS = replace(
+    RELEASE,
     name="figrim-across",
     about="hit rates of 630 scenes shown among all categories, from the website's table",
     needs=("across_category.csv", "images/SCENES_TARGETS/<scene category>/<file>, or --images FOLDER"),
     host="figrim.mit.edu",
     size=UNKNOWN,
     make=read_across,
-    **_SHARED,  # type: ignore[arg-type]
 )
-WITHIN = Recipe(
+WITHIN = replace(
+    RELEASE,
     name="figrim-within",
     about="hit rates of 1,754 scenes shown among their own category, from the website's table",
     needs=("within_category.csv", "images/SCENES_TARGETS/<scene category>/<file>, or --images FOLDER"),
     host="figrim.mit.edu",
     size=UNKNOWN,
     make=read_within,
-    **_SHARED,  # type: ignore[arg-type]
 )

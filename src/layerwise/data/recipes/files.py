@@ -16,12 +16,11 @@ from layerwise.data.problems import did_you_mean
 from layerwise.data.tables import read_text_table
 from layerwise.files import reraise_memory, try_hdf5
 from layerwise.files.hdf5 import reraise_filter
+from layerwise.files.mistaken import check_is_data
 
 AT_ONCE = 2**26  # bytes of a slice
 _ADVICE = "lay the files as their authors publish them (`layerwise data recipe --list` names them)"
 _OLD = b"MATLAB 5.0 MAT-file"
-_PAGES = (b"<!doctype", b"<html", b"<?xml", b"<head")
-_ARCHIVES = (b"PK\x03\x04", b"\x1f\x8b", b"7z\xbc\xaf", b"Rar!")
 
 
 def find_file(folder: Path, *names: str) -> Path:
@@ -41,26 +40,6 @@ def find_file(folder: Path, *names: str) -> Path:
             check_is_data(path)
             return path
     raise ValueError(f"{folder / names[0]} is not there: {_ADVICE}")
-
-
-def check_is_data(path: Path) -> None:
-    """Refuse what downloads leave in place of data.
-
-    Raises
-    ------
-    ValueError
-        It is empty, a web page, a pointer of git-annex or Git LFS, or an archive.
-    """
-    with path.open("rb") as handle:
-        head = handle.read(512)
-    if not head.strip():
-        raise ValueError(f"{path} is empty: download it again")
-    if head.lstrip(b"\xef\xbb\xbf \r\n\t").lower().startswith(_PAGES):
-        raise ValueError(f"{path} is a web page and no data, as servers send in place of a file: download it again")
-    if head.startswith(b"version https://git-lfs") or b"annex/objects/" in head:
-        raise ValueError(f"{path} is a pointer to the data: get its content (`git annex get`, or `git lfs pull`)")
-    if head.startswith(_ARCHIVES):
-        raise ValueError(f"{path} is an archive: unpack it")
 
 
 @contextmanager

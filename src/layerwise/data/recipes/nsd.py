@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from layerwise.data.recipes.files import check_is_data, find_file, find_images, load_mat, numbers
+from layerwise.data.recipes.files import find_file, find_images, load_mat, numbers
 from layerwise.data.recipes.recipe import UNKNOWN, Recipe, Scored, compared
+from layerwise.files.mistaken import check_is_data
 
 PERSONS = range(1, 9)
 N_IMAGES, N_SHARED = 73_000, 1000

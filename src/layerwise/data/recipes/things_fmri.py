@@ -5,7 +5,7 @@ A voxel of two regions stands in both.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import h5py
@@ -67,7 +67,10 @@ def read_all(folder: Path, images: Path | None) -> Recorded:
     people, notes = _read(folder)
     names = list(dict.fromkeys(people[0].trials["stimulus"]))
     means = [_average(person, names) for person in people]
-    notes.append("one response an image, so no ceilings: the recipe things-fmri-test has the repetitions")
+    notes.append(
+        "one response an image, so no ceilings: with room for 12 repetitions of each image the file would be "
+        "nearly all empty; things-fmri-test keeps those of the test images, for ceilings of the same voxels and images"
+    )
     return _recorded(names, np.concatenate(means, axis=1)[None], people, (folder, images), notes)
 
 
@@ -269,26 +272,23 @@ def _recorded(
     return Recorded(recordings, stimuli, DEGREES, facts + [fact for person in people for fact in person.facts], notes)
 
 
-_SHARED = {
-    "gives": "recordings",
-    "needs": (*(f"betas_csv/sub-{name}_{file}" for name in PERSONS for file in _FILES), IMAGES),
-    "host": "figshare+ (THINGS-data: fMRI single trial responses, table format); images: OSF jum2f",
-    "licence": UNKNOWN,
-    "size": "16.6 GB a person, if the numbers are of 64 bits; images 4.7 GB",
-    "paper": "Hebart, Contier, Teichmann et al. (2023), eLife 12, doi 10.7554/eLife.82580",
-    "cites": ("hebart2023", "hebart2019"),
-}
 ALL = Recipe(
     name="things-fmri",
     about="V1, V2, V4, IT of three people: 8,640 images seen once and the means of 100, told apart by `set`",
     make=read_all,
-    **_SHARED,  # type: ignore[arg-type]
+    gives="recordings",
+    needs=(*(f"betas_csv/sub-{name}_{file}" for name in PERSONS for file in _FILES), IMAGES),
+    host="figshare+ (THINGS-data: fMRI single trial responses, table format); images: OSF jum2f",
+    licence=UNKNOWN,
+    size="16.6 GB a person, if the numbers are of 64 bits; images 4.7 GB",
+    paper="Hebart, Contier, Teichmann et al. (2023), eLife 12, doi 10.7554/eLife.82580",
+    cites=("hebart2023", "hebart2019"),
 )
-TEST = Recipe(
+TEST = replace(
+    ALL,
     name="things-fmri-test",
     about="V1, V2, V4, IT of three people: the 100 test images, 12 repetitions",
     make=read_test,
-    **_SHARED,  # type: ignore[arg-type]
 )
 MEMORABILITY = memorability_of(
     "things-fmri-memorability",

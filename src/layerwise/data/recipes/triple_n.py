@@ -18,8 +18,9 @@ import xlrd
 from numpy.typing import NDArray
 from PIL import Image
 
-from layerwise.data.recipes.files import check_is_data, find_file, find_images, load_mat
+from layerwise.data.recipes.files import find_file, find_images, load_mat
 from layerwise.data.recipes.recipe import UNKNOWN, Fact, Recipe, Recorded, compared
+from layerwise.files.mistaken import check_is_data
 from layerwise.interfaces import Recordings, StimulusSet
 
 N_SCENES, N_SHOWN = 1000, 1072  # the other 72 columns are a localizer's

@@ -5,7 +5,7 @@ Monkey F's electrodes are V1, IT, V4 in the order of the array, monkey N's V1, V
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import h5py
@@ -89,7 +89,10 @@ def read_all(folder: Path, images: Path | None) -> Recorded:
     names = (*lists.train, *lists.test)
     rows = [np.concatenate([monkey.train, np.nanmean(monkey.test, axis=0)]) for monkey in monkeys]
     parts = np.repeat(["train", "test"], [len(lists.train), len(lists.test)])
-    notes.append("one response an image, so no ceilings: the recipe tvsd-test has the repetitions")
+    notes.append(
+        "one response an image, so no ceilings: with room for 30 repetitions of each image the file would be "
+        "nearly all empty; tvsd-test keeps those of the test images, for ceilings of the same electrodes and images"
+    )
     return _recorded(names, np.concatenate(rows, axis=1)[None], parts, monkeys, (folder, images), notes)
 
 
@@ -280,26 +283,23 @@ def _text(file: h5py.File, reference: h5py.Reference) -> str:
     return codes.tobytes().decode("utf-16-le")
 
 
-_SHARED = {
-    "gives": "recordings",
-    "needs": (*_NEEDS, IMAGES),
-    "host": "GIN paolo_papale/TVSD; images: OSF jum2f",
-    "licence": "data CC BY 4.0; the images have terms of their own",
-    "size": "396 MB, and images 4.7 GB; THINGS_MUA_trials.mat (58 GB each) is not needed",
-    "paper": "Papale, Wang, Self & Roelfsema (2025), Neuron 113, doi 10.1016/j.neuron.2024.12.003",
-    "cites": ("papale2025", "hebart2019"),
-}
 ALL = Recipe(
     name="tvsd",
     about="V1, V4, IT of two macaques: 22,248 images seen once and the means of 100, told apart by `set`",
     make=read_all,
-    **_SHARED,  # type: ignore[arg-type]
+    gives="recordings",
+    needs=(*_NEEDS, IMAGES),
+    host="GIN paolo_papale/TVSD; images: OSF jum2f",
+    licence="data CC BY 4.0; the images have terms of their own",
+    size="396 MB, and images 4.7 GB; THINGS_MUA_trials.mat (58 GB each) is not needed",
+    paper="Papale, Wang, Self & Roelfsema (2025), Neuron 113, doi 10.1016/j.neuron.2024.12.003",
+    cites=("papale2025", "hebart2019"),
 )
-TEST = Recipe(
+TEST = replace(
+    ALL,
     name="tvsd-test",
     about="V1, V4, IT of two macaques: the 100 test images, 30 repetitions",
     make=read_test,
-    **_SHARED,  # type: ignore[arg-type]
 )
 MEMORABILITY = memorability_of(
     "tvsd-memorability",

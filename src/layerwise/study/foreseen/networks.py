@@ -1,0 +1,43 @@
+"""Networks: names and layers that nothing has, and weights that are not there."""
+
+from collections.abc import Iterator
+from difflib import get_close_matches
+
+from layerwise.config.models import ModelEntry
+from layerwise.data.problems import did_you_mean
+from layerwise.files.defined import defined_names
+from layerwise.layers.patterns import find_unmatched
+from layerwise.models import timm_names
+
+
+def model_problems(entry: ModelEntry) -> Iterator[str]:
+    """Find names that nothing has, from texts and manifests: what importing shows besides, `check-config` finds."""
+    if entry.registered is not None and not isinstance(entry.choice.which, str):
+        yield from find_unmatched(entry.registered, entry.choice.which)
+    if entry.factory:
+        yield from _wrong_factory(entry.factory)
+    if entry.timm and timm_names.is_unknown(entry.timm):
+        near = get_close_matches(entry.timm.partition(".")[0], timm_names.names_in_text(), n=3)
+        yield f"timm has no network {entry.timm!r}" + (f": did you mean {' or '.join(near)}?" if near else "")
+
+
+def _wrong_factory(factory: str) -> Iterator[str]:
+    module, _, function = factory.partition(":")
+    try:
+        names = defined_names(module)
+    except ModuleNotFoundError:
+        yield f"its factory {factory!r} cannot be imported: there is no module or package {module!r} here"
+        return
+    if names is not None and function not in names:
+        hint = did_you_mean(function, names)
+        yield f"its factory {factory!r} cannot be imported: {module} has no {function!r}; {hint}"
+
+
+def absent_weights(entry: ModelEntry) -> Iterator[str]:
+    """Find a file of weights that is not there."""
+    path = entry.weights_file()
+    if path is not None and not path.is_file():
+        yield (
+            f"its file of weights {path} is not there: check the path, which counts from the folder of the study file; "
+            "or give `imagenet` or `random`"
+        )

@@ -1,0 +1,91 @@
+"""Ratings: tables of scores and split files, and how many images they leave to train on."""
+
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from layerwise.config import Study
+from layerwise.config.data import RatingEntry
+from layerwise.data.listed import IMAGE_COLUMNS, SCORE_COLUMNS, choose_column, read_rows
+from layerwise.data.problems import list_problems
+from layerwise.files.mistaken import check_is_table
+from layerwise.study.foreseen.images import wrong_images
+
+
+def rating_problems(entry: RatingEntry, study: Study) -> Iterator[str]:
+    """Find what is wrong with the scores of images, as far as their table and folder are there."""
+    if entry.scores is None:
+        yield from _wrong_splits(entry, study.regression.components)
+    elif entry.scores.is_file():
+        yield from _wrong_scores(entry, entry.scores, study.regression.components)
+    yield from wrong_images(entry.images, frozenset())
+
+
+def _wrong_splits(entry: RatingEntry, n_components: int) -> Iterator[str]:
+    folder = entry.splits or Path()
+    if folder.is_dir() and not any(folder.glob("train_*.txt")):
+        yield f"no split files in {folder}: it should hold train_1.txt, val_1.txt, test_1.txt and so on"
+    for path in sorted(folder.glob("train_*.txt")):
+        check_is_table(path)
+        lines = sum(1 for line in path.read_bytes().splitlines() if line.strip())
+        if lines < n_components:
+            yield (
+                f"{path} names {lines} images to train on, and {n_components} components need as many: give more "
+                "images, or fewer `regression.components`"
+            )
+
+
+def _wrong_scores(entry: RatingEntry, scores: Path, n_components: int) -> Iterator[str]:
+    header, *rows = read_rows(scores)
+    wrong = list(_wrong_columns(entry, scores, header))
+    yield from wrong
+    if not wrong and entry.rater_columns is None:
+        place = header.index(choose_column(header, entry.score_column, SCORE_COLUMNS, "score", scores))
+        cells = [row[place].strip() if len(row) > place else "" for row in rows if any(row)]
+        bad = [f"line {line}: {cell!r}" for line, cell in enumerate(cells, 2) if not _is_number(cell)]
+        if bad:
+            yield list_problems(bad, f"cells of the column {header[place]!r} of {scores} are no finite numbers")
+    yield from _few_images(entry, len([row for row in rows if any(row)]), n_components)
+
+
+def _wrong_columns(entry: RatingEntry, scores: Path, header: list[str]) -> Iterator[str]:
+    asked: list[tuple[str | None, Sequence[str], str]] = [(entry.image_column, IMAGE_COLUMNS, "image")]
+    if entry.rater_columns is None:
+        asked.append((entry.score_column, SCORE_COLUMNS, "score"))
+    asked += [(name, (), "rater") for name in entry.rater_columns or ()]
+    asked += [(name, (), "fold") for name in (entry.fold_column,) if name is not None]
+    for given, usual, what in asked:
+        try:
+            choose_column(header, given, usual, what, scores)
+        except ValueError as error:
+            yield str(error)
+
+
+def _few_images(entry: RatingEntry, n_images: int, n_components: int) -> Iterator[str]:
+    if entry.fold_column is not None:
+        return
+    most = n_images - math.ceil(n_images / entry.folds)
+    if n_images < entry.folds:
+        yield f"{entry.folds} folds need as many images, and {entry.scores} has {n_images}: lower `folds`"
+    elif most < n_components:
+        yield (
+            f"{n_images} images leave {most} for training in the smallest of {entry.folds} folds, and {n_components} "
+            "components need as many: rate more images, or set more `folds` or fewer `regression.components`"
+        )
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False
+
+
+def absent_rating(entry: RatingEntry) -> Iterator[str]:
+    """Find which files and folders of ratings are not there."""
+    if entry.scores is not None and not entry.scores.is_file():
+        yield f"its table of scores {entry.scores} is not there"
+    if entry.splits is not None and not entry.splits.is_dir():
+        yield f"its folder of splits {entry.splits} is not there"
+    if not entry.images.is_dir():
+        yield f"its folder of images {entry.images} is not there"
