@@ -4,6 +4,7 @@ import zipfile
 
 import numpy as np
 import pytest
+import torch
 from damage import N_FLIPS, flipped
 
 from layerwise.files import check_zip
@@ -37,3 +38,15 @@ def test_what_is_no_archive_is_refused(tmp_path, content):
     (tmp_path / "a.zip").write_bytes(content)
     with pytest.raises(ValueError, match="archive is broken"):
         check_zip(tmp_path / "a.zip")
+
+
+def test_content_that_says_that_it_is_a_folder_is_refused(tmp_path):
+    """One bit makes it so, and torch then gives whatever lay in memory."""
+    path = tmp_path / "a.pt"
+    torch.save({"weights": torch.ones(100)}, path)
+    content = bytearray(path.read_bytes())
+    header = content.rindex(b"PK\x01\x02", 0, content.rindex(b"/data/0"))
+    content[header + 38] ^= 0x10
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"data/0' in it has content and says that it is a folder"):
+        check_zip(path)

@@ -9,6 +9,7 @@ from pathlib import Path
 from layerwise.files.memory import reraise_memory
 
 _BROKEN = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, OverflowError, RuntimeError, ValueError)
+FOLDER = 0x10  # attribute of an entry. Where it is set, torch reads nothing, and gives memory as it happens to be
 
 
 def check_zip(path: str | Path) -> None:
@@ -22,6 +23,7 @@ def check_zip(path: str | Path) -> None:
     try:
         with zipfile.ZipFile(path) as archive:
             wrong = archive.testzip()
+            folders = [one.filename for one in archive.infolist() if one.external_attr & FOLDER and one.file_size]
     except _BROKEN as error:
         reraise_memory(error, f"reading {path}")
         raise ValueError(f"its zip archive is broken: {error}") from error
@@ -31,3 +33,5 @@ def check_zip(path: str | Path) -> None:
         raise ValueError("its zip archive is broken: it leads to a place outside") from error
     if wrong is not None:
         raise ValueError(f"{wrong!r} in it does not fit its checksum")
+    if folders:
+        raise ValueError(f"{folders[0]!r} in it has content and says that it is a folder")
