@@ -78,7 +78,7 @@ def test_hours_are_those_of_the_forecast(paper):
     for step, stage in forecasted.stages.items():
         assert hours[step] == (stage.jobs, pytest.approx(stage.gpu_hours), pytest.approx(stage.cpu_hours)), step
     everything = total(found.stages)
-    assert everything.jobs == len(found.left) == 1411  # as docs/cluster.md says
+    assert everything.jobs == len(found.left) == 1091  # as docs/cluster.md says
     assert wall_time(found, 10_000, 100_000) < wall_time(found, 8) < wall_time(found, 4)
     assert wall_time(found, 4) > everything.gpu_hours * 3600 / 4
 
