@@ -11,7 +11,8 @@ SPLITS_TRAINED = study.finetuned_splits(STUDY)
 RECORDED = [entry.name for entry in STUDY.recordings]
 
 
-# A job a network, since an image takes milliseconds and a start ten seconds. Its activations stay, whatever `storage.activations` says: they are a result, and few.
+# A job a network, since an image takes milliseconds and a start ten seconds. Its activations stay, whatever
+# `storage.activations` says: they are a result, and few.
 rule score_penultimate:
     input:
         gate=GATE,
