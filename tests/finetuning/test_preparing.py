@@ -1,7 +1,9 @@
 """Which of several ways to run a step is taken."""
 
 import logging
+import random
 
+import numpy as np
 import pytest
 import torch
 from small_training import batch, make, small_settings, tiny, values
@@ -69,6 +71,52 @@ def test_nothing_is_compiled_on_a_cpu(generator, monkeypatch):
     settings = small_settings(compile="always")
     prepared = prepare_step(*make(settings), settings, *batch(generator), steps=10**9)
     assert not prepared.compiled and not prepared.recorded
+
+
+class Draws(torch.nn.Module):
+    """Draws from a generator that is not PyTorch's."""
+
+    def __init__(self, draw):
+        super().__init__()
+        self.fc, self.draw = torch.nn.Linear(3, 10), draw
+
+    def forward(self, x):
+        return self.fc(x.mean((2, 3))) + self.draw()
+
+
+def choice_of(network, generator):
+    settings = small_settings()
+    trained, optimiser = make(settings, "cpu", network)
+    plain, (inputs, targets) = PlainStep(trained, optimiser, settings), batch(generator)
+    plain(inputs, targets, 0)
+    return preparing._Choice(plain, inputs, targets, preparing._Undo(trained, optimiser)), plain
+
+
+@pytest.mark.parametrize("draw", [random.random, np.random.rand], ids=["Python", "NumPy"])
+def test_what_draws_outside_of_torch_is_not_recorded(generator, draw, monkeypatch, caplog):
+    monkeypatch.setattr(preparing, "RecordedStep", lambda *_: pytest.fail("recorded"))
+    choice, plain = choice_of(Draws(draw), generator)
+    assert choice._record(plain) is None
+    assert "draws random numbers outside PyTorch's generator" in caplog.text
+
+
+def test_what_draws_from_torch_is_recorded(generator, monkeypatch):
+    monkeypatch.setattr(preparing, "RecordedStep", lambda plain, *_: plain)
+    choice, plain = choice_of(tiny(), generator)
+    assert choice._record(plain) is plain
+
+
+def test_a_step_in_float32_that_does_not_fit_leaves_weights_as_they_were(generator, monkeypatch):
+    choice, plain = choice_of(tiny(), generator)
+    before, steps = values(plain.network), iter(range(3))
+
+    def losses(step):
+        step(choice.inputs, choice.targets, next(steps))
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(choice, "_losses", losses)
+    assert choice._rounding() == 0
+    assert all(torch.equal(tensor, before[name]) for name, tensor in values(plain.network).items())
 
 
 @pytest.mark.slow

@@ -233,7 +233,7 @@ class Freezes(nn.Module):
 @gpu
 @pytest.mark.parametrize(
     ("network", "message"),
-    [(Syncs, "cannot be recorded as a CUDA graph"), (Freezes, "gives other losses than the step itself")],
+    [(Syncs, "cannot be recorded as a CUDA graph"), (Freezes, "random numbers outside PyTorch's generator")],
 )
 def test_what_cannot_be_recorded_runs_call_by_call_and_says_why_cuda(generator, network, message, caplog):
     settings = small_settings()

@@ -127,6 +127,18 @@ def test_constant_activations_have_no_score(rng, gram):
     assert np.isnan(r).all()
 
 
+@pytest.mark.parametrize("alphas", [[1.0], ALPHAS])
+@pytest.mark.parametrize("units", UNITS)
+def test_activations_that_are_constant_in_training_stimuli_alone_have_no_score_there(rng, units, alphas):
+    X, Y = simulate(rng, 80, units, 3)
+    splits = [Split(np.arange(60), np.arange(60, 80)), Split(np.arange(20, 75), np.r_[:20, 75:80])]
+    X[:60] = 0.3
+    for features, gram in ways(X):
+        with pytest.warns(DegenerateWarning, match="in 1 of 2 splits the activations are constant"):
+            r, _ = score_ridge(features, Y, splits, alphas, gram)
+        assert np.isnan(r[0]).all() and np.isfinite(r[1]).all()
+
+
 @pytest.mark.parametrize("gram", [False, True])
 def test_an_alpha_below_the_rounding_of_the_activations_is_told(rng, gram):
     X, Y = simulate(rng, 40, 30, 3)
@@ -156,6 +168,8 @@ def test_features_must_fit(rng):
         score_ridge(X @ X.T, Y, splits, gram=True)
     with pytest.raises(ValueError, match="40 stimuli and the responses have 39"):
         score_ridge(X, Y[1:], splits)
+    with pytest.raises(ValueError, match="responses have 3 dimensions"):
+        score_ridge(X, np.stack([Y, Y]), splits)
 
 
 def test_the_penalties_are_brain_scores():

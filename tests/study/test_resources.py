@@ -110,6 +110,14 @@ def test_the_penultimate_layer_takes_a_pass_and_the_scores_of_one_layer_before_t
     assert needs.seconds / n_weights < 0.2 * sum(job.seconds for job in plan.jobs)
 
 
+def test_the_penultimate_job_holds_all_recordings_at_once():
+    def memory(count):
+        named = [{**MAJAJ, "name": one, "file": f"{one}.nc", "regions": {"IT": f"IT_{one}"}} for one in "abc"[:count]]
+        return resources_of(recordings=named).of("score_penultimate", NAMES).memory
+
+    assert memory(3) - memory(2) == memory(2) - memory(1) == 6 * 300 * 10**6  # bytes of files that are not there yet
+
+
 def test_pixels_take_disk():
     asked = ask(resources_of(), "pack_stimuli", stimuli="lamem")
     assert asked["disk_mb"] == pytest.approx(58_741 * 224 * 224 * 3 / 1e6, abs=1)

@@ -3,6 +3,7 @@
 import shutil
 from base64 import urlsafe_b64encode
 
+import pandas as pd
 import pytest
 from small_study import CONFIG, Study, make_data
 
@@ -110,6 +111,22 @@ def test_of_a_job_that_lacks_a_split_this_one_alone_is_trained(trained, tmp_path
     copy.snakemake(target(1), target(3), "--forcerun", "finetune_network")
     told = (copy.results / "logs/finetune_network/tiny/1-3.log").read_text()
     assert "split 1: epoch 2" in told and "split 3: epoch 2" in told
+
+
+@pytest.mark.slow
+def test_an_edit_trains_again_what_turns_out_otherwise_alone(trained, tmp_path):
+    copy = Study(shutil.copytree(trained.folder, tmp_path / "copy"))
+    path = copy.folder / target(3)
+    before, table = path.read_bytes(), pd.read_csv(copy.folder / "data/scores.csv")
+    table.assign(anna=0.5).to_csv(copy.folder / "data/scores.csv", index=False)  # one rater's, which no split trains on
+    assert copy.planned(target(3))["finetune_network"] == 1
+    copy.snakemake(target(3))
+    log = copy.results / "logs/finetune_network/tiny/3.log"
+    assert "it was trained before" in log.read_text() and path.read_bytes() == before
+    assert copy.planned(target(3)) == {}
+    table.assign(score=1 - table["score"]).to_csv(copy.folder / "data/scores.csv", index=False)
+    copy.snakemake(target(3))
+    assert "split 3: epoch 2" in log.read_text() and path.read_bytes() != before
 
 
 def test_a_study_asks_for_all_its_splits_or_leaves_fine_tuning_out(as_trained):

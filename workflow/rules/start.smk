@@ -38,16 +38,14 @@ def start_run():
 
 
 def set_aside_finished(jobs):
-    """Keep finished splits of jobs that lack another, or that a killed run did not see the end of.
+    """Keep finished splits of jobs that run again, for another split or since something was edited.
 
-    These Snakemake forces. What the user forces is trained.
+    A job trains on those alone that would turn out otherwise. What the user forces is trained.
     """
     asked = workflow.dag_settings
     for job in jobs:
         by_user = not asked.forcerun.isdisjoint({job.rule.name, *job.output})
-        reason = workflow.dag.reason(job)
-        lacking = reason.missing_output or reason.forced
-        if lacking and not (by_user or asked.forceall or asked.forcetargets):
+        if not (by_user or asked.forceall or asked.forcetargets):
             study.set_aside(LAYOUT, job.wildcards.get("model", ""), job.output)
 
 

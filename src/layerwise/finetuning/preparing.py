@@ -2,11 +2,13 @@
 
 import gc
 import logging
+import random
 import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -169,8 +171,11 @@ class _Choice:
 
     def __init__(self, plain: PlainStep, inputs: Tensor, targets: Tensor, undo: _Undo) -> None:
         self.plain, self.inputs, self.targets, self.undo = plain, inputs, targets, undo
+        before = _drawn_outside()
         self._wanted = self._losses(plain)  # before a graph takes its memory
         self._slack = TOLERANCE + DRIFT * _apart(self._losses(plain), self._wanted)
+        # What plain steps differ by then is no rounding: any graph would be within it.
+        self._freezes = _drawn_outside() != before
 
     def quickest(self, steps: int) -> Prepared:
         """Return what the settings want, or what a trial shows to be quicker where so many steps last."""
@@ -219,6 +224,12 @@ class _Choice:
         return Prepared(recorded, plain, plain.accumulate, True, True) if recorded else None
 
     def _record(self, step: PlainStep) -> RecordedStep | None:
+        if self._freezes:
+            log.warning(
+                "this network draws random numbers outside PyTorch's generator, which a CUDA graph would draw once and "
+                "for all: its step runs call by call"
+            )
+            return None
         _free(self.inputs.device)
         try:
             recorded = RecordedStep(step, self.inputs, self.targets)
@@ -255,7 +266,9 @@ class _Choice:
         except RuntimeError as error:
             if not ran_out(error):
                 raise
-            return 0.0
+        self.undo()  # a step that broke off
+        _free(self.inputs.device)
+        return 0.0
 
     def _losses(self, step: Step) -> list[float]:
         """Run a step with different images and seeds, so that anything frozen into a graph shows."""
@@ -282,6 +295,12 @@ class _Choice:
 def _apart(losses: Sequence[float], wanted: Sequence[float]) -> float:
     """Return the largest difference, over what was wanted; NaN where one is not finite."""
     return max(abs(one - other) / max(abs(other), TINY) for one, other in zip(losses, wanted, strict=True))
+
+
+def _drawn_outside() -> tuple[object, ...]:
+    """Return the states of the generators of Python and of NumPy, which no seed of a step sets."""
+    name, keys, *rest = np.random.get_state()
+    return random.getstate(), name, np.asarray(keys).tobytes(), *rest
 
 
 def _free(device: torch.device) -> None:

@@ -182,13 +182,21 @@ class _Solver:
 
     def _predict(self, grams: Tensor, kept: _Kept) -> RidgeFits:
         """Predict the test stimuli of each split: [layer, test stimulus, target]; zeros without a penalty."""
-        centres, means, none = self.training.mean(grams), self.training.mean(self.values), kept.alphas.isnan()
+        centres, means = self.training.mean(grams), self.training.mean(self.values)
+        none = kept.alphas.isnan() | self._constant(grams, centres)
         predictions = []
         for index, split in enumerate(self.splits):
             test = grams[:, torch.as_tensor(split.test, device=grams.device)] - centres[:, index, None]
             found = test @ kept.weights[:, index] + means[index]
             predictions.append(found.masked_fill_(none[:, index, None, None], 0))
         return RidgeFits(predictions, kept.alphas.cpu().numpy())
+
+    def _constant(self, grams: Tensor, centres: Tensor) -> Tensor:
+        """Return whether a layer is constant, up to rounding, in the training stimuli of a split: [layer, split]."""
+        mask = self.training.mask
+        raw = grams.diagonal(dim1=1, dim2=2) @ mask.T
+        constant: Tensor = raw - (centres * mask).sum(-1) <= ROUNDING * raw
+        return constant
 
     def _try(self, gram: Tensor, alphas: Tensor, kept: _Kept) -> Tensor:
         """Return the errors [penalty, split] of a layer, and keep what is better than before."""

@@ -152,6 +152,8 @@ def score_ridge(
     if not gram or matrix.ndim != 3:
         matrix = as_matrix(matrix, "the features")
     check_same_stimuli("the Gram matrix" if gram else "the activations", matrix.shape[-2], values)
+    if values.ndim != 2:
+        raise ValueError("the responses have 3 dimensions: ridge regression takes one value a stimulus and neuroid")
     splits = check_splits(splits, matrix.shape[-2])
     prepared = _prepare(values, splits, place, "exact")
     fits, outcome = _fit_ridge(matrix, prepared, splits, alphas, gram)

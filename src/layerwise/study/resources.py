@@ -213,11 +213,12 @@ class RuleResources:
         """Return what a pass of a network over each recording needs with all its weights, and scores of one layer."""
         plans = [self.plans.of(model, entry.name) for entry in self.study.recordings]
         memory, seconds, disk = 0, 0.0, 0
+        held = RECORDING_COPIES * sum(self._recording(plan.stimuli) for plan in plans)  # all at once, for all weights
         for plan in plans:
             job, on_gpu, n = plan.jobs[-1], plan.budget.on_gpu, plan.n_images
             rates = self.plans.machines.of(on_gpu)
             run = 0 if on_gpu else working(plan.layers, plan.batch_size) - NETWORK
-            memory = max(memory, run, job.host + RECORDING_COPIES * self._recording(plan.stimuli))
+            memory = max(memory, held + run, held + job.host)
             one = n * (rates.exact_image + rates.exact_unit * sum(layer.units for layer in plan.layers))
             scores = job.count * job.seconds / len(in_block(plan.layers, job.block))
             seconds += scores + (one if on_gpu else one / plan.budget.threads)
