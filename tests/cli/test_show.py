@@ -47,6 +47,20 @@ def test_simulated_results_are_marked_and_the_papers_numbers_say_why_they_are_no
     assert "(simulated data)" in done.output and "its tables are simulated" in done.output
 
 
+def test_a_study_without_ratings_lists_its_best_layers_and_misses_no_table_that_it_never_makes(study):
+    content = yaml.safe_load((study / "config.yaml").read_text())
+    (study / "config.yaml").write_text(yaml.safe_dump({key: content[key] for key in content if key != "ratings"}))
+    assert "not there yet: models;" in run("show", "--config", study / "config.yaml").output
+    models, layers = ["a", "b", "c", "a"], ["x", "y", None, "z"]
+    rows = {"model": models, "target": ["V1"] * 3 + ["V1_rsa"], "best_layer": layers, "value": [0.1, 0.2, None, -0.3]}
+    write_table(pd.DataFrame(rows), study / "small/tables/models.parquet")
+    shown = run("show", "--config", study / "config.yaml").output
+    first, second = shown.split("Highest V1_rsa of a layer")
+    assert "Highest V1 of a layer" in first and first.index("│ y ") < first.index("│ x ")
+    assert "│ c " not in first and "-0.300" in second
+    assert "not there yet" not in shown
+
+
 def test_bibtex_is_printed_and_what_has_no_entry_told(study):
     done = run("cite", "--config", study / "config.yaml")
     assert done.stdout.startswith("@misc{layerwise,") and "krizhevsky2014" in done.stdout

@@ -79,6 +79,13 @@ def test_tables_of_text_are_not_refused(tmp_path, text):
     check_is_table(tmp_path / "scores.csv")
 
 
+def test_a_spreadsheet_in_place_of_data_is_not_called_an_archive(tmp_path):
+    content, told = FILES["xlsx"]
+    (tmp_path / "responses.xlsx").write_bytes(content)
+    with pytest.raises(ValueError, match=told):
+        check_is_data(tmp_path / "responses.xlsx", "recordings")
+
+
 @pytest.mark.parametrize("name", ["HDF5", "array", "UTF-16", "JSON", "bytes"])
 def test_data_may_have_any_format(tmp_path, name):
     (tmp_path / "data").write_bytes(FILES[name][0])

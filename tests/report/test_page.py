@@ -77,6 +77,20 @@ def test_what_is_missing_is_said(rng, regions, measures, told):
     assert told in re.sub(r"\s+", " ", render_page(small_contents(rng, regions, measures, **changes)))
 
 
+@pytest.mark.parametrize(
+    ("regions", "measures", "title", "told"),
+    [
+        (("V1",), ("beauty",), "layers, brain and beauty", "V1; beauty"),
+        (("V1",), (), "layers and brain", "V1; no ratings"),
+        ((), ("beauty",), "layers and beauty", "no recordings; beauty"),
+    ],
+)
+def test_the_page_is_named_by_what_the_study_has(rng, regions, measures, title, told):
+    changes = {} if regions and measures else {"tables": {}}
+    page = re.sub(r"\s+", " ", render_page(small_contents(rng, regions, measures, **changes)))
+    assert re.search(rf"<title>[^:]+: {title}</title>", page) and f"networks; {told} " in page
+
+
 def test_a_study_whose_tables_are_simulated_says_so(rng):
     assert "simulated" not in "".join(Elements(render_page(small_contents(rng))).text.get("strong", ""))
     page = Elements(render_page(small_contents(rng, simulated="simulated by layerwise, seed 1")))

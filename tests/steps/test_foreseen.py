@@ -102,6 +102,15 @@ def test_stimuli_that_a_region_has_not_seen_do_not_count(home):
     assert problem.startswith("recording 'movies': 21 stimuli of IT are trained on in the smallest split, and 25")
 
 
+@pytest.mark.parametrize(("distance", "n_problems"), [("correlation", 1), ("euclidean", 0)])
+def test_too_few_neuroids_for_rsa_are_told(home, distance, n_problems):
+    brain = {"measures": ["pls", "rsa"], "rsa": {"distance": distance}}
+    found = told(study(brain=brain))
+    assert len(found) == n_problems
+    sentence = "recording 'movies': V1: 1 neuroids have a response to every stimulus, and RSA by correlation over"
+    assert all(problem.startswith(sentence) for problem in found)
+
+
 @pytest.mark.parametrize(
     ("scores", "sentence"), [("same.csv", "which have no rank correlation"), ("less.csv", "has no score")]
 )

@@ -250,3 +250,21 @@ def test_the_smallest_training_part_is_that_of_splits_as_drawn(method, by, n_gro
         most = most_trained(splits, 61, None if by is None else kinds)
         exact = method == "shuffle" or by is None
         assert most == fewest if exact else most >= fewest
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b"<!DOCTYPE html><html></html>", "is a web page and no file of weights"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "is a pointer to the data: get its content"),
+        (b"", "is empty"),
+        (b"PK\x03\x04archive/data.pkl", None),  # as torch.save writes
+    ],
+)
+def test_what_stands_for_weights_that_did_not_come_is_told(tmp_path, content, sentence):
+    (tmp_path / "own.pth").write_bytes(content)
+    rated = [{"name": "rated", "images": str(tmp_path / "none"), "scores": str(tmp_path / "none.csv")}]
+    models = [{"name": "own", "model": "resnet18", "weights": str(tmp_path / "own.pth")}]
+    found = find_problems(validate_study({"study": "s", "models": models, "ratings": rated}))
+    told = [str(problem) for problem in found]
+    assert [f"own.pth {sentence}" in one for one in told] == ([True] if sentence else [])

@@ -23,6 +23,7 @@ from layerwise.data.recordings import average_repetitions
 from layerwise.interfaces import (
     FITTED,
     PLS,
+    RSA,
     DegenerateWarning,
     LayerSpec,
     Measure,
@@ -59,6 +60,30 @@ def draw_splits(recordings: Recordings, plan: SplitPlan) -> list[Split]:
         As of `SplitPlan.make`.
     """
     return plan.make(_shown(recordings)[1])
+
+
+def require_distances(recordings: Recordings, splits: Sequence[Split], given: bool, settings: MeasureSettings) -> None:
+    """See that RSA can compare these neuroids' stimuli, before layers are held against them.
+
+    Parameters
+    ----------
+    recordings : Recordings
+        The region.
+    splits : sequence of Split
+        As `draw_splits` gives them.
+    given : bool
+        Whether a property names the parts, so that the test stimuli are compared, and not all.
+    settings : MeasureSettings
+        How distances are computed.
+
+    Raises
+    ------
+    ValueError
+        Too few neuroids have a response to every stimulus that is compared.
+    """
+    rows, shown = _shown(recordings)
+    compared = splits[0].test if given else None
+    OtherMeasures([RSA], settings, rows, average_repetitions(shown.responses), compared=compared).require_neuroids()
 
 
 @dataclass(frozen=True)

@@ -95,6 +95,20 @@ class OtherMeasures:
         """How many neuroids have a response to every stimulus: the others are left out."""
         return int(self._complete.shape[1])
 
+    def require_neuroids(self) -> None:
+        """See that RSA can tell stimuli apart by what is known of all of them.
+
+        Raises
+        ------
+        ValueError
+            Too few neuroids have a response to every stimulus.
+        """
+        if self.settings.distance == "correlation" and self.neuroids < LEAST_NEUROIDS:
+            raise ValueError(
+                f"{self.neuroids} neuroids have a response to every stimulus, and RSA by correlation over them needs "
+                f"{LEAST_NEUROIDS} or more: set brain.rsa.distance to euclidean, or leave out rsa"
+            )
+
     def score(
         self, layers: Sequence[LayerSpec], stored: Sequence[Stored], file: object, grams: Tensor | None = None
     ) -> list[dict[Measure, Scored]]:
@@ -189,11 +203,7 @@ class OtherMeasures:
     def _pairs(self) -> Tensor:
         if self.pairs is not None:
             return torch.as_tensor(self.pairs)
-        if self.settings.distance == "correlation" and self.neuroids < LEAST_NEUROIDS:
-            raise ValueError(
-                f"{self.neuroids} neuroids have a response to every stimulus, and RSA by correlation over them needs "
-                f"{LEAST_NEUROIDS} or more: set brain.rsa.distance to euclidean, or leave out rsa"
-            )
+        self.require_neuroids()
         found = distances(self._region, self.settings.distance)
         if bool(found.isnan().any()):
             _warn("to some stimuli all neuroids respond alike, so that RSA has no distance from them: it is undefined")

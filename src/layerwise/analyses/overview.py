@@ -18,7 +18,8 @@ def summarise_results(tables: Mapping[str, Path]) -> list[Section]:
     Parameters
     ----------
     tables : mapping of str to path
-        Of correlations, network_correlations, network_scores and reproduction those that there are.
+        Of correlations, network_correlations, network_scores and reproduction those that there are; or models, of a
+        study without recordings or without ratings.
 
     Returns
     -------
@@ -34,6 +35,8 @@ def summarise_results(tables: Mapping[str, Path]) -> list[Section]:
     if {"correlations", "network_scores"} <= set(found):
         measures = found["correlations"]["measure"].unique()
         sections += [_best(found["network_scores"], name) for name in ("finetuned", *measures)]
+    if "models" in found:
+        sections += [_highest(rows, str(name)) for name, rows in found["models"].groupby("target", sort=False)]
     if "reproduction" in found:
         sections.append(_reproduced(found["reproduction"]))
     mark = " (simulated data)" if any(SIMULATED in table.attrs for table in found.values()) else ""
@@ -64,6 +67,13 @@ def _best(networks: pd.DataFrame, column: str) -> Section:
         for _, row in chosen.iterrows()
     ]
     return title, ("network", *(["layer"] if named else []), "value"), rows
+
+
+def _highest(layers: pd.DataFrame, target: str) -> Section:
+    """List the networks with the best layers, of rows of one region or of ratings."""
+    chosen = layers.dropna(subset=["value"]).nlargest(BEST, "value")
+    rows = [_texts(row["model"], row["best_layer"], _number(row["value"])) for _, row in chosen.iterrows()]
+    return f"Highest {target} of a layer", ("network", "layer", "value"), rows
 
 
 def _reproduced(table: pd.DataFrame) -> Section:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from layerwise.study.foreseen import Problem
 
 RESULTS = ("correlations", "network_correlations", "network_scores", "reproduction")  # tables that `show` reads
+ALONE = ["models"]  # of a study without recordings, or without ratings, which makes none of them
 
 
 def register(app: typer.Typer) -> None:
@@ -147,10 +148,13 @@ def show(config: Config = CONFIG) -> None:
     """Print the main results of a study: correlations, the best networks, and where tables and figures lie."""
     from layerwise.analyses.overview import summarise_results
     from layerwise.config import load_study
-    from layerwise.study import layout_of
+    from layerwise.study import described_tables, layout_of
 
-    layout = layout_of(load_study(config))
-    paths = {name: Path(layout.table(name)) for name in RESULTS}
+    study = load_study(config)
+    layout = layout_of(study)
+    made = described_tables(study, layout)
+    names = [name for name in RESULTS if layout.table(name) in made] or ALONE
+    paths = {name: Path(layout.table(name)) for name in names}
     sections = summarise_results({name: path for name, path in paths.items() if path.is_file()})
     for section in sections:
         _print_section(*section)

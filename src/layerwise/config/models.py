@@ -91,6 +91,8 @@ def _check_which(which: Any) -> Any:
     if which == []:
         raise ValueError("no name is given: give some, such as [layer4], or leaves, or all")
     for pattern in which if isinstance(which, list) else ():
+        if isinstance(pattern, int | float):
+            raise ValueError(f"{pattern} is a number in YAML: a module of this name stands in quotes: ['{pattern}']")
         parts = pattern.split(".") if isinstance(pattern, str) else [""]
         if not all(parts) or any(sign.isspace() for sign in pattern):
             raise ValueError(f"{pattern!r} is no pattern of names of modules: give layer4, layer4.* or blocks.*.attn")

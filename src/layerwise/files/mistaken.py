@@ -41,7 +41,23 @@ def check_is_data(path: Path, what: str = "data", again: str = "download it agai
     Raises
     ------
     ValueError
-        It is empty, a web page, a PDF, a pointer of git-annex or Git LFS, or an archive.
+        As `check_is_content`; or it is a spreadsheet, or an archive.
+    """
+    check_is_content(path, what, again)
+    head = _head(path)
+    if head.startswith(_ARCHIVES[0]) and any(name in head for name in _IN_SHEETS):
+        raise ValueError(f"{path} is a spreadsheet, as Excel saves it: save it as CSV (UTF-8)")
+    if head.startswith(_ARCHIVES):
+        raise ValueError(f"{path} is an archive: unpack it")
+
+
+def check_is_content(path: Path, what: str, again: str = "download it again") -> None:
+    """Refuse what stands for a file that did not come; it may be an archive, as PyTorch's files are.
+
+    Raises
+    ------
+    ValueError
+        It is empty, a web page, a PDF, or a pointer of git-annex or Git LFS.
     """
     head = _head(path)
     text = head.lstrip(_BLANK)
@@ -53,8 +69,6 @@ def check_is_data(path: Path, what: str = "data", again: str = "download it agai
         raise ValueError(f"{path} is a PDF and no {what}: {again}")
     if text.startswith(_POINTERS[0]) or _POINTERS[1] in head:
         raise ValueError(f"{path} is a pointer to the data: get its content (`git annex get`, or `git lfs pull`)")
-    if head.startswith(_ARCHIVES):
-        raise ValueError(f"{path} is an archive: unpack it")
 
 
 def check_is_table(path: Path) -> None:
@@ -63,12 +77,10 @@ def check_is_table(path: Path) -> None:
     Raises
     ------
     ValueError
-        As `check_is_data`; or it is a spreadsheet, JSON, or a file of another format.
+        As `check_is_data`; or it is JSON, or a file of another format.
     """
-    head = _head(path)
-    if head.startswith(_ARCHIVES[0]) and any(name in head for name in _IN_SHEETS):
-        raise ValueError(f"{path} is a spreadsheet, as Excel saves it: save it as CSV (UTF-8)")
     check_is_data(path, "table", "download or export it again")
+    head = _head(path)
     kind = next((told for start, told in _FORMATS.items() if head.startswith(start)), None)
     if kind is None and _JSON.match(head.lstrip(_BLANK)):
         kind = "JSON"

@@ -1,13 +1,14 @@
 """What can be known of a study before a network runs, where tables are read whole and networks' libraries imported."""
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 
-from layerwise.analyses.brain import draw_splits
+from layerwise.analyses.brain import draw_splits, require_distances
 from layerwise.analyses.dividing import SplitPlan
 from layerwise.config import Study
 from layerwise.config.models import ModelEntry
 from layerwise.data.rdms import read_rdm
-from layerwise.interfaces import Split
+from layerwise.interfaces import RSA, Split
 from layerwise.layers import survey_layers
 from layerwise.models import build, build_empty, resolve_preprocessing
 from layerwise.models.adapters.factory import find_factory
@@ -83,13 +84,25 @@ def _reading_recording(study: Study, name: str) -> Callable[[], None]:
         if entry.is_rdm:
             read_rdm(entry.file)
             return
-        plan, fitted = SplitPlan(**entry.splits.model_dump()), "pls" in study.measures_of(name)
+        plan, measures = SplitPlan(**entry.splits.model_dump()), study.measures_of(name)
         for region in regions(study):
             if region.recording == name:
-                drawn = draw_splits(region_recordings(study, region.name), plan)
-                _require_enough(drawn, study.regression.components if fitted else 1, region.name)
+                recordings = region_recordings(study, region.name)
+                drawn = draw_splits(recordings, plan)
+                _require_enough(drawn, study.regression.components if "pls" in measures else 1, region.name)
+                if RSA in measures:
+                    with _of(region.name):
+                        require_distances(recordings, drawn, plan.is_given, study.brain.settings())
 
     return check
+
+
+@contextmanager
+def _of(region: str) -> Iterator[None]:
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"{region}: {error}") from None
 
 
 def _reading_ratings(study: Study, name: str) -> Callable[[], None]:

@@ -6,6 +6,7 @@ from difflib import get_close_matches
 from layerwise.config.models import ModelEntry
 from layerwise.data.problems import did_you_mean
 from layerwise.files.defined import defined_names
+from layerwise.files.mistaken import check_is_content
 from layerwise.layers.patterns import find_unmatched
 from layerwise.models import timm_names
 
@@ -19,6 +20,16 @@ def model_problems(entry: ModelEntry) -> Iterator[str]:
     if entry.timm and timm_names.is_unknown(entry.timm):
         near = get_close_matches(entry.timm.partition(".")[0], timm_names.names_in_text(), n=3)
         yield f"timm has no network {entry.timm!r}" + (f": did you mean {' or '.join(near)}?" if near else "")
+    yield from _wrong_weights(entry)
+
+
+def _wrong_weights(entry: ModelEntry) -> Iterator[str]:
+    path = entry.weights_file()
+    if path is not None and path.is_file():
+        try:
+            check_is_content(path, "file of weights")
+        except (ValueError, OSError) as error:
+            yield str(error)
 
 
 def _wrong_factory(factory: str) -> Iterator[str]:
