@@ -21,6 +21,8 @@ STEPS = 1000
 class Scripted(preparing._Choice):
     """Takes so many seconds a step, as it is and compiled; None where that way fails."""
 
+    _freezes = False
+
     def __init__(self, settings, as_it_is, compiled):
         self.plain = PlainStep(*make(settings), settings)
         self.taken, self.tried = {False: as_it_is, True: compiled}, []
@@ -84,20 +86,22 @@ class Draws(torch.nn.Module):
         return self.fc(x.mean((2, 3))) + self.draw()
 
 
-def choice_of(network, generator):
-    settings = small_settings()
+def choice_of(network, generator, compile="auto"):
+    settings = small_settings(compile=compile)
     trained, optimiser = make(settings, "cpu", network)
     plain, (inputs, targets) = PlainStep(trained, optimiser, settings), batch(generator)
     plain(inputs, targets, 0)
     return preparing._Choice(plain, inputs, targets, preparing._Undo(trained, optimiser)), plain
 
 
+@pytest.mark.parametrize("compile", ["always", "auto"])
 @pytest.mark.parametrize("draw", [random.random, np.random.rand], ids=["Python", "NumPy"])
-def test_what_draws_outside_of_torch_is_not_recorded(generator, draw, monkeypatch, caplog):
+def test_what_draws_outside_of_torch_is_neither_recorded_nor_compiled(generator, draw, compile, monkeypatch, caplog):
     monkeypatch.setattr(preparing, "RecordedStep", lambda *_: pytest.fail("recorded"))
-    choice, plain = choice_of(Draws(draw), generator)
-    assert choice._record(plain) is None
-    assert "draws random numbers outside PyTorch's generator" in caplog.text
+    monkeypatch.setattr(preparing, "compile_network", lambda *_: pytest.fail("compiled"))
+    choice, plain = choice_of(Draws(draw), generator, compile)
+    assert choice.quickest(10**9) == Prepared(plain, plain, plain.accumulate, False)
+    assert caplog.text.count("draws random numbers outside PyTorch's generator") == 1
 
 
 def test_what_draws_from_torch_is_recorded(generator, monkeypatch):

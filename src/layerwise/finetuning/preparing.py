@@ -179,7 +179,13 @@ class _Choice:
 
     def quickest(self, steps: int) -> Prepared:
         """Return what the settings want, or what a trial shows to be quicker where so many steps last."""
-        settings = self.plain.settings
+        plain, settings = self.plain, self.plain.settings
+        if self._freezes:
+            log.warning(
+                "this network draws random numbers outside PyTorch's generator, which a CUDA graph would draw once and "
+                "for all: its step runs call by call"
+            )
+            return Prepared(plain, plain, plain.accumulate, False)
         if settings.compile == "always":
             return self._compiled() or self._as_it_is()
         prepared = self._as_it_is()
@@ -224,12 +230,6 @@ class _Choice:
         return Prepared(recorded, plain, plain.accumulate, True, True) if recorded else None
 
     def _record(self, step: PlainStep) -> RecordedStep | None:
-        if self._freezes:
-            log.warning(
-                "this network draws random numbers outside PyTorch's generator, which a CUDA graph would draw once and "
-                "for all: its step runs call by call"
-            )
-            return None
         _free(self.inputs.device)
         try:
             recorded = RecordedStep(step, self.inputs, self.targets)
