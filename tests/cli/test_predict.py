@@ -1,6 +1,7 @@
 """Scores of photographs, predicted by fine-tuned networks: those that training stored are the oracle."""
 
 import errno
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -73,6 +74,18 @@ def refused(*arguments):
     result = run(*arguments)
     assert result.exit_code == 1 and isinstance(result.exception, ValueError), result.output
     return str(result.exception)
+
+
+def test_a_name_that_is_no_utf8_is_written_as_the_disk_has_it(study, tmp_path):
+    folder, _ = study
+    named = os.fsdecode(b"photo\xff,.png")
+    try:
+        shutil.copy(folder / "images/00.png", tmp_path / named)
+    except OSError:
+        pytest.skip("this disk has no such names")
+    result = run("--weights", folder / "finetuned", tmp_path / named, "--output", tmp_path / "scores.csv")
+    assert result.exit_code == 0, result.output or result.exception
+    assert f'\n"{tmp_path}/'.encode() + b'photo\xff,.png",' in (tmp_path / "scores.csv").read_bytes()
 
 
 def test_scores_of_test_images_are_those_that_training_stored(study, tmp_path):

@@ -125,6 +125,17 @@ def test_or_it_is_refused_where_none_may_be_held_out():
     assert nothing_written()
 
 
+def test_test_images_that_are_trained_on_or_watched_under_another_name_are_told(whole, caplog):
+    assert "same pixels" not in caplog.text
+    tested, trained, watched = (PARTS[part][0] for part in ("test", "train", "val"))
+    for image in (tested, tested + 1):
+        shutil.copy(f"photos/{(trained, watched)[image - tested]:02d}.png", f"photos/{image:02d}.png")
+    pack_stimuli(study(), "rated", PIXELS, Path("rated.h5"))
+    train()
+    assert f"split 1: 2 of {len(PARTS['test'])} test images have the same pixels as images" in caplog.text
+    assert f"trained on or watched (first: {tested:02d}.png and {trained:02d}.png)" in caplog.text
+
+
 @pytest.mark.parametrize("line", ["03.png\n", "03.png nan\n", "03.png 0\n"])
 def test_scores_that_are_missing_in_a_split_are_told_with_their_file_and_line(line):
     lines = Path("splits/train_1.txt").read_text().splitlines(keepends=True)

@@ -87,6 +87,30 @@ def make_fold(
     return fold
 
 
+def warn_of_copies(fold: Fold, alike: NDArray[np.int64], names: Sequence[str]) -> None:
+    """Warn of test images that are trained on, or watched, under another name.
+
+    Parameters
+    ----------
+    fold : Fold
+        The split.
+    alike : int64 array [image]
+        For each image the index of the first one that has the same pixels.
+    names : sequence of str
+        Ids of all images.
+    """
+    seen = np.concatenate([fold.train.images, fold.validation.images])
+    copies = fold.test.images[np.isin(alike[fold.test.images], alike[seen])]
+    if not len(copies):
+        return
+    other = seen[alike[seen] == alike[copies[0]]][0]
+    log.warning(
+        "split %d: %d of %d test images have the same pixels as images that are trained on or watched (first: %s and "
+        "%s), which makes rho too high: keep one of each, or have them in one fold",
+        fold.split + 1, len(copies), len(fold.test), names[copies[0]], names[other],
+    )  # fmt: skip
+
+
 def _check_parts(name: str, scores: NDArray[np.float64], parts: Sequence[NDArray[np.int64]]) -> None:
     images = np.concatenate(parts)
     twice = len(images) - len(np.unique(images))

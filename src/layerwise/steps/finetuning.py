@@ -14,6 +14,7 @@ from layerwise.data.pixels import PixelCache
 from layerwise.files import atomic_path, hash_arrays, hash_object, locked, writable
 from layerwise.files.tables import read_table, write_table
 from layerwise.finetuning import Epoch, FineTuned, Fold, StopRequests, fine_tune_folds, make_fold
+from layerwise.finetuning.parts import warn_of_copies
 from layerwise.finetuning.probing import probe_classifiers
 from layerwise.finetuning.tables import history_table, predictions_table
 from layerwise.finetuning.training import Pace
@@ -94,6 +95,9 @@ def finetune_network(
     expected = resolve_preprocessing(study.model_entry(model).spec())
     rated, images = rated_squares(study, ratings, pixels, expected)
     folds = [_make_fold(rated, split, ratings, settings) for split in splits]
+    alike = images.alike()
+    for fold in folds:
+        warn_of_copies(fold, alike, images.ids)
     network, classifiers = _load(study, model, images, device)
     common = _describe(study, model, classifiers, images)
     trained = {fold.split: _describe_split(common, fold) for fold in folds}

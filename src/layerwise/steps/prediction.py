@@ -220,7 +220,9 @@ def _differ(name: str, one: object, other: object) -> Iterator[str]:
 def _table(files: Sequence[Path], splits: Sequence[str], predicted: NDArray[np.float64]) -> pd.DataFrame:
     """Put the predictions [image, split] of each image in a row."""
     spread = predicted.std(1, ddof=1) if len(splits) > 1 else np.full(len(files), np.nan)
-    columns = {"image": list(map(str, files)), "mean": predicted.mean(1), "spread": spread}
+    # As objects: pandas' own strings refuse a name that is no UTF-8.
+    names = pd.Series(list(map(str, files)), dtype=object)
+    columns = {"image": names, "mean": predicted.mean(1), "spread": spread}
     return pd.DataFrame(columns | {f"split_{split}": predicted[:, index] for index, split in enumerate(splits)})
 
 
