@@ -76,6 +76,19 @@ def refused(*arguments):
     return str(result.exception)
 
 
+def test_what_a_folder_holds_besides_images_is_told(study, tmp_path, caplog):
+    folder, _ = study
+    shutil.copy(folder / "images/00.png", tmp_path / "one.png")
+    for name in ("phone.HEIC", "below/notes.txt", ".hidden.jpg", ".thumbnails/one.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"")
+    (tmp_path / "gone.jpg").symlink_to("nowhere.jpg")
+    caplog.set_level("INFO")
+    assert run("--weights", folder / "finetuned", tmp_path).exit_code == 0
+    told = "since they do not end as images do or lead nowhere: below/notes.txt, gone.jpg, phone.HEIC"
+    assert f"3 files of {tmp_path} are left out, {told}" in caplog.text
+
+
 def test_a_name_that_is_no_utf8_is_written_as_the_disk_has_it(study, tmp_path):
     folder, _ = study
     named = os.fsdecode(b"photo\xff,.png")

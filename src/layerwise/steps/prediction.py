@@ -10,7 +10,7 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from layerwise.data.folders import list_images
+from layerwise.data.folders import files_below, list_images
 from layerwise.data.images import load_square
 from layerwise.data.problems import list_problems
 from layerwise.finetuning.ensembles import predict_with_all
@@ -156,7 +156,19 @@ def _images(path: Path) -> list[Path]:
     found = sorted(list_images(path))
     if not found:
         raise ValueError(f"the folder {path} holds no images: name another, or the files themselves")
+    _tell_of_others(path, found)
     return [path / name for name in found]
+
+
+def _tell_of_others(folder: Path, found: Sequence[str]) -> None:
+    """Say what else lies in a folder: among it may be photographs of a kind that is not known, such as HEIC."""
+    shown = (name for name in files_below(folder) if not any(part.startswith(".") for part in Path(name).parts))
+    others = sorted(set(shown) - set(found))
+    if others:
+        log.info(
+            "%d files of %s are left out, since they do not end as images do or lead nowhere: %s",
+            len(others), folder, _some(others),
+        )  # fmt: skip
 
 
 def find_folds(given: Sequence[Path]) -> dict[str, Path]:
