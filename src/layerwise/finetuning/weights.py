@@ -92,9 +92,14 @@ def write_weights(path: str | Path, weights: Mapping[str, Tensor], about: FineTu
 
 
 def _save(tensors: dict[str, Tensor], path: Path, metadata: dict[str, str]) -> None:
-    """Write a file of tensors; its library has an error of its own for a disk that is full."""
+    """Write a file of tensors; its library has an error of its own for a disk that is full.
+
+    It also puts a file of its own in place of the one that is there, which nobody else may read.
+    """
+    mode = path.stat().st_mode
     try:
         save_file(tensors, path, metadata)
+        path.chmod(mode)
     except SafetensorError as error:
         number = re.search(r"\(os error (\d+)\)", str(error))
         if number is None:
