@@ -296,10 +296,17 @@ def test_a_study_without_fine_tuning_is_refused(tmp_path):
         finetune_network(without, "tiny", ["1"], Path("none.h5"), tmp_path / "results", tmp_path / "states")
 
 
-def test_a_network_that_mixes_the_images_of_a_batch_is_refused(tmp_path):
-    mixing = [CONTENT["models"][0] | {"factory": "tiny_networks:build_mixing"}]
-    mixed = validate_study(CONTENT | {"models": mixing, "finetuning": TRAINING})
-    with pytest.raises(ValueError, match="depends on the other images of its batch"):
+@pytest.mark.parametrize(
+    ("network", "message"),
+    [
+        ("build_mixing", "depends on the other images of its batch"),
+        ("build_softmax", "gives the score 1 whatever 2 gives, so that nothing can be learnt"),
+    ],
+)
+def test_a_network_that_mixes_the_images_of_a_batch_or_hides_its_head_is_refused(network, message, tmp_path):
+    content = CONTENT | {"models": [CONTENT["models"][0] | {"factory": f"tiny_networks:{network}"}]}
+    refused = validate_study(content | {"finetuning": TRAINING})
+    with pytest.raises(ValueError, match=message):
         finetune_network(
-            mixed, "tiny", ["1"], Path(f"crop{SIDE}to{SIDE}-bilinear.h5"), tmp_path / "results", tmp_path / "states"
+            refused, "tiny", ["1"], Path(f"crop{SIDE}to{SIDE}-bilinear.h5"), tmp_path / "results", tmp_path / "states"
         )

@@ -23,5 +23,9 @@ class OfBatch(nn.Module):
         return x - x.mean(0)
 
 
+def build_softmax() -> nn.Module:
+    return nn.Sequential(nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(12, 30), nn.Softmax(1))
+
+
 def build_mixing() -> nn.Module:
     return nn.Sequential(nn.AdaptiveAvgPool2d(2), OfBatch(), nn.Flatten(), nn.Linear(12, 30))

@@ -15,7 +15,7 @@ from layerwise.files import atomic_path, hash_arrays, hash_object, locked, writa
 from layerwise.files.tables import read_table, write_table
 from layerwise.finetuning import Epoch, FineTuned, Fold, StopRequests, fine_tune_folds, make_fold
 from layerwise.finetuning.parts import warn_of_copies
-from layerwise.finetuning.probing import probe_classifiers
+from layerwise.finetuning.probing import probe_classifiers, probe_head
 from layerwise.finetuning.tables import history_table, predictions_table
 from layerwise.finetuning.training import Pace
 from layerwise.finetuning.weights import FineTunedModel, read_about, write_weights
@@ -137,6 +137,7 @@ def _load(study: Study, model: str, images: PixelCache, device: str) -> tuple[to
     network, expected = build(spec, weights_folder=study.storage.weights), resolve_preprocessing(spec)
     classifiers = find_classifiers(network, spec, expected.size)
     probe_classifiers(network, classifiers, images, expected, device)
+    probe_head(network, classifiers, images, expected, device)
     return network, classifiers
 
 
