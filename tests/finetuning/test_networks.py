@@ -71,6 +71,16 @@ def test_a_head_scores_what_bf16_gives_it_as_float64_does(make, head):
     assert ((wanted.bfloat16().double() - wanted).abs() > 1e-6 * summed).any()  # as bf16 would round
 
 
+def test_of_a_single_image_the_axis_may_be_dropped():
+    scores = nn.Linear(4, 1)
+    for count in (1, 2, 5):
+        images = torch.randn(count, 4, generator=torch.Generator().manual_seed(count))
+        found = predict_scores(lambda given: scores(given).squeeze(), images)
+        assert torch.equal(found, scores(images)[:, 0])
+    with pytest.raises(ValueError, match=r"gives \[2\] for 1 images"):
+        predict_scores(lambda given: given[0, :2], images[:1])
+
+
 def test_validation_in_bf16_tells_images_apart(rng):
     images, scores = planted(rng, 400)
     settings = small_settings(precision="bf16", max_epochs=1, learning_rate=1e-6)

@@ -194,3 +194,27 @@ def test_a_compilation_that_computes_something_else_is_not_kept_cuda(generator, 
     prepared = prepare_step(*make(settings, "cuda", tiny()), settings, *batch(generator, "cuda"))
     assert prepared.recorded and not prepared.compiled
     assert "the compilation of this network's step gives other losses" in caplog.text
+
+
+@pytest.mark.parametrize("batch_norms", ["learn", "frozen"])
+def test_what_does_not_learn_is_told(batch_norms, generator, caplog):
+    settings = small_settings(batch_norms=batch_norms)
+    network, optimiser = make(settings)
+    prepare_step(network, optimiser, settings, *batch(generator))
+    assert not caplog.text
+    network.stem.requires_grad_(False)
+    prepare_step(network, optimiser, settings, *batch(generator))
+    share = 216 if batch_norms == "frozen" else 216 + 16  # a convolution of 3 x 8 x 3 x 3, and the norm after it
+    total = 216 + 8 * 8 * 9 + 9 + (0 if batch_norms == "frozen" else 32)
+    assert (
+        f"{100 * share / total:.0f} % of its weights, got no gradient in a first step (first: stem.0.we" in caplog.text
+    )
+
+
+@pytest.mark.parametrize("hidden", [torch.no_grad, torch.inference_mode])
+def test_a_network_that_lets_no_gradient_through_is_refused(hidden, generator):
+    settings = small_settings()
+    network, optimiser = make(settings)
+    network.forward = hidden()(network.forward)
+    with pytest.raises(ValueError, match=r"no parameter of the network gets a gradient: .*torch\.no_grad"):
+        prepare_step(network, optimiser, settings, *batch(generator))

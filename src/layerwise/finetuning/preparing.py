@@ -94,6 +94,7 @@ def prepare_step(
     plain = PlainStep(network, optimiser, settings, accumulate or settings.accumulate or 1)
     with current_device(inputs.device), undo, torch.random.fork_rng(_gpus(inputs.device)):
         _find_parts(plain, settings, inputs, targets, undo)
+        _tell_of_idle(network, settings)
         undo()
         if record and inputs.is_cuda:
             return _Choice(plain, inputs, targets, undo).quickest(steps)
@@ -150,6 +151,21 @@ def _find_parts(plain: PlainStep, settings: FinetuneSettings, inputs: Tensor, ta
         log.warning(
             "a batch of %d images does not fit into memory: gradients of %d parts of it are added up%s",
             len(inputs), parts, ", and batch normalisations see these parts" if smallest == 2 else "",
+        )  # fmt: skip
+
+
+def _tell_of_idle(network: nn.Module, settings: FinetuneSettings) -> None:
+    """Warn of parameters that a step gave no gradient: training is meant to be end to end."""
+    frozen = batch_norms(network) if settings.batch_norms == "frozen" else []
+    meant = {id(parameter) for norm in frozen for parameter in norm.parameters()}
+    named = {name: parameter for name, parameter in network.named_parameters() if id(parameter) not in meant}
+    idle = {name: parameter for name, parameter in named.items() if parameter.grad is None}
+    if idle:
+        share = sum(map(Tensor.numel, idle.values())) / sum(map(Tensor.numel, named.values()))
+        log.warning(
+            "%d of %d parameters of the network, %.0f %% of its weights, got no gradient in a first step (first: %s): "
+            "they do not learn, unless the network skips them at random",
+            len(idle), len(named), 100 * share, next(iter(idle)),
         )  # fmt: skip
 
 

@@ -89,6 +89,11 @@ class PlainStep:
             with autocast(inputs.device, self.settings.precision):
                 predicted = predict_scores(self._forward, part)
             loss = self._loss(predicted, wanted) * (len(wanted) / len(targets))
+            if not loss.requires_grad:
+                raise ValueError(
+                    "no parameter of the network gets a gradient: its code runs under `torch.no_grad()` or the like or "
+                    "detaches what it gives; let gradients through"
+                )
             loss.backward()  # type: ignore[no-untyped-call]
             total += loss.detach()
         self.optimiser.step()
