@@ -37,6 +37,8 @@ from layerwise.models import registry
 HERE = Path(__file__)
 TABLE = HERE.parent.parent / "src" / "layerwise" / "study" / "finetune_rates.tsv"
 PRECISIONS = ("tf32", "bf16")
+# Of benchmarks/finetuning_compiled.py.
+COMPILED = ("compiled_images_per_second", "compiled_gigabytes", "seconds_to_compile")
 COLUMNS = [
     "model",
     "precision",
@@ -48,6 +50,7 @@ COLUMNS = [
     "planar_images_per_second",
     "gigabytes_while_choosing",
     "seconds_to_prepare",
+    *COMPILED,
     "remark",
     "source",  # where it is not this program
 ]

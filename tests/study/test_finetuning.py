@@ -178,13 +178,14 @@ def test_the_memory_of_every_network_was_counted_and_with_the_margin_few_that_we
     assert set(whole) == {(name, precision) for name in registry.names() for precision in ("tf32", "bf16")}
     with TABLE.open() as file:
         held = [row for row in csv.DictReader(file, delimiter="\t") if not row["source"]]
-    assert len(held) >= 118
+    assert len(held) >= 128
     for row in held:
         lacks = float(row["gigabytes"]) - with_margin(round(1e9 * whole[row["model"], row["precision"]])) / 1e9
         assert lacks <= (0.64 if row["model"].startswith("vgg") and row["precision"] == "tf32" else 0), row["model"]
 
 
-def test_a_network_that_was_not_measured_is_planned_with_what_was_counted():
+def test_a_network_that_was_not_measured_is_planned_with_what_was_counted(monkeypatch):
+    monkeypatch.setattr("layerwise.study.training_rates._measured", dict)
     name = "efficientnet_b3"
     of = {row["precision"]: float(row["gigabytes"]) for row in counted() if row["model"] == name}
     for precision, known in (("tf32", of["tf32"]), ("bf16", of["bf16"]), ("float32", of["tf32"])):
