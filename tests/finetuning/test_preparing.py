@@ -9,11 +9,12 @@ import torch
 from small_training import batch, make, small_settings, tiny, values
 
 from layerwise.finetuning import compiling, preparing
-from layerwise.finetuning.compiling import WORTHWHILE, as_before, compile_network
+from layerwise.finetuning.compiling import as_before, compile_network
 from layerwise.finetuning.networks import predict_scores
 from layerwise.finetuning.precision import arithmetic
 from layerwise.finetuning.preparing import Prepared, prepare_step
 from layerwise.finetuning.step import PlainStep
+from layerwise.interfaces.finetuning import WORTHWHILE
 
 STEPS = 1000
 

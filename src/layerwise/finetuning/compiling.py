@@ -15,7 +15,6 @@ from layerwise.interfaces.finetuning import FinetuneSettings
 
 Forward = Callable[[Tensor], Tensor]
 MOST = 64  # compilations of one piece of code
-WORTHWHILE = 600.0  # seconds of the shortest training: some ten times what a compilation takes
 
 
 def compile_network(network: nn.Module) -> Forward:

@@ -13,12 +13,12 @@ import torch
 from torch import Tensor, nn
 
 from layerwise.files import ran_out
-from layerwise.finetuning.compiling import WORTHWHILE, compile_network, compiled_whole
+from layerwise.finetuning.compiling import compile_network, compiled_whole
 from layerwise.finetuning.networks import batch_norms, set_training
 from layerwise.finetuning.optimisers import state_tensors
 from layerwise.finetuning.precision import arithmetic
 from layerwise.finetuning.step import PlainStep, RecordedStep, Step
-from layerwise.interfaces.finetuning import FinetuneSettings
+from layerwise.interfaces.finetuning import WORTHWHILE, FinetuneSettings
 from layerwise.passes.devices import current_device
 from layerwise.passes.graphs import warm_up
 
