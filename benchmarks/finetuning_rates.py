@@ -307,6 +307,28 @@ def document(rows: list[Row]) -> str:
     return "\n".join([*lines, "", *told, *remarks]) + "\n"
 
 
+def document_small(rows: list[Row], memory: float) -> str:
+    """The table of a GPU that was held to some memory."""
+    names = " ".join(dict.fromkeys(row["model"] for row in rows))
+    lines = [
+        "# Rates of fine-tuning on a smaller GPU",
+        "",
+        (
+            f"`python benchmarks/finetuning_rates.py {names} --memory {memory:g} --planar --table small.tsv --output "
+            f"benchmarks/finetuning_small.md` on {rows[0]['device']}, torch {rows[0]['torch']}, of which PyTorch had "
+            f"{memory:g} GB: images a second at batches of 32 and what the recorded step holds, random weights. It shows "
+            "what fits, not how quick a GPU of that size is."
+        ),
+        "",
+        "| network | precision | img/s | GB | prepared in, s | told |",
+        "| --- | --- | ---: | ---: | ---: | --- |",
+    ]
+    for row in rows:
+        cells = ("model", "precision", "images_per_second", "gigabytes", "seconds_to_prepare", "remark")
+        lines.append(f"| {' | '.join(row[name] for name in cells)} |")
+    return "\n".join(lines) + "\n"
+
+
 def _compiled(by: dict[str, list[Row]], everybody: float) -> list[str]:
     """What a compilation gives, of all networks together."""
     lines = []
@@ -368,8 +390,9 @@ def main() -> None:
         rows = run(names, rows, arguments)
     rows = [row for row in rows if row["device"] == here and not row.get("source")]
     if rows:
-        arguments.output.write_text(document(rows))
-        print(document(rows))
+        text = document_small(rows, arguments.memory) if arguments.memory else document(rows)
+        arguments.output.write_text(text)
+        print(text)
 
 
 if __name__ == "__main__":

@@ -196,15 +196,14 @@ def counted():
         return list(csv.DictReader(file, delimiter="\t"))
 
 
-def test_the_memory_of_every_network_was_counted_and_with_the_margin_few_that_were_measured_hold_more():
+def test_the_memory_of_every_network_was_counted_and_with_the_margin_none_that_was_measured_holds_more():
     whole = {(row["model"], row["precision"]): float(row["gigabytes"]) for row in counted() if row["images"] == "32"}
     assert set(whole) == {(name, precision) for name in registry.names() for precision in ("tf32", "bf16")}
     with TABLE.open() as file:
         held = [row for row in csv.DictReader(file, delimiter="\t") if not row["source"]]
     assert len(held) >= 128
     for row in held:
-        lacks = float(row["gigabytes"]) - with_margin(round(1e9 * whole[row["model"], row["precision"]])) / 1e9
-        assert lacks <= (0.64 if row["model"].startswith("vgg") and row["precision"] == "tf32" else 0), row["model"]
+        assert 1e9 * float(row["gigabytes"]) <= with_margin(round(1e9 * whole[row["model"], row["precision"]])), row
 
 
 def test_a_network_that_was_not_measured_is_planned_with_what_was_counted(monkeypatch):
@@ -213,7 +212,7 @@ def test_a_network_that_was_not_measured_is_planned_with_what_was_counted(monkey
     of = {row["precision"]: float(row["gigabytes"]) for row in counted() if row["model"] == name}
     for precision, known in (("tf32", of["tf32"]), ("bf16", of["bf16"]), ("float32", of["tf32"])):
         found = plan({"precision": precision}, model=name, models=[name]).rate
-        assert found.memory == pytest.approx(1.25e9 * known + 1e9) and not found.measured
+        assert found.memory == pytest.approx(1.15e9 * known + 2.1e9) and not found.measured
 
 
 def test_an_own_network_is_planned_with_the_parameters_that_its_job_counted(tmp_path, monkeypatch):
