@@ -316,8 +316,8 @@ def document_small(rows: list[Row], memory: float) -> str:
         (
             f"`python benchmarks/finetuning_rates.py {names} --memory {memory:g} --planar --table small.tsv --output "
             f"benchmarks/finetuning_small.md` on {rows[0]['device']}, torch {rows[0]['torch']}, of which PyTorch had "
-            f"{memory:g} GB: images a second at batches of 32 and what the recorded step holds, random weights. It shows "
-            "what fits, not how quick a GPU of that size is."
+            f"{memory:g} GB: images a second at batches of 32 and what the recorded step holds, random weights. It "
+            "shows what fits, not how quick a GPU of that size is."
         ),
         "",
         "| network | precision | img/s | GB | prepared in, s | told |",
