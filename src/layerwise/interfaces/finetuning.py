@@ -24,7 +24,8 @@ class FinetuneSettings:
     momentum, nesterov : float, bool
         Of "sgd"; the paper's.
     weight_decay : float
-        0: the paper names its optimiser's settings, and no decay among them.
+        0: the paper names its optimiser's settings, and no decay among them. It is of all parameters, norms and biases
+        too, as PyTorch's optimisers have it.
     schedule : {"step", "cosine", "constant"}
         The paper's is "step": the rate is multiplied by `gamma` after every `step_epochs` epochs. "cosine" falls from
         the first rate towards zero at `max_epochs`.
