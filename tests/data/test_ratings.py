@@ -318,6 +318,8 @@ def test_lamem_scores_belong_to_split_and_image(lamem):
         ("test_2", "d.jpg 0.1\n", "split 2: 1 images are both in train and in test, such as d.jpg"),
         ("val_1", "b.jpg 0.1\n", "split 1: 1 images are both in train and in val, such as b.jpg"),
         ("val_1", "d.jpg 0.1\n", "split 1: 1 images are both in val and in test, such as d.jpg"),
+        ("test_2", ".//d.jpg 0.1\n", "split 2: 1 images are both in train and in test, such as d.jpg"),
+        ("test_2", "e.jpg 0.1\n./e.jpg 0.1\n", "test_2.txt, line 2 ('./e.jpg 0.1'): the image is named twice"),
     ],
 )
 def test_lamem_problems_are_named(lamem, name, text, expected):
@@ -353,6 +355,19 @@ def test_lamem_split_files_may_start_with_a_mark_and_images_lie_in_subfolders(la
     np.testing.assert_array_equal(ratings.scores, expected[0].scores)
     assert stimuli.ids == tuple(f"deep/{image}" for image in expected[1].ids)
     assert all(path.is_file() for path in stimuli.paths)
+
+
+def test_lamem_one_image_of_two_names_is_refused(lamem):
+    composed, apart = (unicodedata.normalize(form, "\u00e9.jpg") for form in ("NFC", "NFD"))
+    (lamem / "images/a.jpg").rename(lamem / "images" / composed)
+    for path in (lamem / "splits").glob("*.txt"):
+        name = apart if path.name == "test_2.txt" else composed
+        path.write_text(path.read_text().replace("a.jpg", name))
+    path = lamem / "splits/test_2.txt"
+    path.write_text(path.read_text() + f"{apart} 0.5\n")
+    with pytest.raises(ValueError, match=r"names the image .* as .* and as .*: write it one way") as caught:
+        read_lamem(lamem / "splits", lamem / "images")
+    assert composed in str(caught.value) and apart in str(caught.value) and "\n" not in str(caught.value)
 
 
 def test_lamem_missing_images_are_named(lamem):

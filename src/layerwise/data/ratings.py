@@ -341,7 +341,8 @@ def _read_part(path: Path, problems: list[str]) -> dict[str, float]:
         problems.append(str(error))
         return scored
     for number, line in enumerate(path.read_text(encoding="utf-8-sig", errors="replace").splitlines(), 1):
-        image, *rest = line.split() or [""]
+        named, *rest = line.split() or [""]
+        image = named and str(PurePosixPath(named))  # ./a.jpg is a.jpg
         problem = _line_problem(image, rest, scored)
         if problem:
             problems.append(f"{path.name}, line {number} ({line.strip()!r}): {problem}")
@@ -380,7 +381,20 @@ def _find_images(ids: Sequence[str], folder: Path, splits: Path) -> list[Path]:
     missing = [image for image in ids if image not in found]
     if missing:
         raise ValueError(list_problems(missing, f"of {len(ids)} images that {splits} names are not in {folder}"))
+    _check_apart(ids, found, splits)
     return [found[image] for image in ids]
+
+
+def _check_apart(ids: Sequence[str], found: Mapping[str, Path], splits: Path) -> None:
+    """Refuse two names of one image, which might be trained on under one and tested under the other."""
+    names: dict[Path, str] = {}
+    for image in ids:
+        other = names.setdefault(found[image], image)
+        if other != image:
+            raise ValueError(
+                f"{splits} names the image {found[image]} as {other!r} and as {image!r}, which differ in how an "
+                "accent or a capital is written: write it one way in all files"
+            )
 
 
 def _by_split(
