@@ -79,11 +79,12 @@ def make_fold(
     """
     name = f"split {split + 1}"
     _check_parts(name, scores, (train, validation, test))
-    if not len(validation):
+    held = not len(validation)
+    if held:
         train, validation = _hold_out(name, train, settings)
     parts = (Part(part.astype(np.int64), scores[part].astype(np.float64)) for part in (train, validation, test))
     fold = Fold(split, *parts)
-    _check_counts(name, fold, settings)
+    _check_counts(name, fold, settings, held)
     return fold
 
 
@@ -143,12 +144,13 @@ def _hold_out(
     return train[~held], train[held]
 
 
-def _check_counts(name: str, fold: Fold, settings: FinetuneSettings) -> None:
+def _check_counts(name: str, fold: Fold, settings: FinetuneSettings, held: bool) -> None:
     train, validation = fold.train, fold.validation
     if len(train) < settings.batch_size:
+        left, or_less = (f", as {len(validation)} are held out", " or a smaller `hold_out`") if held else ("", "")
         raise ValueError(
-            f"{name} has {len(train)} training images, and a batch has {settings.batch_size}: give more images or set "
-            "a smaller `batch_size`"
+            f"{name} has {len(train)} training images{left}, and a batch has {settings.batch_size}: give more images, or "
+            f"set a smaller `batch_size`{or_less}"
         )
     if len(validation) < FEWEST or np.ptp(validation.scores) == 0:
         raise ValueError(
