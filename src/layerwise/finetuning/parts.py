@@ -149,8 +149,8 @@ def _check_counts(name: str, fold: Fold, settings: FinetuneSettings, held: bool)
     if len(train) < settings.batch_size:
         left, or_less = (f", as {len(validation)} are held out", " or a smaller `hold_out`") if held else ("", "")
         raise ValueError(
-            f"{name} has {len(train)} training images{left}, and a batch has {settings.batch_size}: give more images, or "
-            f"set a smaller `batch_size`{or_less}"
+            f"{name} has {len(train)} training images{left}, and a batch has {settings.batch_size}: give more images "
+            f"or set a smaller `batch_size`{or_less}"
         )
     if len(validation) < FEWEST or np.ptp(validation.scores) == 0:
         raise ValueError(
