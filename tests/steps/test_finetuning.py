@@ -187,6 +187,13 @@ def test_killed_between_two_files_it_leaves_no_weights_and_goes_on_without_train
     assert told == []
 
 
+def test_what_the_library_of_weights_left_of_a_killed_run_is_removed(whole, tmp_path):
+    (tmp_path / "results/2").mkdir(parents=True)
+    (tmp_path / "results/2/.tmpa1B2c3").write_bytes(b"half of the weights")
+    train(tmp_path)
+    assert {path.name for path in (tmp_path / "results/2").iterdir()} == set(FINETUNED_FILES)
+
+
 def test_several_splits_in_one_job_give_what_each_gives_alone(whole, tmp_path):
     results = train(tmp_path, splits=("1", "2"))
     assert contents(results) == contents(whole)

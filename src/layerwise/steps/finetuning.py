@@ -186,6 +186,8 @@ def _write(folder: Path, result: FineTuned, stimuli: Sequence[str], about: FineT
         table.attrs = {"origins": dict(about.origins), "measure": about.measure}
         write_table(table, folder / about.split / name)
     write_weights(folder / about.split / WEIGHTS, result.weights, about)
+    for left in (folder / about.split).glob(".tmp*"):  # the library's own, where a run was killed as it wrote
+        left.unlink(missing_ok=True)
 
 
 def _put_back(finished: Path, output_folder: Path, wanted: FineTunedModel, study: Study) -> bool:
