@@ -3,6 +3,7 @@
 import errno
 import logging
 import os
+import random
 import re
 import signal
 
@@ -88,32 +89,38 @@ def test_stopped_after_every_few_steps_it_comes_to_the_same_end(study, tmp_path)
 class SkipsBlocks(nn.Module):
     """Skips blocks at random, so that some have no gradient in the first steps and nothing is remembered of them."""
 
-    def __init__(self):
+    def __init__(self, draw):
         super().__init__()
+        self.draw = draw
         self.blocks = nn.ModuleList(nn.Linear(3, 3) for _ in range(6))
         self.fc = nn.Linear(3, 10)
 
     def forward(self, x):
         x = x.mean((2, 3))
         for block in self.blocks:
-            if not self.training or torch.rand(()) < 0.2:
+            if not self.training or self.draw() < 0.2:
                 x = x + block(x)
         return self.fc(x)
 
 
+@pytest.mark.parametrize("draw", [lambda: torch.rand(()), random.random, np.random.random])
 @pytest.mark.parametrize("changes", [{}, {"optimiser": "adamw", "weight_decay": 0.1}])
-def test_a_network_that_skips_blocks_at_random_goes_on_too(study, tmp_path, changes):
+def test_a_network_that_skips_blocks_at_random_goes_on_too(study, tmp_path, changes, draw):
     pixels, fold = study
     settings = small_settings(**changes)
 
     def run(**options):
         torch.manual_seed(0)
-        return fine_tune(SkipsBlocks(), "fc", pixels, PREPROCESSING, fold, settings, CPU, **options)
+        return fine_tune(SkipsBlocks(draw), "fc", pixels, PREPROCESSING, fold, settings, CPU, **options)
 
+    before = random.getstate(), np.random.get_state()[1].tobytes()
     whole, path = run(), tmp_path / "a.state"
+    assert (random.getstate(), np.random.get_state()[1].tobytes()) == before
     for calls in (2, 9, STEPS + 4):
         with pytest.raises(StoppedError):
             run(state=path, stop=after(calls))
+        random.seed(calls)  # whatever the random states of the next process
+        np.random.seed(calls)
     assert_same(run(state=path), whole)
 
 

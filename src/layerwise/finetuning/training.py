@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from layerwise.finetuning.augmentation import Augmentation
 from layerwise.finetuning.compiling import as_before
 from layerwise.finetuning.crops import draw_crops
-from layerwise.finetuning.draws import order_images, step_seed
+from layerwise.finetuning.draws import order_images, seed_others, step_seed
 from layerwise.finetuning.history import Epoch, best_epoch, ends
 from layerwise.finetuning.images import Images
 from layerwise.finetuning.networks import set_training
@@ -28,6 +28,7 @@ from layerwise.finetuning.state import Reached, State, put_back
 from layerwise.finetuning.stopping import DivergedError
 from layerwise.interfaces import Stop, StoppedError, never
 from layerwise.interfaces.finetuning import FinetuneSettings
+from layerwise.models.seeds import seeded
 from layerwise.passes.devices import current_device
 
 CHECK_EVERY = 50  # steps between looks at the losses: each look makes the GPU wait
@@ -132,7 +133,7 @@ def surroundings(settings: FinetuneSettings, device: torch.device) -> Iterator[N
     """Set the arithmetic, the GPU and a random state of its own for training, of one network or of several in turns."""
     devices = [device] if device.type == "cuda" else []
     chosen = arithmetic(settings.precision, settings.deterministic)
-    with current_device(device), chosen, torch.random.fork_rng(devices):
+    with current_device(device), chosen, torch.random.fork_rng(devices), seeded(settings.seed):
         yield
 
 
@@ -256,7 +257,9 @@ class Trainer:
         reached, settings = self.reached, self.settings
         for inputs, targets in self._batches.epoch(epoch, reached.step):
             run = step.step if len(inputs) == settings.batch_size else step.plain
-            reached.losses[reached.step] = run(inputs, targets, step_seed(settings.seed, epoch, reached.step))
+            seed = step_seed(settings.seed, epoch, reached.step)
+            seed_others(seed)
+            reached.losses[reached.step] = run(inputs, targets, seed)
             reached.step += 1
             if reached.step % CHECK_EVERY == 0:
                 self._check_losses()
