@@ -139,7 +139,7 @@ TABLES: dict[str, Described] = {
             Column("rho", RHO, "accuracy on the test images at the best epoch"),
             Column("rho_validation", RHO, "accuracy on the validation images at that epoch"),
             Column("best_epoch", "rank", "epoch whose weights are kept, from 1; 0 where training diverged"),
-            Column("epochs", COUNT, "epochs that were trained"),
+            Column("epochs", COUNT, "epochs that were trained, the one in which training diverged among them"),
             Column("n_(?P<name>train|val|test)", COUNT, "images of the part {name}"),
             Column("reason", TEXT, "why rho is empty; where training diverged, so is NAME_after"),
             Column(f"{_NAME}_before", R, "similarity with {name} of what the classifier reads, before fine-tuning"),
