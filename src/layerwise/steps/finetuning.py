@@ -134,10 +134,9 @@ def finetune_network(
 
 def _warn_diverged(model: str, diverged: Sequence[str], known: int) -> None:
     if diverged:
-        named = f"on {len(diverged)} of {known} splits ({', '.join(diverged)})"
         message = (
-            f"training of {model} diverged {named}: their weights and predictions are NaN, and so are all scores of "
-            "them; to train one again as it is, delete its folder"
+            f"training of {model} diverged on {len(diverged)} of {known} splits ({', '.join(diverged)}): their weights "
+            "and predictions are NaN, and so are all scores of them; to train one again as it is, delete its folder"
         )
         warnings.warn(message, DegenerateWarning, stacklevel=3)
 
