@@ -321,10 +321,13 @@ def test_no_lock_of_the_file_system_is_needed(tmp_path, keeper):
     assert said[0] == "kept\n" and "is in use by another run, process" in said[1]
 
 
-def test_that_of_another_user_is_told_in_the_same_sentence(tmp_path, keeper):
+@pytest.mark.parametrize("empty", [False, True])
+def test_that_of_another_user_is_told_in_the_same_sentence(tmp_path, keeper, empty):
     first = keeper()
     assert first.stdout.readline() == "kept\n"
     results = tmp_path / "results"
+    if empty:
+        (results / MARKER).write_text("")
     hand_over(results)
     results.chmod(0o775)
     for path in results.iterdir():
@@ -335,4 +338,5 @@ def test_that_of_another_user_is_told_in_the_same_sentence(tmp_path, keeper):
         capture_output=True,
         text=True,
     )
-    assert f"is in use by another run, process {first.pid} on " in done.stdout, done.stdout + done.stderr
+    who = "one of which nothing is known: " if empty else f"process {first.pid} on "
+    assert f"is in use by another run, {who}" in done.stdout, done.stdout + done.stderr

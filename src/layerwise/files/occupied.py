@@ -89,7 +89,7 @@ def _acquire(lease: SoftFileLease, folder: Path, tell: Callable[[str], None]) ->
                 lease.acquire(timeout=AT_ONCE)
                 return
     except PermissionError:  # of a file of another user
-        if lease.owner is None:
+        if not (folder / MARKER).exists():
             raise
     raise ValueError(
         f"{folder} is in use by another run, {_who(lease, folder)}: let that end, or stop it there, or have this one "
