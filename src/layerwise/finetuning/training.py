@@ -219,6 +219,13 @@ class Trainer:
         kept = f"its state is in {self._state.path}" if self._state and saved else "no state was saved"
         raise StoppedError(f"{reason}: training stopped {where}, and {kept}; start it again to resume", advanced=saved)
 
+    def broken_off(self) -> Epoch:
+        """Return the epoch in which training diverged: nothing is known of it."""
+        reached, nan = self.reached, float("nan")
+        number = len(reached.history) + 1
+        rate = learning_rate(self.settings, number - 1)
+        return Epoch(number, rate, nan, nan, nan, reached.accumulate, reached.compiled)
+
     def _prepare(self) -> Prepared:
         """Make the optimiser and the step, and resume from the state if there is one."""
         set_training(self.network, self.settings)
@@ -298,8 +305,8 @@ class Trainer:
         if len(wrong):
             epoch = len(self.reached.history) + 1
             raise DivergedError(
-                f"after epoch {epoch} the network predicts {wrong[0]} for {len(wrong)} validation images"
-                f"{self._advice()}"
+                f"after epoch {epoch} the network predicts {wrong[0]} for {len(wrong)} validation images",
+                self._advice(),
             )
         return predicted
 
@@ -314,7 +321,8 @@ class Trainer:
             more = f" and {len(images) - SHOWN} more" if len(images) > SHOWN else ""
             raise DivergedError(
                 f"the loss of step {step + 1} of epoch {epoch + 1} is {float(losses[step])}, of the images "
-                f"{names}{more}{self._advice()}"
+                f"{names}{more}",
+                self._advice(),
             )
 
     def _advice(self) -> str:
