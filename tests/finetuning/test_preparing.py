@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 import torch
 from small_training import batch, make, small_settings, tiny, values
+from torch import nn
 
 from layerwise.finetuning import compiling, preparing
 from layerwise.finetuning.compiling import as_before, compile_network
-from layerwise.finetuning.networks import predict_scores
+from layerwise.finetuning.networks import predict_scores, replace_by_one_unit
+from layerwise.finetuning.optimisers import make_optimiser
 from layerwise.finetuning.precision import arithmetic
 from layerwise.finetuning.preparing import Prepared, prepare_step
 from layerwise.finetuning.step import PlainStep
@@ -230,3 +232,39 @@ def test_a_network_that_lets_no_gradient_through_is_refused(hidden, generator):
     network.forward = hidden()(network.forward)
     with pytest.raises(ValueError, match=r"no parameter of the network gets a gradient: .*torch\.no_grad"):
         prepare_step(network, optimiser, settings, *batch(generator))
+
+
+class Averages(nn.Module):
+    """Divides by a running mean: in place or by an assignment, and with the weights or apart from them."""
+
+    def __init__(self, assigned, persistent):
+        super().__init__()
+        self.assigned, self.fc = assigned, nn.Linear(3, 10)
+        self.register_buffer("mean", torch.ones(3), persistent)
+        self.register_buffer("constant", torch.tensor([1, float("nan")]), persistent=False)
+
+    def forward(self, x):
+        x = x.mean((2, 3))
+        now = 0.5 * self.mean + 0.5 * x.detach().abs().mean(0)
+        if self.assigned:
+            self.mean = now
+        elif self.training:
+            self.mean.copy_(now)
+        return self.fc(x / self.mean)
+
+
+@pytest.mark.parametrize("assigned", [False, True])
+def test_statistics_of_a_networks_own_are_as_they_were_before_a_step_was_tried(assigned, generator):
+    settings = small_settings()
+    network = replace_by_one_unit(Averages(assigned, True), "fc", settings, 0.5)
+    mean = network.mean
+    prepare_step(network, make_optimiser(network.parameters(), settings), settings, *batch(generator))
+    assert network.mean is mean and torch.equal(mean, torch.ones(3))
+
+
+@pytest.mark.parametrize("assigned", [False, True])
+def test_a_network_that_learns_what_its_weights_lack_is_refused(assigned, generator):
+    settings = small_settings()
+    network = replace_by_one_unit(Averages(assigned, False), "fc", settings, 0.5)
+    with pytest.raises(ValueError, match="changes mean as it learns, and does not give it away"):
+        prepare_step(network, make_optimiser(network.parameters(), settings), settings, *batch(generator))

@@ -89,7 +89,7 @@ def prepare_step(
     Raises
     ------
     ValueError
-        The network gives no score for each image, or has no deterministic way to compute.
+        The network gives no score for each image, has no deterministic way to compute, or learns what its weights lack.
     MemoryError
         Not even single images, or pairs for batch normalisations, fit into memory.
     """
@@ -99,8 +99,16 @@ def prepare_step(
     with current_device(inputs.device), undo, torch.random.fork_rng(_gpus(inputs.device)):
         _find_parts(plain, settings, inputs, targets, undo)
         _tell_of_idle(network, settings)
+        _require_saved(undo)
+        replaced = undo.replaced()
         undo()
-        if record and inputs.is_cuda:
+        if record and inputs.is_cuda and replaced:
+            log.warning(
+                "the network puts other tensors in place of its buffers (first: %s), which a CUDA graph would read as "
+                "they were once and for all: its step runs call by call",
+                replaced[0],
+            )
+        elif record and inputs.is_cuda:
             return _Choice(plain, inputs, targets, undo).quickest(steps)
     return Prepared(plain, plain, plain.accumulate, False)
 
@@ -109,12 +117,27 @@ class _Undo:
     """Puts parameters and buffers back in place, and the optimiser's memory to zero, as it is before a first step."""
 
     def __init__(self, network: nn.Module, optimiser: torch.optim.Optimizer) -> None:
-        self._optimiser = optimiser
-        self._tensors = [tensor.detach() for tensor in (*network.parameters(), *network.buffers())]
+        self._network, self._optimiser = network, optimiser
+        self._buffers = dict(network.named_buffers())
+        self._tensors = [tensor.detach() for tensor in (*self._buffers.values(), *network.parameters())]
         self._kept = [tensor.clone() for tensor in self._tensors]
+
+    def replaced(self) -> list[str]:
+        """Name the buffers in whose place the network has put other tensors, as an assignment does."""
+        now = dict(self._network.named_buffers())
+        return [name for name, buffer in self._buffers.items() if now.get(name) is not buffer]
+
+    def unsaved(self) -> list[str]:
+        """Name the buffers that have changed and are not given away with the network's weights."""
+        before = dict(zip(self._buffers, self._kept, strict=False))
+        saved, now = self._network.state_dict().keys(), dict(self._network.named_buffers())
+        return [name for name in now.keys() - saved if name not in before or not _same(now[name], before[name])]
 
     def __call__(self) -> None:
         self._optimiser.zero_grad(set_to_none=True)
+        for name, buffer in self._buffers.items():
+            owner, _, last = name.rpartition(".")
+            self._network.get_submodule(owner)._buffers[last] = buffer
         with torch.no_grad():
             for tensor, kept in zip(self._tensors, self._kept, strict=True):
                 tensor.copy_(kept)
@@ -126,6 +149,20 @@ class _Undo:
 
     def __exit__(self, *_: object) -> None:
         self()
+
+
+def _same(one: Tensor, other: Tensor) -> bool:
+    return one.shape == other.shape and bool(((one == other) | (one.isnan() & other.isnan())).all())
+
+
+def _require_saved(undo: _Undo) -> None:
+    """Refuse a network that learns what its file would lack, and a state too."""
+    unsaved = sorted(undo.unsaved())
+    if unsaved:
+        raise ValueError(
+            f"the network changes {unsaved[0]} as it learns, and does not give it away with its weights: register it "
+            "as a buffer that is persistent"
+        )
 
 
 def _find_parts(plain: PlainStep, settings: FinetuneSettings, inputs: Tensor, targets: Tensor, undo: _Undo) -> None:
