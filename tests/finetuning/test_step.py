@@ -43,6 +43,21 @@ def test_batch_norms_see_the_parts_of_a_batch(generator):
     assert seen == [3, 3, 2, 2]
 
 
+@pytest.mark.parametrize(
+    ("accumulate", "left", "seen"),
+    [(4, 3, [3]), (4, 5, [3, 2]), (4, 7, [3, 2, 2]), (4, 8, [2] * 4), (4, 2, [2]), (3, 4, [2, 2]), (8, 3, [1] * 3)],
+)
+def test_no_part_of_the_images_that_are_left_over_is_a_single_one(generator, accumulate, left, seen):
+    inputs, targets = batch(generator)
+    settings = small_settings()
+    assert settings.batch_size == len(inputs) == 8
+    network, optimiser = make(settings)
+    parts = []
+    network.stem[1].register_forward_hook(lambda _, given, __: parts.append(len(given[0])))
+    PlainStep(network, optimiser, settings, accumulate)(inputs[:left], targets[:left], 1)
+    assert parts == seen
+
+
 @pytest.mark.parametrize("name", ["sgd", "adamw"])
 def test_trying_a_step_changes_nothing_but_makes_what_the_optimiser_remembers(generator, name):
     settings = small_settings(optimiser=name)

@@ -85,6 +85,8 @@ class PlainStep:
         total = torch.zeros((), device=inputs.device)
         at_once = -(-self.settings.batch_size // self.accumulate)
         parts = -(-len(inputs) // at_once)
+        if at_once > 1:
+            parts = max(1, min(parts, len(inputs) // 2))  # of the images left over, none by itself: it has no variance
         for part, wanted in zip(inputs.tensor_split(parts), targets.tensor_split(parts), strict=True):
             with autocast(inputs.device, self.settings.precision):
                 predicted = predict_scores(self._forward, part)
