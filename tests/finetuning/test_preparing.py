@@ -268,3 +268,11 @@ def test_a_network_that_learns_what_its_weights_lack_is_refused(assigned, genera
     network = replace_by_one_unit(Averages(assigned, False), "fc", settings, 0.5)
     with pytest.raises(ValueError, match="changes mean as it learns, and does not give it away"):
         prepare_step(network, make_optimiser(network.parameters(), settings), settings, *batch(generator))
+
+
+def test_parts_too_small_for_a_batch_normalisation_are_refused(generator):
+    settings = small_settings(accumulate=8)
+    network = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.BatchNorm1d(3), nn.Linear(3, 1))
+    optimiser = make_optimiser(network.parameters(), settings)
+    with pytest.raises(ValueError, match=r"a single image with `accumulate: 8`.* `batch_norms: frozen`$"):
+        prepare_step(network, optimiser, settings, *batch(generator))

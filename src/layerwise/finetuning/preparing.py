@@ -172,6 +172,13 @@ def _find_parts(plain: PlainStep, settings: FinetuneSettings, inputs: Tensor, ta
         try:
             _warm_up(plain, inputs, targets)
             return
+        except ValueError as error:
+            if "more than 1 value per channel" not in str(error):
+                raise
+            raise ValueError(
+                f"a part of a batch is a single image with `accumulate: {plain.accumulate}`, of which a batch "
+                "normalisation has no variance: set fewer parts, or `batch_norms: frozen`"
+            ) from error
         except RuntimeError as error:
             if "deterministic" in str(error):
                 raise ValueError(
