@@ -91,13 +91,21 @@ def test_a_batch_that_does_not_fit_is_divided_and_it_is_said(generator, most, pa
     assert torch.isfinite(prepared.step(*batch(generator), 1))
 
 
-@pytest.mark.parametrize(("most", "changes"), [(1, {}), (3, {"accumulate": 2}), (0, {"batch_norms": "frozen"})])
-def test_a_network_that_does_not_fit_at_all_ends_in_a_sentence(generator, most, changes):
+@pytest.mark.parametrize(
+    ("most", "changes", "advice"),
+    [
+        (1, {}, "use a GPU with more memory"),
+        (3, {"accumulate": 2}, "set `accumulate` to more parts"),
+        (1, {"accumulate": 4}, "use a GPU with more memory"),
+        (0, {"batch_norms": "frozen"}, "use a GPU with more memory"),
+    ],
+)
+def test_a_network_that_does_not_fit_at_all_ends_in_a_sentence(generator, most, changes, advice):
     settings = small_settings(**changes)
     network, optimiser = make(settings, network=Short(most))
     with pytest.raises(MemoryError, match="images of a batch do not fit into memory at once") as raised:
         prepare_step(network, optimiser, settings, *batch(generator))
-    assert "\n" not in str(raised.value)
+    assert "\n" not in str(raised.value) and str(raised.value).endswith(advice)
 
 
 def test_other_errors_are_not_taken_for_memory(generator):

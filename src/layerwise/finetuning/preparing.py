@@ -189,9 +189,11 @@ def _find_parts(plain: PlainStep, settings: FinetuneSettings, inputs: Tensor, ta
                 raise
             parts = _more_parts(plain.accumulate, settings, len(inputs), smallest)
             if parts is None:
+                asked = settings.accumulate is not None and len(inputs) // (2 * plain.accumulate) >= smallest
+                advice = "set `accumulate` to more parts" if asked else "use a GPU with more memory"
                 raise MemoryError(
                     f"{-(-len(inputs) // plain.accumulate)} images of a batch do not fit into memory at once, and "
-                    "fewer cannot be trained on: use a GPU with more memory"
+                    f"fewer {'are not allowed' if asked else 'cannot be trained on'}: {advice}"
                 ) from error
         undo()
         _free(inputs.device)
