@@ -135,9 +135,9 @@ class _Undo:
 
     def __call__(self) -> None:
         self._optimiser.zero_grad(set_to_none=True)
-        for name, buffer in self._buffers.items():
+        for name in self.replaced():
             owner, _, last = name.rpartition(".")
-            self._network.get_submodule(owner)._buffers[last] = buffer
+            self._network.get_submodule(owner)._buffers[last] = self._buffers[name]
         with torch.no_grad():
             for tensor, kept in zip(self._tensors, self._kept, strict=True):
                 tensor.copy_(kept)
