@@ -6,6 +6,7 @@ from pathlib import Path
 from layerwise.config import Study
 from layerwise.data.folders import find_files, has_images, list_images
 from layerwise.data.problems import list_problems
+from layerwise.study.foreseen.paths import find_wrong, of_pca
 
 
 def wrong_images(folder: Path | None, named: frozenset[str]) -> Iterator[str]:
@@ -21,6 +22,7 @@ def wrong_images(folder: Path | None, named: frozenset[str]) -> Iterator[str]:
 
 def pca_problems(study: Study) -> Iterator[str]:
     """Find that there are too few images for the principal components that are asked for."""
+    yield from find_wrong(of_pca(study))
     pca = study.brain.pca
     if pca is None or not pca.images.is_dir():
         return

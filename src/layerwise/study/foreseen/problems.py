@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from layerwise.files import explain_denial
+
 _WORDS = {"model": "model", "recording": "recording", "rating": "ratings"}
 
 
@@ -53,4 +55,4 @@ def tried(find: Callable[[], Iterable[str]]) -> Iterator[str]:
     try:
         yield from find()
     except (ValueError, OSError) as error:
-        yield str(error)
+        yield explain_denial(error)

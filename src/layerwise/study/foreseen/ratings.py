@@ -10,10 +10,12 @@ from layerwise.data.listed import IMAGE_COLUMNS, SCORE_COLUMNS, choose_column, r
 from layerwise.data.problems import list_problems
 from layerwise.files.mistaken import check_is_table
 from layerwise.study.foreseen.images import wrong_images
+from layerwise.study.foreseen.paths import SPLITS, find_wrong, of_rating
 
 
 def rating_problems(entry: RatingEntry, study: Study) -> Iterator[str]:
     """Find what is wrong with the scores of images, as far as their table and folder are there."""
+    yield from find_wrong(of_rating(entry))
     if entry.scores is None:
         yield from _wrong_splits(entry, study.regression.components)
     elif entry.scores.is_file():
@@ -24,7 +26,7 @@ def rating_problems(entry: RatingEntry, study: Study) -> Iterator[str]:
 def _wrong_splits(entry: RatingEntry, n_components: int) -> Iterator[str]:
     folder = entry.splits or Path()
     if folder.is_dir() and not any(folder.glob("train_*.txt")):
-        yield f"no split files in {folder}: it should hold train_1.txt, val_1.txt, test_1.txt and so on"
+        yield f"no split files in {folder}: it should hold {SPLITS}"
     for path in sorted(folder.glob("train_*.txt")):
         check_is_table(path)
         lines = sum(1 for line in path.read_bytes().splitlines() if line.strip())
@@ -79,13 +81,3 @@ def _is_number(text: str) -> bool:
         return math.isfinite(float(text))
     except ValueError:
         return False
-
-
-def absent_rating(entry: RatingEntry) -> Iterator[str]:
-    """Find which files and folders of ratings are not there."""
-    if entry.scores is not None and not entry.scores.is_file():
-        yield f"its table of scores {entry.scores} is not there"
-    if entry.splits is not None and not entry.splits.is_dir():
-        yield f"its folder of splits {entry.splits} is not there"
-    if not entry.images.is_dir():
-        yield f"its folder of images {entry.images} is not there"
