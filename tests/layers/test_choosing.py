@@ -187,6 +187,11 @@ class One(nn.Module):
         (["two"], "'two' gives no layer: two gives tuple of 2 tensors instead of a tensor"),
         (["few"], "'few' gives no layer: few gives 16 values an image, fewer than 25"),
         (["conv", "two*"], r"'two\*' gives no layer: two gives tuple of 2 tensors"),
+        (
+            ["conw", "conv", "two.innr", "few"],
+            "^layers: no module matches 'conw': the nearest are conv, one; no module matches 'two.innr': "
+            "the nearest are two.inner, one.inner, two; 'few' gives no layer: few gives 16 values an image, fewer",
+        ),
     ],
 )
 def test_patterns_that_give_nothing(which, message):

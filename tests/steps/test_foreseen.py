@@ -77,7 +77,7 @@ def test_layers_that_give_nothing_are_told_as_the_job_tells_them(home, monkeypat
     models = [
         {"name": "right", "timm": "test_vit", "layers": {"which": ["blocks.*"], "tokens": "cls"}},
         {"name": "near", "timm": "test_vit", "layers": ["blocks.*", "blcks.*.attn"]},
-        {"name": "own", "factory": "networks_with_layers:build", "layers": ["1", "conv"]},
+        {"name": "own", "factory": "networks_with_layers:build", "layers": ["1", "conv", "relu"]},
         {"name": "few", "model": "squeezenet1_1", "layers": {"which": ["features.3.squeeze"], "pooling": "mean"}},
         {"name": "known", "model": "alexnet", "layers": ["features.0", "dropout"]},
     ]
@@ -85,7 +85,8 @@ def test_layers_that_give_nothing_are_told_as_the_job_tells_them(home, monkeypat
     assert [one.name for one in known] == ["known"]
     near, own, few = map(str, find_deeper_problems(study(models), known))
     assert near.startswith("model 'near': layers: no module matches 'blcks.*.attn': the nearest are blocks.")
-    assert own == "model 'own': layers: no module matches 'conv': the nearest are 0, 1"
+    told_of = "no module matches {!r}: the nearest are 0, 1"
+    assert own == f"model 'own': layers: {told_of.format('conv')}; {told_of.format('relu')}"
     assert few.startswith("model 'few': layers: 'features.3.squeeze' gives no layer") and "gives 16 values" in few
 
 

@@ -92,10 +92,11 @@ def find_region(study: Study, name: str) -> Region:
 def _regions_of(entry: RecordingEntry) -> tuple[Region, ...]:
     if entry.regions is None:
         if not entry.file.is_file():
-            found = "no file" if entry.file.exists() else "not there"
+            if entry.file.exists():
+                raise ValueError(f"recording {entry.name!r}: {entry.file} is no file, so its regions are not known")
             raise ValueError(
-                f"recording {entry.name!r}: {entry.file} is {found}, so its regions are not known; put the file "
-                "there, or name them in the config: `regions: [V1]`"
+                f"recording {entry.name!r}: {entry.file} is not there, so its regions are not known; put the file "
+                f"there, or name them in the config: `regions: [V1]`"
             )
         names = {label: _as_name(label, entry) for label in list_regions(entry.file)}
     else:
