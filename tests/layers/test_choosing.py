@@ -189,8 +189,10 @@ class One(nn.Module):
         (["conv", "two*"], r"'two\*' gives no layer: two gives tuple of 2 tensors"),
         (
             ["conw", "conv", "two.innr", "few"],
-            "^layers: no module matches 'conw': the nearest are conv, one; no module matches 'two.innr': "
-            "the nearest are two.inner, one.inner, two; 'few' gives no layer: few gives 16 values an image, fewer",
+            (
+                "^layers: no module matches 'conw': the nearest are conv, one; no module matches 'two.innr': the "
+                "nearest are two.inner, one.inner, two; 'few' gives no layer: few gives 16 values an image, fewer"
+            ),
         ),
     ],
 )
