@@ -13,6 +13,7 @@ from layerwise.cli.options import CONFIG, Config
 from layerwise.cli.progress import short
 from layerwise.cli.schedule import comparison_lines, rerun_lines, stage_lines, wall_line, ways_lines
 from layerwise.cli.tabular import line_width
+from layerwise.interfaces import counted
 
 if TYPE_CHECKING:
     from layerwise.config import Study
@@ -153,9 +154,10 @@ def _sums(study: "Study", found: "Forecast", machines: "Machines") -> Iterator[s
 
     budget = Budget.of(study)
     setting, rates = "compute.gpu_memory" if budget.on_gpu else "compute.memory", machines.of(budget.on_gpu)
+    jobs, passes = sum(len(row.plan.running) for row in found.rows), sum(row.plan.passes for row in found.rows)
     yield (
-        f"{sum(len(row.plan.running) for row in found.rows):,} jobs run a network, with "
-        f"{sum(row.plan.passes for row in found.rows):,} forward passes; layers share as many as {setting}, "
+        f"{counted(jobs, 'job runs', 'jobs run')} a network, with "
+        f"{counted(passes, 'forward pass', 'forward passes')}; layers share as many as {setting}, "
         f"{budget.device / 1e9:g} GB, allows"
     )
     removed = " (removed once a network is scored)" if study.storage.activations == "temporary" else ""
@@ -169,7 +171,7 @@ def _sums(study: "Study", found: "Forecast", machines: "Machines") -> Iterator[s
     for step, stage in found.stages.items():
         hours = [f"{stage.gpu_hours:,.2f} GPU-hours"] if stage.gpu_hours else []
         hours += [f"{stage.cpu_hours:,.2f} CPU-hours"] if stage.cpu_hours else []
-        yield f"{step}: {stage.jobs:,} jobs, {' and '.join(hours)}"
+        yield f"{step}: {counted(stage.jobs, 'job')}, {' and '.join(hours)}"
     yield (
         f"Hours are expected from what was measured of {rates.machine} ({rates.source}; pixels: {PACKING}); the start "
         f"of a job is not among them. Jobs ask for {rates.slower:g} times as long as on "
@@ -199,8 +201,8 @@ def _notes_of_training(found: "Forecast") -> Iterator[str]:
     measured = sorted({row.plan.rate.source for row in found.trained if row.plan.rate.measured})
     guessed = sorted({row.plan.rate.source for row in found.trained if not row.plan.rate.measured})
     yield (
-        f"Fine-tuning is planned with {max(epochs)} epochs until early stopping, which is a guess, and the splits of "
-        f"a job one after another. Rates: {'; '.join([*measured, *guessed])}."
+        f"Fine-tuning is planned with {counted(max(epochs), 'epoch')} until early stopping, which is a guess, and the "
+        f"splits of a job one after another. Rates: {'; '.join([*measured, *guessed])}."
     )
     large = [row.plan.model for row in found.trained if row.plan.divides]
     if large:

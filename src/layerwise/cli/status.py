@@ -45,7 +45,7 @@ def _line(stage: "StageStatus") -> str:
 def _sums(found: "Status") -> Iterator[str]:
     jobs = sum(stage.jobs for stage in found.stages)
     if found.count("done") == jobs:
-        yield f"all {jobs:,} jobs are done"
+        yield "the job is done" if jobs == 1 else f"all {jobs:,} jobs are done"
         return
     running = found.count("running")
     yield f"{found.count('done'):,} of {jobs:,} jobs are done; left: {_duration(found.seconds_left)}, one after another"

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from layerwise.interfaces import DegenerateWarning, Split
+from layerwise.interfaces import DegenerateWarning, Split, agreeing
 from layerwise.regression.checking import (
     Array,
     as_matrix,
@@ -464,7 +464,8 @@ def _constant(values: NDArray[np.float64]) -> NDArray[np.bool_]:
 def _warn_missing(outcome: _Outcome) -> None:
     neuroids = int(outcome.missing.any(0).sum())
     if neuroids:
-        _warn(f"{neuroids} of {outcome.missing.shape[1]} neuroids lack responses to some stimuli: left out, NaN")
+        word = agreeing(neuroids, "lacks", "lack")
+        _warn(f"{neuroids} of {outcome.missing.shape[1]} neuroids {word} responses to some stimuli: left out, NaN")
 
 
 def _warn_unfitted(outcome: _Outcome) -> None:
@@ -480,8 +481,8 @@ def _warn_constant(constant: NDArray[np.bool_]) -> None:
     neuroids, splits = int(constant.any(0).sum()), int(constant.any(1).sum())
     if neuroids:
         _warn(
-            f"{neuroids} of {constant.shape[1]} neuroids are constant in the training or test stimuli of "
-            f"{splits} of {len(constant)} splits: NaN there"
+            f"{neuroids} of {constant.shape[1]} neuroids {agreeing(neuroids, 'is', 'are')} constant in the training or "
+            f"test stimuli of {splits} of {len(constant)} splits: NaN there"
         )
 
 

@@ -5,6 +5,8 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 
+from layerwise.interfaces import counted
+
 Tell = Callable[[str], None]
 _TARGET = "all"  # the rule that asks for everything, and is no stage
 
@@ -51,7 +53,7 @@ class Stages:
         ended = sum(self._done[one] >= count for one, count in self._totals.items())
         now = self._now()
         seconds = now - self._begun.get(stage, now)
-        jobs = f"{self._totals[stage]:,} job{'s' if self._totals[stage] > 1 else ''}"
+        jobs = counted(self._totals[stage], "job")
         return f"stage {stage}: {jobs} done in {_duration(seconds)}; {ended} of {len(self._totals)} stages are through"
 
 

@@ -9,6 +9,7 @@ from layerwise.config.data import RatingEntry
 from layerwise.data.listed import IMAGE_COLUMNS, SCORE_COLUMNS, choose_column, read_rows
 from layerwise.data.problems import list_problems
 from layerwise.files.mistaken import check_is_table
+from layerwise.interfaces import counted
 from layerwise.study.foreseen.images import wrong_images
 from layerwise.study.foreseen.paths import SPLITS, find_wrong, of_rating
 
@@ -32,8 +33,8 @@ def _wrong_splits(entry: RatingEntry, n_components: int) -> Iterator[str]:
         lines = sum(1 for line in path.read_bytes().splitlines() if line.strip())
         if lines < n_components:
             yield (
-                f"{path} names {lines} images to train on, and {n_components} components need as many: give more "
-                "images, or fewer `regression.components`"
+                f"{path} names {counted(lines, 'image')} to train on, and {n_components} components need as many: give "
+                "more images, or fewer `regression.components`"
             )
 
 
@@ -46,7 +47,9 @@ def _wrong_scores(entry: RatingEntry, scores: Path, n_components: int) -> Iterat
         cells = [row[place].strip() if len(row) > place else "" for row in rows if any(row)]
         bad = [f"line {line}: {cell!r}" for line, cell in enumerate(cells, 2) if not _is_number(cell)]
         if bad:
-            yield list_problems(bad, f"cells of the column {header[place]!r} of {scores} are no finite numbers")
+            yield list_problems(
+                bad, "cell", "cells", f"of the column {header[place]!r} of {scores} without a finite number"
+            )
     yield from _few_images(entry, len([row for row in rows if any(row)]), n_components)
 
 
@@ -71,8 +74,9 @@ def _few_images(entry: RatingEntry, n_images: int, n_components: int) -> Iterato
         yield f"{entry.folds} folds need as many images, and {entry.scores} has {n_images}: lower `folds`"
     elif most < n_components:
         yield (
-            f"{n_images} images leave {most} for training in the smallest of {entry.folds} folds, and {n_components} "
-            "components need as many: rate more images, or set more `folds` or fewer `regression.components`"
+            f"{counted(n_images, 'image leaves', 'images leave')} {most} for training in the smallest of {entry.folds} "
+            f"folds, and {n_components} components need as many: rate more images, or set more `folds` or fewer "
+            "`regression.components`"
         )
 
 
