@@ -165,7 +165,7 @@ def test_images_of_other_modes_are_read(folder, mode):
 def test_truncated_and_missing_images(folder):
     photo = folder / "photos/photo 03.png"
     photo.write_bytes(photo.read_bytes()[:200])
-    fails(pack(), r"1 images? cannot be read.*photo 03\.png", folder, "pixels.h5")
+    fails(pack(), r"1 image cannot be read.*photo 03\.png", folder, "pixels.h5")
     photo.unlink()
     fails(pack(), r"photo 03\.png", folder, "pixels.h5")
 

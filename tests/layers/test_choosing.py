@@ -239,7 +239,8 @@ def test_tokens_of_another_number_stay_whole_and_are_told(caplog):
     with caplog.at_level(logging.WARNING):
         layers = choose(vit, 80, "patch_embed", "blocks.0", tokens="cls").layers
     assert [layer.shape for layer in layers] == [(25, 192), (192,)]
-    assert "`tokens` leaves 1 layers whole, whose first side is not the network's number of tokens: patch_embed" in (
-        caplog.text
+    assert (
+        "`tokens` leaves 1 layer whole, of which the first side is not the network's number of tokens: patch_embed"
+        in (caplog.text)
     )
     assert choose(vit, 80, "patch_embed", tokens="mean").layers[0].reduced == "tokens 0-"

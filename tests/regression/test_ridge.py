@@ -111,7 +111,7 @@ def test_neuroids_that_lack_a_response_are_left_out_of_the_choice(rng):
     holed = Y.copy()
     holed[5, 2] = np.nan
     expected, chosen = score_ridge(X, np.delete(Y, 2, axis=1), splits)
-    with pytest.warns(DegenerateWarning, match="1 of 6 neuroids lack responses"):
+    with pytest.warns(DegenerateWarning, match="1 of 6 neuroids lacks responses"):
         r, alphas = score_ridge(X, holed, splits)
     np.testing.assert_array_equal(alphas, chosen)
     np.testing.assert_allclose(np.delete(r, 2, axis=1), expected, rtol=1e-12)

@@ -108,7 +108,7 @@ def test_too_few_neuroids_for_rsa_are_told(home, distance, n_problems):
     brain = {"measures": ["pls", "rsa"], "rsa": {"distance": distance}}
     found = told(study(brain=brain))
     assert len(found) == n_problems
-    sentence = "recording 'movies': V1: 1 neuroids have a response to every stimulus, and RSA by correlation over"
+    sentence = "recording 'movies': V1: 1 neuroid has a response to every stimulus, and RSA by correlation over"
     assert all(problem.startswith(sentence) for problem in found)
 
 

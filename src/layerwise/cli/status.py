@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from layerwise.cli.options import CONFIG, Config
+from layerwise.interfaces import agreeing
 
 if TYPE_CHECKING:
     from layerwise.study.status import Failure, StageStatus, Status
@@ -48,7 +49,9 @@ def _sums(found: "Status") -> Iterator[str]:
         yield "the job is done" if jobs == 1 else f"all {jobs:,} jobs are done"
         return
     running = found.count("running")
-    yield f"{found.count('done'):,} of {jobs:,} jobs are done; left: {_duration(found.seconds_left)}, one after another"
+    done = found.count("done")
+    verb = agreeing(done, "is", "are")
+    yield f"{done:,} of {jobs:,} jobs {verb} done; left: {_duration(found.seconds_left)}, one after another"
     if running:
         yield f"with the {running:,} at once that run now: {_duration(found.seconds_left / running)}"
     if any(not stage.measured and stage.counts["done"] < stage.jobs for stage in found.stages):

@@ -93,7 +93,9 @@ def read_ratings(
         _draw_folds(len(rows), n_folds, seed, scores) if fold_column is None else _given_folds(rows["fold"], scores)
     )
     ids = tuple(rows["image"])
-    _log.info("%s: %d rows, each an image and its score", scores, len(rows))  # a table that was cut may look whole
+    _log.info(
+        "%s: %s, each an image and its score", scores, counted(len(rows), "row")
+    )  # a table that was cut may look whole
     values = np.tile(rows["score"].to_numpy(dtype=np.float64), (len(splits), 1))
     return Ratings(ids, values, splits), StimulusSet(name or folder.name, ids, tuple(found[i] for i in ids))
 
@@ -246,7 +248,7 @@ def _check_rows(
     if unscored_images == "error":
         problems += [f"{folder / image}: has no score" for image in unscored]
     elif unscored:
-        _log.info("%d images in %s have no score and are left out", len(unscored), folder)
+        _log.info("%s no score in %s: left out", counted(len(unscored), "image has", "images have"), folder)
     if problems:
         advice = " (`unscored_images: ignore` leaves out images without a score)" if unscored else ""
         raise ValueError(list_problems(problems, "problem", "problems", f"with {path}{advice}"))

@@ -602,7 +602,7 @@ def _check_unique(neuroids: NDArray[np.str_]) -> None:
     ids, counts = np.unique(neuroids, return_counts=True)
     if (counts > 1).any():
         twice = ids[counts > 1].tolist()
-        raise ValueError(list_problems(twice, "id is", "ids are", "given to several neuroids"))
+        raise ValueError(list_problems(twice, "id of a neuroid is", "ids of neuroids are", "given to several"))
 
 
 def _check_finite(responses: NDArray[np.floating], neuroids: NDArray[np.str_]) -> None:

@@ -24,7 +24,7 @@ from layerwise.finetuning.parts import Fold
 from layerwise.finetuning.state import Reached
 from layerwise.finetuning.stopping import DivergedError
 from layerwise.finetuning.training import Pace, Trainer, log_epoch, surroundings
-from layerwise.interfaces import Pixels, Preprocessing, Stop, StoppedError, counted, never
+from layerwise.interfaces import Pixels, Preprocessing, Stop, StoppedError, agreeing, counted, never
 from layerwise.interfaces.finetuning import FinetuneSettings
 
 FoldReport = Callable[[Fold, Epoch, Pace], None]
@@ -214,6 +214,7 @@ class _Together:
             with running.on_stream(), suppress(StoppedError, DivergedError):
                 running.trainer.halt("another split stopped")
         if others:
-            told = f"{stopped} (and so does the rest that this job trained: {counted(len(others), 'split')})"
+            verb = agreeing(len(others), "does", "do")
+            told = f"{stopped} (so {verb} the {counted(len(others), 'other split')} that this job trained)"
             raise StoppedError(told, stopped.advanced) from None
         raise stopped

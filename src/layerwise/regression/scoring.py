@@ -491,7 +491,7 @@ def _warn_flat(flat: NDArray[np.bool_]) -> None:
     neuroids = int(flat.any(axis=tuple(range(flat.ndim - 1))).sum())
     if neuroids:
         _warn(
-            f"the predictions of {neuroids} of {flat.shape[-1]} neuroids are the same for all test stimuli, in "
+            f"of {neuroids} of {flat.shape[-1]} neuroids, predictions are the same for all test stimuli, in "
             f"{int(flat.sum())} of {flat.size} cases: NaN there; their responses may be too small beside the others'"
         )
 

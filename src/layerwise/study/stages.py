@@ -5,7 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 
-from layerwise.interfaces import counted
+from layerwise.interfaces import agreeing, counted
 
 Tell = Callable[[str], None]
 _TARGET = "all"  # the rule that asks for everything, and is no stage
@@ -54,7 +54,8 @@ class Stages:
         now = self._now()
         seconds = now - self._begun.get(stage, now)
         jobs = counted(self._totals[stage], "job")
-        return f"stage {stage}: {jobs} done in {_duration(seconds)}; {ended} of {len(self._totals)} stages are through"
+        through = f"{ended} of {len(self._totals)} stages {agreeing(ended, 'is', 'are')} through"
+        return f"stage {stage}: {jobs} done in {_duration(seconds)}; {through}"
 
 
 class StageLines(logging.Handler):
