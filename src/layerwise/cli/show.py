@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from layerwise.cli.elsewhere import tell_elsewhere
 from layerwise.cli.options import CONFIG, Config, count_warnings
 from layerwise.cli.plan import plan
 from layerwise.interfaces import counted
@@ -142,13 +143,19 @@ def schema(
 
 
 def show(config: Config = CONFIG) -> None:
-    """Print the main results of a study: correlations, the best networks, and where tables and figures lie."""
+    """Print the main results of a study: correlations, the best networks, and where tables and figures lie.
+
+    Run it in the folder in which Snakemake ran: results count from there.
+    """
     from layerwise.analyses.overview import summarise_results
     from layerwise.config import load_study
     from layerwise.study import described_tables, layout_of
 
     study = load_study(config)
     layout = layout_of(study)
+    elsewhere = tell_elsewhere(config, layout.folder)
+    if elsewhere:
+        raise ValueError(elsewhere)
     made = described_tables(study, layout)
     names = [name for name in RESULTS if layout.table(name) in made] or ALONE
     paths = {name: Path(layout.table(name)) for name in names}

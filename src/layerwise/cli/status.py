@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from layerwise.cli.elsewhere import tell_elsewhere
 from layerwise.cli.options import CONFIG, Config
 from layerwise.interfaces import agreeing
 
@@ -29,11 +30,20 @@ def status(
     Run it in the folder in which Snakemake runs. Results count that are there; `snakemake -n` says which are stale.
     """
     from layerwise.config import load_study
+    from layerwise.study.layout import layout_of
     from layerwise.study.plan import Plans
     from layerwise.study.status import find_status
 
-    found = find_status(Plans(load_study(config)))
-    for line in (HEAD, *map(_line, found.stages), *_sums(found), *_failed(found.failures, failures), *found.unknown):
+    study = load_study(config)
+    found, elsewhere = find_status(Plans(study)), tell_elsewhere(config, layout_of(study).folder)
+    for line in (
+        *filter(None, [elsewhere]),
+        HEAD,
+        *map(_line, found.stages),
+        *_sums(found),
+        *_failed(found.failures, failures),
+        *found.unknown,
+    ):
         typer.echo(line)
 
 
