@@ -1,6 +1,5 @@
 """`layerwise plan`: what a study will take, said before anything runs."""
 
-import sys
 from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import chain
@@ -102,23 +101,38 @@ def _machines(path: Path) -> "Machines":
 
 
 def _table(rows: "Sequence[Row]") -> list[str]:
-    """Return lines whose columns are as wide as their longest text; two lines a row where a terminal is narrower."""
     cells = [_cells(row) for row in rows]
-    lines = _aligned([HEAD, *cells], WORDS)
-    too_wide = sys.stdout.isatty() and max(map(len, lines)) > line_width()
-    return _in_two_lines(cells) if too_wide else lines
+    names = [f"{network}, {number} images of {stimuli}" for network, stimuli, number, *_ in cells]
+    return _fitting([HEAD, *cells], WORDS, names, NAMING)
 
 
-def _in_two_lines(cells: "Sequence[Sequence[str]]") -> list[str]:
-    """Put names above numbers."""
-    head, *numbers = _aligned([HEAD[NAMING:], *(row[NAMING:] for row in cells)], [place - NAMING for place in WORDS])
-    named = (f"{network}, {count} images of {stimuli}" for network, stimuli, count in (row[:NAMING] for row in cells))
-    return [f"  {head}", *chain.from_iterable(zip(named, (f"  {line}" for line in numbers), strict=True))]
+def _fitting(cells: "Sequence[Sequence[str]]", words: Sequence[int], names: Sequence[str], naming: int) -> list[str]:
+    """Return lines whose columns are as wide as their longest text, or, where these do not fit a line, two a row.
+
+    Parameters
+    ----------
+    cells : sequence of sequence of str
+        The head, and a row each.
+    words : sequence of int
+        Columns of text.
+    names : sequence of str
+        Of each row, what stands above its numbers where it has two lines.
+    naming : int
+        How many of the first columns that says.
+    """
+    lines = _aligned(cells, words)
+    if max(map(len, lines)) <= line_width():
+        return lines
+    rest = _aligned([line[naming:] for line in cells], [place - naming for place in words])
+    head, *numbers = (f"  {line}" for line in rest)
+    return [head, *chain.from_iterable(zip(names, numbers, strict=True))]
 
 
 def _trained(rows: "Sequence[TrainingRow]") -> list[str]:
     """Return the same of the networks that are trained on."""
-    return ["", "fine-tuning:", *_aligned([TRAINED, *map(_cells_trained, rows)], TRAINED_WORDS), ""] if rows else []
+    cells = [_cells_trained(row) for row in rows]
+    fitting = _fitting([TRAINED, *cells], TRAINED_WORDS, [network for network, *_ in cells], 1)
+    return ["", "fine-tuning:", *fitting, ""] if rows else []
 
 
 def _aligned(texts: "Sequence[Sequence[str]]", words: Sequence[int]) -> list[str]:
