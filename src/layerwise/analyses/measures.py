@@ -178,9 +178,9 @@ class OtherMeasures:
         if stored.patterns is None and "rsa" in self.measures and self.settings.distance != "euclidean":
             raise ValueError(f"{file} {_OLD}")
         patterns = np.zeros((2, len(self.rows))) if stored.patterns is None else stored.patterns[:, self.rows]
-        sizes = (0.0, 0.0) if stored.patterns is None else stored.patterns.mean(1).tolist()
+        mean_sum, mean_square = (0.0, 0.0) if stored.patterns is None else stored.patterns.mean(1).tolist()
         sums, products = torch.as_tensor(patterns).to(self.device)
-        return PatternProducts(gram, sums, products, *sizes, layer.units)
+        return PatternProducts(gram, sums, products, mean_sum, mean_square, layer.units)
 
     def _score_single(self, products: PatternProducts) -> dict[Measure, Scored]:
         """Score by those measures that are one number a layer."""

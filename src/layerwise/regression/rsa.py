@@ -46,14 +46,14 @@ class PatternProducts:
     def of(cls, patterns: Tensor) -> "PatternProducts":
         """Multiply patterns [stimulus, unit], float64."""
         mean = patterns.mean(0)
-        centred, sizes = patterns - mean, (float(mean.sum()), float(mean @ mean))
-        # Row by row, so that of stimuli that are given twice these are the same to the bit.
-        return cls(centred @ centred.T, patterns.sum(1), (patterns * mean).sum(1), *sizes, patterns.shape[1])
+        centred, mean_sum, mean_square = patterns - mean, float(mean.sum()), float(mean @ mean)
+        sums, products = patterns.sum(1), (patterns * mean).sum(1)  # row by row: of stimuli given twice the same bits
+        return cls(centred @ centred.T, sums, products, mean_sum, mean_square, patterns.shape[1])
 
     def keep(self, rows: Tensor) -> "PatternProducts":
         """Keep some stimuli; the mean pattern stays that of all, which changes no distance."""
-        kept = self.gram[rows][:, rows], self.sums[rows], self.products[rows]
-        return PatternProducts(*kept, self.mean_sum, self.mean_square, self.units)
+        gram, sums, products = self.gram[rows][:, rows], self.sums[rows], self.products[rows]
+        return PatternProducts(gram, sums, products, self.mean_sum, self.mean_square, self.units)
 
     def angles(self, about_mean: bool = False) -> Tensor:
         """Return 1 - the cosine of the angle between patterns, or between each less its mean over units.

@@ -180,7 +180,10 @@ def _fit_ridge(
         fits = ridge_from_units(shift(matrix, place)[0], targets, splits, alphas)
     predictions = fits.predictions if turn is None else [part @ turn.T for part in fits.predictions]
     found = torch.stack([(part != part[:, :1]).any(-1).any(-1) | (part.shape[1] == 1) for part in predictions], 1)
-    return fits, _outcome(predictions, found & torch.as_tensor(np.isfinite(fits.alphas), device=place), prepared, 1)
+    lacking = torch.as_tensor(prepared.missing, device=place)
+    whole = [part.masked_fill(none, torch.nan) for part, none in zip(predictions, lacking, strict=True)]
+    usable = torch.as_tensor(np.isfinite(fits.alphas), device=place)
+    return fits, _Outcome(whole, prepared.missing, found & usable, 1)
 
 
 def _kernels(matrix: Tensor, gram: bool, device: torch.device) -> Tensor:
