@@ -68,7 +68,7 @@ def still_said(content: Mapping[str, Any], said: Sequence[Said]) -> list[Said]:
         What each of the workflow's files says, and its folder; of several that say a key the last counts.
     """
     parts = [(part, folder) for part, folder in said if isinstance(part, Mapping)]
-    together = reduce(_merged, (part for part, _ in parts), {})
+    together: dict[str, Any] = reduce(_merged, (part for part, _ in parts), {})
     same = {key for key, value in together.items() if key in content and content[key] == value}
     return [({key: part[key] for key in same & part.keys()}, folder) for part, folder in parts]
 
