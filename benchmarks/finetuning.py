@@ -9,7 +9,7 @@ For each network, in one run, with random weights, batches of 32 and each image'
 
 Then a hundred steps recorded and a hundred plain from the same start are compared, beside a hundred plain ones once
 more, which differ by the order in which a GPU adds. Prints a Markdown table and writes it to finetuning.md beside this
-file after each network; after `--limit` seconds nothing more is begun, and what is measured by then is kept.
+file after each rate; after `--limit` seconds nothing more is begun, and what is measured by then is kept.
 """
 
 import argparse
@@ -224,22 +224,21 @@ def clean(device: torch.device) -> None:
         torch.cuda.reset_peak_memory_stats(device)
 
 
-def measure(name: str, device: torch.device, paths: list[Path], arguments: argparse.Namespace, end: float) -> list[str]:
-    """Cells of a row; empty where the time was over."""
-    bench = Bench(name, device, arguments)
-    cells: dict[str, str] = {}
+def measure(
+    name: str, device: torch.device, paths: list[Path], arguments: argparse.Namespace, end: float
+) -> Iterator[dict[str, str]]:
+    """Cells of a row, as they come, until the time is over."""
+    bench, plain = Bench(name, device, arguments), float("nan")
 
     def left() -> bool:
         return time.monotonic() < end
 
-    graph = plain = float("nan")
-    if left():
-        graph, memory, taken = bench.ours("tf32", True)
-        cells |= {"graph, TF32": f"{graph:,.0f}", "memory, TF32": f"{memory:.1f}", "prepared in": f"{taken:.0f}"}
+    graph, memory, taken = bench.ours("tf32", True)
+    yield {"graph, TF32": f"{graph:,.0f}", "memory, TF32": f"{memory:.1f}", "prepared in": f"{taken:.0f}"}
     if left() and not arguments.no_loader:
         clean(device)
         plain = bench.plain_loop(paths)
-        cells |= {"plain loop, DataLoader": f"{plain:,.0f}", "graph / plain loop": f"{graph / plain:.1f}"}
+        yield {"plain loop, DataLoader": f"{plain:,.0f}", "graph / plain loop": f"{graph / plain:.1f}"}
     ratios = {
         "tf32": ("compiled, TF32", "compiled / plain loop"),
         "bf16": ("compiled, bf16", "compiled, bf16 / plain loop"),
@@ -247,23 +246,22 @@ def measure(name: str, device: torch.device, paths: list[Path], arguments: argpa
     for precision, (column, ratio) in ratios.items():
         if left():
             rate, _, taken = bench.ours(precision, True, compiled=True)
-            cells |= {column: f"{rate:,.0f}", ratio: f"{rate / plain:.1f}", "compiled in": f"{taken:.0f}"}
+            yield {column: f"{rate:,.0f}", ratio: f"{rate / plain:.1f}", "compiled in": f"{taken:.0f}"}
     if left():
         rate, memory, _ = bench.ours("bf16", True)
-        cells |= {"graph, bf16": f"{rate:,.0f}", "bf16": f"{memory:.1f}"}
+        yield {"graph, bf16": f"{rate:,.0f}", "bf16": f"{memory:.1f}"}
     if left():
         alone = bench.ours("tf32", True, with_input=False)[0]
-        cells |= {"graph without input, TF32": f"{alone:,.0f}", "graph / without input": f"{graph / alone:.2f}"}
+        yield {"graph without input, TF32": f"{alone:,.0f}", "graph / without input": f"{graph / alone:.2f}"}
     if left():
-        cells["call by call, TF32"] = f"{bench.ours('tf32', False)[0]:,.0f}"
+        yield {"call by call, TF32": f"{bench.ours('tf32', False)[0]:,.0f}"}
     if left():
         recorded, first, again = bench.losses(True), bench.losses(False), bench.losses(False)
         for column, other in (("losses of 100 steps, graph", recorded), ("plain again", again)):
-            cells[column] = f"{float(((other - first).abs() / first.abs().mean()).max()):.1e}"
-    return [cells.get(column, "") for column in COLUMNS]
+            yield {column: f"{float(((other - first).abs() / first.abs().mean()).max()):.1e}"}
 
 
-def table(rows: dict[str, list[str]], device: torch.device, arguments: argparse.Namespace) -> str:
+def table(rows: dict[str, dict[str, str]], device: torch.device, arguments: argparse.Namespace) -> str:
     where = torch.cuda.get_device_name(device) if device.type == "cuda" else processor()
     size = f", inputs of {arguments.size} px" if arguments.size else ""
     head = [f"{name}, {unit}" if unit else name for name, unit in COLUMNS.items()]
@@ -280,7 +278,10 @@ def table(rows: dict[str, list[str]], device: torch.device, arguments: argparse.
             "",
             f"| network | {' | '.join(head)} |",
             f"| --- |{' ---: |' * len(head)}",
-            *(f"| {name} | {' | '.join(cells)} |" for name, cells in rows.items()),
+            *(
+                f"| {name} | {' | '.join(map(cells.get, COLUMNS, itertools.repeat('')))} |"
+                for name, cells in rows.items()
+            ),
             "",
         ]
     )
@@ -298,18 +299,20 @@ def main() -> None:
     arguments = parser.parse_args()
     end = time.monotonic() + arguments.limit
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    rows: dict[str, list[str]] = {}
+    rows: dict[str, dict[str, str]] = {}
     with tempfile.TemporaryDirectory() as folder:
         paths = draw(Path(folder))
         for name in arguments.networks:
             if time.monotonic() >= end:
                 break
+            rows[name] = {}
             try:
-                rows[name] = measure(name, device, paths, arguments, end)
+                for cells in measure(name, device, paths, arguments, end):
+                    rows[name] |= cells
+                    print(name, cells, flush=True)
+                    arguments.output.write_text(table(rows, device, arguments))
             except (RuntimeError, MemoryError, ValueError) as error:
-                rows[name] = [f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"] + [""] * (len(COLUMNS) - 1)
-            arguments.output.write_text(table(rows, device, arguments))
-            print(f"| {name} | {' | '.join(rows[name])} |", flush=True)
+                print(f"{name}: {type(error).__name__}: {error}", flush=True)
     print(table(rows, device, arguments))
 
 

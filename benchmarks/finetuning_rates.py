@@ -37,6 +37,8 @@ from layerwise.models import registry
 HERE = Path(__file__)
 TABLE = HERE.parent.parent / "src" / "layerwise" / "study" / "finetune_rates.tsv"
 PRECISIONS = ("tf32", "bf16")
+# Of benchmarks/finetuning_compiled.py.
+COMPILED = ("compiled_images_per_second", "compiled_gigabytes", "seconds_to_compile")
 COLUMNS = [
     "model",
     "precision",
@@ -48,6 +50,7 @@ COLUMNS = [
     "planar_images_per_second",
     "gigabytes_while_choosing",
     "seconds_to_prepare",
+    *COMPILED,
     "remark",
     "source",  # where it is not this program
 ]
@@ -281,15 +284,20 @@ def document(rows: list[Row]) -> str:
             + "."
         ),
         "",
-        "| network | plain loop | TF32 | / plain | bf16 | / plain | planar TF32 | planar bf16 | GB TF32 | GB bf16 |",
-        "| --- |" + " ---: |" * 9,
+        *_compiled(by, everybody),
+        (
+            "| network | plain loop | TF32 | / plain | compiled | / plain | bf16 | / plain | compiled | / plain "
+            "| planar TF32 | planar bf16 | GB TF32 | GB bf16 |"
+        ),
+        "| --- |" + " ---: |" * 13,
     ]
     for one, two in zip(tf32, bf16, strict=True):
         base = float(one["plain_images_per_second"])
         cells = [f"{base:,.0f}"]
         for row in (one, two):
-            images = float(row["images_per_second"])
-            cells += [f"{images:,.0f}", f"{images / base:.1f}"]
+            for column in ("images_per_second", COMPILED[0]):
+                images = float(row.get(column) or 0)
+                cells += [f"{images:,.0f}", f"{images / base:.1f}"] if images else ["", ""]
         planar = [float(row["planar_images_per_second"]) for row in (one, two)]
         cells += [f"{images:,.0f}" if images > 0 else "" for images in planar]
         cells += [f"{row['gigabytes']} ({row['gigabytes_while_choosing']})" for row in (one, two)]
@@ -297,6 +305,61 @@ def document(rows: list[Row]) -> str:
     remarks = [f"- {row['model']}, {row['precision']}: {row['remark']}" for row in rows if row["remark"]]
     told = [_above(name, of) for name, of in (("TF32", tf32), ("bf16", bf16))]
     return "\n".join([*lines, "", *told, *remarks]) + "\n"
+
+
+def document_small(rows: list[Row], memory: float) -> str:
+    """The table of a GPU that was held to some memory."""
+    names = " ".join(dict.fromkeys(row["model"] for row in rows))
+    lines = [
+        "# Rates of fine-tuning on a smaller GPU",
+        "",
+        (
+            f"`python benchmarks/finetuning_rates.py {names} --memory {memory:g} --planar --table small.tsv --output "
+            f"benchmarks/finetuning_small.md` on {rows[0]['device']}, torch {rows[0]['torch']}, of which PyTorch had "
+            f"{memory:g} GB: images a second at batches of 32 and what the recorded step holds, random weights. It "
+            "shows what fits, not how quick a GPU of that size is."
+        ),
+        "",
+        "| network | precision | img/s | GB | prepared in, s | told |",
+        "| --- | --- | ---: | ---: | ---: | --- |",
+    ]
+    for row in rows:
+        cells = ("model", "precision", "images_per_second", "gigabytes", "seconds_to_prepare", "remark")
+        lines.append(f"| {' | '.join(row[name] for name in cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _compiled(by: dict[str, list[Row]], everybody: float) -> list[str]:
+    """What a compilation gives, of all networks together."""
+    lines = []
+    for precision, name in zip(PRECISIONS, ("TF32", "bf16"), strict=True):
+        rows = [
+            (row, float(row["images_per_second"]), float(row[COMPILED[0]])) for row in by[precision] if row[COMPILED[0]]
+        ]
+        if not rows:
+            continue
+        quicker = sorted(compiled / graph for _, graph, compiled in rows if compiled > graph)
+        slower = [row["model"] for row, graph, compiled in rows if 0 < compiled <= graph]
+        refused = [row["model"] for row, _, compiled in rows if not compiled]
+        seconds = sorted(float(row[COMPILED[2]]) for row, *_ in rows)
+        total = sum(EPOCHS * FOLDS * IMAGES / quickest(row) for row in by[precision]) / 3600
+        lines += [
+            (
+                f"Compiled (`python benchmarks/finetuning_compiled.py`), in {name}: {len(quicker)} of {len(rows)} "
+                f"networks that were tried are quicker, {quicker[0]:.2f} to {quicker[-1]:.2f} times (median "
+                f"{quicker[len(quicker) // 2]:.2f}); slower: {', '.join(slower) or 'none'}; not compiled, or not with "
+                f"the same losses: {', '.join(refused) or 'none'}. A preparation took {seconds[0]:.0f} to "
+                f"{seconds[-1]:.0f} s (median {seconds[len(seconds) // 2]:.0f}) while others compiled. With what is "
+                f"quicker of each network the {len(by[precision])} take {total:,.1f} GPU hours, "
+                f"{total / everybody:.2f} of the plain loop's."
+            ),
+            "",
+        ]
+    return lines
+
+
+def quickest(row: Row) -> float:
+    return max(float(row["images_per_second"]), float(row[COMPILED[0]] or 0))
 
 
 def _above(name: str, rows: list[Row]) -> str:
@@ -327,8 +390,9 @@ def main() -> None:
         rows = run(names, rows, arguments)
     rows = [row for row in rows if row["device"] == here and not row.get("source")]
     if rows:
-        arguments.output.write_text(document(rows))
-        print(document(rows))
+        text = document_small(rows, arguments.memory) if arguments.memory else document(rows)
+        arguments.output.write_text(text)
+        print(text)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import pytest
 import torch
 from small_training import CPU, PREPROCESSING, Kept, divided, planted, small_settings, tiny
 from torch import nn
+from torch._dynamo.testing import CompileCounter
 
 from layerwise.finetuning import fine_tune, make_fold
 from layerwise.finetuning.networks import predict_scores, replace_by_one_unit, score_in_float32, skip_idle_pools
@@ -35,7 +36,7 @@ def test_a_pool_that_has_nothing_to_do_passes_on_what_it_is_given(wanted, same):
         assert torch.equal(given, expected)
         given.square().sum().backward()
         torch.testing.assert_close(network[0].weight.grad, plain[0].weight.grad)
-    assert copied[1].forward._pool is copied[1]
+    assert isinstance(copied[1], type(plain[1])) and type(copied[1]).__name__ == "AdaptiveAvgPool2d"
     assert (type(ours(images).grad_fn).__name__ == "CloneBackward0") == same
 
 
@@ -69,6 +70,18 @@ def test_a_head_scores_what_bf16_gives_it_as_float64_does(make, head):
     assert received[0].dtype == torch.bfloat16
     assert ((given.double() - wanted).abs() <= 1e-6 * summed).all()
     assert ((wanted.bfloat16().double() - wanted).abs() > 1e-6 * summed).any()  # as bf16 would round
+
+
+def test_all_splits_of_a_network_are_compiled_once():
+    counter, start = CompileCounter(), nn.Sequential(nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d(6), nn.Flatten())
+    start.append(nn.Linear(4 * 6 * 6, 10))
+    torch.compiler.reset()
+    for _ in range(3):
+        network = replace_by_one_unit(deepcopy(start), "3", small_settings(), 0.76)
+        score_in_float32(network, "3")
+        skip_idle_pools(network)
+        torch.compile(network, backend=counter)(torch.rand(2, 3, 8, 8)).sum().backward()
+    assert counter.frame_count == 1
 
 
 def test_validation_in_bf16_tells_images_apart(rng):

@@ -9,12 +9,13 @@ import pytest
 import torch
 from small_training import batch, make, small_settings, tiny, values
 
-from layerwise.finetuning import preparing
-from layerwise.finetuning.compiling import WORTHWHILE, as_before, compile_network
+from layerwise.finetuning import compiling, preparing
+from layerwise.finetuning.compiling import as_before, compile_network
 from layerwise.finetuning.networks import predict_scores
 from layerwise.finetuning.precision import arithmetic
 from layerwise.finetuning.preparing import Prepared, prepare_step
 from layerwise.finetuning.step import PlainStep
+from layerwise.interfaces.finetuning import WORTHWHILE
 
 STEPS = 1000
 
@@ -163,6 +164,17 @@ def test_a_step_in_float32_that_does_not_fit_leaves_weights_as_they_were(generat
     monkeypatch.setattr(choice, "_losses", losses)
     assert choice._rounding() == 0
     assert all(torch.equal(tensor, before[name]) for name, tensor in values(plain.network).items())
+
+
+def test_a_network_that_is_compiled_again_and_again_is_not_compiled_in_part(monkeypatch):
+    network, given = torch.nn.Linear(2, 2), torch.ones(1, 2)
+    network.forward = lambda x: x * network.number
+    monkeypatch.setattr(compiling, "MOST", 2)
+    torch.compiler.reset()
+    compiled = torch.compile(network, backend="eager", dynamic=False)
+    with compiling.compiled_whole(), pytest.raises(Exception, match="recompile_limit"):
+        for network.number in (2.5, 3.5, 4.5):
+            compiled(given)
 
 
 @pytest.mark.slow

@@ -1,5 +1,6 @@
 """A step, plain and recorded, against PyTorch's own calls."""
 
+import gc
 import random
 
 import pytest
@@ -228,6 +229,37 @@ class Freezes(nn.Module):
 
     def forward(self, x):
         return self.fc(x.mean((2, 3))) + random.random() * 10
+
+
+class Swells(nn.Module):
+    """Takes a GB and then more than there is, where it is recorded."""
+
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(3, 10)
+
+    def forward(self, x):
+        if x.is_cuda and torch.cuda.is_current_stream_capturing():
+            held = torch.empty(2**30, dtype=torch.uint8, device=x.device)
+            return self.fc(x.mean((2, 3))) + torch.empty(2**45, device=x.device)[:1] + held[:1]
+        return self.fc(x.mean((2, 3)))
+
+
+@gpu
+def test_what_a_broken_recording_took_is_given_back_cuda(generator, caplog):
+    settings = small_settings()
+    inputs, targets = batch(generator, "cuda")
+    for _ in range(3):
+        gc.collect()
+        torch.cuda.empty_cache()
+        before, stream = torch.cuda.memory_reserved(), torch.cuda.current_stream()
+        trained, optimiser = make(settings, "cuda", Swells())
+        prepared = prepare_step(trained, optimiser, settings, inputs, targets)
+        assert not prepared.recorded and torch.cuda.current_stream() == stream
+        assert torch.cuda.memory_reserved() - before < 2**29
+    assert caplog.text.count("CUDA out of memory") == 3
+    trained, optimiser = make(settings, "cuda")
+    assert prepare_step(trained, optimiser, settings, inputs, targets).recorded
 
 
 @gpu

@@ -3,20 +3,38 @@ from contextlib import contextmanager
 import pytest
 import torch
 
+from layerwise.passes import graphs
 from layerwise.passes.graphs import recording
 
 
-def test_a_recording_that_memory_breaks_off_says_that_memory_ran_out(monkeypatch):
+@pytest.fixture
+def broken(monkeypatch):
+    """Recordings that end badly, as PyTorch's do after any error; what is done about it."""
+    done = []
+
     @contextmanager
-    def graph(_graph, stream, capture_error_mode):
+    def graph(_graph, pool, stream, capture_error_mode):
         try:
             yield
         finally:
             raise RuntimeError("operation failed due to a previous error during capture")
 
-    monkeypatch.setattr(torch.cuda, "graph", graph)
-    monkeypatch.setattr(torch.cuda, "Stream", lambda: None)
-    with pytest.raises(torch.OutOfMemoryError, match="too much"), recording(None):
-        raise torch.OutOfMemoryError("too much")
-    with pytest.raises(RuntimeError, match="previous error"), recording(None):
-        raise ValueError("another mistake")
+    for name, made in {"graph": graph, "Stream": lambda: "new", "current_stream": lambda: "old"}.items():
+        monkeypatch.setattr(torch.cuda, name, made)
+    monkeypatch.setattr(torch.cuda, "graph_pool_handle", lambda: "its memory")
+    monkeypatch.setattr(torch.cuda, "set_stream", done.append)
+    monkeypatch.setattr(graphs, "_give_back", done.append)
+    return done
+
+
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError("too much"), ValueError("a mistake"), KeyError("another")])
+def test_what_breaks_a_recording_off_is_told_and_not_that_it_was_broken_off(broken, error):
+    with pytest.raises(type(error)) as told, recording(None):
+        raise error
+    assert told.value is error and broken == ["old", "its memory"]
+
+
+def test_a_recording_that_fails_in_its_end_alone_says_so(broken):
+    with pytest.raises(RuntimeError, match="previous error during capture"), recording(None):
+        pass
+    assert broken == ["old", "its memory"]

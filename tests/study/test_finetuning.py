@@ -154,8 +154,31 @@ def test_a_network_that_was_measured_is_planned_with_its_rate():
     for precision in ("tf32", "bf16"):
         row, found = row_of("resnet50", precision), plan({"precision": precision})
         assert found.rate.measured and row["device"] in found.rate.source
-        assert found.seconds == pytest.approx(25 * 58_741 * 0.8 / float(row["images_per_second"]), rel=1e-4)
+        trained = found.seconds - float(row["seconds_to_prepare"])  # not compiled: it trains for minutes
+        assert trained == pytest.approx(25 * 58_741 * 0.8 / float(row["images_per_second"]), rel=1e-4)
         assert found.rate.memory == pytest.approx(1e9 * float(row["gigabytes"]))
+
+
+@pytest.mark.parametrize(
+    ("changes", "tried"),
+    [
+        ({}, True),
+        ({"compile": "never"}, False),
+        ({"deterministic": True}, False),
+        ({"patience": 1, "max_epochs": 1}, False),  # 47,000 images at 800 a second are no five minutes
+        ({"patience": 1, "max_epochs": 1, "compile": "always"}, True),
+    ],
+)
+def test_a_network_that_is_quicker_compiled_is_planned_so_where_a_job_tries(changes, tried, monkeypatch):
+    row = row_of("resnet50", "tf32") | {"images_per_second": "800", "seconds_to_prepare": "15"}
+    row |= {"compiled_images_per_second": "900", "seconds_to_compile": "43"}
+    slow = row | {"compiled_images_per_second": "700"}
+    never = row | {"compiled_images_per_second": "0"}
+    for known, quicker in ((row, tried), (slow, False), (never, False)):
+        rows = {("resnet50", "tf32"): known}
+        monkeypatch.setattr("layerwise.study.training_rates._measured", lambda rows=rows: rows)
+        found = plan(changes).rate
+        assert (1 / found.seconds, found.prepared) == pytest.approx((900, 43) if quicker else (800, 15))
 
 
 def test_a_network_that_was_not_is_estimated_and_says_so(monkeypatch):
@@ -173,23 +196,23 @@ def counted():
         return list(csv.DictReader(file, delimiter="\t"))
 
 
-def test_the_memory_of_every_network_was_counted_and_with_the_margin_few_that_were_measured_hold_more():
+def test_the_memory_of_every_network_was_counted_and_with_the_margin_none_that_was_measured_holds_more():
     whole = {(row["model"], row["precision"]): float(row["gigabytes"]) for row in counted() if row["images"] == "32"}
     assert set(whole) == {(name, precision) for name in registry.names() for precision in ("tf32", "bf16")}
     with TABLE.open() as file:
         held = [row for row in csv.DictReader(file, delimiter="\t") if not row["source"]]
-    assert len(held) >= 118
+    assert len(held) >= 128
     for row in held:
-        lacks = float(row["gigabytes"]) - with_margin(round(1e9 * whole[row["model"], row["precision"]])) / 1e9
-        assert lacks <= (0.64 if row["model"].startswith("vgg") and row["precision"] == "tf32" else 0), row["model"]
+        assert 1e9 * float(row["gigabytes"]) <= with_margin(round(1e9 * whole[row["model"], row["precision"]])), row
 
 
-def test_a_network_that_was_not_measured_is_planned_with_what_was_counted():
+def test_a_network_that_was_not_measured_is_planned_with_what_was_counted(monkeypatch):
+    monkeypatch.setattr("layerwise.study.training_rates._measured", dict)
     name = "efficientnet_b3"
     of = {row["precision"]: float(row["gigabytes"]) for row in counted() if row["model"] == name}
     for precision, known in (("tf32", of["tf32"]), ("bf16", of["bf16"]), ("float32", of["tf32"])):
         found = plan({"precision": precision}, model=name, models=[name]).rate
-        assert found.memory == pytest.approx(1.25e9 * known + 1e9) and not found.measured
+        assert found.memory == pytest.approx(1.15e9 * known + 2.1e9) and not found.measured
 
 
 def test_an_own_network_is_planned_with_the_parameters_that_its_job_counted(tmp_path, monkeypatch):
@@ -208,7 +231,8 @@ def test_an_own_network_is_planned_with_the_parameters_that_its_job_counted(tmp_
 
 
 def test_epochs_are_those_of_the_config_where_it_allows_fewer_than_expected():
-    assert plan({"max_epochs": 5}).seconds == pytest.approx(plan().seconds / 5)
+    few, all_of_them = (plan(changes).seconds - plan().rate.prepared for changes in ({"max_epochs": 5}, {}))
+    assert few == pytest.approx(all_of_them / 5)
     assert plan({"max_epochs": 50}).seconds == plan().seconds
 
 

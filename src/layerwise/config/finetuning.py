@@ -88,7 +88,7 @@ class FinetuningSettings(Section):
     `bf16` is quicker, and rounds to 7. On a CPU `tf32` is float32."""
     compile: Literal["auto", "always", "never"] = "auto"
     """Whether a GPU runs the network through torch.compile, which takes a minute or several and makes steps quicker.
-    `auto`: where training lasts ten minutes or more without, if a trial shows that it is quicker; never with
+    `auto`: where training lasts five minutes or more without, if a trial shows that it is quicker; never with
     `deterministic`. On a CPU nothing is compiled."""
     deterministic: bool = False
     """Only algorithms that give the same bits again, on a GPU; slower. On a CPU all are."""

@@ -4,15 +4,17 @@ It takes a minute or several, so that it is worth its time where training lasts 
 """
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import replace
 
 import torch
+import torch._dynamo.config as dynamo
 from torch import Tensor, nn
 
 from layerwise.interfaces.finetuning import FinetuneSettings
 
 Forward = Callable[[Tensor], Tensor]
-WORTHWHILE = 600.0  # seconds of the shortest training: some ten times what a compilation takes
+MOST = 64  # compilations of one piece of code
 
 
 def compile_network(network: nn.Module) -> Forward:
@@ -22,6 +24,12 @@ def compile_network(network: nn.Module) -> Forward:
     """
     forward: Forward = torch.compile(network, dynamic=False, options={"fallback_random": True})
     return forward
+
+
+def compiled_whole() -> AbstractContextManager[None]:
+    """Let a network be compiled whole or not at all: PyTorch runs what it compiled too often as it is, and goes on."""
+    patch: AbstractContextManager[None] = dynamo.patch(recompile_limit=MOST, fail_on_recompile_limit_hit=True)
+    return patch
 
 
 def as_before(settings: FinetuneSettings, compiled: bool) -> FinetuneSettings:

@@ -1,6 +1,8 @@
 """A network as it is trained: one unit in place of its classes, and what of it learns."""
 
 from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -44,23 +46,8 @@ def skip_idle_pools(network: nn.Module) -> None:
     So it is in AlexNet and the VGGs at 224 pixels, and PyTorch has no deterministic gradient of such a pool on a GPU.
     """
     for module in network.modules():
-        if isinstance(module, nn.AdaptiveAvgPool2d) and "forward" not in vars(module):
-            vars(module)["forward"] = _PoolIfNeeded(module)
-
-
-class _PoolIfNeeded:
-    """The forward of an adaptive pool; a copy of the network keeps the copy's own."""
-
-    def __init__(self, pool: nn.AdaptiveAvgPool2d) -> None:
-        self._pool = pool
-
-    def __call__(self, x: Tensor) -> Tensor:
-        size = self._pool.output_size
-        wanted = size if isinstance(size, tuple) else (size, size)
-        given = tuple(x.shape[-2:])
-        if all(one in (None, other) for one, other in zip(wanted, given, strict=True)):
-            return x.clone()
-        return type(self._pool).forward(self._pool, x)
+        if isinstance(module, nn.AdaptiveAvgPool2d) and not isinstance(module, _PoolIfNeeded):
+            _behave(module, _PoolIfNeeded)
 
 
 def score_in_float32(network: nn.Module, classifiers: str | Sequence[str]) -> None:
@@ -70,19 +57,41 @@ def score_in_float32(network: nn.Module, classifiers: str | Sequence[str]) -> No
     """
     for name in (classifiers,) if isinstance(classifiers, str) else classifiers:
         head = network.get_submodule(name)
-        vars(head)["forward"] = _InFloat32(head)
+        if not isinstance(head, _InFloat32):
+            _behave(head, _InFloat32)
 
 
-class _InFloat32:
-    """The forward of a head, outside autocast; a copy of the network keeps the copy's own."""
+# Classes, as functions put on single layers would let every copy of a network be compiled anew.
+class _PoolIfNeeded(nn.AdaptiveAvgPool2d):
+    """An adaptive pool where it has anything to do."""
 
-    def __init__(self, head: nn.Module) -> None:
-        self._head = head
+    def forward(self, x: Tensor) -> Tensor:
+        size = self.output_size
+        wanted = size if isinstance(size, tuple) else (size, size)
+        given = tuple(x.shape[-2:])
+        if all(one in (None, other) for one, other in zip(wanted, given, strict=True)):
+            return x.clone()
+        return super().forward(x)
 
-    def __call__(self, x: Tensor) -> Tensor:
+
+class _InFloat32(nn.Module):
+    """A head, outside autocast."""
+
+    def forward(self, x: Tensor) -> Tensor:
         with torch.autocast(x.device.type, enabled=False):
-            given: Tensor = type(self._head).forward(self._head, x.float())
+            given: Tensor = super().forward(x.float())
         return given
+
+
+def _behave(module: nn.Module, more: Any) -> None:
+    layer: Any = type(module)
+    module.__class__ = _with(more, layer)
+
+
+@cache
+def _with(more: Any, layer: Any) -> Any:
+    """Return a class of layers that behave differently; one for all layers of a class."""
+    return type(layer.__name__, (more, layer), {})
 
 
 def set_training(network: nn.Module, settings: FinetuneSettings) -> None:

@@ -14,12 +14,12 @@ import torch
 from torch import Tensor, nn
 
 from layerwise.files import ran_out
-from layerwise.finetuning.compiling import WORTHWHILE, compile_network
+from layerwise.finetuning.compiling import compile_network, compiled_whole
 from layerwise.finetuning.networks import batch_norms, set_training
 from layerwise.finetuning.optimisers import state_tensors
 from layerwise.finetuning.precision import arithmetic
 from layerwise.finetuning.step import PlainStep, RecordedStep, Step
-from layerwise.interfaces.finetuning import FinetuneSettings
+from layerwise.interfaces.finetuning import WORTHWHILE, FinetuneSettings
 from layerwise.passes.devices import current_device
 from layerwise.passes.graphs import warm_up
 
@@ -27,6 +27,10 @@ WARM_UPS = 3  # steps before a recording, in which libraries choose their algori
 TIMED = 20  # steps of a trial
 TOLERANCE = 2e-2  # between the losses of a graph and of plain steps: bf16 rounds to 4e-3
 DRIFT = 3  # times what rounding and the order of sums do to plain steps, which is allowed in addition
+_UNLIKE = {
+    "graph": ("it draws random numbers outside PyTorch's generator or depends on the images, so it runs call by call"),
+    "compilation": "rounding does not explain it, so the network runs as it is",
+}
 TINY = 1e-30  # in place of a loss of 0
 log = logging.getLogger(__name__)
 
@@ -239,11 +243,12 @@ class _Choice:
         forward = compile_network(plain.network)
         step = PlainStep(plain.network, plain.optimiser, plain.settings, plain.accumulate, forward)
         try:
-            _warm_up(step, self.inputs, self.targets)
-            self.undo()
-            more = DRIFT * self._rounding()
-            self._slack = [slack + more for slack in self._slack]
-            recorded = self._record(step) if self._agrees(step, "compilation") else None
+            with compiled_whole():
+                _warm_up(step, self.inputs, self.targets)
+                self.undo()
+                more = DRIFT * self._rounding()
+                self._slack = [slack + more for slack in self._slack]
+                recorded = self._record(step) if self._agrees(step, "compilation") else None
         except Exception as error:  # a compiler may raise anything
             first = str(error).strip().partition("\n")[0]
             log.warning("the network cannot be compiled (%s: %s): it runs as it is", type(error).__name__, first)
@@ -254,25 +259,28 @@ class _Choice:
 
     def _record(self, step: PlainStep) -> RecordedStep | None:
         _free(self.inputs.device)
+        recorded = self._try_to_record(step)
+        self.undo()
+        if recorded is None:
+            _free(self.inputs.device)  # only now: the error held what was computed until it came
+            return None
+        return recorded if self._agrees(recorded, "graph") else None
+
+    def _try_to_record(self, step: PlainStep) -> RecordedStep | None:
         try:
-            recorded = RecordedStep(step, self.inputs, self.targets)
+            return RecordedStep(step, self.inputs, self.targets)
         except (RuntimeError, ValueError) as error:
-            self.undo()
-            _free(self.inputs.device)
             first = str(error).partition("\n")[0]
             log.warning("the step of this network cannot be recorded as a CUDA graph (%s): it runs call by call", first)
             return None
-        self.undo()
-        return recorded if self._agrees(recorded, "graph") else None
 
     def _agrees(self, step: Step, made: str) -> bool:
         """Hold a step's losses against those of plain steps."""
         for loss, found, slack in zip(self._wanted, self._losses(step), self._slack, strict=True):
             if not abs(found - loss) <= slack * abs(loss):
                 log.warning(
-                    "the %s of this network's step gives other losses than the step itself (%.6g, not %.6g): it draws "
-                    "random numbers outside PyTorch's generator or depends on the images, so it runs %s",
-                    made, found, loss, "as it is" if made == "compilation" else "call by call",
+                    "the %s of this network's step gives other losses than the step itself (%.6g, not %.6g): %s",
+                    made, found, loss, _UNLIKE[made],
                 )  # fmt: skip
                 return False
         return True

@@ -108,6 +108,7 @@ class RecordedStep:
 
     def __init__(self, plain: PlainStep, inputs: Tensor, targets: Tensor) -> None:
         self._inputs, self._targets = inputs.clone(), targets.clone()
+        self._plain = plain  # with the kernels of a compilation, which the graph runs
         self._graph = torch.cuda.CUDAGraph()
         plain.optimiser.zero_grad(set_to_none=True)  # or gradients would lie outside the graph's memory
         with _own_generator(inputs.device) as self._generator, recording(self._graph):

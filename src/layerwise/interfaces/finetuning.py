@@ -8,6 +8,9 @@ STARTED_FROM = "started from"  # hash of its pretrained weights
 TRAINING = "training"  # hash of all that its training depended on
 
 
+WORTHWHILE = 300.0  # seconds of the shortest training that is worth a compilation: some five times what one takes
+
+
 @dataclass(frozen=True)
 class FinetuneSettings:
     """How a network is trained to predict scores. What the paper states is the default; of the rest a reason is given.
@@ -62,7 +65,7 @@ class FinetuneSettings:
         otherwise; "bf16" is quicker and rounds to 7. On a CPU "tf32" is float32.
     compile : {"auto", "always", "never"}
         Whether a GPU runs the network through `torch.compile`, which takes a minute or several and makes each step
-        quicker. "auto" tries it where training lasts ten minutes or more without, and keeps it where it is quicker;
+        quicker. "auto" tries it where training lasts five minutes or more without, and keeps it where it is quicker;
         never with `deterministic`, since kernels are chosen by trials. On a CPU nothing is compiled.
     deterministic : bool
         Only algorithms that give the same bits again, on a GPU; slower. On a CPU all are.

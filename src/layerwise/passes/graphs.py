@@ -29,25 +29,41 @@ def record(step: Callable[[], None]) -> Callable[[], None]:
 
 @contextmanager
 def recording(graph: torch.cuda.CUDAGraph) -> Iterator[None]:
-    """Record a graph; if memory runs out meanwhile, say so and not that the recording was broken off."""
+    """Record a graph; what breaks the recording off is raised, and everything is as before."""
     # An old graph that is collected meanwhile would break the recording off; so threads record one after another.
     with _RECORDING:
         gc.collect()
         gc.disable()
         _forget_workspaces()
+        before, pool = torch.cuda.current_stream(), torch.cuda.graph_pool_handle()
+        first: Exception | None = None
         try:
             # thread_local: another thread, which drives another GPU, may allocate meanwhile. The stream that PyTorch
             # would take is one for all threads, on the GPU that recorded first.
             stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-            with torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
-                yield
-        except RuntimeError as error:
-            if isinstance(error.__context__, torch.OutOfMemoryError):
-                raise error.__context__ from None
-            raise
+            with torch.cuda.graph(graph, pool=pool, stream=stream, capture_error_mode="thread_local"):
+                try:
+                    yield
+                except Exception as error:
+                    first = error
+                    raise
+        except Exception as error:
+            torch.cuda.set_stream(before)  # PyTorch stays in the other one if a recording does not end well
+            _give_back(pool)
+            raise (first or error) from None
         finally:
             _forget_workspaces()
             gc.enable()
+
+
+def _give_back(pool: tuple[int, int]) -> None:
+    """Let memory of a recording that did not end be freed, which PyTorch would keep for it for good."""
+    device = torch.cuda.current_device()
+    try:
+        torch._C._cuda_endAllocateToPool(device, pool)
+    except RuntimeError:  # it did end: the graph gives it back itself
+        return
+    torch._C._cuda_releasePool(device, pool)
 
 
 def _forget_workspaces() -> None:

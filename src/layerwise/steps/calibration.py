@@ -220,7 +220,8 @@ def _plan(rates: Rates, layers: Sequence[LayerSpec], n_images: int) -> Seconds:
     return {
         "passes": n_images * (rates.image + rates.unit * units),
         "extraction": exact + rates.write * stored_bytes(layers, n_images),
-        "scoring": len(layers[:SCORED]) * SPLITS * (rates.split + rates.score * n_images**2),
+        "scoring": len(layers[:SCORED]) * SPLITS * (rates.split + rates.score * n_images**2)
+        + rates.read * stored_bytes(layers[:SCORED], n_images),
         "streaming": (PASSES + 1) * n_images * rates.product * units,
         "sketching": n_images * (rates.sketch * units + rates.regression * kept),
     }

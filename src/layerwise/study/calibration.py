@@ -21,7 +21,7 @@ KINDS: dict[Kind, tuple[str, ...]] = {
     "extraction": ("exact_image", "exact_unit", "gram", "write"),
     "streaming": ("product",),
     "sketching": ("sketch", "regression"),
-    "scoring": ("split", "score"),
+    "scoring": ("split", "score", "read"),
     "training": ("training",),
 }
 """Kinds of work, and the rates that each is the measure of."""

@@ -428,6 +428,7 @@ def _time_score(study: Study, plan: Plan, on_gpu: bool, n_splits: int) -> float:
     slow = SOLVER if study.regression.solver == "scikit-learn" else 1
     rates = plan.machines.of(on_gpu)
     seconds = slow * n_splits * (rates.split + rates.score * plan.n_images**2)
+    seconds += rates.read * stored_bytes(plan.layers, plan.n_images) / len(plan.layers)
     return seconds if on_gpu else seconds / plan.budget.threads
 
 

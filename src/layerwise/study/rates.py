@@ -30,6 +30,8 @@ class Rates:
         The regression of a sketched layer: a number that is kept of it for an image.
     split, score : float
         The regression of a stored layer: a split, and a split and squared image.
+    read : float
+        A byte of it on its way from the disk.
     inverse : float
         A penalty of ridge regression: a cubed image.
     slower : float
@@ -53,6 +55,7 @@ class Rates:
     regression: float
     split: float
     score: float
+    read: float
     inverse: float
     slower: float
     on_gpu: bool = False
@@ -61,7 +64,7 @@ class Rates:
 
 GPU = Rates(
     machine="one NVIDIA H100 80GB HBM3",
-    source="benchmarks/streaming.md, sketch.md and brain_gpu.md",
+    source="benchmarks/streaming.md, sketch.md, brain_gpu.md and measures_gpu.md",
     # streaming.md: plain passes of 54,660, 7,323 and 3,375 images a second of networks of 1.1, 28.8 and 57.6 M units;
     # fits of 37, 298 and 677 s, 11.6 s for a million units.
     image=13e-6,
@@ -75,6 +78,7 @@ GPU = Rates(
     write=4.5e-10,
     split=5e-4,
     score=2.6e-11,
+    read=9e-10,  # measures_gpu.md: 44 ms a layer of 41 MB, with its regression
     inverse=1e-13,  # 20 Tflop/s in float64. Not measured: a bound
     # sketch.md: passes of 3.5, 13.4 and 81.8 s over 58,741 images, then regressions of 21, 126 and 606 layers in 1.6,
     # 6.0 and 37.6 s.
@@ -98,6 +102,7 @@ CPU = Rates(
     gram=3.7e-11,
     split=3e-2,
     score=3.6e-8,
+    read=0,  # in what a squared image takes
     inverse=9e-11,  # measures.md: 2.0 s for 22 penalties of 1,000 stimuli, ten splits; half of it of 3,200
     # Neither was measured by itself: bounds.
     write=1e-8,

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from math import ceil
 
+from layerwise.config.finetuning import FinetuningSettings
+from layerwise.interfaces.finetuning import WORTHWHILE
 from layerwise.passes.memory import NETWORK
 from layerwise.study.budget import Budget
 from layerwise.study.counts import count_images, count_splits
@@ -15,7 +17,7 @@ from layerwise.study.finetuning import (
 )
 from layerwise.study.layers import listed_parameters
 from layerwise.study.plan import SIZE, Plans
-from layerwise.study.training_rates import UNKNOWN, TrainingRate, parameters_of, slowed, training_rate
+from layerwise.study.training_rates import UNKNOWN, TrainingRate, compiled, parameters_of, slowed, training_rate
 
 EPOCHS = 25  # that are expected until early stopping. Not measured: a guess, as long as no study was run
 STATE = 48  # bytes of a parameter in three states while one is written: itself, two of AdamW, and the best so far
@@ -106,8 +108,8 @@ class TrainingPlan:
 
     @property
     def seconds(self) -> float:
-        """Expected, of a job: one split after another."""
-        seconds = self.folds_per_job * self.epochs * self.images * self.rate.seconds
+        """Expected, of a job: one split after another, each prepared."""
+        seconds = self.folds_per_job * (self.rate.prepared + self.epochs * self.images * self.rate.seconds)
         return seconds if self.budget.on_gpu else seconds / self.budget.threads
 
     @property
@@ -138,7 +140,6 @@ def plan_training(plans: Plans, model: str, on_gpu: bool | None = None) -> Train
     at_once = ceil(chosen.batch_size / (chosen.accumulate or 1))
     parameters = parameters_of(entry.registered) or listed_parameters(study, model) or UNKNOWN
     shipped = training_rate(entry.registered, plans.layers(model), chosen.precision, at_once, budget.on_gpu, parameters)
-    rate = slowed(shipped, plans.machines.of(budget.on_gpu))
     ratings = study.rating(finetuned_ratings(study))
     n_images = count_images(ratings)
     if not n_images:
@@ -146,14 +147,24 @@ def plan_training(plans: Plans, model: str, on_gpu: bool | None = None) -> Train
     expected = plans.preprocessing(model)
     side = finetuning_geometry(study, expected).size if expected else SIZE
     groups = finetuning_groups(study)
+    images = round(n_images * (1 - 1 / max(2, count_splits(ratings))))
+    if _compiles(chosen, images * shipped.seconds):
+        shipped = compiled(entry.registered, chosen.precision, shipped)
     return TrainingPlan(
         model,
         tuple(finetuned_splits(study)),
         max(map(len, groups)),
-        round(n_images * (1 - 1 / max(2, count_splits(ratings)))),
+        images,
         3 * side**2 * n_images,
         min(EPOCHS, chosen.max_epochs),
-        rate,
+        slowed(shipped, plans.machines.of(budget.on_gpu)),
         parameters,
         budget,
     )
+
+
+def _compiles(chosen: FinetuningSettings, epoch: float) -> bool:
+    """Return whether a job tries a compilation, if an epoch takes so many seconds without."""
+    shortest = epoch * min(chosen.max_epochs, chosen.patience + 1)
+    worthwhile = chosen.compile == "auto" and not chosen.deterministic and shortest >= WORTHWHILE
+    return chosen.compile == "always" or worthwhile

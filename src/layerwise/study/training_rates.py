@@ -1,9 +1,9 @@
 """How long a network trains, and in how much memory: as measured, or else as estimated.
 
 `finetune_rates.tsv` has a row for each network and precision that was measured: images a second and GB of a GPU, at
-batches of 32. `benchmarks/finetuning_rates.py` writes it. `finetune_memory.tsv` has what was counted of each network
-that layerwise knows, without a GPU (`benchmarks/finetuning_memory.py`): bytes of such a step, and of parts of it. Of
-other networks the layers say it.
+batches of 32. `benchmarks/finetuning_rates.py` writes it, and `finetuning_compiled.py` adds what a compilation gives.
+`finetune_memory.tsv` has what was counted of each network that layerwise knows, without a GPU
+(`benchmarks/finetuning_memory.py`): bytes of such a step, and of parts of it. Of other networks the layers say it.
 """
 
 import csv
@@ -31,9 +31,9 @@ IMAGE, UNIT = 4e-5, 2.6e-11  # seconds of an image, and of each unit of its laye
 FLOAT32 = 2  # times as long as with TF32. Not measured: a bound
 BACKWARD = 3  # times as long as a forward pass alone. Not measured: a bound
 KEPT = 7  # bytes of a layer's output until gradients come back, for each unit and image
-# Of what is counted without a GPU. Chosen from 24 networks; of 59 that are measured now, five VGGs hold up to 0.64 GB
-# more in TF32, where convolutions choose large workspaces, and none in bf16.
-MARGIN, WORKSPACES = 1.25, 10**9  # times as many bytes, and bytes beside them
+# Of what is counted without a GPU: times as many bytes, and bytes beside them, so that none of the networks that were
+# measured holds more. VGGs in TF32 take most beside what is counted: their convolutions choose large workspaces.
+MARGIN, WORKSPACES = 1.15, 21 * 10**8
 PARAMETER = 16  # bytes of a parameter: itself, gradient, momentum, and one more of AdamW
 LIBRARIES = 5 * 10**8  # bytes of workspaces
 UNKNOWN = 10**8  # parameters of a network that nobody counted. Not measured: a bound
@@ -53,12 +53,15 @@ class TrainingRate:
         Machine and place of what was measured, or that it is estimated.
     measured : bool
         Whether it was.
+    prepared : float
+        Seconds until the first step, where they were measured.
     """
 
     seconds: float
     memory: int
     source: str
     measured: bool
+    prepared: float = 0
 
 
 def training_rate(
@@ -94,14 +97,24 @@ def training_rate(
     row, fixed = _measured().get((network or "", precision)), LIBRARIES + PARAMETER * n_parameters
     if row is not None:
         known = round(1e9 * float(row["gigabytes"]))
-        source = f"one {row['device']} ({row.get('source') or SOURCE})"
-        return TrainingRate(1 / float(row["images_per_second"]), _scaled(known, fixed, images), source, measured=True)
+        source, prepared = f"one {row['device']} ({row.get('source') or SOURCE})", float(row["seconds_to_prepare"] or 0)
+        seconds = 1 / float(row["images_per_second"])
+        return TrainingRate(seconds, _scaled(known, fixed, images), source, True, prepared)
     seconds, source = (IMAGE + UNIT * units) * (FLOAT32 if precision == "float32" else 1), ESTIMATED
     counted = _counted().get((network or "", "bf16" if precision == "bf16" else "tf32"))  # as many bytes in float32
     if counted is not None:
         memory = _scaled(with_margin(round(1e9 * float(counted["gigabytes"]))), fixed, images)
         source = f"{ESTIMATED}, its memory as in {MEMORY}"
     return TrainingRate(seconds, memory, source, measured=False)
+
+
+def compiled(network: str | None, precision: Precision, as_it_is: TrainingRate) -> TrainingRate:
+    """Return the rate of a network that a job compiles, if it was measured and is quicker: trials keep what is."""
+    row = _measured().get((network or "", precision))
+    images = float(row["compiled_images_per_second"] or 0) if row and as_it_is.measured else 0
+    if not row or images * as_it_is.seconds <= 1:
+        return as_it_is
+    return replace(as_it_is, seconds=1 / images, prepared=float(row["seconds_to_compile"]))
 
 
 def slowed(rate: TrainingRate, machine: Rates) -> TrainingRate:
