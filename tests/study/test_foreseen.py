@@ -122,9 +122,9 @@ def test_what_is_wrong_with_a_recording_is_told(here, entry, told):
         ({"score_column": "scor"}, "has no column 'scor': did you mean 'score'"),
         (
             {"score_column": "word"},
-            "40 cells of the column 'word' of scores.csv are no finite number:\n    line 2: 'x'",
+            "40 cells of the column 'word' of scores.csv without a finite number:\n    line 2: 'x'",
         ),
-        ({"scores": "gap.csv"}, "1 cell of the column 'score' of gap.csv is no finite number:\n    line 2: 'n/a'"),
+        ({"scores": "gap.csv"}, "1 cell of the column 'score' of gap.csv without a finite number:\n    line 2: 'n/a'"),
         (
             {"scores": "page.csv"},
             "page.csv is a web page and no table, as servers send in place of a file",

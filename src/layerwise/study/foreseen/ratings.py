@@ -48,7 +48,7 @@ def _wrong_scores(entry: RatingEntry, scores: Path, n_components: int) -> Iterat
         bad = [f"line {line}: {cell!r}" for line, cell in enumerate(cells, 2) if not _is_number(cell)]
         if bad:
             column = f"of the column {header[place]!r} of {scores}"
-            yield list_problems(bad, f"cell {column} is", f"cells {column} are", "no finite number")
+            yield list_problems(bad, "cell", "cells", f"{column} without a finite number")
     yield from _few_images(entry, len([row for row in rows if any(row)]), n_components)
 
 
