@@ -94,13 +94,13 @@ def test_the_smallest_split_is_counted_as_it_is_drawn(home):
     # Of five movies one has 32 frames: quick counts allow for its being trained on, and one draw of ten holds it out.
     splits = {"method": "grouped", "by": "movie", "train_size": 0.8, "seed": 0}
     (problem,) = told(study(splits=splits))
-    assert problem.startswith("recording 'movies': 8 stimuli of V1 are trained on in the smallest split, and 25")
+    assert problem.startswith("recording 'movies': the smallest split of V1 trains on 8 stimuli, and 25")
 
 
 def test_stimuli_that_a_region_has_not_seen_do_not_count(home):
     with pytest.warns(DegenerateWarning, match="16 of 40 stimuli have no response"):
         (problem,) = told(study(regions=["V1", "IT"]))
-    assert problem.startswith("recording 'movies': 21 stimuli of IT are trained on in the smallest split, and 25")
+    assert problem.startswith("recording 'movies': the smallest split of IT trains on 21 stimuli, and 25")
 
 
 @pytest.mark.parametrize(("distance", "n_problems"), [("correlation", 1), ("euclidean", 0)])

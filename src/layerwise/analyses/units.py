@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Sequence
 
-from layerwise.interfaces import DegenerateWarning, LayerSpec, agreeing
+from layerwise.interfaces import DegenerateWarning, LayerSpec
 
 
 def too_few_units(layers: Sequence[LayerSpec], n_components: int) -> frozenset[str]:
@@ -31,8 +31,8 @@ def too_few_units(layers: Sequence[LayerSpec], n_components: int) -> frozenset[s
         named = ", ".join(f"{name} ({units} units)" for name, units in list(few.items())[:5])
         more = ", ..." if len(few) > 5 else ""
         warnings.warn(
-            f"{len(few)} of {len(layers)} layers {agreeing(len(few), 'has', 'have')} fewer units than the "
-            f"{n_components} components that are asked for, and no score: {named}{more}",
+            f"of {len(layers)} layers, {len(few)} with fewer units than the {n_components} components that are asked "
+            f"for, and no score: {named}{more}",
             DegenerateWarning,
             stacklevel=3,
         )

@@ -8,7 +8,7 @@ from layerwise.analyses.dividing import SplitPlan
 from layerwise.config import Study
 from layerwise.config.models import ModelEntry
 from layerwise.data.rdms import read_rdm
-from layerwise.interfaces import RSA, Split, agreeing, counted
+from layerwise.interfaces import RSA, Split, counted
 from layerwise.layers import survey_layers
 from layerwise.models import build, build_empty, resolve_preprocessing
 from layerwise.models.adapters.factory import find_factory
@@ -115,9 +115,7 @@ def _reading_ratings(study: Study, name: str) -> Callable[[], None]:
 def _require_enough(splits: Iterable[Split], n_components: int, what: str) -> None:
     fewest = min(len(split.train) for split in splits)
     if fewest < n_components:
-        verb = agreeing(fewest, "is", "are")
         raise ValueError(
-            f"{counted(fewest, 'stimulus', 'stimuli')} of {what} {verb} trained on in the smallest split, and "
-            f"{n_components} components need as many: use more stimuli, a larger training part, or fewer "
-            "`regression.components`"
+            f"the smallest split of {what} trains on {counted(fewest, 'stimulus', 'stimuli')}, and {n_components} "
+            "components need as many: use more stimuli, a larger training part, or fewer `regression.components`"
         )
