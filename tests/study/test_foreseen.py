@@ -256,6 +256,8 @@ GATE = {"accuracy_gate": True}
             "brain.pca.images: the folder scores.csv is a file: name the folder of images",
         ),
         ({"ratings": [{}], "imagenet": {"images": "scores.csv"}} | GATE, "imagenet.images: the folder scores.csv is"),
+        ({"storage": {"results": "scores.csv"}}, "storage.results: the folder scores.csv is a file: name a folder"),
+        ({"storage": {"weights": "scores.csv"}}, "storage.weights: the folder scores.csv is a file: name a folder"),
         (
             {"ratings": [{}], "imagenet": {"images": "photos", "labels": "empty"}} | GATE,
             "imagenet.labels: the file empty is a folder: name the file of lines `file class`",

@@ -14,7 +14,7 @@ from layerwise.config.study import PCA_IMAGES
 from layerwise.files import explain_denial
 from layerwise.study.foreseen.images import pca_problems
 from layerwise.study.foreseen.networks import model_problems
-from layerwise.study.foreseen.paths import find_absent, find_wrong, of_gate, of_model, of_pca, of_rating
+from layerwise.study.foreseen.paths import find_absent, find_wrong, of_gate, of_model, of_pca, of_rating, of_storage
 from layerwise.study.foreseen.problems import Absence, Problem, refuse, tell
 from layerwise.study.foreseen.ratings import rating_problems
 from layerwise.study.foreseen.recordings import absent_recording, cut_rim, recording_problems
@@ -58,7 +58,11 @@ def find_problems(study: Study) -> list[Problem]:
         *(found for rating in study.ratings for found in tell("rating", rating.name, rating_problems(rating, study))),
     ]
     told = {problem.told for problem in found}  # of a file that nothing can be read of, all of it is told once
-    ours = tell("study", study.study, chain(_region_problems(study), pca_problems(study), find_wrong(of_gate(study))))
+    ours = tell(
+        "study",
+        study.study,
+        chain(_region_problems(study), pca_problems(study), find_wrong([*of_gate(study), *of_storage(study)])),
+    )
     return [*(problem for problem in ours if problem.told not in told), *found]
 
 

@@ -81,6 +81,12 @@ def of_gate(study: Study) -> list[Named]:
     return [Named("imagenet.images: the folder", chosen.images, True, IMAGES, missing), *lines]
 
 
+def of_storage(study: Study) -> list[Named]:
+    """Name the folders in which a run writes, and looks for weights: they need not be there."""
+    folders = {"storage.results": study.storage.results, "storage.weights": study.storage.weights}
+    return [Named(f"{key}: the folder", path, True, "a folder, which is made") for key, path in folders.items()]
+
+
 def find_wrong(named: Iterable[Named]) -> Iterator[str]:
     """Find what is there and is not of the kind that is wanted, or may not be read."""
     for one in named:
