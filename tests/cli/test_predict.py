@@ -105,6 +105,25 @@ def test_scores_are_those_of_torchvision_s_transforms(study, weights, tmp_path):
     assert table["spread"].isna().all()  # of a single fold there is none
 
 
+def test_a_fold_that_diverged_is_left_out_and_of_such_alone_nothing_is_predicted(study, weights, tmp_path):
+    folder, stored = study
+    shutil.copytree(folder / "finetuned", tmp_path / "finetuned")
+    network, about = load_finetuned(weights[0])
+    lost = {name: tensor * float("nan") for name, tensor in network.state_dict().items() if tensor.is_floating_point()}
+    path = tmp_path / "finetuned/1/weights.safetensors"
+    write_weights(path, network.state_dict() | lost, replace(about, origins={"diverged": "the loss is inf"}))
+    output = tmp_path / "scores.csv"
+    result = run("--weights", tmp_path / "finetuned", folder / "images", "--output", output)
+    assert (
+        "warning: training of mine diverged on 1 of 2 folds, which are left out (1: the loss is inf)" in result.output
+    )
+    table = pd.read_csv(output)
+    assert list(table.columns) == ["image", "mean", "spread", "split_2"]
+    np.testing.assert_allclose(table["mean"][stored[2].images], stored[2].predicted, atol=1e-5)
+    message = "diverged on 1 of 1 folds, so that none is left to predict with: give other weights (1: the loss is inf)"
+    assert message in refused("--weights", path, folder / "images")
+
+
 def test_printed_as_csv_with_six_digits(study, weights):
     result = run("--weights", weights[1], study[0] / "images/03.png")
     head, line = result.stdout.splitlines()

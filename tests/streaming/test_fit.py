@@ -390,6 +390,19 @@ def test_layers_with_nan_are_reported_and_others_fitted(network, layers, study, 
     np.testing.assert_array_equal(np.delete(after, broken, 0), np.delete(before, broken, 0))
 
 
+def test_a_network_whose_weights_are_nan_as_after_a_diverged_training_has_no_scores(
+    network, layers, study, preprocessing, caplog
+):
+    images, scores, splits = study()
+    with torch.no_grad():
+        for tensor in network.state_dict().values():
+            tensor.fill_(torch.nan) if tensor.is_floating_point() else None
+    arguments = layers, layers, RatedImages(images, preprocessing, scores, splits), Streamed(n_components=4), ATTRIBUTES
+    with pytest.warns(DegenerateWarning, match="layers of mine gave NaN") as caught:
+        predictions = stream_pls(network, *arguments)
+    assert len(caught) == 1 and np.isnan(predictions).all() and "fitted again" not in caplog.text
+
+
 def test_out_of_memory_halves_the_batch(network, layers, study, preprocessing, caplog):
     images, scores, splits = study()
 

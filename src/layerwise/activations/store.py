@@ -32,7 +32,7 @@ from layerwise.files import (
     seal,
     writable,
 )
-from layerwise.files.hdf5 import write_hdf5
+from layerwise.files.hdf5 import reserve, write_hdf5
 from layerwise.interfaces import LayerSpec, counted
 
 FORMAT = "layerwise activations"
@@ -324,12 +324,7 @@ def _write_structure(
 
 def _make_room(group: h5py.Group, layer: LayerSpec, n_stimuli: int) -> None:
     kind = kind_of(layer, n_stimuli)
-    plan = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
-    plan.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
-    plan.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
-    space = h5py.h5s.create_simple(_stored_shape(layer, n_stimuli))
-    h5py.h5d.create(group.id, _key(layer.name).encode(), h5py.h5t.py_create(np.dtype(TYPES[kind])), space, plan)
-    attributes = group[_key(layer.name)].attrs
+    attributes = reserve(group, _key(layer.name), _stored_shape(layer, n_stimuli), TYPES[kind]).attrs
     attributes.update({"layer": layer.name, "class": layer.kind, "shape": layer.shape, "units": layer.units})
     attributes.update({"depth": layer.depth, "kind": kind, "nonfinite": False, "reduced": layer.reduced})
     attributes["checksums"] = np.zeros((0, 3), np.int64)

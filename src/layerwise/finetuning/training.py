@@ -222,6 +222,13 @@ class Trainer:
     def _where(self) -> str:
         return f"{counted(len(self.reached.history), 'epoch')} and {counted(self.reached.step, 'step')}"
 
+    def broken_off(self) -> Epoch:
+        """Return the epoch in which training diverged: nothing is known of it."""
+        reached, nan = self.reached, float("nan")
+        number = len(reached.history) + 1
+        rate = learning_rate(self.settings, number - 1)
+        return Epoch(number, rate, nan, nan, nan, reached.accumulate, reached.compiled)
+
     def _prepare(self) -> Prepared:
         """Make the optimiser and the step, and resume from the state if there is one."""
         set_training(self.network, self.settings)
@@ -299,8 +306,8 @@ class Trainer:
         if len(wrong):
             epoch = len(self.reached.history) + 1
             raise DivergedError(
-                f"after epoch {epoch} the network predicts {wrong[0]} for {counted(len(wrong), 'validation image')}"
-                f"{self._advice()}"
+                f"after epoch {epoch} the network predicts {wrong[0]} for {counted(len(wrong), 'validation image')}",
+                self._advice(),
             )
         return predicted
 
@@ -315,7 +322,8 @@ class Trainer:
             more = f" and {len(images) - SHOWN} more" if len(images) > SHOWN else ""
             raise DivergedError(
                 f"the loss of step {step + 1} of epoch {epoch + 1} is {float(losses[step])}, of the images "
-                f"{names}{more}{self._advice()}"
+                f"{names}{more}",
+                self._advice(),
             )
 
     def _advice(self) -> str:

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import re
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,8 +18,8 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from layerwise.files import atomic_path, reraise_memory
-from layerwise.interfaces import Geometry, ModelSpec, Preprocessing
-from layerwise.interfaces.finetuning import FinetuneSettings
+from layerwise.interfaces import DegenerateWarning, Geometry, ModelSpec, Preprocessing
+from layerwise.interfaces.finetuning import DIVERGED, FinetuneSettings
 from layerwise.models import replace_head
 from layerwise.models.construction import construct
 from layerwise.models.states import load_state
@@ -48,7 +49,7 @@ class FineTunedModel:
     settings : FinetuneSettings
         How it was trained.
     origins : mapping of str to str
-        Hashes of what it was made from, by name.
+        Hashes of what it was made from, by name; and whether training diverged.
     """
 
     spec: ModelSpec
@@ -60,6 +61,11 @@ class FineTunedModel:
     split: str
     settings: FinetuneSettings
     origins: Mapping[str, str]
+
+    @property
+    def diverged(self) -> str:
+        """What was no longer finite, if training diverged, so that the weights are NaN."""
+        return self.origins.get(DIVERGED, "")
 
 
 _ABOUT = TypeAdapter(FineTunedModel)
@@ -120,6 +126,11 @@ def load_finetuned(path: str | Path) -> tuple[nn.Module, FineTunedModel]:
 
     Neither the pretrained weights nor the study are needed; a factory's own code is.
 
+    Warns
+    -----
+    DegenerateWarning
+        Training diverged, and the weights are NaN.
+
     Raises
     ------
     ValueError
@@ -137,6 +148,9 @@ def load_finetuned(path: str | Path) -> tuple[nn.Module, FineTunedModel]:
     except ValueError as error:
         raise ValueError(f"{path} does not fit what {about.spec.constructor!r} is now: {error}") from error
     load_state(network, weights, path)
+    if about.diverged:
+        told = f"{path}: training on split {about.split} diverged ({about.diverged}), and its weights are NaN"
+        warnings.warn(told, DegenerateWarning, stacklevel=2)
     return network.eval(), about
 
 

@@ -6,6 +6,7 @@ from typing import Any, Literal, get_args, get_origin
 # In the attributes of what a fine-tuned network gave:
 STARTED_FROM = "started from"  # hash of its pretrained weights
 TRAINING = "training"  # hash of all that its training depended on
+DIVERGED = "diverged"  # what was no longer finite, of a split whose training diverged
 
 
 WORTHWHILE = 300.0  # seconds of the shortest training that is worth a compilation: some five times what one takes

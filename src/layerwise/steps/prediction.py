@@ -1,6 +1,7 @@
 """Scores of anybody's photographs, predicted by fine-tuned networks; no study is needed."""
 
 import logging
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -15,7 +16,7 @@ from layerwise.data.images import load_square
 from layerwise.data.problems import list_problems
 from layerwise.finetuning.ensembles import predict_with_all
 from layerwise.finetuning.weights import FineTunedModel, load_finetuned, read_about
-from layerwise.interfaces import Geometry, Progress, no_progress
+from layerwise.interfaces import DegenerateWarning, Geometry, Progress, no_progress
 from layerwise.steps.devices import choose_device, limit_threads
 
 FILE = "weights.safetensors"
@@ -162,10 +163,15 @@ def _images(path: Path) -> list[Path]:
 def find_folds(given: Sequence[Path]) -> dict[str, Path]:
     """Find the files of the folds of one network, by their splits, in the order of these.
 
+    Warns
+    -----
+    DegenerateWarning
+        Training on some diverged, so that they predict nothing: these are left out.
+
     Raises
     ------
     ValueError
-        One is no such file; they are of several networks or scores; or two are of one split.
+        One is no such file; they are of several networks or scores; two are of one split; or training diverged on all.
     """
     paths = [file for path in given for file in _weights(path)]
     if not paths:
@@ -180,7 +186,21 @@ def find_folds(given: Sequence[Path]) -> dict[str, Path]:
                 "count twice"
             )
         folds[about.split] = path
+    for split in _warn_diverged([about for about, _ in known]):
+        del folds[split]
     return dict(sorted(folds.items(), key=lambda fold: (len(fold[0]), fold[0])))  # 2 before 10
+
+
+def _warn_diverged(folds: Sequence[FineTunedModel]) -> list[str]:
+    """Name the folds that predict nothing."""
+    diverged = {about.split: f"{about.split}: {about.diverged}" for about in folds if about.diverged}
+    told = f"training of {folds[0].spec.name} diverged on {len(diverged)} of {len(folds)} folds"
+    why = ", ".join(diverged.values())
+    if len(diverged) == len(folds):
+        raise ValueError(f"{told}, so that none is left to predict with: give other weights ({why})")
+    if diverged:
+        warnings.warn(f"{told}, which are left out ({why})", DegenerateWarning, stacklevel=4)
+    return list(diverged)
 
 
 def _weights(path: Path) -> list[Path]:
