@@ -239,7 +239,7 @@ def test_neuroids_without_all_responses_are_left_out_of_the_joint_fit(rng, units
 
 @pytest.mark.parametrize("neuroids", [1, 6])
 @pytest.mark.parametrize("units", UNITS)
-@pytest.mark.parametrize("factor", [3e6, 1e7, 1e8])
+@pytest.mark.parametrize("factor", [3e6, 1e7, 3e7])
 def test_one_unit_that_outweighs_all_others_hides_none_of_them(rng, units, neuroids, factor):
     X, Y = simulate(rng, 80, units, neuroids)
     X[:, 3] *= factor
