@@ -179,7 +179,9 @@ def test_an_image_that_cannot_be_read_is_named_and_the_others_are_done(study, we
     assert "1 of 2 images cannot be read" in message and str(broken) in message
     table = pd.read_csv(output)
     assert list(table["mean"].isna()) == [False, True] and list(table["split_1"].isna()) == [False, True]
-    assert "all that are given" in refused("--weights", weights[0], broken, "--output", tmp_path / "none.csv")
+    assert "cannot be read, and no other is given" in refused(
+        "--weights", weights[0], broken, "--output", tmp_path / "none.csv"
+    )
     assert not (tmp_path / "none.csv").exists()
 
 

@@ -40,7 +40,7 @@ def test_without_validation_images_a_share_of_training_is_held_out_and_told(rng,
     ("train", "validation", "test", "settings", "message"),
     [
         (np.arange(40), np.arange(38, 45), np.arange(45, 50), {}, "2 images are more than once in split 2"),
-        (np.arange(40), np.arange(40, 45), np.arange(44, 50), {}, "1 images are more than once in split 2"),
+        (np.arange(40), np.arange(40, 45), np.arange(44, 50), {}, "1 image is more than once in split 2"),
         (np.arange(40), NOTHING, np.arange(45, 50), {"hold_out": 0.0}, "no validation images .* set `hold_out`"),
         (np.arange(20), np.arange(40, 45), np.arange(45, 50), {}, "20 training images, and a batch has 32: .*size`$"),
         (np.arange(40), NOTHING, np.arange(45, 50), {"hold_out": 0.9}, "4 training images, as 36 are .*`hold_out`$"),

@@ -1,5 +1,6 @@
 """Which of several ways to run a step is taken."""
 
+import itertools
 import logging
 import random
 
@@ -98,13 +99,54 @@ def choice_of(network, generator, compile="auto"):
 
 
 @pytest.mark.parametrize("compile", ["always", "auto"])
-@pytest.mark.parametrize("draw", [random.random, np.random.rand], ids=["Python", "NumPy"])
+@pytest.mark.parametrize(
+    "draw",
+    [random.random, np.random.rand, random.Random(1).random, np.random.default_rng(1).random,
+     np.random.RandomState(1).rand],
+    ids=["Python", "NumPy", "its own of Python", "its own of NumPy", "its own of old NumPy"],
+)  # fmt: skip
 def test_what_draws_outside_of_torch_is_neither_recorded_nor_compiled(generator, draw, compile, monkeypatch, caplog):
     monkeypatch.setattr(preparing, "RecordedStep", lambda *_: pytest.fail("recorded"))
     monkeypatch.setattr(preparing, "compile_network", lambda *_: pytest.fail("compiled"))
     choice, plain = choice_of(Draws(draw), generator, compile)
     assert choice.quickest(10**9) == Prepared(plain, plain, plain.accumulate, False)
     assert caplog.text.count("draws random numbers outside PyTorch's generator") == 1
+
+
+def test_what_keeps_a_state_of_its_own_is_neither_recorded_nor_compiled(generator, monkeypatch, caplog):
+    """As where a generator is made anew in each call, of which nothing is left to look at."""
+    monkeypatch.setattr(preparing, "RecordedStep", lambda *_: pytest.fail("recorded"))
+    choice, plain = choice_of(Draws(itertools.count().__next__), generator)
+    assert choice.quickest(10**9) == Prepared(plain, plain, plain.accumulate, False)
+    assert "from the same weights, images and seed give different losses" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("again", "graph", "frozen", "agrees"),
+    [
+        # Of what updates make of later losses, three times the difference is allowed; of first losses nothing more
+        ([1.001, 2.2, 1.002, 2.2], [1.001, 2.5, 1.0, 2.2], False, True),
+        ([1.001, 2.2, 1.002, 2.2], [1.05, 2.2, 1.0, 2.2], False, False),
+        ([1.001, 2.2, 1.002, 2.2], [1.001, 2.7, 1.0, 2.2], False, False),
+        ([1.001, 2.0, 1.03, 2.0], None, True, None),
+        ([float("nan"), 2.0, 1.0, 2.0], [float("nan"), 2.0, 1.0, 2.0], False, False),
+    ],
+)
+def test_first_losses_must_agree_and_later_ones_as_far_as_plain_ones_do(
+    generator, monkeypatch, again, graph, frozen, agrees
+):
+    wanted = [again[0] if np.isnan(again[0]) else 1.0, 2.0, 1.0, 2.0]
+    scripted = iter([wanted, again, graph])
+    monkeypatch.setattr(preparing._Choice, "_losses", lambda *_: next(scripted))
+    choice, plain = choice_of(tiny(), generator)
+    assert bool(choice._freezes) == frozen
+    assert frozen or choice._agrees(plain, "graph") == agrees
+
+
+def test_generators_that_others_use_meanwhile_are_none_of_the_network(generator):
+    others = np.random.default_rng(1), random.Random(1), random.SystemRandom()
+    choice, _ = choice_of(tiny(), generator)
+    assert choice._freezes == "" and others[2].random() < 1
 
 
 def test_what_draws_from_torch_is_recorded(generator, monkeypatch):

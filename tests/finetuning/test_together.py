@@ -173,7 +173,7 @@ def test_a_split_that_finds_no_memory_waits_for_another_to_end(study, in_turns, 
 
     monkeypatch.setattr(together._Together, "_prepare", short)
     assert_same(at_once(study, small_settings()), whole)
-    assert "2 splits are trained at once: no more fit into the GPU's memory" in caplog.text
+    assert "no more fit into the GPU's memory: 2 splits are trained at once" in caplog.text
 
     def never_fits(self, number):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")

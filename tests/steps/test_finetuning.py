@@ -161,7 +161,7 @@ def test_other_settings_start_anew_and_their_end_removes_what_was_left(tmp_path,
         with pytest.raises(StoppedError):
             train(tmp_path)
     results = train(tmp_path, learning_rate=0.02)
-    assert "1 files of states" in caplog.text and "training starts anew" in caplog.text
+    assert "1 file of states is" in caplog.text and "training starts anew" in caplog.text
     assert read_table(results / "2/history.parquet")["learning_rate"].max() == 0.02
     assert not any((tmp_path / "states").iterdir())
 

@@ -33,7 +33,7 @@ from layerwise.files import (
     writable,
 )
 from layerwise.files.hdf5 import reserve, write_hdf5
-from layerwise.interfaces import LayerSpec
+from layerwise.interfaces import LayerSpec, counted
 
 FORMAT = "layerwise activations"
 VERSION = 3  # 1 had no checksums, 2 no sums and products behind a Gram matrix
@@ -123,7 +123,9 @@ class ActivationStore:
         if tuple(stimuli) == self.stimuli:
             return
         strange = [*(set(stimuli) - set(self.stimuli)), *(set(self.stimuli) - set(stimuli))]
-        detail = f"{len(strange)} ids differ, such as {min(strange)!r}" if strange else "they are in another order"
+        detail = "they are in another order"
+        if strange:
+            detail = f"{counted(len(strange), 'id differs', 'ids differ')}, such as {min(strange)!r}"
         raise ValueError(
             f"{self.path} was made from other stimuli ({len(self.stimuli)} of them, here {len(stimuli)}): "
             f"{detail}; {_ADVICE}"

@@ -11,7 +11,7 @@ from scipy.stats import spearmanr
 
 from layerwise.analyses.gather import VERSIONS, check_data, gather_origins, summarise_layers, tell_versions
 from layerwise.files import hash_object
-from layerwise.interfaces import DegenerateWarning, Ratings
+from layerwise.interfaces import DegenerateWarning, Ratings, counted
 from layerwise.interfaces.finetuning import DIVERGED, STARTED_FROM, TRAINING
 
 PARTS = ("val", "test")
@@ -167,8 +167,8 @@ def _require_scores(name: str, predictions: pd.DataFrame, scores: Mapping[str, f
     if differing.any():
         image = predictions["stimulus"].iloc[int(np.argmax(differing))]
         raise ValueError(
-            f"{name}: {differing.sum()} images were predicted with scores that are not those of this split (first: "
-            f"{image!r}): the ratings were changed meanwhile, so train it again"
+            f"{name}: {counted(differing.sum(), 'image was', 'images were')} predicted with scores that are not those "
+            f"of this split (first: {image!r}): the ratings were changed meanwhile, so train it again"
         )
 
 

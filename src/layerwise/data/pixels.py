@@ -360,7 +360,7 @@ def _fill(partial: PartialPixels, places: Sequence[int], decoded: Iterable[_Deco
         elif not problems:  # once one is broken nothing is kept, but the rest is still looked at
             partial.add(place, one.image, one.file)
     if problems:
-        raise ValueError(list_problems(problems, "images cannot be read"))
+        raise ValueError(list_problems(problems, "image", "images", "cannot be read"))
 
 
 def _locate(pixels: h5py.Dataset) -> tuple[int, tuple[int, ...]]:

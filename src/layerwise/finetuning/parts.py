@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from layerwise.finetuning.draws import Purpose, draw
+from layerwise.interfaces import agreeing, counted
 from layerwise.interfaces.finetuning import FinetuneSettings
 
 FEWEST = 3  # images of which a rank correlation is defined
@@ -117,11 +118,13 @@ def _check_parts(name: str, scores: NDArray[np.float64], parts: Sequence[NDArray
     twice = len(images) - len(np.unique(images))
     if twice:
         raise ValueError(
-            f"{twice} images are more than once in {name}: each image is in one of training, validation and test"
+            f"{counted(twice, 'image is', 'images are')} more than once in {name}: each is to be in one of training, "
+            "validation and test"
         )
     missing = int((~np.isfinite(scores[images])).sum())
     if missing:
-        raise ValueError(f"{missing} of {len(images)} images of {name} have no score: give each image a finite number")
+        word = agreeing(missing, "has", "have")
+        raise ValueError(f"{missing} of {len(images)} images of {name} {word} no score: give each a finite number")
 
 
 def _hold_out(

@@ -2,6 +2,7 @@
 
 import gc
 import logging
+import pickle
 import random
 import time
 from collections.abc import Sequence
@@ -233,24 +234,45 @@ def _warm_up(plain: PlainStep, inputs: Tensor, targets: Tensor) -> None:
 
 
 class _Choice:
-    """Records a step as it is, or compiled."""
+    """Records a step as it is, or compiled.
+
+    A graph would freeze what comes from elsewhere than inputs, weights and PyTorch's generator. So a network runs call
+    by call if another generator moves while it trains, or if two first steps, which no update precedes, differ. Not
+    seen is what comes from a generator that lives for one call and changes a first loss by less than `TOLERANCE`.
+    """
 
     def __init__(self, plain: PlainStep, inputs: Tensor, targets: Tensor, undo: _Undo) -> None:
         self.plain, self.inputs, self.targets, self.undo = plain, inputs, targets, undo
-        before = _drawn_outside()
+        generators = _generators()
+        states = [list(map(_state, generators))]
         self._wanted = self._losses(plain)  # before a graph takes its memory
-        self._slack = TOLERANCE + DRIFT * _apart(self._losses(plain), self._wanted)
-        # What plain steps differ by then is no rounding: any graph would be within it.
-        self._freezes = _drawn_outside() != before
+        states.append(list(map(_state, generators)))
+        again = self._losses(plain)
+        states.append(list(map(_state, generators)))
+        # Sums in another order make updates differ, and so the steps behind them, but hardly a first loss.
+        self._slack = [TOLERANCE, TOLERANCE + DRIFT * _apart(again[1::2], self._wanted[1::2])] * (len(again) // 2)
+        # What other threads draw meanwhile, such as crops, comes from generators that are made for it, and move once.
+        drawn = any(first != second != third for first, second, third in zip(*states, strict=True))
+        self._freezes = self._find_frozen(drawn, again)
+
+    def _find_frozen(self, drawn: bool, again: Sequence[float]) -> str:
+        """Say what a graph would freeze, though it changes from step to step; nothing if there is no such thing."""
+        if drawn:
+            return "this network draws random numbers outside PyTorch's generator, which a CUDA graph would draw once"
+        for pair in zip(self._wanted[::2], again[::2], strict=True):
+            if _apart(pair[:1], pair[1:]) > TOLERANCE:
+                return (
+                    "first steps of this network from the same weights, images and seed give different losses "
+                    f"({pair[0]:.6g} and {pair[1]:.6g}): it draws random numbers outside PyTorch's generator or keeps "
+                    "a state of its own, which a CUDA graph would hold"
+                )
+        return ""
 
     def quickest(self, steps: int) -> Prepared:
         """Return what the settings want, or what a trial shows to be quicker where so many steps last."""
         plain, settings = self.plain, self.plain.settings
         if self._freezes:
-            log.warning(
-                "this network draws random numbers outside PyTorch's generator, which a CUDA graph would draw once and "
-                "for all: its step runs call by call"
-            )
+            log.warning("%s once and for all: its step runs call by call", self._freezes)
             return Prepared(plain, plain, plain.accumulate, False)
         if settings.compile == "always":
             return self._compiled() or self._as_it_is()
@@ -286,7 +308,8 @@ class _Choice:
             with compiled_whole():
                 _warm_up(step, self.inputs, self.targets)
                 self.undo()
-                self._slack += DRIFT * self._rounding()
+                more = DRIFT * self._rounding()
+                self._slack = [slack + more for slack in self._slack]
                 recorded = self._record(step) if self._agrees(step, "compilation") else None
         except Exception as error:  # a compiler may raise anything
             first = str(error).strip().partition("\n")[0]
@@ -315,8 +338,8 @@ class _Choice:
 
     def _agrees(self, step: Step, made: str) -> bool:
         """Hold a step's losses against those of plain steps."""
-        for loss, found in zip(self._wanted, self._losses(step), strict=True):
-            if not abs(found - loss) <= self._slack * abs(loss):
+        for loss, found, slack in zip(self._wanted, self._losses(step), self._slack, strict=True):
+            if not abs(found - loss) <= slack * abs(loss):
                 log.warning(
                     "the %s of this network's step gives other losses than the step itself (%.6g, not %.6g): %s",
                     made, found, loss, _UNLIKE[made],
@@ -367,10 +390,20 @@ def _apart(losses: Sequence[float], wanted: Sequence[float]) -> float:
     return max(abs(one - other) / max(abs(other), TINY) for one, other in zip(losses, wanted, strict=True))
 
 
-def _drawn_outside() -> tuple[object, ...]:
-    """Return the states of the generators of Python and of NumPy, which no seed of a step sets."""
-    name, keys, *rest = np.random.get_state()
-    return random.getstate(), name, np.asarray(keys).tobytes(), *rest
+Generator = random.Random | np.random.BitGenerator
+
+
+def _generators() -> list[Generator]:
+    """Find all generators of Python and of NumPy, a network's own too: no seed of a step sets them."""
+    return [one for one in gc.get_objects() if issubclass(type(one), Generator)]
+
+
+def _state(generator: Generator) -> bytes:
+    """Return all that decides what a generator draws next; nothing where it draws from the system."""
+    try:
+        return pickle.dumps(generator.getstate() if isinstance(generator, random.Random) else generator.state)
+    except NotImplementedError:
+        return b""
 
 
 def _free(device: torch.device) -> None:

@@ -24,7 +24,7 @@ from layerwise.finetuning.parts import Fold
 from layerwise.finetuning.state import Reached
 from layerwise.finetuning.stopping import DivergedError
 from layerwise.finetuning.training import Pace, Trainer, log_epoch, surroundings
-from layerwise.interfaces import Pixels, Preprocessing, Stop, StoppedError, never
+from layerwise.interfaces import Pixels, Preprocessing, Stop, StoppedError, agreeing, counted, never
 from layerwise.interfaces.finetuning import FinetuneSettings
 
 FoldReport = Callable[[Fold, Epoch, Pace], None]
@@ -148,7 +148,10 @@ class _Together:
                 raise
             self._waiting.appendleft(number)
             self._at_once = len(self._running)
-            log.warning("%d splits are trained at once: no more fit into the GPU's memory", self._at_once)
+            log.warning(
+                "no more fit into the GPU's memory: %s at once",
+                counted(self._at_once, "split is trained", "splits are trained"),
+            )
             return
         self._running.append(running)
         if not self._first:
@@ -229,6 +232,7 @@ class _Together:
             with running.on_stream(), suppress(StoppedError, DivergedError):
                 running.trainer.halt("another split stopped")
         if others:
-            told = f"{stopped} (so do the {len(others)} other splits that this job trained)"
+            verb = agreeing(len(others), "does", "do")
+            told = f"{stopped} (so {verb} the {counted(len(others), 'other split')} that this job trained)"
             raise StoppedError(told, stopped.advanced) from None
         raise stopped

@@ -26,7 +26,7 @@ from layerwise.finetuning.predictions import predict, rank_correlation
 from layerwise.finetuning.preparing import Prepared, prepare_step
 from layerwise.finetuning.state import Reached, State, put_back
 from layerwise.finetuning.stopping import DivergedError
-from layerwise.interfaces import Stop, StoppedError, never
+from layerwise.interfaces import Stop, StoppedError, counted, never
 from layerwise.interfaces.finetuning import FinetuneSettings
 from layerwise.models.seeds import seeded
 from layerwise.passes.devices import current_device
@@ -214,10 +214,14 @@ class Trainer:
     def halt(self, reason: str) -> NoReturn:
         """Save the state, and raise `StoppedError`."""
         self._check_losses()
-        where = f"after {len(self.reached.history)} epochs and {self.reached.step} steps"
         saved = self._state is not None and self._save()
         kept = f"its state is in {self._state.path}" if self._state and saved else "no state was saved"
-        raise StoppedError(f"{reason}: training stopped {where}, and {kept}; start it again to resume", advanced=saved)
+        raise StoppedError(
+            f"{reason}: training stopped after {self._where()}, and {kept}; start it again to resume", advanced=saved
+        )
+
+    def _where(self) -> str:
+        return f"{counted(len(self.reached.history), 'epoch')} and {counted(self.reached.step, 'step')}"
 
     def broken_off(self) -> Epoch:
         """Return the epoch in which training diverged: nothing is known of it."""
@@ -239,7 +243,7 @@ class Trainer:
         )
         if content is not None:
             put_back(content, self.network, self._optimiser, self.reached)
-            log.info("resuming after %d epochs and %d steps", len(self.reached.history), self.reached.step)
+            log.info("resuming after %s", self._where())
         self.reached.accumulate, self.reached.compiled = step.accumulate, step.compiled
         return step
 
@@ -305,7 +309,7 @@ class Trainer:
         if len(wrong):
             epoch = len(self.reached.history) + 1
             raise DivergedError(
-                f"after epoch {epoch} the network predicts {wrong[0]} for {len(wrong)} validation images",
+                f"after epoch {epoch} the network predicts {wrong[0]} for {counted(len(wrong), 'validation image')}",
                 self._advice(),
             )
         return predicted
@@ -329,8 +333,8 @@ class Trainer:
         epochs = len(self.reached.history)
         kept = f"; the state in {self._state.path} is the last good one" if self._state and epochs else ""
         return (
-            f": training stops with {epochs} good epochs{kept}; set a lower `learning_rate`, or `precision: float32`, "
-            "and check the scores"
+            f": training stops with {counted(epochs, 'good epoch')}{kept}; set a lower `learning_rate`, or `precision: "
+            "float32`, and check the scores"
         )
 
     def _stop_if_asked(self) -> None:

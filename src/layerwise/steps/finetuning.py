@@ -20,7 +20,7 @@ from layerwise.finetuning.probing import probe_classifiers, probe_head
 from layerwise.finetuning.tables import history_table, predictions_table
 from layerwise.finetuning.training import Pace
 from layerwise.finetuning.weights import FineTunedModel, read_about, write_weights
-from layerwise.interfaces import DegenerateWarning, FinetuneSettings, Ratings
+from layerwise.interfaces import DegenerateWarning, FinetuneSettings, Ratings, counted
 from layerwise.interfaces.finetuning import DIVERGED
 from layerwise.models import build, find_classifiers, resolve_preprocessing
 from layerwise.steps.cluster import job_deadline
@@ -272,7 +272,7 @@ class _States:
         others = self._of(self._splits) - {*own, *(path.with_name(f"{path.name}.previous") for path in own)}
         if others:
             log.warning(
-                "%d files of states in %s are of other settings, data, code or versions of libraries: training starts "
-                "anew, and they are removed once it has ended",
-                len(others), self._folder,
+                "in %s, %s of other settings, data, code or versions of libraries: training starts anew, and what is "
+                "old is removed once it has ended",
+                self._folder, counted(len(others), "file of states is", "files of states are"),
             )  # fmt: skip

@@ -91,7 +91,7 @@ def predict_images(
     predicted = predict_with_all(networks, photographs, about.preprocessing, place, batch_size, progress)
     problems = [sentence for _, sentence in sorted(photographs.problems.items())]
     if len(problems) == len(files):
-        raise ValueError(list_problems(problems, "images, all that are given, cannot be read"))
+        raise ValueError(list_problems(problems, "image", "images", "cannot be read, and no other is given"))
     predicted[list(photographs.problems)] = np.nan
     return PredictedScores(_table(files, tuple(chosen), predicted), tuple(problems))
 

@@ -9,11 +9,14 @@ from layerwise.config.data import RatingEntry
 from layerwise.data.listed import IMAGE_COLUMNS, SCORE_COLUMNS, choose_column, read_rows
 from layerwise.data.problems import list_problems
 from layerwise.files.mistaken import check_is_table
+from layerwise.interfaces import counted
 from layerwise.study.foreseen.images import wrong_images
+from layerwise.study.foreseen.paths import SPLITS, find_wrong, of_rating
 
 
 def rating_problems(entry: RatingEntry, study: Study) -> Iterator[str]:
     """Find what is wrong with the scores of images, as far as their table and folder are there."""
+    yield from find_wrong(of_rating(entry))
     if entry.scores is None:
         yield from _wrong_splits(entry, study.regression.components)
     elif entry.scores.is_file():
@@ -24,14 +27,14 @@ def rating_problems(entry: RatingEntry, study: Study) -> Iterator[str]:
 def _wrong_splits(entry: RatingEntry, n_components: int) -> Iterator[str]:
     folder = entry.splits or Path()
     if folder.is_dir() and not any(folder.glob("train_*.txt")):
-        yield f"no split files in {folder}: it should hold train_1.txt, val_1.txt, test_1.txt and so on"
+        yield f"no split files in {folder}: it should hold {SPLITS}"
     for path in sorted(folder.glob("train_*.txt")):
         check_is_table(path)
         lines = sum(1 for line in path.read_bytes().splitlines() if line.strip())
         if lines < n_components:
             yield (
-                f"{path} names {lines} images to train on, and {n_components} components need as many: give more "
-                "images, or fewer `regression.components`"
+                f"{path} names {counted(lines, 'image')} to train on, and {n_components} components need as many: give "
+                "more images, or fewer `regression.components`"
             )
 
 
@@ -44,7 +47,8 @@ def _wrong_scores(entry: RatingEntry, scores: Path, n_components: int) -> Iterat
         cells = [row[place].strip() if len(row) > place else "" for row in rows if any(row)]
         bad = [f"line {line}: {cell!r}" for line, cell in enumerate(cells, 2) if not _is_number(cell)]
         if bad:
-            yield list_problems(bad, f"cells of the column {header[place]!r} of {scores} are no finite numbers")
+            column = f"of the column {header[place]!r} of {scores}"
+            yield list_problems(bad, "cell", "cells", f"{column} without a finite number")
     yield from _few_images(entry, len([row for row in rows if any(row)]), n_components)
 
 
@@ -69,8 +73,9 @@ def _few_images(entry: RatingEntry, n_images: int, n_components: int) -> Iterato
         yield f"{entry.folds} folds need as many images, and {entry.scores} has {n_images}: lower `folds`"
     elif most < n_components:
         yield (
-            f"{n_images} images leave {most} for training in the smallest of {entry.folds} folds, and {n_components} "
-            "components need as many: rate more images, or set more `folds` or fewer `regression.components`"
+            f"{counted(n_images, 'image leaves', 'images leave')} {most} for training in the smallest of {entry.folds} "
+            f"folds, and {n_components} components need as many: rate more images, or set more `folds` or fewer "
+            "`regression.components`"
         )
 
 
@@ -79,13 +84,3 @@ def _is_number(text: str) -> bool:
         return math.isfinite(float(text))
     except ValueError:
         return False
-
-
-def absent_rating(entry: RatingEntry) -> Iterator[str]:
-    """Find which files and folders of ratings are not there."""
-    if entry.scores is not None and not entry.scores.is_file():
-        yield f"its table of scores {entry.scores} is not there"
-    if entry.splits is not None and not entry.splits.is_dir():
-        yield f"its folder of splits {entry.splits} is not there"
-    if not entry.images.is_dir():
-        yield f"its folder of images {entry.images} is not there"
