@@ -85,7 +85,7 @@ def test_what_a_folder_holds_besides_images_is_told(study, tmp_path, caplog):
     (tmp_path / "gone.jpg").symlink_to("nowhere.jpg")
     caplog.set_level("INFO")
     assert run("--weights", folder / "finetuned", tmp_path).exit_code == 0
-    told = "since they do not end as images do or lead nowhere: below/notes.txt, gone.jpg, phone.HEIC"
+    told = "not ending as images do or leading nowhere: below/notes.txt, gone.jpg, phone.HEIC"
     assert f"3 files of {tmp_path} are left out, {told}" in caplog.text
 
 

@@ -135,7 +135,7 @@ def test_test_images_that_are_trained_on_or_watched_under_another_name_are_told(
         shutil.copy(f"photos/{(trained, watched)[image - tested]:02d}.png", f"photos/{image:02d}.png")
     pack_stimuli(study(), "rated", PIXELS, Path("rated.h5"))
     train()
-    assert f"split 1: 2 of {len(PARTS['test'])} test images have the same pixels as images" in caplog.text
+    assert f"split 1: of {len(PARTS['test'])} test images, 2 have the same pixels as images" in caplog.text
     assert f"trained on or watched (first: {tested:02d}.png and {trained:02d}.png)" in caplog.text
 
 

@@ -107,9 +107,9 @@ def warn_of_copies(fold: Fold, alike: NDArray[np.int64], names: Sequence[str]) -
         return
     other = seen[alike[seen] == alike[copies[0]]][0]
     log.warning(
-        "split %d: %d of %d test images have the same pixels as images that are trained on or watched (first: %s and "
-        "%s), which makes rho too high: keep one of each, or have them in one fold",
-        fold.split + 1, len(copies), len(fold.test), names[copies[0]], names[other],
+        "split %d: of %d test images, %s the same pixels as images that are trained on or watched (first: %s and %s), "
+        "which makes rho too high: keep one of each, or have them in one fold",
+        fold.split + 1, len(fold.test), counted(len(copies), "has", "have"), names[copies[0]], names[other],
     )  # fmt: skip
 
 

@@ -214,8 +214,8 @@ def _tell_of_idle(network: nn.Module, settings: FinetuneSettings) -> None:
     if idle:
         share = sum(map(Tensor.numel, idle.values())) / sum(map(Tensor.numel, named.values()))
         log.warning(
-            "%d of %d parameters of the network, %.0f %% of its weights, got no gradient in a first step (first: %s): "
-            "they do not learn, unless the network skips them at random",
+            "%d of %d parameters of the network, %.0f %% of its weights, got no gradient in a first step (first: %s), "
+            "and will not learn unless the network skips them at random",
             len(idle), len(named), 100 * share, next(iter(idle)),
         )  # fmt: skip
 

@@ -16,7 +16,7 @@ from layerwise.data.images import load_square
 from layerwise.data.problems import list_problems
 from layerwise.finetuning.ensembles import predict_with_all
 from layerwise.finetuning.weights import FineTunedModel, load_finetuned, read_about
-from layerwise.interfaces import DegenerateWarning, Geometry, Progress, no_progress
+from layerwise.interfaces import DegenerateWarning, Geometry, Progress, counted, no_progress
 from layerwise.steps.devices import choose_device, limit_threads
 
 FILE = "weights.safetensors"
@@ -167,8 +167,8 @@ def _tell_of_others(folder: Path, found: Sequence[str]) -> None:
     others = sorted(set(shown) - set(found))
     if others:
         log.info(
-            "%d files of %s are left out, since they do not end as images do or lead nowhere: %s",
-            len(others), folder, _some(others),
+            "%s out, not ending as images do or leading nowhere: %s",
+            counted(len(others), f"file of {folder} is left", f"files of {folder} are left"), _some(others),
         )  # fmt: skip
 
 
