@@ -10,19 +10,21 @@ import torch
 from small_training import batch, make, small_settings, tiny, values
 from torch import nn
 
-from layerwise.finetuning import compiling, preparing
+from layerwise.finetuning import choosing, compiling
 from layerwise.finetuning.compiling import as_before, compile_network
 from layerwise.finetuning.networks import predict_scores, replace_by_one_unit
 from layerwise.finetuning.optimisers import make_optimiser
 from layerwise.finetuning.precision import arithmetic
 from layerwise.finetuning.preparing import Prepared, prepare_step
 from layerwise.finetuning.step import PlainStep
+from layerwise.finetuning.undoing import Undo
 from layerwise.interfaces.finetuning import WORTHWHILE
 
 STEPS = 1000
+gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here: nothing is compiled")
 
 
-class Scripted(preparing._Choice):
+class Scripted(choosing.Choice):
     """Takes so many seconds a step, as it is and compiled; None where that way fails."""
 
     _freezes = False
@@ -73,7 +75,7 @@ def test_a_choice_is_taken_over():
 
 
 def test_nothing_is_compiled_on_a_cpu(generator, monkeypatch):
-    monkeypatch.setattr(preparing, "compile_network", lambda network: pytest.fail("compiled"))
+    monkeypatch.setattr(choosing, "compile_network", lambda network: pytest.fail("compiled"))
     settings = small_settings(compile="always")
     prepared = prepare_step(*make(settings), settings, *batch(generator), steps=10**9)
     assert not prepared.compiled and not prepared.recorded
@@ -95,7 +97,7 @@ def choice_of(network, generator, compile="auto"):
     trained, optimiser = make(settings, "cpu", network)
     plain, (inputs, targets) = PlainStep(trained, optimiser, settings), batch(generator)
     plain(inputs, targets, 0)
-    return preparing._Choice(plain, inputs, targets, preparing._Undo(trained, optimiser)), plain
+    return choosing.Choice(plain, inputs, targets, Undo(trained, optimiser)), plain
 
 
 @pytest.mark.parametrize("compile", ["always", "auto"])
@@ -106,8 +108,8 @@ def choice_of(network, generator, compile="auto"):
     ids=["Python", "NumPy", "its own of Python", "its own of NumPy", "its own of old NumPy"],
 )  # fmt: skip
 def test_what_draws_outside_of_torch_is_neither_recorded_nor_compiled(generator, draw, compile, monkeypatch, caplog):
-    monkeypatch.setattr(preparing, "RecordedStep", lambda *_: pytest.fail("recorded"))
-    monkeypatch.setattr(preparing, "compile_network", lambda *_: pytest.fail("compiled"))
+    monkeypatch.setattr(choosing, "RecordedStep", lambda *_: pytest.fail("recorded"))
+    monkeypatch.setattr(choosing, "compile_network", lambda *_: pytest.fail("compiled"))
     choice, plain = choice_of(Draws(draw), generator, compile)
     assert choice.quickest(10**9) == Prepared(plain, plain, plain.accumulate, False)
     assert caplog.text.count("draws random numbers outside PyTorch's generator") == 1
@@ -115,7 +117,7 @@ def test_what_draws_outside_of_torch_is_neither_recorded_nor_compiled(generator,
 
 def test_what_keeps_a_state_of_its_own_is_neither_recorded_nor_compiled(generator, monkeypatch, caplog):
     """As where a generator is made anew in each call, of which nothing is left to look at."""
-    monkeypatch.setattr(preparing, "RecordedStep", lambda *_: pytest.fail("recorded"))
+    monkeypatch.setattr(choosing, "RecordedStep", lambda *_: pytest.fail("recorded"))
     choice, plain = choice_of(Draws(itertools.count().__next__), generator)
     assert choice.quickest(10**9) == Prepared(plain, plain, plain.accumulate, False)
     assert "from the same weights, images and seed give different losses" in caplog.text
@@ -137,7 +139,7 @@ def test_first_losses_must_agree_and_later_ones_as_far_as_plain_ones_do(
 ):
     wanted = [again[0] if np.isnan(again[0]) else 1.0, 2.0, 1.0, 2.0]
     scripted = iter([wanted, again, graph])
-    monkeypatch.setattr(preparing._Choice, "_losses", lambda *_: next(scripted))
+    monkeypatch.setattr(choosing.Choice, "_losses", lambda *_: next(scripted))
     choice, plain = choice_of(tiny(), generator)
     assert bool(choice._freezes) == frozen
     assert frozen or choice._agrees(plain, "graph") == agrees
@@ -149,8 +151,34 @@ def test_generators_that_others_use_meanwhile_are_none_of_the_network(generator)
     assert choice._freezes == "" and others[2].random() < 1
 
 
+def test_what_is_drawn_on_the_processor_beside_a_gpu_is_seen():
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(4)
+        assert not host_has_drawn(4)
+        torch.rand(())
+        assert host_has_drawn(4)
+
+
+class Skips(torch.nn.Module):
+    """Skips its block every other time, as the processor draws it."""
+
+    def __init__(self):
+        super().__init__()
+        self.block, self.fc = torch.nn.Conv2d(3, 3, 3, 1, 1), torch.nn.Linear(3, 10)
+
+    def forward(self, x):
+        return self.fc((x if torch.rand(()) < 0.5 else self.block(x)).mean((2, 3)))
+
+
+@gpu
+def test_what_is_drawn_on_the_processor_is_not_recorded_cuda(generator, caplog):
+    settings = small_settings()
+    prepared = prepare_step(*make(settings, "cuda", Skips()), settings, *batch(generator, "cuda"))
+    assert not prepared.recorded and "draws from PyTorch's generator of the processor" in caplog.text
+
+
 def test_what_draws_from_torch_is_recorded(generator, monkeypatch):
-    monkeypatch.setattr(preparing, "RecordedStep", lambda plain, *_: plain)
+    monkeypatch.setattr(choosing, "RecordedStep", lambda plain, *_: plain)
     choice, plain = choice_of(tiny(), generator)
     assert choice._record(plain) is plain
 
@@ -197,8 +225,6 @@ def test_a_compiled_network_draws_and_learns_as_it_does_without(generator):
 
 # --- on a GPU
 
-gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here: nothing is compiled")
-
 
 @gpu
 @pytest.mark.parametrize(("precision", "tolerance"), [("float32", 1e-3), ("bf16", 5e-2)])
@@ -234,7 +260,7 @@ def test_what_cannot_be_compiled_runs_as_it_is_and_says_why_cuda(generator, sett
     def refuse(network):
         raise FileNotFoundError("no compiler\nand more")
 
-    monkeypatch.setattr(preparing, "compile_network", lambda network: refuse)
+    monkeypatch.setattr(choosing, "compile_network", lambda network: refuse)
     network, optimiser = make(settings, "cuda")
     before = values(network)
     prepared = prepare_step(network, optimiser, settings, *batch(generator, "cuda"), steps=10**9)
@@ -245,7 +271,7 @@ def test_what_cannot_be_compiled_runs_as_it_is_and_says_why_cuda(generator, sett
 
 @gpu
 def test_a_compilation_that_computes_something_else_is_not_kept_cuda(generator, monkeypatch, caplog):
-    monkeypatch.setattr(preparing, "compile_network", lambda network: lambda x: 2 * predict_scores(network, x)[:, None])
+    monkeypatch.setattr(choosing, "compile_network", lambda network: lambda x: 2 * predict_scores(network, x)[:, None])
     settings = small_settings(compile="always")
     prepared = prepare_step(*make(settings, "cuda", tiny()), settings, *batch(generator, "cuda"))
     assert prepared.recorded and not prepared.compiled
