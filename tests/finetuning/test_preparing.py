@@ -12,6 +12,7 @@ from torch import nn
 
 from layerwise.finetuning import choosing, compiling
 from layerwise.finetuning.compiling import as_before, compile_network
+from layerwise.finetuning.generators import host_has_drawn
 from layerwise.finetuning.networks import predict_scores, replace_by_one_unit
 from layerwise.finetuning.optimisers import make_optimiser
 from layerwise.finetuning.precision import arithmetic

@@ -27,6 +27,7 @@ class Undo:
         return [name for name in now.keys() - saved if name not in before or not _same(now[name], before[name])]
 
     def __call__(self) -> None:
+        """Put all back."""
         self._optimiser.zero_grad(set_to_none=True)
         for name in self.replaced():
             owner, _, last = name.rpartition(".")
