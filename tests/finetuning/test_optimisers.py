@@ -48,3 +48,31 @@ def test_a_network_of_which_nothing_learns_is_refused():
     layer = nn.Linear(3, 1).requires_grad_(False)
     with pytest.raises(ValueError, match="no parameter of the network learns"):
         make_optimiser(layer.parameters(), FinetuneSettings())
+
+
+@pytest.mark.parametrize("fused", [False, True])
+@pytest.mark.parametrize(
+    "changes", [{}, {"nesterov": False}, {"momentum": 0.0, "nesterov": False}, {"weight_decay": 0.1}]
+)
+def test_parameters_may_have_their_first_gradient_late(generator, fused, changes):
+    """As in a block that a network skips at random; PyTorch's own step, not fused, gives the numbers."""
+    settings = FinetuneSettings(**changes)
+    start = [torch.randn(5, generator=generator) for _ in range(2)]
+    gradients = [
+        [torch.randn(5, generator=generator) if step or number else None for number in (0, 1)] for step in range(4)
+    ]
+    ours, wanted = ([nn.Parameter(one.clone()) for one in start] for _ in range(2))
+    optimiser = make_optimiser(ours, settings)
+    names = {
+        "lr": settings.learning_rate,
+        **{name: getattr(settings, name) for name in ("momentum", "nesterov", "weight_decay")},
+    }
+    optimiser.param_groups[0]["fused"] = fused
+    plain = torch.optim.SGD(wanted, **names)
+    for step in gradients:
+        for parameters, one in ((ours, optimiser), (wanted, plain)):
+            for parameter, gradient in zip(parameters, step, strict=True):
+                parameter.grad = None if gradient is None else gradient.clone()
+            one.step()
+    for found, expected in zip(ours, wanted, strict=True):
+        torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-7)

@@ -26,7 +26,7 @@ def make_optimiser(parameters: Iterable[nn.Parameter], settings: FinetuneSetting
     on_gpu = device.type == "cuda"
     rate = torch.tensor(settings.learning_rate, device=device) if on_gpu else settings.learning_rate
     if settings.optimiser == "sgd":
-        return torch.optim.SGD(
+        sgd = torch.optim.SGD(
             learning,
             lr=rate,
             momentum=settings.momentum,
@@ -34,7 +34,20 @@ def make_optimiser(parameters: Iterable[nn.Parameter], settings: FinetuneSetting
             weight_decay=settings.weight_decay,
             fused=on_gpu,
         )
+        _begin_momentum(sgd, learning)
+        return sgd
     return torch.optim.AdamW(learning, lr=rate, weight_decay=settings.weight_decay, fused=on_gpu, capturable=on_gpu)
+
+
+def _begin_momentum(optimiser: torch.optim.SGD, learning: Iterable[nn.Parameter]) -> None:
+    """Let momentum begin at zero, which changes nothing.
+
+    PyTorch makes it from a first gradient, and its fused step fails where some parameters have had theirs and others,
+    of a block that a network skips at random, have not.
+    """
+    if optimiser.defaults["momentum"]:
+        for parameter in learning:
+            optimiser.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
 
 
 def set_learning_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:

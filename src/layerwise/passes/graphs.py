@@ -2,12 +2,13 @@
 
 import gc
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from threading import Lock
 
 import torch
 
 _RECORDING = Lock()
+SETTLED = 3  # launches until no error is left
 
 
 def warm_up(step: Callable[[], object]) -> None:
@@ -50,6 +51,7 @@ def recording(graph: torch.cuda.CUDAGraph) -> Iterator[None]:
         except Exception as error:
             torch.cuda.set_stream(before)  # PyTorch stays in the other one if a recording does not end well
             _give_back(pool)
+            _settle(torch.device("cuda"))
             raise (first or error) from None
         finally:
             _forget_workspaces()
@@ -64,6 +66,14 @@ def _give_back(pool: tuple[int, int]) -> None:
     except RuntimeError:  # it did end: the graph gives it back itself
         return
     torch._C._cuda_releasePool(device, pool)
+
+
+def _settle(device: torch.device) -> None:
+    """Let autograd's threads tell of what broke a recording off: a thread is told of an error at its next launch."""
+    for _ in range(SETTLED):
+        with suppress(RuntimeError):
+            torch.ones((), device=device, requires_grad=True).square().backward()  # type: ignore[no-untyped-call]
+            return
 
 
 def _forget_workspaces() -> None:
