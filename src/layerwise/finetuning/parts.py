@@ -8,9 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from layerwise.finetuning.draws import Purpose, draw
-from layerwise.interfaces.finetuning import FinetuneSettings
+from layerwise.interfaces.finetuning import FEWEST, FinetuneSettings
 
-FEWEST = 3  # images of which a rank correlation is defined
 log = logging.getLogger(__name__)
 
 
@@ -107,10 +106,9 @@ def _hold_out(
             f"{name} has no validation images for early stopping to watch: give it some, or set `hold_out` to the "
             "share of its training images that are watched instead, such as 0.1"
         )
-    count = max(FEWEST, round(settings.hold_out * len(train)))
     numbers = draw(settings.seed, 0, Purpose.HOLD_OUT, train, 1)[:, 0]
     held = np.zeros(len(train), bool)
-    held[np.argsort(numbers, kind="stable")[:count]] = True
+    held[np.argsort(numbers, kind="stable")[: settings.count_held(len(train))]] = True
     log.info(
         "%s has no validation images: %d of its %d training images are watched by early stopping instead, and are not "
         "trained on",
@@ -124,7 +122,7 @@ def _check_counts(name: str, fold: Fold, settings: FinetuneSettings) -> None:
     if len(train) < settings.batch_size:
         raise ValueError(
             f"{name} has {len(train)} training images, and a batch has {settings.batch_size}: give more images or set "
-            "a smaller `batch_size`"
+            "a smaller `batch_size` under `finetuning`"
         )
     if len(validation) < FEWEST or np.ptp(validation.scores) == 0:
         raise ValueError(

@@ -11,7 +11,7 @@ from itertools import chain
 
 from layerwise.config import Study
 from layerwise.study.foreseen.images import pca_problems
-from layerwise.study.foreseen.networks import absent_weights, model_problems
+from layerwise.study.foreseen.networks import absent_weights, cut_photographs, model_problems
 from layerwise.study.foreseen.problems import Absence, Problem, refuse, tell
 from layerwise.study.foreseen.ratings import absent_rating, rating_problems
 from layerwise.study.foreseen.recordings import absent_recording, cut_rim, recording_problems
@@ -67,8 +67,10 @@ def find_absences(study: Study) -> list[Absence]:
 
 
 def find_notes(study: Study) -> list[Problem]:
-    """Find what is allowed and worth knowing: stimuli that lose their rim, of files that can be read."""
+    """Find what is allowed and worth knowing: images that lose their rim, of networks and of files that can be read."""
     notes: list[Problem] = []
+    if "crop" in {*(entry.geometry for entry in study.ratings), *(entry.geometry for entry in study.recordings)}:
+        notes += [Problem("model", entry.name, told) for entry in study.models for told in cut_photographs(entry)]
     for entry in study.recordings:
         with suppress(ValueError, OSError):  # which are problems
             notes += [Problem("recording", entry.name, told) for told in cut_rim(entry, study)]

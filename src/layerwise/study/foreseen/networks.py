@@ -7,8 +7,10 @@ from layerwise.config.models import ModelEntry
 from layerwise.data.problems import did_you_mean
 from layerwise.files.defined import defined_names
 from layerwise.files.mistaken import check_is_content
+from layerwise.interfaces import Preprocessing
 from layerwise.layers.patterns import find_unmatched
 from layerwise.models import timm_names
+from layerwise.models.preprocessing import usual_resize
 
 
 def model_problems(entry: ModelEntry) -> Iterator[str]:
@@ -51,4 +53,17 @@ def absent_weights(entry: ModelEntry) -> Iterator[str]:
         yield (
             f"its file of weights {path} is not there: check the path, which counts from the folder of the study file; "
             "or give `imagenet` or `random`"
+        )
+
+
+def cut_photographs(entry: ModelEntry) -> Iterator[str]:
+    """Find that a size was given and the library's `resize` stayed, so that most of a photograph is cropped away."""
+    given, found = entry.preprocessing, entry.spec().preprocessing
+    if given is None or given.size is None or given.resize is not None or not isinstance(found, Preprocessing):
+        return
+    kept = (found.size / found.resize) ** 2
+    if kept < 0.5:
+        yield (
+            f"photographs are resized to {found.resize} pixels and it sees the middle {found.size} of them, "
+            f"{kept:.0%} of the area: a `resize` of {usual_resize(found.size)} beside `size` shows as much as is usual"
         )
