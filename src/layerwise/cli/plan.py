@@ -101,7 +101,12 @@ def _machines(path: Path) -> "Machines":
 
 
 def _table(rows: "Sequence[Row]") -> list[str]:
-    """Return lines whose columns are as wide as their longest text; two lines a row where a terminal is narrower."""
+    """Return lines whose columns are as wide as their longest text; two lines a row where a terminal is narrower.
+
+    None where there is no row: layers of networks of your own are not known before a job has listed them.
+    """
+    if not rows:
+        return []
     cells = [_cells(row) for row in rows]
     lines = _aligned([HEAD, *cells], WORDS)
     too_wide = sys.stdout.isatty() and max(map(len, lines)) > line_width()

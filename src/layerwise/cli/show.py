@@ -122,8 +122,8 @@ def _contents(study: "Study", config: Path) -> Iterator[str]:
     trained = finetuned_models(study)
     if trained:
         yield (
-            f"fine-tuning: {len(trained)} networks on {len(finetuned_splits(study))} splits in "
-            f"{len(trained) * len(finetuning_groups(study))} jobs"
+            f"fine-tuning: {_counted(len(trained), 'network')} on {_counted(len(finetuned_splits(study)), 'split')} in "
+            f"{_counted(len(trained) * len(finetuning_groups(study)), 'job')}"
         )
     ungated = [entry.name for entry in study.models if entry.published is None]
     if study.accuracy_gate and ungated:
