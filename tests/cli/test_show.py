@@ -61,6 +61,16 @@ def test_a_study_without_ratings_lists_its_best_layers_and_misses_no_table_that_
     assert "not there yet" not in shown
 
 
+def test_a_study_without_recordings_says_what_its_training_reached(study):
+    content = yaml.safe_load((study / "config.yaml").read_text()) | {"recordings": [], "finetuning": {}}
+    (study / "config.yaml").write_text(yaml.safe_dump(content))
+    assert "not there yet: models, finetuned;" in run("show", "--config", study / "config.yaml").output
+    rows = {"model": ["alexnet"] * 2, "split": ["1", "2"], "rho": [0.3, 0.5]}
+    write_table(pd.DataFrame(rows), study / "small/finetuned.parquet")
+    shown = run("show", "--config", study / "config.yaml").output
+    assert "after fine-tuning" in shown and "│ alexnet │ 0.400 │" in shown and "not there yet: models;" in shown
+
+
 def test_bibtex_is_printed_and_what_has_no_entry_told(study):
     done = run("cite", "--config", study / "config.yaml")
     assert done.stdout.startswith("@misc{layerwise,") and "krizhevsky2014" in done.stdout
