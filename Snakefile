@@ -29,6 +29,10 @@ except ModuleNotFoundError as error:
 if "study" not in config:
     try:  # beforehand, since Snakemake shows a traceback of a file that it cannot read
         read_yaml("config.yaml")
+    except FileNotFoundError:
+        raise WorkflowError(
+            "no config.yaml in this folder: name the file of a study with --configfile FILE"
+        ) from None
     except (ValueError, OSError) as error:
         raise WorkflowError(str(error)) from None
 

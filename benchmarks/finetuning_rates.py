@@ -117,7 +117,7 @@ def ours(bench: Bench, precision: str, memory_format: torch.memory_format) -> tu
     """Rate of our step, and the other columns."""
     device = bench.device
     clean(device)
-    logger, remarks = logging.getLogger("layerwise.finetuning.preparing"), Remarks()
+    logger, remarks = logging.getLogger("layerwise.finetuning"), Remarks()
     logger.addHandler(remarks)
     start = time.perf_counter()
     with arithmetic(precision):

@@ -200,7 +200,7 @@ def test_dead_and_broken_layers(draw, preprocessing, attributes, tmp_path, devic
     )
     images = draw(35, size=4)
     layers = list_layers(network, 4)
-    with pytest.warns(DegenerateWarning, match="3 layers of mine gave NaN or infinite values.*: 1, 2, 3") as record:
+    with pytest.warns(DegenerateWarning, match="3 layers of mine: NaN or infinite values.*: 1, 2, 3") as record:
         extract_activations(network, layers, images, preprocessing, tmp_path / "a.h5", GB, attributes, device)
     assert len(record) == 1
     store = ActivationStore(tmp_path / "a.h5")

@@ -54,6 +54,14 @@ def test_patterns_tell_the_products_of_what_is_not_centred(rng, device):
     np.testing.assert_allclose(raw, exact @ exact.T, rtol=1e-12, atol=1e-12 * np.diag(exact @ exact.T).max())
 
 
+def test_patterns_of_images_that_are_there_twice_are_the_same_to_the_bit(rng, device):
+    activations = rng.normal(100, 1, size=(40, BLOCK + 77)).astype(np.float32)
+    activations[23:] = activations[:17]
+    total, patterns = (torch.zeros(rows, 40, dtype=torch.float64, device=device) for rows in (40, 2))
+    add_gram(total, torch.from_numpy(activations).to(device), patterns)
+    assert torch.equal(patterns[:, 23:], patterns[:, :17])
+
+
 def test_constant_units_leave_nothing(rng, device):
     activations = torch.from_numpy(np.repeat(rng.normal(size=(1, 300)), 20, axis=0).astype(np.float32)).to(device)
     total = torch.zeros(20, 20, dtype=torch.float64, device=device)

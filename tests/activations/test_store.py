@@ -133,7 +133,7 @@ def test_stimuli_must_be_the_same_in_the_same_order(path):
     store.check_stimuli(list(STIMULI))
     with pytest.raises(ValueError, match="they are in another order; delete it"):
         store.check_stimuli(STIMULI[::-1])
-    with pytest.raises(ValueError, match=r"30 of them, here 29.*1 ids differ, such as 'image29'"):
+    with pytest.raises(ValueError, match=r"30 of them, here 29.*1 id differs, such as 'image29'"):
         store.check_stimuli(STIMULI[:-1])
 
 

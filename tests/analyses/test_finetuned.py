@@ -1,5 +1,7 @@
 """Gathering fine-tuned networks: numbers by hand, and everything that must not be joined is refused."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,7 +9,7 @@ from finetuned_tables import REGIONS, fold, scores
 from scipy.stats import spearmanr
 
 from layerwise.analyses.finetuned import FoldTables, gather_finetuned, join_networks
-from layerwise.interfaces import Ratings, Split
+from layerwise.interfaces import DegenerateWarning, Ratings, Split
 
 N = 40
 
@@ -46,6 +48,36 @@ def test_a_row_a_split_with_what_scipy_and_pandas_give(gathered):
                 expected = wanted.loc[wanted["region"] == region, "r"].mean()
                 assert getattr(row, f"{region}_{when}") == pytest.approx(expected, abs=1e-12)
     assert table.attrs["data"]["IT"]["recordings"] == "of IT"
+
+
+def test_a_split_that_diverged_has_a_row_without_values_and_the_others_theirs(rng, ratings, gathered):
+    folds, _, gather = gathered
+    whole, lost = gather(), fold(rng, ratings, 2, diverged="the loss of step 3 of epoch 3 is inf")
+    lost = replace(
+        lost,
+        history=kept(lost.history, best=False, rho=[0.1, 0.2, np.nan]),
+        predictions=kept(lost.predictions, predicted=np.nan),
+        scores=kept(lost.scores, r=np.nan),
+    )
+    with pytest.warns(
+        DegenerateWarning, match=r"of m diverged on 1 of 2 splits, which have no values \(2: the loss of"
+    ):
+        table = gather(folds=[folds[0], lost])
+    pd.testing.assert_frame_equal(table[:1], whole[:1])
+    row = table.iloc[1]
+    assert row[["rho", "rho_validation", "V1_after", "IT_after"]].isna().all()
+    assert list(row[["best_epoch", "epochs", "n_train", "n_val", "n_test"]]) == [0, 3, 24, 8, 8]
+    assert row["reason"] == "training diverged: the loss of step 3 of epoch 3 is inf"
+    assert row["IT_before"] == whole["IT_before"][0] and table["best_epoch"].dtype == whole["best_epoch"].dtype
+    with pytest.raises(ValueError, match="1 epochs of its history are marked as the best"):
+        gather(folds=[folds[0], replace(lost, history=kept(lost.history, best=[True, False, False]))])
+
+
+def kept(table, **columns):
+    """Change columns of a table, which says the same of where it is from."""
+    changed = table.assign(**columns)
+    changed.attrs = table.attrs
+    return changed
 
 
 def test_images_held_out_of_training_where_there_is_no_validation_part(rng, ratings, gathered):

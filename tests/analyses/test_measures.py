@@ -149,7 +149,7 @@ def test_a_constant_layer_has_no_value_and_is_counted(rng, store, activations, s
     said = " ".join(str(one.message) for one in told)
     assert "activations are constant" in said
     for measure in ALL[2:]:
-        assert f"1 of 3 layers have no {measure}" in said
+        assert f"1 of 3 layers has no {measure}" in said
 
 
 def test_layers_that_are_not_finite_have_no_value(rng, fill_store, activations, stimuli):
@@ -168,7 +168,7 @@ def test_neuroids_with_gaps_are_left_out(rng, store, activations, stimuli):
     fewer = replace(recordings, responses=recordings.responses[..., 1:].copy(), neuroids=recordings.neuroids[1:])
     recordings.responses[:, 3, 0] = np.nan
     others = {"measures": ALL[1:]}
-    with pytest.warns(DegenerateWarning, match="1 of 6 neuroids lack responses to some stimuli: left out of RSA"):
+    with pytest.warns(DegenerateWarning, match="1 of 6 neuroids lacks responses to some stimuli: left out of RSA"):
         found = BrainSimilarity(recordings, "IT", PLAN, **others).score(store, [layer])
     expected = BrainSimilarity(fewer, "IT", PLAN, **others).score(store, [layer])
     np.testing.assert_allclose(found["r"], expected["r"], atol=1e-12)

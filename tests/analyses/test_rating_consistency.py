@@ -43,7 +43,7 @@ def test_nothing_to_correlate_is_nan_and_one_rater_is_refused():
 def test_a_table_of_halvings_counts_the_undefined_ones(rng):
     raters = rng.normal(size=(4, 9))
     raters[2:, 4:] = raters[:2, :6] = np.nan  # halves of one and one of them share three images, others none
-    with pytest.warns(DegenerateWarning, match="hit: [1-9][0-9]? of 100 halvings") as caught:
+    with pytest.warns(DegenerateWarning, match="hit: in [1-9][0-9]? of 100 halvings") as caught:
         table = estimate_consistency(raters, "hit")
     assert len(caught) == 1
     np.testing.assert_array_equal(table["ceiling"], rating_consistency(raters))

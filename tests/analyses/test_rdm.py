@@ -21,7 +21,7 @@ def distances(rng, stimuli):
 
 def test_it_is_the_rank_correlation_of_the_distances(store, activations, distances):
     layers = list(activations)
-    with pytest.warns(DegenerateWarning, match="1 of 3 layers have no rsa"):
+    with pytest.warns(DegenerateWarning, match="1 of 3 layers has no rsa"):
         table = RdmSimilarity(distances, "IT", MeasureSettings()).score(store, layers)
     assert set(table["region"]) == {"IT_rsa"} and table["layer"].tolist() == ["small", "large", "constant"]
     for layer in layers[:2]:

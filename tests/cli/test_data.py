@@ -151,7 +151,7 @@ def test_neuroids_that_cannot_be_predicted_are_named(written, recordings):
     assert status == 1
     assert "V4, neuroid 'n1' (column 2): always responds with 7" in text
     assert "IT, neuroid 'n2' (column 3): has no response at all" in text
-    assert "IT, neuroid 'n4' (column 5): has no response to 2 stimuli that others of its region have seen" in text
+    assert "IT, neuroid 'n4' (column 5): has no response to 2 stimuli that others of its region saw" in text
 
 
 @pytest.mark.parametrize("code", [255, -99, -999])
@@ -186,7 +186,7 @@ def test_images_without_responses_are_noted(written, tmp_path):
     (tmp_path / "images" / "loop.png").symlink_to("loop.png")
     status, text = check(path)
     assert status == 0
-    assert "1 images have no responses (more.png)" in text
+    assert "1 image has no responses (more.png)" in text
 
 
 @pytest.mark.parametrize("empty", ["", np.nan])
@@ -230,7 +230,7 @@ def test_images_outside_the_folder_are_refused(written, tmp_path, name):
     (tmp_path / "secret.png").touch()
     status, text = check(change(written(), lambda dataset: with_image(dataset, name)))
     assert status == 1
-    assert "1 images lie outside the folder" in text
+    assert "1 image lies outside the folder" in text
     assert f"stimulus03 ({name})" in text
 
 
@@ -422,7 +422,7 @@ def test_lamem_is_described(tmp_path, rng):
         (tmp_path / "images" / name).touch()
     status, text = check(tmp_path)  # LaMem's own folder
     assert status == 1
-    assert f"1 of 20 images that {tmp_path}/splits names are not in {tmp_path}/images" in text
+    assert f"1 of 20 images that {tmp_path}/splits names is not in {tmp_path}/images" in text
     assert names[0] in text
 
 

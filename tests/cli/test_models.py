@@ -99,7 +99,7 @@ def test_fetch_gives_json(tmp_path, monkeypatch):
     assert fetched == {"name": "alexnet", "path": str(tmp_path / registry.find("alexnet").file)}
     assert failed.keys() == {"name", "error"} and failed["name"] == "resnet18"
     assert "no route to host" in failed["error"]
-    assert result.exit_code == 1 and "1 networks have no weights" in said(result)
+    assert result.exit_code == 1 and "1 network has no weights" in said(result)
     assert "no format 'yaml'" in said(run("fetch", "alexnet", "--to", tmp_path, "--format", "yaml"))
 
 
@@ -138,7 +138,7 @@ def test_check_proves_a_network(tmp_path):
     narrow = commands._proof(dict.fromkeys(proof.COLUMNS, "x " * 60), wide=False).splitlines()
     assert [line.split()[0] for line in narrow if line.strip() and line[0] != " "] == list(proof.COLUMNS)
     assert max(map(len, narrow)) <= line_width()
-    assert re.fullmatch(r"1 networks, 191 layers; 0 min \d+ s, peak memory \d\.\d\d GB", lines[-1])
+    assert re.fullmatch(r"1 network, 191 layers; 0 min \d+ s, peak memory \d\.\d\d GB", lines[-1])
 
 
 def test_check_keeps_its_table_also_of_what_is_wrong(tmp_path, monkeypatch):
@@ -150,7 +150,7 @@ def test_check_keeps_its_table_also_of_what_is_wrong(tmp_path, monkeypatch):
     assert header.split(" | ")[1:] == [*proof.COLUMNS[1:-1], f"{proof.COLUMNS[-1]} |"]
     assert rule.count("---") == len(proof.COLUMNS)
     assert cells.startswith("| squeezenet1_1 | FAILED parameters 1235496, known is 7 | 57 |")
-    assert "1 networks, 57 layers; 0 min" in (tmp_path / "table.md").read_text()
+    assert "1 network, 57 layers; 0 min" in (tmp_path / "table.md").read_text()
 
 
 @pytest.mark.parametrize("command", ["check", "accuracy"])

@@ -1,6 +1,7 @@
 """Scores of photographs, predicted by fine-tuned networks: those that training stored are the oracle."""
 
 import errno
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -75,6 +76,31 @@ def refused(*arguments):
     return str(result.exception)
 
 
+def test_what_a_folder_holds_besides_images_is_told(study, tmp_path, caplog):
+    folder, _ = study
+    shutil.copy(folder / "images/00.png", tmp_path / "one.png")
+    for name in ("phone.HEIC", "below/notes.txt", ".hidden.jpg", ".thumbnails/one.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"")
+    (tmp_path / "gone.jpg").symlink_to("nowhere.jpg")
+    caplog.set_level("INFO")
+    assert run("--weights", folder / "finetuned", tmp_path).exit_code == 0
+    told = "not ending as images do or leading nowhere: below/notes.txt, gone.jpg, phone.HEIC"
+    assert f"3 files of {tmp_path} are left out, {told}" in caplog.text
+
+
+def test_a_name_that_is_no_utf8_is_written_as_the_disk_has_it(study, tmp_path):
+    folder, _ = study
+    named = os.fsdecode(b"photo\xff,.png")
+    try:
+        shutil.copy(folder / "images/00.png", tmp_path / named)
+    except OSError:
+        pytest.skip("this disk has no such names")
+    result = run("--weights", folder / "finetuned", tmp_path / named, "--output", tmp_path / "scores.csv")
+    assert result.exit_code == 0, result.output or result.exception
+    assert f'\n"{tmp_path}/'.encode() + b'photo\xff,.png",' in (tmp_path / "scores.csv").read_bytes()
+
+
 def test_scores_of_test_images_are_those_that_training_stored(study, tmp_path):
     folder, stored = study
     table = table_of("--weights", folder / "finetuned", folder / "images", output=tmp_path / "scores.csv")
@@ -103,6 +129,25 @@ def test_scores_are_those_of_torchvision_s_transforms(study, weights, tmp_path):
     table = table_of("--weights", weights[0], *files, "--batch-size", "7", output=tmp_path / "scores.csv")
     np.testing.assert_allclose(table["split_1"], expected, atol=1e-5)
     assert table["spread"].isna().all()  # of a single fold there is none
+
+
+def test_a_fold_that_diverged_is_left_out_and_of_such_alone_nothing_is_predicted(study, weights, tmp_path):
+    folder, stored = study
+    shutil.copytree(folder / "finetuned", tmp_path / "finetuned")
+    network, about = load_finetuned(weights[0])
+    lost = {name: tensor * float("nan") for name, tensor in network.state_dict().items() if tensor.is_floating_point()}
+    path = tmp_path / "finetuned/1/weights.safetensors"
+    write_weights(path, network.state_dict() | lost, replace(about, origins={"diverged": "the loss is inf"}))
+    output = tmp_path / "scores.csv"
+    result = run("--weights", tmp_path / "finetuned", folder / "images", "--output", output)
+    assert (
+        "warning: training of mine diverged on 1 of 2 folds, which are left out (1: the loss is inf)" in result.output
+    )
+    table = pd.read_csv(output)
+    assert list(table.columns) == ["image", "mean", "spread", "split_2"]
+    np.testing.assert_allclose(table["mean"][stored[2].images], stored[2].predicted, atol=1e-5)
+    message = "diverged on 1 of 1 folds, so that none is left to predict with: give other weights (1: the loss is inf)"
+    assert message in refused("--weights", path, folder / "images")
 
 
 def test_printed_as_csv_with_six_digits(study, weights):
@@ -134,7 +179,9 @@ def test_an_image_that_cannot_be_read_is_named_and_the_others_are_done(study, we
     assert "1 of 2 images cannot be read" in message and str(broken) in message
     table = pd.read_csv(output)
     assert list(table["mean"].isna()) == [False, True] and list(table["split_1"].isna()) == [False, True]
-    assert "all that are given" in refused("--weights", weights[0], broken, "--output", tmp_path / "none.csv")
+    assert "cannot be read, and no other is given" in refused(
+        "--weights", weights[0], broken, "--output", tmp_path / "none.csv"
+    )
     assert not (tmp_path / "none.csv").exists()
 
 

@@ -63,14 +63,16 @@ def test_a_slow_epoch_has_a_rate_above_nothing(capsys):
     assert ", 0.34 images/s," in capsys.readouterr().err
 
 
-def test_epochs_are_a_bar_for_each_split_on_a_terminal(monkeypatch):
-    terminal = Terminal()
+def test_epochs_are_a_bar_for_each_split_on_a_terminal_of_usual_width_and_a_line_above(monkeypatch):
+    terminal, model = Terminal(), "tf_efficientnet_lite0"
     monkeypatch.setenv("TERM", "xterm")
-    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setattr("sys.stderr", terminal)
-    with show_epochs("dpn92", 100) as report:
+    with show_epochs(model, 100) as report:
         for split, number in (("1", 59), ("2", 8), ("1", 60)):  # the first was resumed
             report(split, *epoch(number))
     shown = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", terminal.getvalue())
-    assert re.search(r"dpn92, split 1 \S+ +60/100 loss 0.01230, .* 1:00:00 left at most, 5.7 GB of the GPU", shown)
-    assert re.search(r"dpn92, split 2 \S+ +8/100 loss", shown), shown
+    assert re.search(rf"{model}, split 1 \S+ +60/100 1:00:00 at most", shown), shown
+    assert re.search(rf"{model}, split 2 \S+ +8/100 2:18:00 at most", shown), shown
+    for told in (f"{model}, split 1: epoch 59 of at most 100:", f"{model}, split 2: epoch 8 of at most 100:"):
+        assert f"{told} loss 0.01230, validation loss 0.02340, rho 0.5678, 606 images/s," in " ".join(shown.split())

@@ -50,6 +50,7 @@ def test_simulated_results_are_marked_and_the_papers_numbers_say_why_they_are_no
 def test_a_study_without_ratings_lists_its_best_layers_and_misses_no_table_that_it_never_makes(study):
     content = yaml.safe_load((study / "config.yaml").read_text())
     (study / "config.yaml").write_text(yaml.safe_dump({key: content[key] for key in content if key != "ratings"}))
+    (study / "small").mkdir()
     assert "not there yet: models;" in run("show", "--config", study / "config.yaml").output
     models, layers = ["a", "b", "c", "a"], ["x", "y", None, "z"]
     rows = {"model": models, "target": ["V1"] * 3 + ["V1_rsa"], "best_layer": layers, "value": [0.1, 0.2, None, -0.3]}
@@ -64,11 +65,33 @@ def test_a_study_without_ratings_lists_its_best_layers_and_misses_no_table_that_
 def test_a_study_without_recordings_says_what_its_training_reached(study):
     content = yaml.safe_load((study / "config.yaml").read_text()) | {"recordings": [], "finetuning": {}}
     (study / "config.yaml").write_text(yaml.safe_dump(content))
+    (study / "small").mkdir()
     assert "not there yet: models, finetuned;" in run("show", "--config", study / "config.yaml").output
     rows = {"model": ["alexnet"] * 2, "split": ["1", "2"], "rho": [0.3, 0.5]}
     write_table(pd.DataFrame(rows), study / "small/finetuned.parquet")
     shown = run("show", "--config", study / "config.yaml").output
     assert "after fine-tuning" in shown and "│ alexnet │ 0.400 │" in shown and "not there yet: models;" in shown
+
+
+@pytest.mark.parametrize("kept_in", ["studies", "results/small"])
+def test_a_command_outside_of_the_folder_of_the_run_is_told_where_results_are(study, tmp_path, monkeypatch, kept_in):
+    content = yaml.safe_load((study / "config.yaml").read_text())
+    config = tmp_path / "a run" / kept_in / "config.yaml"
+    config.parent.mkdir(parents=True)
+    config.write_text(yaml.safe_dump({key: content[key] for key in content if key != "storage"}))
+    (tmp_path / "other").mkdir()
+    monkeypatch.chdir(tmp_path / "other")
+    looked = f"no folder {tmp_path}/other/results/small: results count from the working folder of Snakemake; "
+    there = tmp_path / "a run/results/small"
+    if not there.is_dir():
+        assert str(run("show", "--config", config).exception) == looked + "go to where it ran, or run it first"
+        there.mkdir(parents=True)
+    advice = f"there is one in {tmp_path}/a run, so `cd '{tmp_path}/a run'` first"
+    assert str(run("show", "--config", config).exception) == looked + advice
+    assert run("status", "--config", config).output.splitlines()[0] == looked + advice
+    monkeypatch.chdir(tmp_path / "a run")
+    assert "not there yet: correlations" in run("show", "--config", config).output
+    assert run("status", "--config", config).output.startswith("stage")
 
 
 def test_bibtex_is_printed_and_what_has_no_entry_told(study):

@@ -80,5 +80,5 @@ def test_repeated_layers_of_a_known_network_are_left_out_of_its_list():
 def test_layers_are_no_part_of_what_a_network_computes():
     plain, chosen = (study({"name": "alexnet", **keys}) for keys in ({}, {"layers": "all"}))
     assert network_settings(plain, plain.models[0]) == network_settings(chosen, chosen.models[0])
-    assert "1 others are" in differs_from_paper(chosen)
+    assert "1 other is" in differs_from_paper(chosen)
     assert "others" not in differs_from_paper(plain).partition(";")[0]

@@ -11,7 +11,7 @@ import yaml
 from pydantic import BaseModel
 from snakemake.utils import update_config
 
-from layerwise.config import Study, dump_study, load_study, strays_of, validate_study
+from layerwise.config import Study, dump_study, load_study, still_said, strays_of, validate_study
 from layerwise.config.base import Given
 from layerwise.config.errors import model_within
 from layerwise.config.paths import anchor, count_from, count_from_here, given_in
@@ -223,3 +223,18 @@ def test_a_file_that_lies_where_paths_once_began_is_told(tmp_path, monkeypatch, 
     assert len(strays_of(WHOLE, [(WHOLE, "my")])) == 1
     long = {"recordings": [{"file": "x" * 5000}, {"file": "a\0b"}, {"file": 3}, {"file": ["data"]}, None]}
     assert strays_of(long, [(long, "my")]) == []
+
+
+def test_what_a_workflow_changes_before_it_gives_it_to_its_module_counts_from_the_working_folder():
+    said = [(WHOLE, "config"), ({"brain": {"pca": {"images": "few"}}}, "other"), (None, "empty")]
+    content = deepcopy(WHOLE)
+    update_config(content, said[1][0])
+    whole = anchor(content, still_said(content, said), Study)
+    assert whole == anchor(content, said[:2], Study)
+    assert whole["brain"]["pca"] == {"images": "other/few", "components": 30}
+    changed = deepcopy(content) | {"ratings": [{"name": "made", "images": "photos", "scores": "made.csv"}]}
+    changed["brain"]["pca"]["components"] = 20
+    given = anchor(changed, still_said(changed, said), Study)
+    assert (given["ratings"], given["brain"]) == (changed["ratings"], changed["brain"])
+    assert given["recordings"] == [{"name": "movies", "file": "config/data/movies.nc", "images": "frames"}]
+    assert still_said({"study": "s"}, []) == []

@@ -221,7 +221,7 @@ def test_files_that_cannot_be_read_are_named(folder, responses):
     refuse(describe(folder, responses="responses.mat5"), "and responses.mat5 is none: convert it")
     responses[0, 0, 0] = np.inf
     np.savez(folder / "responses.npz", responses)
-    refuse(describe(folder), "1 responses in .* are infinite")
+    refuse(describe(folder), "1 response is infinite in")
 
 
 def test_tables_that_do_not_fit_are_named(folder, responses):
@@ -232,13 +232,13 @@ def test_tables_that_do_not_fit_are_named(folder, responses):
     np.savez(folder / "responses.npz", responses)
     stimuli, neuroids = (pd.read_csv(folder / f"{name}.csv") for name in ("stimuli", "neuroids"))
     stimuli.assign(stimulus=["a", "a", "b", "c", "d", "e", "f"]).to_csv(folder / "twice.csv", index=False)
-    refuse(describe(folder, stimuli="twice.csv"), r"1 stimuli have several rows in .*twice\.csv(.|\n)*a")
+    refuse(describe(folder, stimuli="twice.csv"), r"1 stimulus has several rows in .*twice\.csv(.|\n)*a")
     stimuli.drop(columns="image").to_csv(folder / "bare.csv", index=False)
     refuse(describe(folder, stimuli="bare.csv"), "has no column 'image'")
     stimuli.assign(image=["", *stimuli["image"][1:]]).to_csv(folder / "empty.csv", index=False)
-    refuse(describe(folder, stimuli="empty.csv"), r"1 places in the column 'image' .* are empty(.|\n)*line 2")
+    refuse(describe(folder, stimuli="empty.csv"), r"1 place is empty in the column 'image'(.|\n)*line 2")
     neuroids.assign(neuroid=["n0", "n0", "n1", "n2", "n3"]).to_csv(folder / "same.csv", index=False)
-    refuse(describe(folder, neuroids="same.csv"), r"1 ids in .*same\.csv are given to several neuroids(.|\n)*n0")
+    refuse(describe(folder, neuroids="same.csv"), r"1 id is given to several neuroids in .*same\.csv(.|\n)*n0")
 
 
 @pytest.mark.parametrize(
@@ -248,7 +248,7 @@ def test_images_that_cannot_be_used_are_named(folder, responses, name, words):
     np.savez(folder / "responses.npz", responses)
     stimuli = pd.read_csv(folder / "stimuli.csv")
     stimuli.assign(image=[name, *stimuli["image"][1:]]).to_csv(folder / "changed.csv", index=False)
-    refuse(describe(folder, stimuli="changed.csv"), rf"1 images of .*(.|\n)*{words}")
+    refuse(describe(folder, stimuli="changed.csv"), rf"1 image of .*(.|\n)*{words}")
 
 
 def test_cells_that_are_no_numbers_are_named(folder, responses, rng):
@@ -262,7 +262,7 @@ def test_cells_that_are_no_numbers_are_named(folder, responses, rng):
         describe(folder, **changes), r"2 problems(.|\n)*line 6, column 'n2': '3,5'(.|\n)*line 8, column 'n0': 'many'"
     )
     table.drop(columns="n3").to_csv(folder / "r.csv", index=False)
-    refuse(describe(folder, **changes), r"1 neuroids have no column in .*r\.csv(.|\n)*n3")
+    refuse(describe(folder, **changes), r"1 neuroid has no column in .*r\.csv(.|\n)*n3")
 
 
 def test_presentations_that_contradict_each_other_are_named(folder, responses, rng):
@@ -323,9 +323,9 @@ def test_rows_of_a_csv_belong_to_presentations_by_stimulus_and_repetition(folder
 def test_rows_that_cannot_be_matched_are_refused(folder, responses):
     names = pd.read_csv(folder / "stimuli.csv")["stimulus"]
     csv_of(folder, responses[0], stimulus=["other", *names[1:]])
-    refuse(describe(folder, **ONCE), "1 rows of .* have no row in .*responses.csv with the same 'stimulus'")
+    refuse(describe(folder, **ONCE), "1 row of .* without a row in .*responses.csv with the same 'stimulus'")
     csv_of(folder, responses[0], stimulus=[names[1], *names[1:]])
-    refuse(describe(folder, **ONCE), "1 rows of .*stimuli.csv have no row")
+    refuse(describe(folder, **ONCE), "1 row of .*stimuli.csv without a row")
     csv_of(folder, responses[0], id=names[::-1].to_numpy())
     refuse(describe(folder, **ONCE), "'id' in .*responses.csv holds the ids of .* in another order")
     csv_of(folder, responses[0]).to_csv(folder / "responses.csv")  # with the index of pandas, which is no id

@@ -266,7 +266,7 @@ def test_what_is_made_already_is_not_made_again(stimuli, tmp_path, decoded, rng)
     assert decoded == list(stimuli.ids)
     assert_whole(stimuli, output, tmp_path)
     stimuli.paths[4].unlink()
-    with pytest.raises(ValueError, match="1 images cannot be read"):
+    with pytest.raises(ValueError, match="1 image cannot be read"):
         pack_pixels(stimuli, SQUARE, output, workers=1)
 
 

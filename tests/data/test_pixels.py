@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from layerwise.data import pixels
 from layerwise.data.folders import images_in
 from layerwise.data.images import apply_geometry, load_image
 from layerwise.data.pixels import VERSION, JoinedPixels, PixelCache, pack_pixels
@@ -78,6 +79,21 @@ def test_hash_follows_the_content(tmp_path, rng):
     assert len({first, content_hash(renamed), other_geometry}) == 3
     Image.fromarray(rng.integers(0, 256, (30, 30, 3), dtype=np.uint8)).save(stimuli.paths[1])
     assert content_hash(stimuli) != first
+
+
+@pytest.mark.parametrize("collide", [False, True])
+def test_copies_under_other_names_are_found_by_their_pixels(tmp_path, rng, monkeypatch, collide):
+    """Also where checksums of different images are equal."""
+    stimuli = draw_set(tmp_path / "images", rng, 9)
+    for one, other in ((0, 4), (0, 7), (2, 3)):
+        shutil.copy(stimuli.paths[one], stimuli.paths[other])
+    Image.open(stimuli.paths[2]).save(stimuli.paths[3], compress_level=0)  # another file, of the same pixels
+    pack_pixels(stimuli, SQUARE, tmp_path / "pixels.h5")
+    cache = PixelCache(tmp_path / "pixels.h5")
+    if collide:
+        monkeypatch.setattr(pixels, "checksum", lambda _: 0)
+        monkeypatch.setattr(cache, "_checksums", [0] * len(cache))
+    assert cache.alike().tolist() == [0, 1, 2, 2, 0, 5, 6, 0, 8]
 
 
 def test_progress_sees_every_image(tmp_path, rng):

@@ -109,7 +109,7 @@ def test_missing_number_equals_itself():
 
 @pytest.mark.parametrize("values", [np.array(["dog", "cat"]), np.array([1.0, np.nan])])
 def test_property_of_two_values_is_named(values):
-    expected = r"of 1 of 2 stimuli differ in 'object' \(stimulus 'a': .* in presentation 1, .* in presentation 3\)"
+    expected = r"of 1 of 2 stimuli differs in 'object' \(stimulus 'a': .* in presentation 1, .* in presentation 3\)"
     with pytest.raises(ValueError, match=expected):
         property_of("object", values[[0, 0, 1]], np.array(["a", "b", "a"]))
 
@@ -119,6 +119,6 @@ def test_properties_of_stimuli_are_parted_from_those_of_presentations():
     kept, varying = properties_of({"object": np.array(["x", "y", "x"]), "session": np.array([1, 1, 2])}, stimuli)
     assert {name: values.tolist() for name, values in kept.items()} == {"object": ["y", "x"]}
     assert varying == {
-        "session": "presentations of 1 of 2 stimuli differ in 'session' (stimulus 'b': 1 in presentation 1, 2 in "
+        "session": "presentations of 1 of 2 stimuli differs in 'session' (stimulus 'b': 1 in presentation 1, 2 in "
         "presentation 3)"
     }

@@ -127,13 +127,13 @@ def test_images_in_linked_folders_and_of_any_ending(tmp_path):
     ratings, stimuli = read_ratings(path, folder, n_folds=2)
     assert ratings.stimuli == ("c", "linked/a.png", "linked/b.jfif")
     assert all(image.is_file() for image in stimuli.paths)
-    assert "linked/a.png: has no score" in refuse(plain(tmp_path, "c,3"), folder, "1 problems with")
+    assert "linked/a.png: has no score" in refuse(plain(tmp_path, "c,3"), folder, "1 problem with")
 
 
 @pytest.mark.parametrize("name", ["../other.png", "images/../a.png"])
 def test_names_that_lead_out_of_the_folder_are_refused(tmp_path, small, name):
     (tmp_path / "other.png").touch()
-    assert "is not in" in refuse(plain(tmp_path, *GOOD, f"{name},1"), small, "1 problems with")
+    assert "is not in" in refuse(plain(tmp_path, *GOOD, f"{name},1"), small, "1 problem with")
 
 
 def ratings_of(scores, n_tested) -> Ratings:
@@ -145,7 +145,7 @@ def ratings_of(scores, n_tested) -> Ratings:
 def test_splits_without_a_rank_correlation_are_told(rng):
     scores = rng.random((2, 9))
     check_defined(ratings_of(scores, [3, 5]), "mine")
-    with pytest.warns(DegenerateWarning, match=r"1 of 2 splits of mine test fewer than 3 images.*NaN"):
+    with pytest.warns(DegenerateWarning, match=r"1 of 2 splits of mine tests fewer than 3 images.*NaN"):
         check_defined(ratings_of(scores, [2, 5]), "mine")
     with pytest.raises(ValueError, match=r"2 of 2 splits of mine .*fewer `folds`"):
         check_defined(ratings_of(scores, [1, 2]), "mine")
@@ -171,14 +171,14 @@ def refuse(path: Path, folder: Path, match: str, **options) -> str:
 
 @pytest.mark.parametrize("score", ["", "nan", "NaN", "NA", "None", "  "])
 def test_missing_scores_are_named(tmp_path, small, score):
-    message = refuse(plain(tmp_path, *GOOD[:2], f"c.png,{score}", GOOD[3]), small, "1 problems with")
+    message = refuse(plain(tmp_path, *GOOD[:2], f"c.png,{score}", GOOD[3]), small, "1 problem with")
     assert "line 4: the score" in message
     assert "is missing" in message
 
 
 @pytest.mark.parametrize("score", ["high", "92.86%", "inf", "-Infinity", "1;2", "0.5 0.6"])
 def test_scores_that_are_no_numbers_are_named(tmp_path, small, score):
-    message = refuse(plain(tmp_path, f"a.png,{score}", *GOOD[1:]), small, "1 problems with")
+    message = refuse(plain(tmp_path, f"a.png,{score}", *GOOD[1:]), small, "1 problem with")
     assert f"line 2: the score {score!r} is not a finite number" in message
 
 
@@ -196,13 +196,13 @@ def test_scores_without_image_are_named(tmp_path, small):
 
 def test_images_without_score_are_named_or_ignored(tmp_path, small, caplog):
     path = plain(tmp_path, *GOOD[:3])
-    message = refuse(path, small, "1 problems with")
+    message = refuse(path, small, "1 problem with")
     assert f"{small / 'd.png'}: has no score" in message
     assert "unscored_images: ignore" in message
     with caplog.at_level(logging.INFO):
         ratings, _ = read_ratings(path, small, unscored_images="ignore", n_folds=2)
     assert ratings.stimuli == ("a.png", "b.png", "c.png")
-    assert "1 images" in caplog.text
+    assert "1 image has no score" in caplog.text
 
 
 def test_ten_problems_are_shown_and_all_are_counted(tmp_path):
@@ -315,21 +315,23 @@ def test_lamem_scores_belong_to_split_and_image(lamem):
         ("val_2", "a.jpg nan\nb.jpg 1", "val_2.txt, line 1 ('a.jpg nan'): the score is not above 0"),
         ("test_2", "e.jpg 0.1\ne.jpg 0.1\n", "test_2.txt, line 2 ('e.jpg 0.1'): the image is named twice"),
         ("test_2", "", "test_2.txt is empty: download or export it again"),
-        ("test_2", "d.jpg 0.1\n", "split 2: 1 images are both in train and in test, such as d.jpg"),
-        ("val_1", "b.jpg 0.1\n", "split 1: 1 images are both in train and in val, such as b.jpg"),
-        ("val_1", "d.jpg 0.1\n", "split 1: 1 images are both in val and in test, such as d.jpg"),
+        ("test_2", "d.jpg 0.1\n", "split 2: 1 image is both in train and in test, such as d.jpg"),
+        ("val_1", "b.jpg 0.1\n", "split 1: 1 image is both in train and in val, such as b.jpg"),
+        ("val_1", "d.jpg 0.1\n", "split 1: 1 image is both in val and in test, such as d.jpg"),
+        ("test_2", ".//d.jpg 0.1\n", "split 2: 1 image is both in train and in test, such as d.jpg"),
+        ("test_2", "e.jpg 0.1\n./e.jpg 0.1\n", "test_2.txt, line 2 ('./e.jpg 0.1'): the image is named twice"),
     ],
 )
 def test_lamem_problems_are_named(lamem, name, text, expected):
     (lamem / "splits" / f"{name}.txt").write_text(text)
-    with pytest.raises(ValueError, match="1 problems in the split files") as caught:
+    with pytest.raises(ValueError, match="1 problem in the split files") as caught:
         read_lamem(lamem / "splits", lamem / "images")
     assert expected in str(caught.value)
 
 
 def test_lamem_missing_files_are_named(lamem):
     (lamem / "splits" / "val_1.txt").unlink()
-    with pytest.raises(ValueError, match=r"1 split files are missing(.|\n)*val_1\.txt"):
+    with pytest.raises(ValueError, match=r"1 split file is missing(.|\n)*val_1\.txt"):
         read_lamem(lamem / "splits", lamem / "images")
     with pytest.raises(ValueError, match="no split files in"):
         read_lamem(lamem / "images", lamem / "images")
@@ -355,9 +357,22 @@ def test_lamem_split_files_may_start_with_a_mark_and_images_lie_in_subfolders(la
     assert all(path.is_file() for path in stimuli.paths)
 
 
+def test_lamem_one_image_of_two_names_is_refused(lamem):
+    composed, apart = (unicodedata.normalize(form, "\u00e9.jpg") for form in ("NFC", "NFD"))
+    (lamem / "images/a.jpg").rename(lamem / "images" / composed)
+    for path in (lamem / "splits").glob("*.txt"):
+        name = apart if path.name == "test_2.txt" else composed
+        path.write_text(path.read_text().replace("a.jpg", name))
+    path = lamem / "splits/test_2.txt"
+    path.write_text(path.read_text() + f"{apart} 0.5\n")
+    with pytest.raises(ValueError, match=r"names the image .* as .* and as .*: write it one way") as caught:
+        read_lamem(lamem / "splits", lamem / "images")
+    assert composed in str(caught.value) and apart in str(caught.value) and "\n" not in str(caught.value)
+
+
 def test_lamem_missing_images_are_named(lamem):
     (lamem / "images" / "c.jpg").unlink()
-    with pytest.raises(ValueError, match=rf"1 of 5 images that {lamem}/splits names are not in .*images(.|\n)*c\.jpg"):
+    with pytest.raises(ValueError, match=rf"1 of 5 images that {lamem}/splits names is not in .*images(.|\n)*c\.jpg"):
         read_lamem(lamem / "splits", lamem / "images")
     shutil.rmtree(lamem / "images")
     with pytest.raises(ValueError, match="5 of 5 images"):

@@ -69,7 +69,7 @@ def edited(matrix, *changes):
     [
         (lambda m: edited(m, (1, 2, np.nan)), r"1 of 25 distances are missing.*first: 'image1.png' and 'image2.png'"),
         (lambda m: edited(m, (1, 2, np.inf)), "1 of 25 distances are missing, infinite"),
-        (lambda m: edited(m, (1, 2, 5)), "is not symmetric: 1 pairs of stimuli have two distances"),
+        (lambda m: edited(m, (1, 2, 5)), "is not symmetric: 1 pair of stimuli has two distances"),
         (lambda m: 1 - m, r"distances of stimuli from themselves that are not 0: if .* give 1 - r"),
         (lambda m: 1.0 - np.eye(5), r"all distances are the same \(1\)"),
         (lambda m: 0 * m, r"all distances are the same \(0\)"),
@@ -83,7 +83,7 @@ def test_what_is_no_rdm_is_refused_in_a_sentence(tmp_path, matrix, change, said)
 def test_names_that_do_not_fit_are_refused(tmp_path, matrix):
     with pytest.raises(ValueError, match=r"'image0\.png' is in one of them alone"):
         list_rdm(write(tmp_path, matrix, columns=[*NAMES[:3], "other.png", NAMES[4]]))
-    with pytest.raises(ValueError, match="stimuli have more than one row"):
+    with pytest.raises(ValueError, match="1 stimulus has more than one row"):
         list_rdm(write(tmp_path, matrix, rows=[NAMES[1], *NAMES[1:]]))
     with pytest.raises(ValueError, match="between 3 stimuli: RSA needs 4 or more"):
         read_rdm(write(tmp_path, matrix[:3, :3], NAMES[:3], NAMES[:3]))

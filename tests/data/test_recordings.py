@@ -413,7 +413,7 @@ def test_properties_of_presentations_are_kept_apart_and_an_image_that_differs_is
         data["image"][0] = "stimulus1.png"
         return data
 
-    with pytest.raises(ValueError, match=r"1 of 6 stimuli differ in 'image' .*: correct it"):
+    with pytest.raises(ValueError, match=r"1 of 6 stimuli differs in 'image' .*: correct it"):
         stimuli_of(rewrite(written[0], spoil))
 
 
@@ -444,13 +444,13 @@ def test_stimulus_without_image_is_named(written):
         data["image"][data["stimulus"] == "stimulus3"] = ""
         return data
 
-    with pytest.raises(ValueError, match=r"1 stimuli have no image file(.|\n)*stimulus3 \(no image in the file\)"):
+    with pytest.raises(ValueError, match=r"1 stimulus has no image file(.|\n)*stimulus3 \(no image in the file\)"):
         stimuli_of(rewrite(written[0], change))
 
 
 def test_image_missing_from_the_folder_is_named(written, tmp_path):
     (tmp_path / "images" / "stimulus5.png").unlink()
-    with pytest.raises(ValueError, match=r"1 stimuli have no image file(.|\n)*stimulus5 .*stimulus5\.png"):
+    with pytest.raises(ValueError, match=r"1 stimulus has no image file(.|\n)*stimulus5 .*stimulus5\.png"):
         stimuli_of(written[0])
 
 
@@ -482,7 +482,7 @@ def test_responses_that_say_nothing_are_refused(written):
 
 def test_neuroids_of_one_name_are_refused(written):
     changed = rewrite(written[0], lambda data: data.assign_coords(neuroid=list("aabcd")))
-    with pytest.raises(ValueError, match=r"1 ids of neuroids(.|\n)*a"):
+    with pytest.raises(ValueError, match=r"1 id of a neuroid is given to several(.|\n)*a"):
         read_recordings(changed)
 
 

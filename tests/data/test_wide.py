@@ -36,7 +36,7 @@ def test_rows_of_one_image_are_its_repetitions(folder, rng):
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("image,n\na.png,1\nz.png,2\n", r"1 images of .* are not in .*:\n  z\.png"),
+        ("image,n\na.png,1\nz.png,2\n", r"1 image is named in .* and not in .*:\n  z\.png"),
         ("image,n\na.png,x\n", "no column of numbers beside 'image'"),
         ("one,two\na.png,a.png\n", "none of the columns one, two could be the images"),
         ("what,n\nq.png,1\n", "none of the columns what, n could be the images"),

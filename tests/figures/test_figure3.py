@@ -110,6 +110,17 @@ def test_a_network_without_a_value_is_left_out_and_none_at_all_is_an_error(rng):
         plot_figure3(networks, "IT")
 
 
+def test_splits_without_a_value_are_left_out_of_the_means_and_counted(rng):
+    table = finetuned(rng, 3, n_folds=5)
+    table.loc[[2, 8], ["rho", "IT_after"]] = np.nan  # of two networks
+    table.loc[9, "IT_after"] = np.nan
+    networks = average_folds(table, COLUMNS)
+    assert networks["rho"][0] == pytest.approx(np.nanmean(table["rho"][:5]))
+    axis = plot_figure3(networks, "IT").axes[0]
+    assert axis.texts[0].get_text().endswith("\n3 networks\n3 splits without a value") and len(points(axis)) == 3
+    assert plot_change(networks, changes(networks)).axes[0].texts[0].get_text().endswith("\n3 splits without a value")
+
+
 def test_the_change_is_drawn_from_before_to_after_with_the_mean_of_all(rng):
     networks = average_folds(finetuned(rng, 4), COLUMNS)
     axis = plot_change(networks, changes(networks)).axes[0]

@@ -48,6 +48,20 @@ def test_every_epoch_of_every_fold_is_drawn_and_the_best_is_marked(rng):
     assert "mine" in figure.get_suptitle()
 
 
+def test_a_split_that_diverged_breaks_off_and_is_named(rng):
+    table = history(rng, n_epochs=4)
+    table = table[(table["split"] == "1") | (table["epoch"] < 3)]
+    table.loc[table["split"] == "2", "best"] = False
+    table.loc[(table["split"] == "2") & (table["epoch"] == 2), ["training_loss", "validation_loss", "rho"]] = np.nan
+    figure = plot_history(table, "mine")
+    assert [text.get_text() for text in figure.legends[0].texts][:2] == ["split 1", "split 2, diverged"]
+    assert [line.get_marker() for line in figure.axes[1].lines].count("o") == 2  # one of them is empty
+    alone = table[(table["split"] == "2") & (table["epoch"] == 2)].assign(epoch=1)
+    figure = plot_history(alone, "mine")
+    figure.draw_without_rendering()
+    assert figure.legends[0].texts[0].get_text() == "split 2, diverged"
+
+
 @pytest.mark.parametrize(
     ("rate", "named"),
     [

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 
 import h5py
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from damage import flip
 
 from layerwise.data.described import read_array
-from layerwise.files.hdf5 import write_hdf5
+from layerwise.files.hdf5 import reserve, write_hdf5
 
 PROGRAM = """
 import resource, sys
@@ -28,6 +29,23 @@ for limit in range(0, 200_000, 4_000):
         assert error.filename == sys.argv[1] and error.errno, error
         print("full", limit)
 """
+
+
+def test_a_place_that_is_reserved_says_nothing_of_when(tmp_path):
+    written = []
+    for name in ("now.h5", "later.h5"):
+        with write_hdf5(tmp_path / name) as (file, _):
+            dataset = reserve(file.create_group("group"), "values", (3, 5), np.float32)
+            assert (dataset.name, dataset.shape, dataset.dtype) == ("/group/values", (3, 5), np.float32)
+            offset = dataset.id.get_offset()
+        with (tmp_path / name).open("r+b") as file:
+            file.seek(offset)
+            file.write(np.arange(15, dtype=np.float32).tobytes())
+        written.append((tmp_path / name).read_bytes())
+        time.sleep(1.1)  # HDF5 counts whole seconds
+    assert written[0] == written[1]
+    with h5py.File(tmp_path / "now.h5") as file:
+        np.testing.assert_array_equal(file["group/values"], np.arange(15.0).reshape(3, 5))
 
 
 def test_no_limit_of_a_file_brings_the_interpreter_down(tmp_path):

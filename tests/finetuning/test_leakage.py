@@ -186,5 +186,5 @@ def test_whoever_trains_cannot_get_a_test_image_even_on_purpose(rng):
 def test_an_image_in_two_parts_is_refused(rng, one, other):
     parts = list(divided(COUNT, rng))
     parts[other] = np.append(parts[other], parts[one][:1])
-    with pytest.raises(ValueError, match="1 images are more than once in split 1"):
+    with pytest.raises(ValueError, match="1 image is more than once in split 1"):
         make_fold(0, rng.uniform(size=COUNT), *parts, small_settings())

@@ -72,6 +72,16 @@ def test_a_head_scores_what_bf16_gives_it_as_float64_does(make, head):
     assert ((wanted.bfloat16().double() - wanted).abs() > 1e-6 * summed).any()  # as bf16 would round
 
 
+def test_of_a_single_image_the_axis_may_be_dropped():
+    scores = nn.Linear(4, 1)
+    for count in (1, 2, 5):
+        images = torch.randn(count, 4, generator=torch.Generator().manual_seed(count))
+        found = predict_scores(lambda given: scores(given).squeeze(), images)
+        assert torch.equal(found, scores(images)[:, 0])
+    with pytest.raises(ValueError, match=r"gives \[2\] for 1 images"):
+        predict_scores(lambda given: given[0, :2], images[:1])
+
+
 def test_all_splits_of_a_network_are_compiled_once():
     counter, start = CompileCounter(), nn.Sequential(nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d(6), nn.Flatten())
     start.append(nn.Linear(4 * 6 * 6, 10))

@@ -1,5 +1,6 @@
 """Which of several ways to run a step is taken."""
 
+import itertools
 import logging
 import random
 
@@ -7,19 +8,24 @@ import numpy as np
 import pytest
 import torch
 from small_training import batch, make, small_settings, tiny, values
+from torch import nn
 
-from layerwise.finetuning import compiling, preparing
+from layerwise.finetuning import choosing, compiling
 from layerwise.finetuning.compiling import as_before, compile_network
-from layerwise.finetuning.networks import predict_scores
+from layerwise.finetuning.generators import host_has_drawn
+from layerwise.finetuning.networks import predict_scores, replace_by_one_unit
+from layerwise.finetuning.optimisers import make_optimiser
 from layerwise.finetuning.precision import arithmetic
 from layerwise.finetuning.preparing import Prepared, prepare_step
 from layerwise.finetuning.step import PlainStep
+from layerwise.finetuning.undoing import Undo
 from layerwise.interfaces.finetuning import WORTHWHILE
 
 STEPS = 1000
+gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here: nothing is compiled")
 
 
-class Scripted(preparing._Choice):
+class Scripted(choosing.Choice):
     """Takes so many seconds a step, as it is and compiled; None where that way fails."""
 
     _freezes = False
@@ -70,7 +76,7 @@ def test_a_choice_is_taken_over():
 
 
 def test_nothing_is_compiled_on_a_cpu(generator, monkeypatch):
-    monkeypatch.setattr(preparing, "compile_network", lambda network: pytest.fail("compiled"))
+    monkeypatch.setattr(choosing, "compile_network", lambda network: pytest.fail("compiled"))
     settings = small_settings(compile="always")
     prepared = prepare_step(*make(settings), settings, *batch(generator), steps=10**9)
     assert not prepared.compiled and not prepared.recorded
@@ -92,21 +98,88 @@ def choice_of(network, generator, compile="auto"):
     trained, optimiser = make(settings, "cpu", network)
     plain, (inputs, targets) = PlainStep(trained, optimiser, settings), batch(generator)
     plain(inputs, targets, 0)
-    return preparing._Choice(plain, inputs, targets, preparing._Undo(trained, optimiser)), plain
+    return choosing.Choice(plain, inputs, targets, Undo(trained, optimiser)), plain
 
 
 @pytest.mark.parametrize("compile", ["always", "auto"])
-@pytest.mark.parametrize("draw", [random.random, np.random.rand], ids=["Python", "NumPy"])
+@pytest.mark.parametrize(
+    "draw",
+    [random.random, np.random.rand, random.Random(1).random, np.random.default_rng(1).random,
+     np.random.RandomState(1).rand],
+    ids=["Python", "NumPy", "its own of Python", "its own of NumPy", "its own of old NumPy"],
+)  # fmt: skip
 def test_what_draws_outside_of_torch_is_neither_recorded_nor_compiled(generator, draw, compile, monkeypatch, caplog):
-    monkeypatch.setattr(preparing, "RecordedStep", lambda *_: pytest.fail("recorded"))
-    monkeypatch.setattr(preparing, "compile_network", lambda *_: pytest.fail("compiled"))
+    monkeypatch.setattr(choosing, "RecordedStep", lambda *_: pytest.fail("recorded"))
+    monkeypatch.setattr(choosing, "compile_network", lambda *_: pytest.fail("compiled"))
     choice, plain = choice_of(Draws(draw), generator, compile)
     assert choice.quickest(10**9) == Prepared(plain, plain, plain.accumulate, False)
     assert caplog.text.count("draws random numbers outside PyTorch's generator") == 1
 
 
+def test_what_keeps_a_state_of_its_own_is_neither_recorded_nor_compiled(generator, monkeypatch, caplog):
+    """As where a generator is made anew in each call, of which nothing is left to look at."""
+    monkeypatch.setattr(choosing, "RecordedStep", lambda *_: pytest.fail("recorded"))
+    choice, plain = choice_of(Draws(itertools.count().__next__), generator)
+    assert choice.quickest(10**9) == Prepared(plain, plain, plain.accumulate, False)
+    assert "from the same weights, images and seed give different losses" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("again", "graph", "frozen", "agrees"),
+    [
+        # Of what updates make of later losses, three times the difference is allowed; of first losses nothing more
+        ([1.001, 2.2, 1.002, 2.2], [1.001, 2.5, 1.0, 2.2], False, True),
+        ([1.001, 2.2, 1.002, 2.2], [1.05, 2.2, 1.0, 2.2], False, False),
+        ([1.001, 2.2, 1.002, 2.2], [1.001, 2.7, 1.0, 2.2], False, False),
+        ([1.001, 2.0, 1.03, 2.0], None, True, None),
+        ([float("nan"), 2.0, 1.0, 2.0], [float("nan"), 2.0, 1.0, 2.0], False, False),
+    ],
+)
+def test_first_losses_must_agree_and_later_ones_as_far_as_plain_ones_do(
+    generator, monkeypatch, again, graph, frozen, agrees
+):
+    wanted = [again[0] if np.isnan(again[0]) else 1.0, 2.0, 1.0, 2.0]
+    scripted = iter([wanted, again, graph])
+    monkeypatch.setattr(choosing.Choice, "_losses", lambda *_: next(scripted))
+    choice, plain = choice_of(tiny(), generator)
+    assert bool(choice._freezes) == frozen
+    assert frozen or choice._agrees(plain, "graph") == agrees
+
+
+def test_generators_that_others_use_meanwhile_are_none_of_the_network(generator):
+    others = np.random.default_rng(1), random.Random(1), random.SystemRandom()
+    choice, _ = choice_of(tiny(), generator)
+    assert choice._freezes == "" and others[2].random() < 1
+
+
+def test_what_is_drawn_on_the_processor_beside_a_gpu_is_seen():
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(4)
+        assert not host_has_drawn(4)
+        torch.rand(())
+        assert host_has_drawn(4)
+
+
+class Skips(torch.nn.Module):
+    """Skips its block every other time, as the processor draws it."""
+
+    def __init__(self):
+        super().__init__()
+        self.block, self.fc = torch.nn.Conv2d(3, 3, 3, 1, 1), torch.nn.Linear(3, 10)
+
+    def forward(self, x):
+        return self.fc((x if torch.rand(()) < 0.5 else self.block(x)).mean((2, 3)))
+
+
+@gpu
+def test_what_is_drawn_on_the_processor_is_not_recorded_cuda(generator, caplog):
+    settings = small_settings()
+    prepared = prepare_step(*make(settings, "cuda", Skips()), settings, *batch(generator, "cuda"))
+    assert not prepared.recorded and "draws from PyTorch's generator of the processor" in caplog.text
+
+
 def test_what_draws_from_torch_is_recorded(generator, monkeypatch):
-    monkeypatch.setattr(preparing, "RecordedStep", lambda plain, *_: plain)
+    monkeypatch.setattr(choosing, "RecordedStep", lambda plain, *_: plain)
     choice, plain = choice_of(tiny(), generator)
     assert choice._record(plain) is plain
 
@@ -153,8 +226,6 @@ def test_a_compiled_network_draws_and_learns_as_it_does_without(generator):
 
 # --- on a GPU
 
-gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here: nothing is compiled")
-
 
 @gpu
 @pytest.mark.parametrize(("precision", "tolerance"), [("float32", 1e-3), ("bf16", 5e-2)])
@@ -190,7 +261,7 @@ def test_what_cannot_be_compiled_runs_as_it_is_and_says_why_cuda(generator, sett
     def refuse(network):
         raise FileNotFoundError("no compiler\nand more")
 
-    monkeypatch.setattr(preparing, "compile_network", lambda network: refuse)
+    monkeypatch.setattr(choosing, "compile_network", lambda network: refuse)
     network, optimiser = make(settings, "cuda")
     before = values(network)
     prepared = prepare_step(network, optimiser, settings, *batch(generator, "cuda"), steps=10**9)
@@ -201,8 +272,76 @@ def test_what_cannot_be_compiled_runs_as_it_is_and_says_why_cuda(generator, sett
 
 @gpu
 def test_a_compilation_that_computes_something_else_is_not_kept_cuda(generator, monkeypatch, caplog):
-    monkeypatch.setattr(preparing, "compile_network", lambda network: lambda x: 2 * predict_scores(network, x)[:, None])
+    monkeypatch.setattr(choosing, "compile_network", lambda network: lambda x: 2 * predict_scores(network, x)[:, None])
     settings = small_settings(compile="always")
     prepared = prepare_step(*make(settings, "cuda", tiny()), settings, *batch(generator, "cuda"))
     assert prepared.recorded and not prepared.compiled
     assert "the compilation of this network's step gives other losses" in caplog.text
+
+
+@pytest.mark.parametrize("batch_norms", ["learn", "frozen"])
+def test_what_does_not_learn_is_told(batch_norms, generator, caplog):
+    settings = small_settings(batch_norms=batch_norms)
+    network, optimiser = make(settings)
+    prepare_step(network, optimiser, settings, *batch(generator))
+    assert not caplog.text
+    network.stem.requires_grad_(False)
+    prepare_step(network, optimiser, settings, *batch(generator))
+    share = 216 if batch_norms == "frozen" else 216 + 16  # a convolution of 3 x 8 x 3 x 3, and the norm after it
+    total = 216 + 8 * 8 * 9 + 9 + (0 if batch_norms == "frozen" else 32)
+    assert (
+        f"{100 * share / total:.0f} % of its weights, got no gradient in a first step (first: stem.0.we" in caplog.text
+    )
+
+
+@pytest.mark.parametrize("hidden", [torch.no_grad, torch.inference_mode])
+def test_a_network_that_lets_no_gradient_through_is_refused(hidden, generator):
+    settings = small_settings()
+    network, optimiser = make(settings)
+    network.forward = hidden()(network.forward)
+    with pytest.raises(ValueError, match=r"no parameter of the network gets a gradient: .*torch\.no_grad"):
+        prepare_step(network, optimiser, settings, *batch(generator))
+
+
+class Averages(nn.Module):
+    """Divides by a running mean: in place or by an assignment, and with the weights or apart from them."""
+
+    def __init__(self, assigned, persistent):
+        super().__init__()
+        self.assigned, self.fc = assigned, nn.Linear(3, 10)
+        self.register_buffer("mean", torch.ones(3), persistent)
+        self.register_buffer("constant", torch.tensor([1, float("nan")]), persistent=False)
+
+    def forward(self, x):
+        x = x.mean((2, 3))
+        now = 0.5 * self.mean + 0.5 * x.detach().abs().mean(0)
+        if self.assigned:
+            self.mean = now
+        elif self.training:
+            self.mean.copy_(now)
+        return self.fc(x / self.mean)
+
+
+@pytest.mark.parametrize("assigned", [False, True])
+def test_statistics_of_a_networks_own_are_as_they_were_before_a_step_was_tried(assigned, generator):
+    settings = small_settings()
+    network = replace_by_one_unit(Averages(assigned, True), "fc", settings, 0.5)
+    mean = network.mean
+    prepare_step(network, make_optimiser(network.parameters(), settings), settings, *batch(generator))
+    assert network.mean is mean and torch.equal(mean, torch.ones(3))
+
+
+@pytest.mark.parametrize("assigned", [False, True])
+def test_a_network_that_learns_what_its_weights_lack_is_refused(assigned, generator):
+    settings = small_settings()
+    network = replace_by_one_unit(Averages(assigned, False), "fc", settings, 0.5)
+    with pytest.raises(ValueError, match="changes mean as it learns, and does not give it away"):
+        prepare_step(network, make_optimiser(network.parameters(), settings), settings, *batch(generator))
+
+
+def test_parts_too_small_for_a_batch_normalisation_are_refused(generator):
+    settings = small_settings(accumulate=8)
+    network = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.BatchNorm1d(3), nn.Linear(3, 1))
+    optimiser = make_optimiser(network.parameters(), settings)
+    with pytest.raises(ValueError, match=r"a single image with `accumulate: 8`.* `batch_norms: frozen`$"):
+        prepare_step(network, optimiser, settings, *batch(generator))

@@ -43,6 +43,21 @@ def test_batch_norms_see_the_parts_of_a_batch(generator):
     assert seen == [3, 3, 2, 2]
 
 
+@pytest.mark.parametrize(
+    ("accumulate", "left", "seen"),
+    [(4, 3, [3]), (4, 5, [3, 2]), (4, 7, [3, 2, 2]), (4, 8, [2] * 4), (4, 2, [2]), (3, 4, [2, 2]), (8, 3, [1] * 3)],
+)
+def test_no_part_of_the_images_that_are_left_over_is_a_single_one(generator, accumulate, left, seen):
+    inputs, targets = batch(generator)
+    settings = small_settings()
+    assert settings.batch_size == len(inputs) == 8
+    network, optimiser = make(settings)
+    parts = []
+    network.stem[1].register_forward_hook(lambda _, given, __: parts.append(len(given[0])))
+    PlainStep(network, optimiser, settings, accumulate)(inputs[:left], targets[:left], 1)
+    assert parts == seen
+
+
 @pytest.mark.parametrize("name", ["sgd", "adamw"])
 def test_trying_a_step_changes_nothing_but_makes_what_the_optimiser_remembers(generator, name):
     settings = small_settings(optimiser=name)
@@ -76,13 +91,21 @@ def test_a_batch_that_does_not_fit_is_divided_and_it_is_said(generator, most, pa
     assert torch.isfinite(prepared.step(*batch(generator), 1))
 
 
-@pytest.mark.parametrize(("most", "changes"), [(1, {}), (3, {"accumulate": 2}), (0, {"batch_norms": "frozen"})])
-def test_a_network_that_does_not_fit_at_all_ends_in_a_sentence(generator, most, changes):
+@pytest.mark.parametrize(
+    ("most", "changes", "advice"),
+    [
+        (1, {}, "use a GPU with more memory"),
+        (3, {"accumulate": 2}, "set `accumulate` to more parts"),
+        (1, {"accumulate": 4}, "use a GPU with more memory"),
+        (0, {"batch_norms": "frozen"}, "use a GPU with more memory"),
+    ],
+)
+def test_a_network_that_does_not_fit_at_all_ends_in_a_sentence(generator, most, changes, advice):
     settings = small_settings(**changes)
     network, optimiser = make(settings, network=Short(most))
     with pytest.raises(MemoryError, match="images of a batch do not fit into memory at once") as raised:
         prepare_step(network, optimiser, settings, *batch(generator))
-    assert "\n" not in str(raised.value)
+    assert "\n" not in str(raised.value) and str(raised.value).endswith(advice)
 
 
 def test_other_errors_are_not_taken_for_memory(generator):

@@ -22,6 +22,10 @@ gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here: not
 @pytest.fixture
 def study(rng):
     """Pixels and three splits, in which images have other scores and other parts."""
+    return draw(rng)
+
+
+def draw(rng):
     images, scores = planted(rng)
     folds = [
         make_fold(split, scores + rng.normal(0, 0.01, len(scores)), *divided(len(scores), rng), small_settings())
@@ -81,9 +85,9 @@ def test_splits_at_once_end_as_each_alone(study, in_turns, number, changes):
     assert all(torch.equal(tensor, before[name]) for name, tensor in given.state_dict().items())
 
 
-def test_a_split_that_ends_early_leaves_the_others_running(study, in_turns):
+def test_a_split_that_ends_early_leaves_the_others_running(in_turns):
     in_turns(2)
-    pixels, folds = study
+    pixels, folds = draw(np.random.default_rng(0))  # of other draws, all may end after as many epochs
     # The scores of one split's validation images do not vary with the images, so that it soon ends without gain.
     noise = np.random.default_rng(0).normal(size=len(folds[0].validation))
     folds[0] = replace(folds[0], validation=replace(folds[0].validation, scores=noise))
@@ -129,6 +133,35 @@ def test_a_split_that_diverges_leaves_the_others_running(study, in_turns):
     assert_same([ended[0], ended[2]], alone((pixels, others), small_settings()))
 
 
+def test_a_split_that_diverges_has_a_result_where_it_is_to_be_kept(study, in_turns, caplog):
+    in_turns(3)
+    pixels, folds = study
+    scores = folds[1].train.scores.copy()
+    scores[0] = 1e30
+    folds[1] = replace(folds[1], train=replace(folds[1].train, scores=scores))
+    ended = {}
+    ours = at_once(
+        (pixels, folds), small_settings(), done=lambda fold, result: ended.update({fold.split: result}),
+        keep_diverged=True,
+    )  # fmt: skip
+    assert ended == dict(enumerate(ours)) and "split 2: the loss of step" in caplog.text
+    assert_same([ours[0], ours[2]], alone((pixels, [folds[0], folds[2]]), small_settings()))
+    assert [result.diverged for result in (ours[0], ours[2])] == ["", ""]
+    lost = ours[1]
+    assert lost.diverged.startswith("the loss of step")
+    assert lost.best_epoch == 0 and lost.weights.keys() == ours[0].weights.keys()
+    for name, tensor in lost.weights.items():
+        like = ours[0].weights[name]
+        assert (tensor.shape, tensor.dtype) == (like.shape, like.dtype)
+        assert not tensor.is_floating_point() or tensor.isnan().all()
+    for part, given in ((lost.validation, folds[1].validation), (lost.test, folds[1].test)):
+        np.testing.assert_array_equal(part.images, given.images)
+        np.testing.assert_array_equal(part.scores, given.scores)
+        assert np.isnan(part.predicted).all() and len(part.predicted) == len(given)
+    last = lost.history[-1]
+    assert last.number == len(lost.history) and np.isnan([last.training_loss, last.validation_loss, last.rho]).all()
+
+
 def test_a_split_that_finds_no_memory_waits_for_another_to_end(study, in_turns, monkeypatch, caplog):
     in_turns(3)
     whole, prepare = at_once(study, small_settings()), together._Together._prepare
@@ -140,7 +173,7 @@ def test_a_split_that_finds_no_memory_waits_for_another_to_end(study, in_turns, 
 
     monkeypatch.setattr(together._Together, "_prepare", short)
     assert_same(at_once(study, small_settings()), whole)
-    assert "2 splits are trained at once: no more fit into the GPU's memory" in caplog.text
+    assert "no more fit into the GPU's memory: 2 splits are trained at once" in caplog.text
 
     def never_fits(self, number):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")

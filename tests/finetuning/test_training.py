@@ -257,7 +257,7 @@ def test_a_loss_that_is_not_finite_later_leaves_the_last_good_state(study, tmp_p
             return Late(good)
 
     path, settings = tmp_path / "a.state", small_settings(max_epochs=3)
-    message = r"step 8 of epoch 2 is nan, .* with 1 good epochs; the state in .*a\.state"
+    message = r"step 8 of epoch 2 is nan, .* with 1 good epoch; the state in .*a\.state"
     with pytest.raises(DivergedError, match=message):
         tune(study, settings, late(1 + 12 + 7), state=path)  # a step that is tried, an epoch, and more
     whole, resumed = tune(study, settings, late(1000)), tune(study, settings, late(1000), state=path)
@@ -269,7 +269,7 @@ def test_predictions_that_are_not_finite_end_training_at_the_last_good_state(stu
     pixels, fold = study
     images = pixels.images.copy()
     images[fold.validation.images[0]] = 255
-    with pytest.raises(DivergedError, match="after epoch 1 the network predicts inf for 1 validation images"):
+    with pytest.raises(DivergedError, match="after epoch 1 the network predicts inf for 1 validation image"):
         tune((Kept(images), fold), small_settings(max_epochs=3), Explodes(), state=tmp_path / "a.state")
     assert not (tmp_path / "a.state").exists()
 

@@ -1,6 +1,8 @@
 """Files of fine-tuned networks: what was written is read back, and what is no such file is refused."""
 
 import json
+import os
+import stat
 from dataclasses import replace
 
 import pytest
@@ -90,6 +92,15 @@ def test_the_same_content_gives_the_same_bytes_and_tied_tensors_are_written_unde
     assert (tmp_path / "1.safetensors").read_bytes() == (tmp_path / "2.safetensors").read_bytes()
     read = safetensors.torch.load_file(tmp_path / "1.safetensors")
     assert read.keys() == weights.keys() and all(torch.equal(read[name], weights[name]) for name in weights)
+
+
+def test_weights_may_be_read_by_whom_the_users_mask_lets(tmp_path):
+    before = os.umask(0o027)
+    try:
+        write_weights(tmp_path / "w.safetensors", {"a": torch.ones(2)}, about_of(RESNET))
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "w.safetensors").stat().st_mode) == 0o640
 
 
 @pytest.fixture(scope="module")

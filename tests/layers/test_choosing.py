@@ -187,6 +187,13 @@ class One(nn.Module):
         (["two"], "'two' gives no layer: two gives tuple of 2 tensors instead of a tensor"),
         (["few"], "'few' gives no layer: few gives 16 values an image, fewer than 25"),
         (["conv", "two*"], r"'two\*' gives no layer: two gives tuple of 2 tensors"),
+        (
+            ["conw", "conv", "two.innr", "few"],
+            (
+                "^layers: no module matches 'conw': the nearest are conv, one; no module matches 'two.innr': the "
+                "nearest are two.inner, one.inner, two; 'few' gives no layer: few gives 16 values an image, fewer"
+            ),
+        ),
     ],
 )
 def test_patterns_that_give_nothing(which, message):
@@ -232,7 +239,8 @@ def test_tokens_of_another_number_stay_whole_and_are_told(caplog):
     with caplog.at_level(logging.WARNING):
         layers = choose(vit, 80, "patch_embed", "blocks.0", tokens="cls").layers
     assert [layer.shape for layer in layers] == [(25, 192), (192,)]
-    assert "`tokens` leaves 1 layers whole, whose first side is not the network's number of tokens: patch_embed" in (
-        caplog.text
+    assert (
+        "`tokens` leaves 1 layer whole, of which the first side is not the network's number of tokens: patch_embed"
+        in (caplog.text)
     )
     assert choose(vit, 80, "patch_embed", tokens="mean").layers[0].reduced == "tokens 0-"

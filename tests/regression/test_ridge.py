@@ -65,6 +65,23 @@ def test_a_given_alpha_equals_scikit_learn(rng, units, alpha):
         np.testing.assert_allclose(r, expected, rtol=1e-10, atol=1e-10)
 
 
+@pytest.mark.parametrize("alphas", [[1e16], [1e22], [1e30], [1e20, 1e25]])
+@pytest.mark.parametrize("units", [20, 300])
+def test_the_largest_alphas_leave_the_correlation_of_what_they_shrink(rng, units, alphas):
+    X, Y = simulate(rng, 80, units, 9)
+    Y += 1e3  # the mean is no part of what is shrunk
+    splits = random_splits(rng, 80)
+    # As alpha grows, slopes become products over alpha, to a share of the sum of squares over alpha: r is that of these
+    assert np.sum((X - X.mean(0)) ** 2) / min(alphas) < 1e-10
+    for features, gram in ways(X):
+        r, _ = score_ridge(features, Y, splits, alphas, gram)
+        for one, split in zip(r, splits, strict=True):
+            (x, mean), y = (X[split.train], X[split.train].mean(0)), Y[split.train] - Y[split.train].mean(0)
+            predicted = (X[split.test] - mean) @ ((x - mean).T @ y)
+            expected = [pearsonr(*pair).statistic for pair in zip(predicted.T, Y[split.test].T, strict=True)]
+            np.testing.assert_allclose(one, expected, rtol=1e-8, atol=1e-8)
+
+
 @pytest.mark.parametrize("memory", [1, 2**22])
 @pytest.mark.parametrize("alphas", [[3.0], ALPHAS])
 def test_layers_together_are_what_each_is_alone(rng, monkeypatch, alphas, memory):
@@ -111,7 +128,7 @@ def test_neuroids_that_lack_a_response_are_left_out_of_the_choice(rng):
     holed = Y.copy()
     holed[5, 2] = np.nan
     expected, chosen = score_ridge(X, np.delete(Y, 2, axis=1), splits)
-    with pytest.warns(DegenerateWarning, match="1 of 6 neuroids lack responses"):
+    with pytest.warns(DegenerateWarning, match="1 of 6 neuroids lacks responses"):
         r, alphas = score_ridge(X, holed, splits)
     np.testing.assert_array_equal(alphas, chosen)
     np.testing.assert_allclose(np.delete(r, 2, axis=1), expected, rtol=1e-12)

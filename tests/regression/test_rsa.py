@@ -41,11 +41,39 @@ def test_stimuli_that_are_given_twice_tie_as_in_scipys_distances(rng, patterns, 
     assert found == pytest.approx(oracle, abs=1e-12)
 
 
+def naive(patterns, distance):
+    """Distances of unit vectors that are apart, pair by pair, in more digits than float64 has where there are any."""
+    wide = patterns.astype(np.longdouble)
+    wide -= wide.mean(1, keepdims=True) if distance == "correlation" else 0
+    wide /= np.sqrt((wide**2).sum(1, keepdims=True))
+    return np.array([((one - other) ** 2).sum() / 2 for one, other in itertools.combinations(wide, 2)])
+
+
+@pytest.mark.parametrize("distance", ["correlation", "cosine"])
+@pytest.mark.parametrize("mean", [1, 100, 1000])
+@pytest.mark.parametrize("alike", [False, True], ids=["units differ", "units alike"])
+def test_what_all_patterns_share_hides_neither_distances_nor_ties(rng, distance, mean, alike):
+    shared = mean if alike else mean * rng.normal(size=300)
+    patterns, other = rng.normal(size=(24, 300)) + shared, rng.normal(size=(32, 20))
+    given = np.r_[np.arange(24), np.arange(8)]  # eight are there twice
+    found = distances(PatternProducts.of(tensor(patterns[given])), distance)
+    square = np.zeros((24, 24), np.longdouble)
+    square[np.triu_indices(24, 1)] = naive(patterns, distance)
+    exact = (square + square.T)[given][:, given][np.triu_indices(32, 1)]  # so that ties are ties
+    # What float64 rounds of products of that size, over the squares that are wanted; fifty times that
+    rounding = 50 * 2.0**-52 * (mean**2 if alike and distance == "correlation" else mean)
+    np.testing.assert_allclose(found, exact.astype(float), rtol=0, atol=rounding * float(exact.max()))
+    ranks = np.unique(exact, return_inverse=True)[1]
+    reference = tensor(pdist(other, "euclidean"))
+    oracle = spearmanr(ranks, reference).statistic
+    assert Reference.of(reference).similarity(found) == pytest.approx(oracle, abs=1e-12)
+
+
 def test_products_add_up_over_slices_of_units(patterns):
     whole, first, second = (
         PatternProducts.of(tensor(part)) for part in (patterns, patterns[:, :130], patterns[:, 130:])
     )
-    for name in ("gram", "sums", "products", "mean_square", "units"):
+    for name in ("gram", "sums", "products", "mean_sum", "mean_square", "units"):
         joined = getattr(first, name) + getattr(second, name)
         np.testing.assert_allclose(joined, getattr(whole, name), rtol=1e-12, atol=1e-9)
 

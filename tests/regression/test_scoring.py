@@ -213,7 +213,7 @@ def test_a_constant_neuroid_is_nan_and_the_others_are_not(rng, part, solver):
     X, Y = simulate(rng, 80, 40, 4)
     splits = random_splits(rng, 80)
     Y[getattr(splits[0], part), 2] = 0.1
-    with pytest.warns(DegenerateWarning, match="1 of 4 neuroids are constant .* 1 of 3 splits") as caught:
+    with pytest.warns(DegenerateWarning, match="1 of 4 neuroids is constant .* 1 of 3 splits") as caught:
         r = score_neuroids(X, Y, splits, 5, solver=solver)
     assert len(caught) == 1
     assert np.isnan(r[0, 2]) and np.isnan(r).sum() == 1
@@ -239,7 +239,7 @@ def test_neuroids_without_all_responses_are_left_out_of_the_joint_fit(rng, units
 
 @pytest.mark.parametrize("neuroids", [1, 6])
 @pytest.mark.parametrize("units", UNITS)
-@pytest.mark.parametrize("factor", [3e6, 1e7, 1e8])
+@pytest.mark.parametrize("factor", [3e6, 1e7, 3e7])
 def test_one_unit_that_outweighs_all_others_hides_none_of_them(rng, units, neuroids, factor):
     X, Y = simulate(rng, 80, units, neuroids)
     X[:, 3] *= factor
@@ -288,7 +288,7 @@ def test_a_neuroid_that_scikit_learn_takes_for_constant_is_told(rng):
     X, Y = simulate(rng, 80, 40, 4)
     Y[:, 2] *= 1e-25
     splits = random_splits(rng, 80)
-    with pytest.warns(DegenerateWarning, match="predictions of 1 of 4 neuroids are the same .* in 3 of 12 cases"):
+    with pytest.warns(DegenerateWarning, match="of 1 of 4 neuroids, predictions are the same .* in 3 of 12 cases"):
         r = score_neuroids(X, Y, splits, 5, solver="scikit-learn")
     assert np.isnan(r[:, 2]).all() and np.isnan(r).sum() == 3
     assert np.isfinite(score_neuroids(X, Y, splits, 5)).all()

@@ -177,7 +177,7 @@ def test_numbers_that_overflow_float16_are_counted_and_give_nan(study, preproces
     images.array[100] = 255
     network = Sudden(nn.Sequential(nn.Conv2d(3, 8, 3), nn.Flatten(), nn.Linear(8 * 22 * 22, 40))).eval()
     layers = list_layers(network, SIZE)
-    with pytest.warns(DegenerateWarning, match=r"2 layers of mine .* inner\.0, inner\.1$"):
+    with pytest.warns(DegenerateWarning, match=r"2 layers of mine: .* inner\.0, inner\.1$"):
         predicted = sketch_pls(network, layers, RatedImages(images, preprocessing, scores, splits), HOW, ATTRIBUTES)
     undefined = {layer.name: bool(np.isnan(one).all()) for layer, one in zip(layers, predicted, strict=True)}
     assert undefined == {"inner.0": True, "inner.1": True, "inner.2": False}
@@ -186,7 +186,7 @@ def test_numbers_that_overflow_float16_are_counted_and_give_nan(study, preproces
 def test_constant_layers_predict_the_training_mean(network, layers, study, preprocessing):
     images, scores, splits = study()
     how = replace(HOW, dimensions=30)
-    with pytest.warns(DegenerateWarning, match=r"^1 layers of mine are constant .*: dead$"):
+    with pytest.warns(DegenerateWarning, match=r"^1 layer of mine: constant .*: dead$"):
         predicted = sketch_pls(network, layers, RatedImages(images, preprocessing, scores, splits), how, ATTRIBUTES)
     dead = [layer.name for layer in layers].index("dead")
     for index, split in enumerate(splits):

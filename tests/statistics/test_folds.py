@@ -16,6 +16,7 @@ def test_means_and_standard_deviations_of_the_folds_that_have_a_value():
     averaged = average_folds(table, ["rho", "IT"]).set_index("model")
     assert list(averaged.index) == ["a", "b", "c"]
     assert list(averaged["folds"]) == [3, 1, 3]
+    assert list(averaged["rho_lacking"]) == [0, 0, 2] and list(averaged["IT_lacking"]) == [1, 0, 0]
     assert averaged.loc["a", "rho"] == pytest.approx(0.3)
     assert averaged.loc["a", "rho_sd"] == pytest.approx(np.std([0.1, 0.2, 0.6], ddof=1))
     assert averaged.loc["a", "IT"] == 1.5

@@ -161,7 +161,7 @@ def test_other_settings_start_anew_and_their_end_removes_what_was_left(tmp_path,
         with pytest.raises(StoppedError):
             train(tmp_path)
     results = train(tmp_path, learning_rate=0.02)
-    assert "1 files of states" in caplog.text and "training starts anew" in caplog.text
+    assert "1 file of states is" in caplog.text and "training starts anew" in caplog.text
     assert read_table(results / "2/history.parquet")["learning_rate"].max() == 0.02
     assert not any((tmp_path / "states").iterdir())
 
@@ -185,6 +185,13 @@ def test_killed_between_two_files_it_leaves_no_weights_and_goes_on_without_train
 
     assert contents(train(tmp_path, show=show)) == contents(whole)
     assert told == []
+
+
+def test_what_the_library_of_weights_left_of_a_killed_run_is_removed(whole, tmp_path):
+    (tmp_path / "results/2").mkdir(parents=True)
+    (tmp_path / "results/2/.tmpa1B2c3").write_bytes(b"half of the weights")
+    train(tmp_path)
+    assert {path.name for path in (tmp_path / "results/2").iterdir()} == set(FINETUNED_FILES)
 
 
 def test_several_splits_in_one_job_give_what_each_gives_alone(whole, tmp_path):
@@ -296,10 +303,17 @@ def test_a_study_without_fine_tuning_is_refused(tmp_path):
         finetune_network(without, "tiny", ["1"], Path("none.h5"), tmp_path / "results", tmp_path / "states")
 
 
-def test_a_network_that_mixes_the_images_of_a_batch_is_refused(tmp_path):
-    mixing = [CONTENT["models"][0] | {"factory": "tiny_networks:build_mixing"}]
-    mixed = validate_study(CONTENT | {"models": mixing, "finetuning": TRAINING})
-    with pytest.raises(ValueError, match="depends on the other images of its batch"):
+@pytest.mark.parametrize(
+    ("network", "message"),
+    [
+        ("build_mixing", "depends on the other images of its batch"),
+        ("build_softmax", "gives the score 1 whatever 2 gives, so that nothing can be learnt"),
+    ],
+)
+def test_a_network_that_mixes_the_images_of_a_batch_or_hides_its_head_is_refused(network, message, tmp_path):
+    content = CONTENT | {"models": [CONTENT["models"][0] | {"factory": f"tiny_networks:{network}"}]}
+    refused = validate_study(content | {"finetuning": TRAINING})
+    with pytest.raises(ValueError, match=message):
         finetune_network(
-            mixed, "tiny", ["1"], Path(f"crop{SIDE}to{SIDE}-bilinear.h5"), tmp_path / "results", tmp_path / "states"
+            refused, "tiny", ["1"], Path(f"crop{SIDE}to{SIDE}-bilinear.h5"), tmp_path / "results", tmp_path / "states"
         )

@@ -12,13 +12,16 @@ from PIL import Image
 from small_training import SIZE, STORED
 
 from layerwise.config import validate_study
-from layerwise.finetuning import DivergedError, StoppedError, StopRequests
+from layerwise.files.tables import read_table
+from layerwise.finetuning import StoppedError, StopRequests
 from layerwise.finetuning import state as states
 from layerwise.finetuning.training import Trainer
+from layerwise.finetuning.weights import load_finetuned
+from layerwise.interfaces import DegenerateWarning
 from layerwise.steps import finetuning as step
 from layerwise.steps.finetuning import finetune_network
 from layerwise.steps.stimuli import pack_stimuli
-from layerwise.study import FINETUNED_FILES
+from layerwise.study import FINETUNED_FILES, HISTORY, PREDICTIONS
 
 N = 60
 PIXELS = f"crop{STORED}to{STORED}-bilinear"
@@ -125,6 +128,17 @@ def test_or_it_is_refused_where_none_may_be_held_out():
     assert nothing_written()
 
 
+def test_test_images_that_are_trained_on_or_watched_under_another_name_are_told(whole, caplog):
+    assert "same pixels" not in caplog.text
+    tested, trained, watched = (PARTS[part][0] for part in ("test", "train", "val"))
+    for image in (tested, tested + 1):
+        shutil.copy(f"photos/{(trained, watched)[image - tested]:02d}.png", f"photos/{image:02d}.png")
+    pack_stimuli(study(), "rated", PIXELS, Path("rated.h5"))
+    train()
+    assert f"split 1: of {len(PARTS['test'])} test images, 2 have the same pixels as images" in caplog.text
+    assert f"trained on or watched (first: {tested:02d}.png and {trained:02d}.png)" in caplog.text
+
+
 @pytest.mark.parametrize("line", ["03.png\n", "03.png nan\n", "03.png 0\n"])
 def test_scores_that_are_missing_in_a_split_are_told_with_their_file_and_line(line):
     lines = Path("splits/train_1.txt").read_text().splitlines(keepends=True)
@@ -149,7 +163,7 @@ def test_images_that_no_file_of_pixels_holds_are_refused():
         train()
 
 
-def test_a_loss_that_is_not_finite_stops_at_the_last_good_state_and_names_step_and_images(monkeypatch):
+def test_a_loss_that_is_not_finite_stops_at_the_last_good_state_and_names_step_and_images(monkeypatch, caplog):
     train_epoch, calls = Trainer._train_epoch, [0]
 
     def spoilt(trainer, *arguments):
@@ -160,21 +174,43 @@ def test_a_loss_that_is_not_finite_stops_at_the_last_good_state_and_names_step_a
         return train_epoch(trainer, *arguments)
 
     monkeypatch.setattr(Trainer, "_train_epoch", spoilt)
-    with pytest.raises(DivergedError, match="the loss of step 1 of epoch 3 is nan, of the images") as raised:
+    with pytest.warns(DegenerateWarning, match=r"training of tiny diverged on 1 of 1 splits \(1\)"):
         train()
-    sentence = str(raised.value)
+    (sentence,) = [record.message for record in caplog.records if record.levelname == "WARNING"]
+    assert sentence.startswith("split 1: the loss of step 1 of epoch 3 is nan, of the images")
     assert sentence.count(".png") == 8 and "training stops with 2 good epochs" in sentence and "\n" not in sentence
     (state,) = Path("states").glob("*.state")
-    assert f"{state} is the last good one" in sentence and nothing_written()
+    assert f"{state} is the last good one" in sentence
     kept = torch.load(state, weights_only=True)
     assert len(kept["reached"]["history"]) == 2
     assert all(tensor.isfinite().all() for tensor in kept["network"].values() if tensor.is_floating_point())
 
 
-def test_a_learning_rate_that_is_far_too_high_ends_in_a_sentence():
-    with pytest.raises(DivergedError, match="set a lower `learning_rate`"):
-        train(learning_rate=1e30)
-    assert nothing_written()
+def test_a_learning_rate_that_is_far_too_high_gives_results_without_values_and_a_sentence(whole, caplog):
+    with pytest.warns(DegenerateWarning, match="their weights and predictions are NaN"):
+        lost = train(learning_rate=1e30)
+    assert "set a lower `learning_rate`" in caplog.text
+    history, predictions = (read_table(f"results/1/{name}") for name in (HISTORY, PREDICTIONS))
+    assert not history["best"].any() and history[["training_loss", "validation_loss", "rho"]].iloc[-1].isna().all()
+    assert predictions["predicted"].isna().all() and predictions["score"].notna().all()
+    assert list(predictions["part"].value_counts()[["val", "test"]]) == [12, 12]
+    why = history.attrs["origins"]["diverged"]
+    assert why == predictions.attrs["origins"]["diverged"] and "state" not in why
+    with pytest.warns(DegenerateWarning, match=f"training on split 1 diverged .{why}"):
+        network, about = load_finetuned("results/1/weights.safetensors")
+    assert about.diverged == why and all(weight.isnan().all() for weight in network.parameters())
+    with pytest.warns(DegenerateWarning):
+        assert train(learning_rate=1e30) == lost  # to the byte: it is a result like any other
+    assert train() == whole
+
+
+def test_results_of_a_split_that_diverged_are_put_back_too(caplog):
+    with pytest.warns(DegenerateWarning):
+        lost = train(learning_rate=1e30)
+    Path("states/finished").mkdir(parents=True)
+    Path("results/1").rename("states/finished/1")
+    caplog.set_level("INFO")
+    assert train(learning_rate=1e30) == lost and "it was trained before" in caplog.text
 
 
 def test_of_a_corrupt_state_the_one_before_is_used_and_it_is_said(whole, monkeypatch, caplog):
@@ -213,7 +249,7 @@ def test_on_a_full_disk_the_old_state_stays_and_training_goes_on(whole, monkeypa
     removed = []
     with monkeypatch.context() as patch:
         patch.setattr(states.torch, "save", full)
-        patch.setattr(step._States, "remove", lambda self: removed.append(state.read_bytes()))
+        patch.setattr(step._States, "remove", lambda self, but: removed.append(state.read_bytes()))
         assert train() == whole
     assert removed == [before] and "could not be saved" in caplog.text
 

@@ -77,7 +77,7 @@ def test_layers_that_give_nothing_are_told_as_the_job_tells_them(home, monkeypat
     models = [
         {"name": "right", "timm": "test_vit", "layers": {"which": ["blocks.*"], "tokens": "cls"}},
         {"name": "near", "timm": "test_vit", "layers": ["blocks.*", "blcks.*.attn"]},
-        {"name": "own", "factory": "networks_with_layers:build", "layers": ["1", "conv"]},
+        {"name": "own", "factory": "networks_with_layers:build", "layers": ["1", "conv", "relu"]},
         {"name": "few", "model": "squeezenet1_1", "layers": {"which": ["features.3.squeeze"], "pooling": "mean"}},
         {"name": "known", "model": "alexnet", "layers": ["features.0", "dropout"]},
     ]
@@ -85,7 +85,8 @@ def test_layers_that_give_nothing_are_told_as_the_job_tells_them(home, monkeypat
     assert [one.name for one in known] == ["known"]
     near, own, few = map(str, find_deeper_problems(study(models), known))
     assert near.startswith("model 'near': layers: no module matches 'blcks.*.attn': the nearest are blocks.")
-    assert own == "model 'own': layers: no module matches 'conv': the nearest are 0, 1"
+    told_of = "no module matches {!r}: the nearest are 0, 1"
+    assert own == f"model 'own': layers: {told_of.format('conv')}; {told_of.format('relu')}"
     assert few.startswith("model 'few': layers: 'features.3.squeeze' gives no layer") and "gives 16 values" in few
 
 
@@ -93,13 +94,13 @@ def test_the_smallest_split_is_counted_as_it_is_drawn(home):
     # Of five movies one has 32 frames: quick counts allow for its being trained on, and one draw of ten holds it out.
     splits = {"method": "grouped", "by": "movie", "train_size": 0.8, "seed": 0}
     (problem,) = told(study(splits=splits))
-    assert problem.startswith("recording 'movies': 8 stimuli of V1 are trained on in the smallest split, and 25")
+    assert problem.startswith("recording 'movies': the smallest split of V1 trains on 8 stimuli, and 25")
 
 
 def test_stimuli_that_a_region_has_not_seen_do_not_count(home):
     with pytest.warns(DegenerateWarning, match="16 of 40 stimuli have no response"):
         (problem,) = told(study(regions=["V1", "IT"]))
-    assert problem.startswith("recording 'movies': 21 stimuli of IT are trained on in the smallest split, and 25")
+    assert problem.startswith("recording 'movies': the smallest split of IT trains on 21 stimuli, and 25")
 
 
 @pytest.mark.parametrize(("distance", "n_problems"), [("correlation", 1), ("euclidean", 0)])
@@ -107,7 +108,7 @@ def test_too_few_neuroids_for_rsa_are_told(home, distance, n_problems):
     brain = {"measures": ["pls", "rsa"], "rsa": {"distance": distance}}
     found = told(study(brain=brain))
     assert len(found) == n_problems
-    sentence = "recording 'movies': V1: 1 neuroids have a response to every stimulus, and RSA by correlation over"
+    sentence = "recording 'movies': V1: 1 neuroid has a response to every stimulus, and RSA by correlation over"
     assert all(problem.startswith(sentence) for problem in found)
 
 

@@ -12,7 +12,7 @@ from layerwise.config import validate_study
 from layerwise.data.recordings import write_recordings
 from layerwise.files.tables import read_table
 from layerwise.finetuning.weights import FineTunedModel, write_weights
-from layerwise.interfaces import FinetuneSettings, Geometry, Recordings, StimulusSet
+from layerwise.interfaces import DegenerateWarning, FinetuneSettings, Geometry, Recordings, StimulusSet
 from layerwise.models import build, replace_head, resolve_preprocessing
 from layerwise.steps.activations import extract_activations
 from layerwise.steps.brain import score_brain
@@ -130,6 +130,22 @@ def test_of_fine_tuned_weights_it_is_what_these_give(study, tmp_path):
         nn.init.ones_(network[7].weight)
     other = score(study, tmp_path, weights_of(study, tmp_path, network, "head"))
     pd.testing.assert_series_equal(other["r"], after["r"])
+
+
+def test_weights_of_a_training_that_diverged_have_no_scores_and_leave_the_others_theirs(study, tmp_path):
+    network, lost = (build(study.model_entry("tiny").spec()) for _ in range(2))
+    with torch.no_grad():
+        for tensor in [*lost.parameters(), *lost.buffers()]:
+            tensor.mul_(float("nan")) if tensor.is_floating_point() else None
+    origins = {"network": "n", "weights": "w"}
+    other = weights_of(study, tmp_path, network, "other", split="1", origins=origins)
+    score_penultimate(study, "tiny", [tmp_path / "pixels.h5"] * 2, tmp_path / "kept", [other])
+    alone = read_table(tmp_path / "kept/1/scores.parquet")
+    path = weights_of(study, tmp_path, lost, "lost", origins=origins | {"diverged": "the loss is inf"})
+    with pytest.warns(DegenerateWarning, match=r"lost.safetensors: training on split 2 diverged .the loss is inf."):
+        table = score(study, tmp_path, path, other)
+    assert table["r"].isna().all() and (table["neuroids"] == 0).all() and list(table["region"]) == list(alone["region"])
+    pd.testing.assert_frame_equal(read_table(tmp_path / "kept/1/scores.parquet"), alone)
 
 
 def test_files_that_do_not_fit_the_study_are_refused_in_a_sentence(study, tmp_path):

@@ -62,13 +62,13 @@ def test_families_are_known_given_or_the_network_itself():
 def test_networks_and_splits_that_are_missing_are_named(layers, tmp_path):
     table = read_table(layers)
     write_table(table[~table["model"].isin(["mine", "vgg11"])], layers)
-    with pytest.warns(DegenerateWarning, match="2 of 6 networks are not in the table: vgg11, mine"):
+    with pytest.warns(DegenerateWarning, match="not in the table, of 6 networks: vgg11, mine"):
         correlate_layers(study(), layers, tmp_path / "correlations.parquet")
     rows = [("vgg11", "1"), ("vgg11", "2"), ("mine", "1"), ("resnet18", "1"), ("resnet18", "2")]
     tuned = pd.DataFrame(rows, columns=["model", "split"])
     columns = {f"{region}_{when}": np.arange(5.0) for region in ("V1", "IT") for when in ("before", "after")}
     write_table(tuned.assign(**columns), tmp_path / "finetuned.parquet")
-    with pytest.warns(DegenerateWarning, match=r"1 of 3 networks have fewer than 2 splits: mine \(1\)"):
+    with pytest.warns(DegenerateWarning, match=r"fewer than 2 splits of 1 of 3 networks: mine \(1\)"):
         compare_finetuning(study(), tmp_path / "finetuned.parquet", tmp_path)
 
 

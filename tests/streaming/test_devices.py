@@ -45,7 +45,7 @@ def test_several_devices_share_the_memory_of_the_host(network, layers, study, pr
         caplog.clear()
         with caplog.at_level(logging.INFO):
             found = stream_pls_on(devices, network, layers, layers, data, replace(tight, host=host), ATTRIBUTES)
-        assert caplog.text.count("of history of 1 layers in the host's memory") == moved
+        assert caplog.text.count("of history of 1 layer in the host's memory") == moved
         np.testing.assert_allclose(found, one, rtol=1e-9)
 
 

@@ -12,7 +12,7 @@ import torch
 from scipy.stats import spearmanr
 from torch import nn
 
-from layerwise.interfaces import DegenerateWarning, RatedImages
+from layerwise.interfaces import DegenerateWarning, RatedImages, counted
 from layerwise.layers import LayerTap, list_layers
 from layerwise.models.normalisation import normalise
 from layerwise.regression import predict_neuroids
@@ -69,7 +69,7 @@ def test_histories_on_the_host_change_nothing(
         assert "history" not in caplog.text
         found = stream_pls(*data, with_room(how, layers, images, splits, hosted), ATTRIBUTES)
     count = len(layers) if hosted == "all" else 1
-    assert f"GB of history of {count} layers in the host's memory" in caplog.text
+    assert f"GB of history of {counted(count, 'layer')} in the host's memory" in caplog.text
     live = [index for index, layer in enumerate(layers) if layer.name != "dead"]
     difference = np.abs(found - expected).max((1, 2))[live] / expected.std((1, 2))[live]
     assert difference.max() < tolerance
@@ -183,7 +183,7 @@ def test_values_that_one_image_alone_makes_infinite_are_no_relation(study, prepr
     assert white > 2.2
     layers = list_layers(network, SIZE)
     how = Streamed(dtype=torch.float64, device=device, tf32=False, n_components=5)
-    with pytest.warns(DegenerateWarning, match="1 layers of mine gave NaN or infinite.*: conv"):
+    with pytest.warns(DegenerateWarning, match="1 layer of mine: NaN or infinite.*: conv"):
         streamed = stream_pls(
             network, layers, layers, RatedImages(images, preprocessing, scores, splits), how, ATTRIBUTES
         )
@@ -382,12 +382,25 @@ def test_layers_with_nan_are_reported_and_others_fitted(network, layers, study, 
     with pytest.warns(DegenerateWarning) as caught:
         after = stream_pls(network, *arguments)
     (warning,) = caught
-    assert str(warning.message).startswith("2 layers of mine gave NaN")
+    assert str(warning.message).startswith("2 layers of mine: NaN")
     assert str(warning.message).endswith(": head, last")
     names = [layer.name for layer in layers]
     broken = [names.index("head"), names.index("last")]
     assert np.isnan(after[broken]).all()
     np.testing.assert_array_equal(np.delete(after, broken, 0), np.delete(before, broken, 0))
+
+
+def test_a_network_whose_weights_are_nan_as_after_a_diverged_training_has_no_scores(
+    network, layers, study, preprocessing, caplog
+):
+    images, scores, splits = study()
+    with torch.no_grad():
+        for tensor in network.state_dict().values():
+            tensor.fill_(torch.nan) if tensor.is_floating_point() else None
+    arguments = layers, layers, RatedImages(images, preprocessing, scores, splits), Streamed(n_components=4), ATTRIBUTES
+    with pytest.warns(DegenerateWarning, match="layers of mine gave NaN") as caught:
+        predictions = stream_pls(network, *arguments)
+    assert len(caught) == 1 and np.isnan(predictions).all() and "fitted again" not in caplog.text
 
 
 def test_out_of_memory_halves_the_batch(network, layers, study, preprocessing, caplog):

@@ -182,7 +182,7 @@ def test_the_plan_is_told():
     text = describe(layers, layers, DEMAND, 10**10, resident=False, hosted=layers[1:])
     # 2 M units: 92 bytes each, 480 of history; 32 to bring it back; the scores of two layers, 3.5 MB each.
     assert "10.00 GB are allowed on the device, and it holds 0.83 GB of 1.72 GB of all layers' vectors, " in text
-    assert "0.96 GB of history of 1 layers in the host's memory" in text
+    assert "0.96 GB of history of 1 layer in the host's memory" in text
 
 
 def test_planning_needs_no_torch():

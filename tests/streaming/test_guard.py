@@ -101,7 +101,7 @@ def test_units_beyond_float64_are_nan_and_counted(study, preprocessing, device, 
     images, scores, splits = study(n=400)
     network, layers = loud(rng, count, 1e12)
     how = Streamed(device=device, batch_size=BATCH)
-    with pytest.warns(DegenerateWarning, match="1 layers of mine vary so much more in some directions") as caught:
+    with pytest.warns(DegenerateWarning, match="1 layer of mine: some directions vary so much more") as caught:
         found = stream_pls(network, layers, layers, RatedImages(images, preprocessing, scores, splits), how, ATTRIBUTES)
     assert len(caught) == 1
     assert np.isnan(found).all()
@@ -114,7 +114,7 @@ def test_where_float64_has_no_room_nothing_is_predicted(study, preprocessing, de
     demand = how.demand(len(images), len(splits), SIZE)
     how = replace(how, memory=demand.working(layers) + 2 * demand.of_layer(layers[0]) - 1)
     data = network, layers, layers, RatedImages(images, preprocessing, scores, splits)
-    with caplog.at_level(logging.INFO), pytest.warns(DegenerateWarning, match="1 layers of mine vary"):
+    with caplog.at_level(logging.INFO), pytest.warns(DegenerateWarning, match="1 layer of mine: some directions vary"):
         assert np.isnan(stream_pls(*data, how, ATTRIBUTES)).all()
     assert "1 have no room for that" in caplog.text
     assert np.isfinite(stream_pls(*data, replace(how, memory=how.memory + 1), ATTRIBUTES)).all()

@@ -108,8 +108,8 @@ def test_the_shipped_config_is_the_papers_study():
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"models": PAPER.model_dump(mode="json")["models"][1:]}, "1 of the paper's 64 networks are not in it"),
-        ({"models": [*PAPER.model_dump(mode="json")["models"], "tf_efficientnet_lite0"]}, "1 others are"),
+        ({"models": PAPER.model_dump(mode="json")["models"][1:]}, "1 of the paper's 64 networks is not in it"),
+        ({"models": [*PAPER.model_dump(mode="json")["models"], "tf_efficientnet_lite0"]}, "1 other is"),
         ({"recordings": PAPER.model_dump(mode="json")["recordings"][:1]}, "V4, IT: not Brain-Score's recordings"),
         (
             {"ratings": [{"name": "mine", "images": "photos", "scores": "scores.csv"}]},
@@ -125,4 +125,4 @@ def test_another_study_says_in_what_it_differs(changes, reason):
 def test_a_control_of_a_papers_network_is_another_network():
     models = PAPER.model_dump(mode="json")["models"]
     reason = differs_from_paper(changed(models=[models[0] | {"weights": "random"}, *models[1:]]))
-    assert reason == "1 of the paper's 64 networks are not in it, 1 others are"
+    assert reason == "1 of the paper's 64 networks is not in it, 1 other is"

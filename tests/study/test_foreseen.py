@@ -1,10 +1,14 @@
 """What a study would fail at is told before anything runs: each mistake, and all at once."""
 
 import re
+import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
 import pytest
+from other_user import hand_over, in_group, owner
 from PIL import Image
 
 from layerwise.analyses.brain import SplitPlan
@@ -52,6 +56,7 @@ def home(tmp_path_factory):
 @pytest.fixture
 def here(home, monkeypatch):
     monkeypatch.chdir(home)
+    return home
 
 
 def study(models=("alexnet",), recordings=(), ratings=(), **changes):
@@ -118,9 +123,9 @@ def test_what_is_wrong_with_a_recording_is_told(here, entry, told):
         ({"score_column": "scor"}, "has no column 'scor': did you mean 'score'"),
         (
             {"score_column": "word"},
-            "40 cells of the column 'word' of scores.csv are no finite numbers:\n    line 2: 'x'",
+            "40 cells of the column 'word' of scores.csv without a finite number:\n    line 2: 'x'",
         ),
-        ({"scores": "gap.csv"}, "1 cells of the column 'score' of gap.csv are no finite numbers:\n    line 2: 'n/a'"),
+        ({"scores": "gap.csv"}, "1 cell of the column 'score' of gap.csv without a finite number:\n    line 2: 'n/a'"),
         (
             {"scores": "page.csv"},
             "page.csv is a web page and no table, as servers send in place of a file",
@@ -236,6 +241,131 @@ def test_what_is_not_there_stops_only_the_jobs_that_need_it(here):
             require_there(lacking, [job])
     with pytest.raises(ValueError, match="2 problems"):
         require_there(lacking, [{"stimuli": "rated0"}, {"ratings": "rated1"}])
+
+
+WEIGHTS = [{"name": "own", "model": "resnet18", "weights": "empty"}]
+GATE = {"accuracy_gate": True}
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"models": WEIGHTS}, "model 'own': its file of weights empty is a folder: name the file in it"),
+        (
+            {"recordings": [{"file": "empty", "regions": ["IT"]}]},
+            "recording 'recorded0': its file empty is a folder: name the netCDF file of responses",
+        ),
+        (
+            {"recordings": [{"file": "rdm.csv", "images": "photos", "regions": ["IT"]}]},
+            "recording 'recorded0': its file rdm.csv is a folder: name the CSV of distances",
+        ),
+        (
+            {"recordings": [{"images": "scores.csv"}]},
+            "recording 'recorded0': its folder of images scores.csv is a file: name the folder of images;",
+        ),
+        (
+            {"ratings": [{"scores": "empty"}]},
+            "ratings 'rated0': its table of scores empty is a folder: name the CSV itself; a folder of LaMem's split",
+        ),
+        (
+            {"ratings": [{"scores": None, "splits": "scores.csv"}]},
+            "ratings 'rated0': its folder of splits scores.csv is a file: name the folder that holds train_1.txt",
+        ),
+        ({"ratings": [{"images": "scores.csv"}]}, "ratings 'rated0': its folder of images scores.csv is a file: name"),
+        (
+            {"recordings": [{}], "brain": {"pca": {"images": "scores.csv"}}},
+            "brain.pca.images: the folder scores.csv is a file: name the folder of images",
+        ),
+        ({"ratings": [{}], "imagenet": {"images": "scores.csv"}} | GATE, "imagenet.images: the folder scores.csv is"),
+        ({"storage": {"results": "scores.csv"}}, "storage.results: the folder scores.csv is a file: name a folder"),
+        ({"storage": {"weights": "scores.csv"}}, "storage.weights: the folder scores.csv is a file: name a folder"),
+        (
+            {"ratings": [{}], "imagenet": {"images": "photos", "labels": "empty"}} | GATE,
+            "imagenet.labels: the file empty is a folder: name the file of lines `file class`",
+        ),
+    ],
+)
+def test_a_folder_in_place_of_a_file_and_a_file_in_place_of_a_folder_are_told_as_that(here, given, told):
+    (here / "rdm.csv").mkdir(exist_ok=True)
+    found = study(**{"ratings": [{}]} | given)
+    (problem,) = find_problems(found)
+    assert str(problem).startswith(told)
+    assert find_absences(found) == []
+
+
+def test_a_file_that_is_a_folder_is_told_where_it_would_tell_regions(here):
+    told = [str(one) for one in find_problems(study(recordings=[{"file": "empty"}]))]
+    assert len(told) == 2 and all("empty is no file, so its" in one or "is a folder: name" in one for one in told)
+
+
+def test_a_link_to_nothing_is_told_with_what_it_leads_to(here):
+    if not (here / "link.csv").is_symlink():
+        (here / "link.csv").symlink_to("gone/scores.csv")
+    lacking = study(ratings=[{"scores": "link.csv"}])
+    assert find_problems(lacking) == []
+    (absence,) = find_absences(lacking)
+    assert absence.told == "its table of scores link.csv is not there: it is a link to gone/scores.csv"
+
+
+READ = r"""
+import sys
+from layerwise.study.foreseen import find_absences, find_problems
+from layerwise.config import validate_study
+rated = [{"name": "r", "images": "closed", "scores": "closed.csv"}, {"name": "s", "images": "closed/in", "scores": "s"}]
+rated[1]["measure"] = "other"
+study = validate_study({"study": "s", "models": ["alexnet"], "ratings": rated})
+print(*find_problems(study), *find_absences(study), sep="\n")
+"""
+
+
+def test_what_may_not_be_read_is_told_with_its_owner(tmp_path):
+    (tmp_path / "closed").mkdir()
+    (tmp_path / "closed.csv").write_text("image,score\n")
+    for path in (tmp_path / "closed", tmp_path / "closed.csv"):
+        path.chmod(0)
+        hand_over(path)
+    command = [*in_group(), sys.executable, "-c", READ]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, cwd=tmp_path)
+    (tmp_path / "closed").chmod(0o700)
+    first, second, absent = done.stdout.splitlines()
+    assert first.startswith(f"ratings 'r': Permission denied: closed.csv; closed.csv is ---------- of {owner()}")
+    assert second.startswith(f"ratings 's': Permission denied: closed/in; {tmp_path / 'closed'} is d--------- of")
+    assert absent == "ratings 's': its table of scores s is not there"
+
+
+def test_images_that_do_not_exist_stop_only_the_jobs_that_read_them(here):
+    settings = {"recordings": [{}], "imagenet": {"images": "gone/val"}, "brain": {"pca": {"images": "gone/pca"}}}
+    lacking = study(**settings, accuracy_gate=True)
+    assert find_problems(lacking) == []
+    pca, gate = map(str, find_absences(lacking))
+    assert pca == "brain.pca.images: the folder gone/pca is not there"
+    assert gate == "imagenet.images: the folder gone/val is not there: put it there, or set `accuracy_gate: false`"
+    require_there(lacking, [{"step": "extract_activations", "model": "alexnet", "stimuli": "recorded0"}])
+    for job, told in [({"step": "pack_stimuli", "stimuli": "pca_images"}, pca), ({"step": "check_accuracy"}, gate)]:
+        for prefix in ("", "module_"):
+            with pytest.raises(ValueError) as error:
+                require_there(lacking, [{**job, "step": prefix + job["step"]}])
+            assert str(error.value).splitlines() == ["the study 's' has 1 problem:", f"  {told}"]
+    assert find_absences(study(recordings=[{}], imagenet={"images": "gone"})) == []  # without the gate nothing is read
+
+
+def test_a_folder_of_images_that_only_the_file_of_a_recording_names_is_told(here, tmp_path):
+    whole = read_recordings("movies.nc")
+    for name in whole.stimuli:
+        (tmp_path / "own").mkdir(exist_ok=True)
+        (tmp_path / "own" / name).write_bytes(b"")
+    paths = tuple(tmp_path / "own" / name for name in whole.stimuli)
+    write_recordings(whole, tmp_path / "movies.nc", StimulusSet("own", whole.stimuli, paths), visual_degrees=8)
+    shutil.rmtree(tmp_path / "own")
+    (absence,) = find_absences(study(recordings=[{"file": str(tmp_path / "movies.nc")}]))
+    assert absence.told.startswith(f"the folder of images that its file names, {tmp_path / 'own'} is not there: give")
+
+
+def test_images_are_told_beside_regions_that_clash(here):
+    entry = {"regions": {"V1": "IT_rsa", "IT": "IT"}, "measures": ["pls"]}
+    both = study(recordings=[entry, {"regions": {"IT": "IT"}}], brain={"pca": {"images": "scores.csv"}})
+    told = [str(one) for one in find_problems(both)]
+    assert [one.partition(" ")[0] for one in told] == ["the", "brain.pca.images:"]
 
 
 def test_a_rim_that_is_cut_is_noted_with_what_is_kept(here):

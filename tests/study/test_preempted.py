@@ -8,7 +8,7 @@ import pytest
 import snakemake_executor_plugin_slurm as plugin
 
 from layerwise.study import end_waiting, preemption
-from layerwise.study.preempted import MOST, settle
+from layerwise.study.preempted import MOST, OTHER_ENDS, settle
 
 SHOWN = "JobId=1 JobName=layerwise_a UserId=ana(7) JobState={} Reason=None Requeue={} Restarts={} BatchFlag=1"
 CONFIG = """Configuration data as of 2026-11-28T15:34:30
@@ -48,6 +48,11 @@ class Cluster:
         (Cluster(knows=False), "CANCELLED", "counts as cancelled"),  # it was too long ago
         (Cluster(state="PENDING"), "PENDING", None),  # as accounting may tell it late
         (Cluster(state="RUNNING"), "PENDING", None),
+        (Cluster(state="COMPLETING"), "PENDING", None),
+        (Cluster(state="REQUEUE_HOLD"), "PENDING", None),
+        (Cluster(state="COMPLETED"), "COMPLETED", None),  # it was started again and has ended since
+        (Cluster(state="CANCELLED"), "CANCELLED", None),  # by scancel, after it was started again
+        (Cluster(state="TIMEOUT"), "TIMEOUT", None),
         (Cluster(answers=False), "PREEMPTED", None),
     ],
 )
@@ -57,6 +62,24 @@ def test_a_job_that_was_taken_away_is_started_again_or_counts_as_cancelled(clust
     assert len(warned) == (told is not None) and all(told in text for text in warned)
     may = cluster.requeue == 1 and cluster.restarts < MOST
     assert ("requeue" in cluster.asked) == (may and cluster.knows and told is not None)
+
+
+@pytest.mark.parametrize("state", ["CANCELLED", "COMPLETED"])
+def test_a_job_that_ends_while_it_is_being_started_again_has_ended(state):
+    class Late(Cluster):
+        def __call__(self, command):
+            told = super().__call__(command)
+            self.state = state if command[1] == "requeue" else self.state
+            return told
+
+    warned = []
+    assert settle({"1": "PREEMPTED"}, Late(), warned.append) == {"1": state} and warned == []
+
+
+def test_the_plugin_knows_every_end_of_a_job_that_it_may_be_told_of():
+    constants = plugin.Executor.check_active_jobs.__code__.co_consts
+    (failures,) = [one for one in constants if isinstance(one, tuple) and "NODE_FAIL" in one]
+    assert OTHER_ENDS - {"COMPLETED"} == set(failures) - {"ERROR"}  # which SLURM does not print
 
 
 def test_states_that_need_nothing_are_not_asked_about():

@@ -24,7 +24,7 @@ def test_a_stage_is_told_of_when_its_last_job_is_done():
     ends = [message("job_finished", job_id=place) for place in (0, 2, 1)]
     told = run(Counter(pack=2, score=1, all=1), [*starts, *ends, message(None), message("job_finished", job_id=9)])
     assert told == [
-        "stage score: 1 job done in 60 s; 1 of 2 stages are through",
+        "stage score: 1 job done in 60 s; 1 of 2 stages is through",
         "stage pack: 2 jobs done in 4 min; 2 of 2 stages are through",
     ]
 

@@ -3,8 +3,10 @@
 import shutil
 from base64 import urlsafe_b64encode
 
+import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 from small_study import CONFIG, Study, make_data
 
 from layerwise.files.tables import read_table
@@ -127,6 +129,56 @@ def test_an_edit_trains_again_what_turns_out_otherwise_alone(trained, tmp_path):
     table.assign(score=1 - table["score"]).to_csv(copy.folder / "data/scores.csv", index=False)
     copy.snakemake(target(3))
     assert "split 3: epoch 2" in log.read_text() and path.read_bytes() != before
+
+
+@pytest.mark.slow
+def test_a_split_that_diverges_leaves_the_others_their_scores(study):
+    draw_splits(study.folder / "data", white_in="2")
+    network = MODELS[0] | {"factory": "tiny_networks:build_exploding"}
+    rated = {"name": "rated", "images": "data/rated", "splits": "data/splits"}
+    training = TRAINING | {"splits": None}
+    study.configure(models=[network], ratings=[rated], finetuning=training)
+    figures = [f"results/small/figures/{name}.png" for name in ("figure3", "history/tiny")]
+    study.snakemake("results/small/finetuned.parquet", *figures)
+    assert all((study.folder / path).is_file() for path in figures)
+    table = read_table(study.results / "finetuned.parquet").set_index("split")
+    after = [name for name in table if name.endswith("_after")]
+    assert len(after) == 2 and table.loc[["1", "3"], ["rho", *after]].notna().all(axis=None)
+    assert table.loc["2", ["rho", "rho_validation", *after]].isna().all()
+    assert list(table["best_epoch"] == 0) == [False, True, False]
+    assert table["reason"]["2"].startswith("training diverged: the loss of step") and set(table["reason"]) > {""}
+    told = (study.results / "logs/finetune_network/tiny/2.log").read_text()
+    assert "warning: training of tiny diverged on 1 of 1 splits (2)" in told and "Traceback" not in told
+    gathered = (study.results / "logs/gather_finetuned/tiny.log").read_text()
+    assert "warning: training of tiny diverged on 1 of 3 splits, which have no values (2: the loss of step" in gathered
+    assert study.planned("results/small/finetuned.parquet") == {}
+    # The other splits are what they are where none diverges.
+    before = {split: (study.folder / target(split)).read_bytes() for split in (1, 3)}
+    scores = {split: read_table(study.results / f"models/tiny/penultimate/{split}/scores.parquet") for split in (1, 3)}
+    study.configure(models=[network], ratings=[rated], finetuning=training | {"splits": [1, 3]})
+    assert study.planned(target(1), target(3)) == {}
+    study.snakemake("results/small/finetuned.parquet")
+    assert {split: (study.folder / target(split)).read_bytes() for split in (1, 3)} == before
+    for split, known in scores.items():
+        again = read_table(study.results / f"models/tiny/penultimate/{split}/scores.parquet")
+        pd.testing.assert_frame_equal(again, known)
+    without = read_table(study.results / "finetuned.parquet").set_index("split")
+    pd.testing.assert_frame_equal(without, table.loc[["1", "3"]])
+
+
+def draw_splits(data, white_in):
+    """Divide the rated images three times; one of them is white, and trained on in one split alone."""
+    table, rng = pd.read_csv(data / "scores.csv"), np.random.default_rng(0)
+    white = data / "rated" / table["image"][0]
+    Image.new("RGB", Image.open(white).size, "white").save(white)
+    scores = table["score"] / (2 * table["score"].max())
+    (data / "splits").mkdir()
+    for split in "123":
+        others = rng.permutation(np.arange(1, len(table)))
+        order = np.r_[0, others] if split == white_in else np.r_[others, 0]
+        for part, images in (("train", order[:24]), ("val", order[24:32]), ("test", order[32:])):
+            lines = (f"{table['image'][image]} {scores[image]}\n" for image in images)
+            (data / f"splits/{part}_{split}.txt").write_text("".join(lines))
 
 
 def test_a_study_asks_for_all_its_splits_or_leaves_fine_tuning_out(as_trained):

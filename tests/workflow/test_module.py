@@ -71,7 +71,8 @@ def mine(study):
     exported |= {"brainscore": "MajajHong2015.public", "visual_degrees": 8}
     recordings = [*CONFIG["recordings"], exported]
     config = CONFIG | {"models": ["alexnet"], "recordings": recordings}
-    (study.folder / "elsewhere/study.yaml").write_text(yaml.safe_dump(config))
+    beside = yaml.safe_dump(config).replace("data/", "../data/")  # its paths count from its folder
+    (study.folder / "elsewhere/study.yaml").write_text(beside)
     (study.folder / "Snakefile").write_text(SNAKEFILE.format(snakefile=ROOT / "Snakefile"))
     return study
 
@@ -85,6 +86,8 @@ def test_all_jobs_are_planned_and_run_as_a_module(mine):
     said = snakemake(mine.folder, ceiling)
     assert (mine.folder / ceiling).is_file() and (mine.results / "config.yaml").is_file()
     assert "of its own" in said
+    written = yaml.safe_load((mine.results / "config.yaml").read_text())
+    assert written["ratings"][0]["scores"] == "../../data/scores.csv"
 
 
 @pytest.fixture

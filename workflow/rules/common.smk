@@ -11,7 +11,7 @@ from snakemake.exceptions import WorkflowError
 from snakemake.settings.types import DeploymentMethod
 
 from layerwise import files, study
-from layerwise.config import strays_of, validate_cluster, validate_study
+from layerwise.config import still_said, strays_of, validate_cluster, validate_study
 from layerwise.files.documents import read_yaml
 
 # Jobs find `layerwise` beside this Snakemake's Python, also where the environment is not activated; last, so that a
@@ -29,15 +29,14 @@ logging.raiseExceptions = False
 def said_by_files():
     """What each file of the config says, with its folder, from which its paths count; the last goes before others.
 
-    Paths that another workflow gives this one as its module count from the working folder.
+    What another workflow gives this one as its module, and its files do not say so, counts from the working folder.
     """
     # Snakemake keeps the last value of a key that is given twice, and much else that is refused here.
     said = [(read_yaml(path), Path(path).parent) for path in workflow.configfiles]
-    if not workflow.modifier.is_main_snakefile():
-        return []
     # Files of --configfile are listed first, and merged into what the Snakefile names; then comes --config.
     given = len(workflow.overwrite_configfiles)
-    return [*said[given:], *said[:given], (workflow.config_settings.config, Path())]
+    said = [*said[given:], *said[:given], (workflow.config_settings.config, Path())]
+    return said if workflow.modifier.is_main_snakefile() else still_said(config, said)
 
 
 try:

@@ -20,7 +20,9 @@ def start_run():
             foresee_preemption()
         else:
             study.pass_on_interrupts()
-        study.require_there(STUDY, (dict(job.wildcards.items()) for job in jobs))
+        study.require_there(
+            STUDY, ({"step": job.rule.name} | dict(job.wildcards.items()) for job in jobs)
+        )
         for note in study.find_notes(STUDY):
             logger.warning(f"note: {note}")
         if workflow.execution_settings.lock:  # not with --nolock

@@ -32,7 +32,7 @@ def add_gram(total: torch.Tensor, activations: torch.Tensor, patterns: torch.Ten
         mean = block.mean(dim=0)
         if patterns is not None:
             patterns[0] += block.sum(dim=1)
-            patterns[1].addmv_(block, mean)
+            patterns[1] += (block * mean).sum(dim=1)  # row by row: of images that are there twice the same to the bit
         block -= mean
         for start in range(0, len(total), rows):
             total[start : start + rows, start:].addmm_(block[start : start + rows], block[start:].T)

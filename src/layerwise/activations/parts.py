@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from layerwise.activations.packing import kept_size
-from layerwise.interfaces import LayerSpec
+from layerwise.interfaces import LayerSpec, counted
 from layerwise.passes.devices import share_layers
 
 Kind = Literal["activations", "gram"]
@@ -197,10 +197,10 @@ def describe(passes: Sequence[Sequence[Part]], n_stimuli: int, budget: MemorySha
     whole = VALUE * n_stimuli * sum(layer.units for layer in layers)
     allowed = budget.resident + budget.backlog + budget.rest
     return (
-        f"{len(layers)} layers in {len(passes)} forward passes over {n_stimuli:,} images: {_gb(allowed)} are allowed, "
-        f"and the activations take {_gb(whole)}, in a pass {_gb(pass_bytes(passes, n_stimuli))}, beside "
-        f"{_gb(reserved_bytes(layers, n_stimuli))} for Gram matrices and writing, {_gb(budget.resident)} of pixels "
-        f"that stay and {_gb(budget.backlog)} that may wait for the disk"
+        f"{counted(len(layers), 'layer')} in {counted(len(passes), 'forward pass', 'forward passes')} over "
+        f"{n_stimuli:,} images: {_gb(allowed)} are allowed, and the activations take {_gb(whole)}, in a pass "
+        f"{_gb(pass_bytes(passes, n_stimuli))}, beside {_gb(reserved_bytes(layers, n_stimuli))} for Gram matrices and "
+        f"writing, {_gb(budget.resident)} of pixels that stay and {_gb(budget.backlog)} that may wait for the disk"
     )
 
 

@@ -32,8 +32,8 @@ from layerwise.files import (
     seal,
     writable,
 )
-from layerwise.files.hdf5 import write_hdf5
-from layerwise.interfaces import LayerSpec
+from layerwise.files.hdf5 import reserve, write_hdf5
+from layerwise.interfaces import LayerSpec, counted
 
 FORMAT = "layerwise activations"
 VERSION = 3  # 1 had no checksums, 2 no sums and products behind a Gram matrix
@@ -123,7 +123,9 @@ class ActivationStore:
         if tuple(stimuli) == self.stimuli:
             return
         strange = [*(set(stimuli) - set(self.stimuli)), *(set(self.stimuli) - set(stimuli))]
-        detail = f"{len(strange)} ids differ, such as {min(strange)!r}" if strange else "they are in another order"
+        detail = "they are in another order"
+        if strange:
+            detail = f"{counted(len(strange), 'id differs', 'ids differ')}, such as {min(strange)!r}"
         raise ValueError(
             f"{self.path} was made from other stimuli ({len(self.stimuli)} of them, here {len(stimuli)}): "
             f"{detail}; {_ADVICE}"
@@ -322,12 +324,7 @@ def _write_structure(
 
 def _make_room(group: h5py.Group, layer: LayerSpec, n_stimuli: int) -> None:
     kind = kind_of(layer, n_stimuli)
-    plan = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
-    plan.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
-    plan.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
-    space = h5py.h5s.create_simple(_stored_shape(layer, n_stimuli))
-    h5py.h5d.create(group.id, _key(layer.name).encode(), h5py.h5t.py_create(np.dtype(TYPES[kind])), space, plan)
-    attributes = group[_key(layer.name)].attrs
+    attributes = reserve(group, _key(layer.name), _stored_shape(layer, n_stimuli), TYPES[kind]).attrs
     attributes.update({"layer": layer.name, "class": layer.kind, "shape": layer.shape, "units": layer.units})
     attributes.update({"depth": layer.depth, "kind": kind, "nonfinite": False, "reduced": layer.reduced})
     attributes["checksums"] = np.zeros((0, 3), np.int64)

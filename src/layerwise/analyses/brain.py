@@ -31,6 +31,7 @@ from layerwise.interfaces import (
     Progress,
     Recordings,
     Split,
+    agreeing,
     column_of,
     no_progress,
 )
@@ -303,7 +304,8 @@ def _shown(recordings: Recordings) -> tuple[np.ndarray, Recordings]:
     if not left_out:
         return rows, recordings
     warnings.warn(
-        f"{left_out} of {len(recordings.stimuli)} stimuli have no response of any neuroid, and are left out",
+        f"{left_out} of {len(recordings.stimuli)} stimuli {agreeing(left_out, 'has', 'have')} no response of any "
+        "neuroid: left out",
         DegenerateWarning,
         stacklevel=3,
     )

@@ -81,8 +81,8 @@ def estimate_consistency(raters: NDArray[np.floating], measure: str) -> pd.DataF
     undefined = int(np.isnan(ceilings).sum())
     if undefined:
         warnings.warn(
-            f"{measure}: {undefined} of {len(ceilings)} halvings of the raters share fewer than three images, or one "
-            "half scores all alike: they have no consistency",
+            f"{measure}: in {undefined} of {len(ceilings)} halvings of the raters they share fewer than three images, "
+            "or one half scores all alike: no consistency",
             DegenerateWarning,
             stacklevel=2,
         )

@@ -25,7 +25,8 @@ class Control:
     rho : float
         NaN with fewer than three networks, or where a column does not vary.
     low, high : float
-        Its interval of 95 %: Fisher's z, the error from leaving out each network.
+        Its interval of 95 %: Fisher's z, the error from leaving out each network. NaN where rho is the same
+        whichever is left out, as of networks in perfect order.
     family_low, family_high : float
         The same from leaving out each family.
     networks, left_out : int

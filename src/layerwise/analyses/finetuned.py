@@ -1,5 +1,6 @@
 """Gathers what became of fine-tuned networks into one row for each split, once it holds what it must."""
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -10,10 +11,11 @@ from scipy.stats import spearmanr
 
 from layerwise.analyses.gather import VERSIONS, check_data, gather_origins, summarise_layers, tell_versions
 from layerwise.files import hash_object
-from layerwise.interfaces import Ratings
-from layerwise.interfaces.finetuning import STARTED_FROM, TRAINING
+from layerwise.interfaces import DegenerateWarning, Ratings, counted
+from layerwise.interfaces.finetuning import DIVERGED, STARTED_FROM, TRAINING
 
 PARTS = ("val", "test")
+UNDEFINED = "test images are too few, or their scores or predictions do not vary"
 SAME = ("recordings", "stimuli", "preprocessing", "network", "pca")  # of a region, before and after
 
 
@@ -42,6 +44,11 @@ class FoldTables:
     def origins(self) -> Mapping[str, str]:
         """Hashes of all that the training depended on, and of what it predicts."""
         return dict(self.history.attrs.get("origins", {}))
+
+    @property
+    def diverged(self) -> str:
+        """What was no longer finite, if training diverged: nothing is known of the split then."""
+        return str(self.origins.get(DIVERGED, ""))
 
     @property
     def all_origins(self) -> list[Mapping[str, str]]:
@@ -77,9 +84,15 @@ def gather_finetuned(
     Returns
     -------
     DataFrame
-        A row a split: model, split, rho (Spearman's, of the test images at the best epoch), rho_validation, best_epoch,
-        epochs, n_train, n_val, n_test, and REGION_before and REGION_after for each region: brain similarity of the
-        penultimate layer (mean over splits of the median r over neuroids, as in layers.parquet).
+        A row a split: model, split, rho (Spearman's, of the test images at the best epoch), rho_validation, best_epoch
+        (0 where training diverged), epochs, n_train, n_val, n_test, reason (why rho is NaN), and REGION_before and
+        REGION_after for each region: brain similarity of the penultimate layer (mean over splits of the median r over
+        neuroids, as in layers.parquet).
+
+    Warns
+    -----
+    DegenerateWarning
+        Training on some splits diverged: they have a row, and no values.
 
     Raises
     ------
@@ -90,7 +103,7 @@ def gather_finetuned(
     for fold in folds:
         _check_training(model, fold, folds[0])
         _check_scores(model, fold, before)
-    columns = ["rho", "rho_validation", "best_epoch", "epochs", "n_train", "n_val", "n_test"]
+    columns = ["rho", "rho_validation", "best_epoch", "epochs", "n_train", "n_val", "n_test", "reason"]
     rows = [(model, fold.split, *_learned(model, fold, ratings)) for fold in folds]
     table = pd.DataFrame(rows, columns=["model", "split", *columns])
     pretrained = _similarities(model, before, regions, "before fine-tuning")
@@ -100,21 +113,36 @@ def gather_finetuned(
         table[f"{region}_after"] = [similarity[region] for similarity in trained]
     table.attrs = {"data": _all_origins(folds, before, measure)}
     tell_versions({model: table})
+    _warn_diverged(model, folds)
     return table
+
+
+def _warn_diverged(model: str, folds: Sequence[FoldTables]) -> None:
+    diverged = [fold for fold in folds if fold.diverged]
+    if diverged:
+        named = ", ".join(f"{fold.split}: {fold.diverged}" for fold in diverged)
+        message = (
+            f"training of {model} diverged on {len(diverged)} of {len(folds)} splits, which have no values ({named})"
+        )
+        warnings.warn(message, DegenerateWarning, stacklevel=3)
 
 
 # --- what was learned -----------------------------------------------------------------------------------------------
 
 
-def _learned(model: str, fold: FoldTables, ratings: Ratings) -> tuple[float, float, int, int, int, int, int]:
+def _learned(model: str, fold: FoldTables, ratings: Ratings) -> tuple[float, float, int, int, int, int, int, str]:
     name = f"split {fold.split} of {model}"
     shown = {part: fold.predictions[fold.predictions["part"] == part] for part in PARTS}
     n_train = _check_images(name, fold, shown, ratings)
     best = fold.history[fold.history["best"]]
-    if len(best) != 1:
+    if len(best) != (0 if fold.diverged else 1):
         raise ValueError(f"{name}: {len(best)} epochs of its history are marked as the best: {_again(fold, model)}")
-    reached = float(best["rho"].iloc[0]), int(best["epoch"].iloc[0]), len(fold.history)
-    return _spearman(shown["test"]), *reached, n_train, len(shown["val"]), len(shown["test"])
+    counts = n_train, len(shown["val"]), len(shown["test"])
+    if fold.diverged:
+        return float("nan"), float("nan"), 0, len(fold.history), *counts, f"training diverged: {fold.diverged}"
+    rho = _spearman(shown["test"])
+    reason = UNDEFINED if np.isnan(rho) else ""
+    return rho, float(best["rho"].iloc[0]), int(best["epoch"].iloc[0]), len(fold.history), *counts, reason
 
 
 def _check_images(name: str, fold: FoldTables, shown: Mapping[str, pd.DataFrame], ratings: Ratings) -> int:
@@ -139,8 +167,8 @@ def _require_scores(name: str, predictions: pd.DataFrame, scores: Mapping[str, f
     if differing.any():
         image = predictions["stimulus"].iloc[int(np.argmax(differing))]
         raise ValueError(
-            f"{name}: {differing.sum()} images were predicted with scores that are not those of this split (first: "
-            f"{image!r}): the ratings were changed meanwhile, so train it again"
+            f"{name}: {counted(differing.sum(), 'image was', 'images were')} predicted with scores that are not those "
+            f"of this split (first: {image!r}): the ratings were changed meanwhile, so train it again"
         )
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from layerwise.files.tables import MEASURED
-from layerwise.interfaces import FITTED, PLS, DegenerateWarning, LayerSpec, measured_as
+from layerwise.interfaces import FITTED, PLS, DegenerateWarning, LayerSpec, agreeing, measured_as
 from layerwise.statistics.scores import choose_best
 
 log = logging.getLogger(__name__)
@@ -276,7 +276,8 @@ def summarise_layers(rows: pd.DataFrame, name: str, value: str) -> pd.DataFrame:
         # A mean over the few splits that have a value would be taken for one over all splits.
         summary.loc[few, [name, f"{name}_error"]] = np.nan
         warnings.warn(
-            f"{name}: {few.sum()} of {len(few)} layers have a value in fewer than half of their splits, and no score",
+            f"{name}: {few.sum()} of {len(few)} layers {agreeing(few.sum(), 'has', 'have')} values in fewer than half "
+            "of the splits: no score",
             DegenerateWarning,
             stacklevel=3,
         )

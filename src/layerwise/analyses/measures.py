@@ -14,7 +14,16 @@ from torch import Tensor
 
 from layerwise.activations.packing import unpack
 from layerwise.activations.store import Stored
-from layerwise.interfaces import FITTED, DegenerateWarning, LayerSpec, Measure, MeasureSettings, Split
+from layerwise.interfaces import (
+    FITTED,
+    DegenerateWarning,
+    LayerSpec,
+    Measure,
+    MeasureSettings,
+    Split,
+    agreeing,
+    counted,
+)
 from layerwise.regression import ALPHAS, Kernel, PatternProducts, Reference, align, distances, score_ridge
 from layerwise.regression.rsa import varies
 
@@ -77,7 +86,10 @@ class OtherMeasures:
     def __post_init__(self) -> None:
         n = len(self.rows if self.compared is None else self.compared)
         if self._single and n < LEAST_STIMULI:
-            raise ValueError(f"{n} stimuli are given, and {self._single[0]} needs {LEAST_STIMULI} or more: use more")
+            raise ValueError(
+                f"{counted(n, 'stimulus is', 'stimuli are')} given, and {self._single[0]} needs {LEAST_STIMULI} or "
+                "more: use more"
+            )
 
     @property
     def nothing(self) -> dict[Measure, Scored]:
@@ -105,8 +117,9 @@ class OtherMeasures:
         """
         if self.settings.distance == "correlation" and self.neuroids < LEAST_NEUROIDS:
             raise ValueError(
-                f"{self.neuroids} neuroids have a response to every stimulus, and RSA by correlation over them needs "
-                f"{LEAST_NEUROIDS} or more: set brain.rsa.distance to euclidean, or leave out rsa"
+                f"{counted(self.neuroids, 'neuroid has', 'neuroids have')} a response to every stimulus, and RSA by "
+                f"correlation over neuroids needs {LEAST_NEUROIDS} or more: set brain.rsa.distance to euclidean, or "
+                "leave out rsa"
             )
 
     def score(
@@ -165,9 +178,9 @@ class OtherMeasures:
         if stored.patterns is None and "rsa" in self.measures and self.settings.distance != "euclidean":
             raise ValueError(f"{file} {_OLD}")
         patterns = np.zeros((2, len(self.rows))) if stored.patterns is None else stored.patterns[:, self.rows]
-        square = 0.0 if stored.patterns is None else float(stored.patterns[1].mean())
-        sums, means = torch.as_tensor(patterns).to(self.device)
-        return PatternProducts(gram, sums, means, square, layer.units)
+        mean_sum, mean_square = (0.0, 0.0) if stored.patterns is None else stored.patterns.mean(1).tolist()
+        sums, products = torch.as_tensor(patterns).to(self.device)
+        return PatternProducts(gram, sums, products, mean_sum, mean_square, layer.units)
 
     def _score_single(self, products: PatternProducts) -> dict[Measure, Scored]:
         """Score by those measures that are one number a layer."""
@@ -185,7 +198,9 @@ class OtherMeasures:
         responses = self.responses if self.compared is None else self.responses[self.compared]
         kept: NDArray[np.bool_] = np.all(np.isfinite(responses), axis=0)
         if not kept.all():
-            _warn(f"{(~kept).sum()} of {len(kept)} neuroids lack responses to some stimuli: left out of RSA and CKA")
+            lost = int((~kept).sum())
+            word = agreeing(lost, "lacks", "lack")
+            _warn(f"{lost} of {len(kept)} neuroids {word} responses to some stimuli: left out of RSA and CKA")
         return responses[:, kept]
 
     @cached_property
@@ -234,8 +249,8 @@ def warn_undefined(scores: Mapping[str, Mapping[Measure, Scored]], measure: Meas
     undefined = sum(bool(np.isnan(one[measure].r).all()) for one in scores.values())
     if undefined:
         _warn(
-            f"{undefined} of {len(scores)} layers have no {measure}: their activations are not finite, or do not vary "
-            "over stimuli or, for a correlation, over units"
+            f"{undefined} of {len(scores)} layers {agreeing(undefined, 'has', 'have')} no {measure}: activations are "
+            "not finite, or do not vary over stimuli or, for a correlation, over units"
         )
 
 

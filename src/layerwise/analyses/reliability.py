@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from layerwise.interfaces import DegenerateWarning, Recordings
+from layerwise.interfaces import DegenerateWarning, Recordings, agreeing
 from layerwise.regression import internal_consistency
 
 
@@ -47,9 +47,9 @@ def keep_reliable(recordings: Recordings, minimum: float, n_halves: int = 10, se
             "`min_reliability`"
         )
     if len(kept) < n_neuroids:
-        message = (
-            f"{n_neuroids - len(kept)} of {n_neuroids} neuroids have a reliability below {minimum:g}, and are left out"
-        )
+        lost = n_neuroids - len(kept)
+        word = agreeing(lost, "has", "have")
+        message = f"{lost} of {n_neuroids} neuroids {word} a reliability below {minimum:g}: left out"
         warnings.warn(message, DegenerateWarning, stacklevel=2)
     return replace(
         recordings,

@@ -31,7 +31,7 @@ def too_few_units(layers: Sequence[LayerSpec], n_components: int) -> frozenset[s
         named = ", ".join(f"{name} ({units} units)" for name, units in list(few.items())[:5])
         more = ", ..." if len(few) > 5 else ""
         warnings.warn(
-            f"{len(few)} of {len(layers)} layers have fewer units than the {n_components} components that are asked "
+            f"of {len(layers)} layers, {len(few)} with fewer units than the {n_components} components that are asked "
             f"for, and no score: {named}{more}",
             DegenerateWarning,
             stacklevel=3,

@@ -12,6 +12,7 @@ import typer
 
 from layerwise.cli.options import writable_files
 from layerwise.cli.tabular import line_width, wrapped
+from layerwise.interfaces import counted
 
 Names = Annotated[list[str] | None, typer.Argument(help="Networks that layerwise knows.")]
 Every = Annotated[bool, typer.Option("--all", help="All networks of table S1 of the paper.")]
@@ -70,7 +71,7 @@ def fetch(
         else:
             typer.echo(f"{row.name}\t{found.get('path', 'not fetched')}", err="error" in found)
     if failures:
-        raise ValueError("\n".join([*failures, f"{len(failures)} networks have no weights"]))
+        raise ValueError("\n".join([*failures, f"{counted(len(failures), 'network has', 'networks have')} no weights"]))
 
 
 @models.command()
@@ -87,7 +88,7 @@ def manifest(
         path = to / f"{row.name}.tsv"
         layers = count_layers(row)
         write_manifest(layers, path)
-        typer.echo(f"{path}\t{len(layers)} layers")
+        typer.echo(f"{path}\t{counted(len(layers), 'layer')}")
 
 
 @models.command()
@@ -102,7 +103,7 @@ def modules(
 
     found = [module for row in _chosen(names, every) for module in find_untold(row)]
     write_modules(found, to)
-    typer.echo(f"{to}\t{len(found)} modules")
+    typer.echo(f"{to}\t{counted(len(found), 'module')}")
 
 
 @models.command()
@@ -134,7 +135,7 @@ def check(
         found = json.dumps(_facts(row) | _numbers(rows[-1])) if form == "json" else _proof(rows[-1], wide)
         typer.echo(found)
     total = sum(int(row["layers"]) for row in rows if row["layers"].isdecimal())
-    summary = f"{len(rows)} networks, {total} layers; {cost}"
+    summary = f"{counted(len(rows), 'network')}, {counted(total, 'layer')}; {cost}"
     if form == "text":
         typer.echo("\n".join(["", *(wrapped(*line, 15) for line in LEGEND.items()), "", summary]))
     if output is not None:

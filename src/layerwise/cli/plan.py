@@ -1,6 +1,5 @@
 """`layerwise plan`: what a study will take, said before anything runs."""
 
-import sys
 from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import chain
@@ -13,6 +12,7 @@ from layerwise.cli.options import CONFIG, Config
 from layerwise.cli.progress import short
 from layerwise.cli.schedule import comparison_lines, rerun_lines, stage_lines, wall_line, ways_lines
 from layerwise.cli.tabular import line_width
+from layerwise.interfaces import counted
 
 if TYPE_CHECKING:
     from layerwise.config import Study
@@ -101,28 +101,41 @@ def _machines(path: Path) -> "Machines":
 
 
 def _table(rows: "Sequence[Row]") -> list[str]:
-    """Return lines whose columns are as wide as their longest text; two lines a row where a terminal is narrower.
-
-    None where there is no row: layers of networks of your own are not known before a job has listed them.
-    """
+    """Return a line a row; none where layers of networks of your own are not known before a job has listed them."""
     if not rows:
         return []
     cells = [_cells(row) for row in rows]
-    lines = _aligned([HEAD, *cells], WORDS)
-    too_wide = sys.stdout.isatty() and max(map(len, lines)) > line_width()
-    return _in_two_lines(cells) if too_wide else lines
+    names = [f"{network}, {number} images of {stimuli}" for network, stimuli, number, *_ in cells]
+    return _fitting([HEAD, *cells], WORDS, names, NAMING)
 
 
-def _in_two_lines(cells: "Sequence[Sequence[str]]") -> list[str]:
-    """Put names above numbers."""
-    head, *numbers = _aligned([HEAD[NAMING:], *(row[NAMING:] for row in cells)], [place - NAMING for place in WORDS])
-    named = (f"{network}, {count} images of {stimuli}" for network, stimuli, count in (row[:NAMING] for row in cells))
-    return [f"  {head}", *chain.from_iterable(zip(named, (f"  {line}" for line in numbers), strict=True))]
+def _fitting(cells: "Sequence[Sequence[str]]", words: Sequence[int], names: Sequence[str], naming: int) -> list[str]:
+    """Return lines whose columns are as wide as their longest text, or, where these do not fit a line, two a row.
+
+    Parameters
+    ----------
+    cells : sequence of sequence of str
+        The head, and a row each.
+    words : sequence of int
+        Columns of text.
+    names : sequence of str
+        Of each row, what stands above its numbers where it has two lines.
+    naming : int
+        How many of the first columns that says.
+    """
+    lines = _aligned(cells, words)
+    if max(map(len, lines)) <= line_width():
+        return lines
+    rest = _aligned([line[naming:] for line in cells], [place - naming for place in words])
+    head, *numbers = (f"  {line}" for line in rest)
+    return [head, *chain.from_iterable(zip(names, numbers, strict=True))]
 
 
 def _trained(rows: "Sequence[TrainingRow]") -> list[str]:
     """Return the same of the networks that are trained on."""
-    return ["", "fine-tuning:", *_aligned([TRAINED, *map(_cells_trained, rows)], TRAINED_WORDS), ""] if rows else []
+    cells = [_cells_trained(row) for row in rows]
+    fitting = _fitting([TRAINED, *cells], TRAINED_WORDS, [network for network, *_ in cells], 1)
+    return ["", "fine-tuning:", *fitting, ""] if rows else []
 
 
 def _aligned(texts: "Sequence[Sequence[str]]", words: Sequence[int]) -> list[str]:
@@ -158,9 +171,10 @@ def _sums(study: "Study", found: "Forecast", machines: "Machines") -> Iterator[s
 
     budget = Budget.of(study)
     setting, rates = "compute.gpu_memory" if budget.on_gpu else "compute.memory", machines.of(budget.on_gpu)
+    jobs, passes = sum(len(row.plan.running) for row in found.rows), sum(row.plan.passes for row in found.rows)
     yield (
-        f"{sum(len(row.plan.running) for row in found.rows):,} jobs run a network, with "
-        f"{sum(row.plan.passes for row in found.rows):,} forward passes; layers share as many as {setting}, "
+        f"{counted(jobs, 'job runs', 'jobs run')} a network, with "
+        f"{counted(passes, 'forward pass', 'forward passes')}; layers share as many as {setting}, "
         f"{budget.device / 1e9:g} GB, allows"
     )
     removed = " (removed once a network is scored)" if study.storage.activations == "temporary" else ""
@@ -174,7 +188,7 @@ def _sums(study: "Study", found: "Forecast", machines: "Machines") -> Iterator[s
     for step, stage in found.stages.items():
         hours = [f"{stage.gpu_hours:,.2f} GPU-hours"] if stage.gpu_hours else []
         hours += [f"{stage.cpu_hours:,.2f} CPU-hours"] if stage.cpu_hours else []
-        yield f"{step}: {stage.jobs:,} jobs, {' and '.join(hours)}"
+        yield f"{step}: {counted(stage.jobs, 'job')}, {' and '.join(hours)}"
     yield (
         f"Hours are expected from what was measured of {rates.machine} ({rates.source}; pixels: {PACKING}); the start "
         f"of a job is not among them. Jobs ask for {rates.slower:g} times as long as on "
@@ -204,8 +218,8 @@ def _notes_of_training(found: "Forecast") -> Iterator[str]:
     measured = sorted({row.plan.rate.source for row in found.trained if row.plan.rate.measured})
     guessed = sorted({row.plan.rate.source for row in found.trained if not row.plan.rate.measured})
     yield (
-        f"Fine-tuning is planned with {max(epochs)} epochs until early stopping, which is a guess, and the splits of "
-        f"a job one after another. Rates: {'; '.join([*measured, *guessed])}."
+        f"Fine-tuning is planned with {counted(max(epochs), 'epoch')} until early stopping, which is a guess, and the "
+        f"splits of a job one after another. Rates: {'; '.join([*measured, *guessed])}."
     )
     large = [row.plan.model for row in found.trained if row.plan.divides]
     if large:

@@ -41,7 +41,8 @@ def predict(
         result = predict_images(weights, images, device, batch_size, threads, show_progress)
     _write(result.table, output)
     if result.problems:
-        raise ValueError(list_problems(result.problems, f"of {len(result.table)} images cannot be read"))
+        of = f"of {len(result.table)} images"
+        raise ValueError(list_problems(result.problems, of, of, "cannot be read"))
 
 
 def _write(table: "pd.DataFrame", output: Path | None) -> None:

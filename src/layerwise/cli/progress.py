@@ -79,30 +79,34 @@ def show_epochs(model: str, epochs: int) -> Iterator[EpochReport]:
     """
     if not sys.stderr.isatty():
         yield lambda split, epoch, pace: print(
-            f"{model}, split {split}: epoch {epoch.number} of at most {epochs}: {_tell(epoch, pace, epochs)}",
-            file=sys.stderr,
-            flush=True,
+            _epoch_line(model, split, epoch, pace, epochs), file=sys.stderr, flush=True
         )
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[told]}")
+    # What an epoch came to stands above the bars, in which it has no room on most terminals.
+    columns = TextColumn("{task.description}"), BarColumn(20), MofNCompleteColumn(), TextColumn("{task.fields[left]}")
     with Progress(*columns, console=Console(stderr=True)) as bars:
         known: dict[str, Any] = {}
 
         def show(split: str, epoch: Any, pace: Any) -> None:
             if split not in known:
-                known[split] = bars.add_task(f"{model}, split {split}", total=epochs, told="")
-            bars.update(known[split], completed=epoch.number, told=_tell(epoch, pace, epochs))
+                known[split] = bars.add_task(f"{model}, split {split}", total=epochs, left="")
+            bars.print(_epoch_line(model, split, epoch, pace, epochs), markup=False, highlight=False)
+            bars.update(known[split], completed=epoch.number, left=f"{_left(epoch, pace, epochs)} at most")
 
         yield show
 
 
-def _tell(epoch: Any, pace: Any, epochs: int) -> str:
-    left = timedelta(seconds=round((epochs - epoch.number) * pace.seconds))
+def _epoch_line(model: str, split: str, epoch: Any, pace: Any, epochs: int) -> str:
     memory = f", {pace.memory / 1e9:.1f} GB of the GPU" if pace.memory else ""
     return (
-        f"loss {epoch.training_loss:.5f}, validation loss {epoch.validation_loss:.5f}, rho {epoch.rho:.4f}, "
-        f"{short(pace.images_per_second)} images/s, {left} left at most{memory}"
+        f"{model}, split {split}: epoch {epoch.number} of at most {epochs}: loss {epoch.training_loss:.5f}, "
+        f"validation loss {epoch.validation_loss:.5f}, rho {epoch.rho:.4f}, {short(pace.images_per_second)} images/s, "
+        f"{_left(epoch, pace, epochs)} left at most{memory}"
     )
+
+
+def _left(epoch: Any, pace: Any, epochs: int) -> timedelta:
+    return timedelta(seconds=round((epochs - epoch.number) * pace.seconds))

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from layerwise.interfaces import agreeing, counted
+
 if TYPE_CHECKING:
     from layerwise.steps.provenance import Chain, Origins
     from layerwise.study.tasks import Task
@@ -39,8 +41,9 @@ def provenance(
     count, differences = compare(chain)
     if differences:
         told = [f"{one.what}: {one.then} then, now {one.now}" for one in differences]
-        raise ValueError("\n  ".join([f"{len(differences)} of {count} inputs are not what they were:", *told]))
-    typer.echo(f"verified: {count} hashes of inputs are what they were")
+        verb = agreeing(len(differences), "is", "are")
+        raise ValueError("\n  ".join([f"{len(differences)} of {count} inputs {verb} not as then:", *told]))
+    typer.echo(f"verified: {counted(count, 'hash of an input is', 'hashes of inputs are')} as then")
 
 
 def _chain(chain: "Chain", shown: int | None) -> Iterator[str]:
@@ -52,7 +55,7 @@ def _chain(chain: "Chain", shown: int | None) -> Iterator[str]:
     for task in reversed(chain.tasks):
         by_step[task.step].append(task)
     for step, tasks in by_step.items():
-        yield f"  {step}: {len(tasks)} job{'s' if len(tasks) > 1 else ''}"
+        yield f"  {step}: {counted(len(tasks), 'job')}"
         yield from (f"    {path}" for path in _first([task.outputs[0] for task in tasks], shown))
         yield from _runs(tasks)
     yield ""

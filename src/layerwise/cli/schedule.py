@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import layerwise
+from layerwise.interfaces import counted
 
 if TYPE_CHECKING:
     from layerwise.study.rates import Machines
@@ -54,7 +55,7 @@ def _hours(schedule: "Schedule") -> str:
 
     everything = total(schedule.stages)
     gpu = f"{everything.gpu_hours:,.1f} GPU h and " if everything.gpu_hours else ""
-    return f"{everything.jobs:,} jobs, {gpu}{everything.core_hours:,.1f} core h"
+    return f"{counted(everything.jobs, 'job')}, {gpu}{everything.core_hours:,.1f} core h"
 
 
 def wall_line(schedule: "Schedule", gpus: int) -> str:
@@ -71,8 +72,8 @@ def wall_line(schedule: "Schedule", gpus: int) -> str:
         raise ValueError("--gpus-at-once: the jobs of the study ask for no GPU: set compute.gpus to 1")
     hours = wall_time(schedule, gpus) / 3600
     return (
-        f"{hours:,.1f} hours until all is done with {gpus} such GPUs and {AT_ONCE} jobs at once, if jobs wait for "
-        "nothing else"
+        f"{hours:,.1f} hours until all is done with {counted(gpus, 'such GPU')} and {AT_ONCE} jobs at once, if jobs "
+        "wait for nothing else"
     )
 
 

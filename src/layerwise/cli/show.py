@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from layerwise.cli.elsewhere import tell_elsewhere
 from layerwise.cli.options import CONFIG, Config, count_warnings
 from layerwise.cli.plan import plan
+from layerwise.interfaces import counted
 
 if TYPE_CHECKING:
     from layerwise.config import Study
@@ -116,22 +118,18 @@ def _contents(study: "Study", config: Path) -> Iterator[str]:
     from layerwise.study import finetuned_models, finetuned_splits, finetuning_groups, regions
 
     yield (
-        f"{config} is valid: study {study.study!r}, {_counted(len(study.models), 'network')}, "
-        f"{_counted(len(regions(study)), 'region')}, {_counted(len(study.ratings), 'set')} of ratings"
+        f"{config} is valid: study {study.study!r}, {counted(len(study.models), 'network')}, "
+        f"{counted(len(regions(study)), 'region')}, {counted(len(study.ratings), 'set')} of ratings"
     )
     trained = finetuned_models(study)
     if trained:
         yield (
-            f"fine-tuning: {_counted(len(trained), 'network')} on {_counted(len(finetuned_splits(study)), 'split')} in "
-            f"{_counted(len(trained) * len(finetuning_groups(study)), 'job')}"
+            f"fine-tuning: {counted(len(trained), 'network')} on {counted(len(finetuned_splits(study)), 'split')} in "
+            f"{counted(len(trained) * len(finetuning_groups(study)), 'job')}"
         )
     ungated = [entry.name for entry in study.models if entry.published is None]
     if study.accuracy_gate and ungated:
         yield f"not checked by the accuracy gate, since no accuracy is published: {', '.join(ungated)}"
-
-
-def _counted(count: int, what: str) -> str:
-    return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
 def schema(
@@ -145,13 +143,19 @@ def schema(
 
 
 def show(config: Config = CONFIG) -> None:
-    """Print the main results of a study: correlations, the best networks, and where tables and figures lie."""
+    """Print the main results of a study: correlations, the best networks, and where tables and figures lie.
+
+    Run it in the folder in which Snakemake ran: results count from there.
+    """
     from layerwise.analyses.overview import summarise_results
     from layerwise.config import load_study
     from layerwise.study import described_tables, finetuned_models, layout_of
 
     study = load_study(config)
     layout = layout_of(study)
+    elsewhere = tell_elsewhere(config, layout.folder)
+    if elsewhere:
+        raise ValueError(elsewhere)
     made = described_tables(study, layout)
     names = [name for name in RESULTS if layout.table(name) in made]
     paths = {name: Path(layout.table(name)) for name in names or ALONE}

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from layerwise.cli.elsewhere import tell_elsewhere
 from layerwise.cli.options import CONFIG, Config
+from layerwise.interfaces import agreeing
 
 if TYPE_CHECKING:
     from layerwise.study.status import Failure, StageStatus, Status
@@ -28,11 +30,20 @@ def status(
     Run it in the folder in which Snakemake runs. Results count that are there; `snakemake -n` says which are stale.
     """
     from layerwise.config import load_study
+    from layerwise.study.layout import layout_of
     from layerwise.study.plan import Plans
     from layerwise.study.status import find_status
 
-    found = find_status(Plans(load_study(config)))
-    for line in (HEAD, *map(_line, found.stages), *_sums(found), *_failed(found.failures, failures), *found.unknown):
+    study = load_study(config)
+    found, elsewhere = find_status(Plans(study)), tell_elsewhere(config, layout_of(study).folder)
+    for line in (
+        *filter(None, [elsewhere]),
+        HEAD,
+        *map(_line, found.stages),
+        *_sums(found),
+        *_failed(found.failures, failures),
+        *found.unknown,
+    ):
         typer.echo(line)
 
 
@@ -45,10 +56,12 @@ def _line(stage: "StageStatus") -> str:
 def _sums(found: "Status") -> Iterator[str]:
     jobs = sum(stage.jobs for stage in found.stages)
     if found.count("done") == jobs:
-        yield f"all {jobs:,} jobs are done"
+        yield "the job is done" if jobs == 1 else f"all {jobs:,} jobs are done"
         return
     running = found.count("running")
-    yield f"{found.count('done'):,} of {jobs:,} jobs are done; left: {_duration(found.seconds_left)}, one after another"
+    done = found.count("done")
+    verb = agreeing(done, "is", "are")
+    yield f"{done:,} of {jobs:,} jobs {verb} done; left: {_duration(found.seconds_left)}, one after another"
     if running:
         yield f"with the {running:,} at once that run now: {_duration(found.seconds_left / running)}"
     if any(not stage.measured and stage.counts["done"] < stage.jobs for stage in found.stages):

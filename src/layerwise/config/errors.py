@@ -10,6 +10,8 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from layerwise.interfaces import counted
+
 LONGEST = 100  # characters of what was given
 
 
@@ -26,8 +28,9 @@ def describe_errors(error: ValidationError, root: type[BaseModel], source: str) 
         Name of the file, for the reader.
     """
     problems = _without_other_kinds(error.errors(include_url=False))
-    count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
-    return "\n".join([f"{source} has {count}:", *(f"  {_line(problem, root)}" for problem in problems)])
+    return "\n".join(
+        [f"{source} has {counted(len(problems), 'problem')}:", *(f"  {_line(problem, root)}" for problem in problems)]
+    )
 
 
 # pydantic's names for the members of a union, which it puts among the keys: list[constrained-str].

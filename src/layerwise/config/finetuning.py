@@ -42,7 +42,8 @@ class FinetuningSettings(Section):
     nesterov: bool = True
     """Nesterov's momentum, for `sgd`; the paper's."""
     weight_decay: float = 0.0
-    """0: the paper names its optimiser's settings, and no decay among them."""
+    """0: the paper names its optimiser's settings, and no decay among them. It is of all parameters, norms and biases
+    too, as PyTorch's optimisers have it."""
     schedule: Literal["step", "cosine", "constant"] = "step"
     """`step`: the rate is multiplied by `gamma` after every `step_epochs` epochs, as in the paper. `cosine`: it falls
     towards zero at `max_epochs`."""

@@ -7,6 +7,7 @@ folder is the same study, and makes the same results.
 import os
 import typing
 from collections.abc import Callable, Mapping, Sequence
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,29 @@ def anchor(content: Any, said: Sequence[Said], model: type[BaseModel]) -> Any:
         What the config is to be; its fields tell paths from other texts.
     """
     return _section(content, model, said, lambda path, folder, _: count_from_here(path, folder))
+
+
+def still_said(content: Mapping[str, Any], said: Sequence[Said]) -> list[Said]:
+    """Leave out of what files say the keys of which another workflow made something else, before it gave them on.
+
+    Parameters
+    ----------
+    content : mapping
+        The config, as the workflow gives it to this one, its module.
+    said : sequence of (mapping, path)
+        What each of the workflow's files says, and its folder; of several that say a key the last counts.
+    """
+    parts = [(part, folder) for part, folder in said if isinstance(part, Mapping)]
+    together: dict[str, Any] = reduce(_merged, (part for part, _ in parts), {})
+    same = {key for key, value in together.items() if key in content and content[key] == value}
+    return [({key: part[key] for key in same & part.keys()}, folder) for part, folder in parts]
+
+
+def _merged(one: Any, other: Any) -> Any:
+    """Return a config with what another one says, as Snakemake merges them."""
+    if not (isinstance(one, Mapping) and isinstance(other, Mapping)):
+        return other
+    return {**one, **{key: _merged(one.get(key), value) for key, value in other.items()}}
 
 
 def write_from(content: Any, folder: str | Path, model: type[BaseModel]) -> Any:

@@ -47,7 +47,7 @@ from layerwise.files import reraise_memory, try_hdf5
 from layerwise.files.documents import read_yaml
 from layerwise.files.hdf5 import reraise_filter
 from layerwise.files.mistaken import check_is_data
-from layerwise.interfaces import Recordings, StimulusSet
+from layerwise.interfaces import Recordings, StimulusSet, counted
 
 _MOST_TEXT = 10**8  # bytes of an array that may be ids
 # What NumPy, Python's zip archives and h5py raise of broken files; a NumPy header is divided by Python's own tokenizer.
@@ -146,7 +146,9 @@ def _read_parts(description: Description, folder: Path) -> Described:
     animals = _column(neuroids, "animal", folder / description.neuroids) if "animal" in neuroids.columns else []
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
-        raise ValueError(list_problems(twice, f"ids in {folder / description.neuroids} are given to several neuroids"))
+        raise ValueError(
+            list_problems(twice, "id is", "ids are", f"given to several neuroids in {folder / description.neuroids}")
+        )
     recordings = Recordings(
         cube, images.ids, tuple(names), tuple(regions), columns, description.units, tuple(animals), varying
     )
@@ -161,7 +163,7 @@ def _read_description(path: Path) -> Description:
         return Description.model_validate(content if isinstance(content, dict) else {})
     except ValidationError as error:
         problems = [_explain(found["loc"], found["type"], found["msg"]) for found in error.errors()]
-        raise ValueError(list_problems(problems, f"problems with the description {path}")) from error
+        raise ValueError(list_problems(problems, "problem", "problems", f"with the description {path}")) from error
 
 
 def _explain(place: tuple[int | str, ...], kind: str, message: str) -> str:
@@ -197,8 +199,11 @@ def _read_responses(
         dimensions.index(name) for name in ("repetition", "presentation", "stimulus", "neuroid") if name in dimensions
     ]
     values = _blank(read, description.missing, path).transpose(order)
-    if np.isinf(values).any():
-        raise ValueError(f"{np.isinf(values).sum()} responses in {path} are infinite: mark missing ones as NaN")
+    infinite = int(np.isinf(values).sum())
+    if infinite:
+        raise ValueError(
+            f"{counted(infinite, 'response is', 'responses are')} infinite in {path}: mark missing ones as NaN"
+        )
     return values
 
 
@@ -230,7 +235,7 @@ def _read_csv(path: Path, names: list[str], stimuli: pd.DataFrame, described: Pa
     table = read_text_table(path, "table of responses", "presentation")
     absent = [name for name in names if name not in table.columns]
     if absent:
-        raise ValueError(list_problems(absent, f"neuroids have no column in {path}"))
+        raise ValueError(list_problems(absent, "neuroid has", "neuroids have", f"no column in {path}"))
     others = table.drop(columns=names)
     rows = match_rows(others, stimuli, path, described)
     unshared = [str(name) for name in others.columns if name not in stimuli.columns]
@@ -248,7 +253,7 @@ def _numbers(table: pd.DataFrame, path: Path) -> NDArray[np.float64]:
         for row, column in wrong.tolist()
     ]
     if problems:
-        raise ValueError(list_problems(problems, f"problems with {path}"))
+        raise ValueError(list_problems(problems, "problem", "problems", f"with {path}"))
     return np.asarray(values, dtype=np.float64)
 
 
@@ -364,7 +369,7 @@ def _column(table: pd.DataFrame, name: str, path: Path) -> list[str]:
     texts = [str(text).strip() for text in table[name]]
     empty = [f"line {line + 2}" for line, text in zip(table.index, texts, strict=True) if not text]
     if empty:
-        raise ValueError(list_problems(empty, f"places in the column {name!r} of {path} are empty"))
+        raise ValueError(list_problems(empty, "place is", "places are", f"empty in the column {name!r} of {path}"))
     return texts
 
 
@@ -376,7 +381,7 @@ def _arrange(
     images = np.array(_column(table, "image", path))
     repeated = [name for name, count in Counter(ids.tolist()).items() if count > 1]
     if repeated and "presentation" not in description.dimensions:
-        raise ValueError(list_problems(repeated, f"stimuli have several rows in {path}"))
+        raise ValueError(list_problems(repeated, "stimulus has", "stimuli have", f"several rows in {path}"))
     given = as_values(table["repetition"]) if "repetition" in table.columns else None
     n_repetitions = len(rows) // len(ids)
     repetitions = np.repeat(np.arange(n_repetitions), len(ids)) if n_repetitions > 1 else given
@@ -399,4 +404,4 @@ def _check_images(names: list[str], images: StimulusSet, path: Path) -> None:
         if leaves_folder(name) or not is_there(file)
     ]
     if problems:
-        raise ValueError(list_problems(problems, f"images of {path} cannot be used"))
+        raise ValueError(list_problems(problems, "image", "images", f"of {path} cannot be used"))

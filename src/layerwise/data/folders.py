@@ -9,7 +9,7 @@ from unicodedata import normalize
 
 import numpy as np
 
-from layerwise.interfaces import StimulusSet
+from layerwise.interfaces import StimulusSet, counted
 
 ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
 
@@ -74,7 +74,9 @@ def images_in(folder: str | Path, name: str, n_images: int | None = None) -> Sti
     folder = Path(folder)
     files = sorted(list_images(folder))
     if len(files) < (n_images or 1):
-        raise ValueError(f"{folder} holds {len(files)} images, and {n_images or 1} are needed: give another folder")
+        raise ValueError(
+            f"{folder} holds {counted(len(files), 'image')}, and {n_images or 1} are needed: give another folder"
+        )
     if n_images is not None:
         files = sorted(np.random.default_rng(0).choice(files, n_images, replace=False).tolist())
     return StimulusSet(name, tuple(f"{name}/{file}" for file in files), tuple(folder / file for file in files))

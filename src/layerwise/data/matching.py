@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from layerwise.interfaces import counted
+
 
 def match_rows(responses: pd.DataFrame, stimuli: pd.DataFrame, file: Path, table: Path) -> NDArray[np.intp]:
     """Match rows of a CSV of responses with rows of the table of stimuli, by the columns that both have.
@@ -90,7 +92,9 @@ def _cannot_match(shared: Sequence[str], stimuli: pd.DataFrame, file: Path, tabl
     names = " and ".join(map(repr, shared))
     if lacking:
         key = ", ".join(str(stimuli[name].iloc[lacking[0]]) for name in shared)
-        reason = f"{len(lacking)} rows of {table} have no row in {file} with the same {names} (first: {key})"
+        reason = (
+            f"{counted(len(lacking), 'row')} of {table} without a row in {file} with the same {names} (first: {key})"
+        )
     else:
         reason = f"the rows of {file} are in another order than those of {table}, and several have the same {names}"
     return (

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from layerwise.files import DamagedError, Extent, Resumable, find_damage, hash_file, seal
-from layerwise.files.hdf5 import write_hdf5
+from layerwise.files.hdf5 import reserve, write_hdf5
 from layerwise.interfaces import StoppedError
 
 _TOGETHER = 64  # images between two times that buffers are written out
@@ -150,15 +150,10 @@ class PartialPixels:
     def _begin(self, key: str) -> None:
         self._remove()
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        plan = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
-        plan.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
-        plan.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
         try:
             with write_hdf5(self.path) as (file, _):
                 # Contiguous, so that readers need no HDF5 library: they read bytes at an offset.
-                space = h5py.h5s.create_simple(self.shape)
-                h5py.h5d.create(file.id, b"pixels", h5py.h5t.STD_U8LE, space, plan)
-                self._offset = int(file["pixels"].id.get_offset())
+                self._offset = int(reserve(file, "pixels", self.shape, np.uint8).id.get_offset())
             self.seal()
             self.journal.write_text(f"{key}\n", encoding="ascii")
         except Exception:

@@ -204,6 +204,20 @@ class PixelCache:
                 raise ValueError(f"{self.path} is damaged (image {index + 1} does not fit its checksum): {_ADVICE}")
         return images
 
+    def alike(self) -> NDArray[np.int64]:
+        """Return for each image the index of the first one that has the same pixels: int64 [image]."""
+        first = np.arange(len(self))
+        by_checksum: dict[int, list[int]] = {}
+        for index, known in enumerate(self._checksums):
+            others = by_checksum.setdefault(known, [])  # different pixels may share one by chance
+            first[index] = next((other for other in others if self._same(other, index)), index)
+            if first[index] == index:
+                others.append(index)
+        return first
+
+    def _same(self, one: int, other: int) -> bool:
+        return np.array_equal(self.read(one, one + 1), self.read(other, other + 1))
+
     def check(self) -> None:
         """Read all images once.
 
@@ -346,7 +360,7 @@ def _fill(partial: PartialPixels, places: Sequence[int], decoded: Iterable[_Deco
         elif not problems:  # once one is broken nothing is kept, but the rest is still looked at
             partial.add(place, one.image, one.file)
     if problems:
-        raise ValueError(list_problems(problems, "images cannot be read"))
+        raise ValueError(list_problems(problems, "image", "images", "cannot be read"))
 
 
 def _locate(pixels: h5py.Dataset) -> tuple[int, tuple[int, ...]]:

@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from layerwise.interfaces import agreeing
+
 LARGE = 2 * 10**9  # bytes from which empty cells are counted
 SPARSE = 4  # cells for each presentation that are many
 
@@ -135,10 +137,10 @@ def _differing(name: str, values: NDArray[np.generic], stimuli: NDArray[np.str_]
     differs = (values != expected) & ~((values != values) & (expected != expected))  # NaN equals NaN here
     if not differs.any():
         return ""
-    where = int(np.flatnonzero(differs)[0])
+    where, count = int(np.flatnonzero(differs)[0]), len(np.unique(rows[differs]))
     return (
-        f"presentations of {len(np.unique(rows[differs]))} of {len(first)} stimuli differ in {name!r} (stimulus "
-        f"'{stimuli[where]}': {expected[where]} in presentation {first[rows[where]] + 1}, {values[where]} in "
+        f"presentations of {count} of {len(first)} stimuli {agreeing(count, 'differs', 'differ')} in {name!r} "
+        f"(stimulus '{stimuli[where]}': {expected[where]} in presentation {first[rows[where]] + 1}, {values[where]} in "
         f"presentation {where + 1})"
     )
 

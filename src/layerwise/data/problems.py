@@ -4,12 +4,24 @@ from collections.abc import Collection, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
+from layerwise.interfaces import counted
+
 SHOWN = 10
 
 
-def list_problems(problems: Sequence[str], what: str) -> str:
-    """Count the problems and name the first ten, a line each."""
-    lines = [f"{len(problems)} {what}:", *(f"  {problem}" for problem in problems[:SHOWN])]
+def list_problems(problems: Sequence[str], one: str, many: str, what: str) -> str:
+    """Count the problems and name the first ten, a line each.
+
+    Parameters
+    ----------
+    problems : sequence of str
+        What is wrong, or what it is wrong with.
+    one, many : str
+        What is said of one of them, and of several: "stimulus has", "stimuli have".
+    what : str
+        Goes on: "no image".
+    """
+    lines = [f"{counted(len(problems), one, many)} {what}:", *(f"  {problem}" for problem in problems[:SHOWN])]
     if len(problems) > SHOWN:
         lines.append(f"  ... and {len(problems) - SHOWN} more")
     return "\n".join(lines)

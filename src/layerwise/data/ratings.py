@@ -18,7 +18,7 @@ from layerwise.data.listed import IMAGE_COLUMNS, PARTS, SCORE_COLUMNS, SPLIT_FIL
 from layerwise.data.problems import list_problems
 from layerwise.data.tables import read_text_table
 from layerwise.files.mistaken import check_is_table
-from layerwise.interfaces import DegenerateWarning, Ratings, Split, StimulusSet
+from layerwise.interfaces import DegenerateWarning, Ratings, Split, StimulusSet, agreeing, counted
 
 FEWEST = 3  # images of which a rank correlation is defined
 
@@ -93,7 +93,9 @@ def read_ratings(
         _draw_folds(len(rows), n_folds, seed, scores) if fold_column is None else _given_folds(rows["fold"], scores)
     )
     ids = tuple(rows["image"])
-    _log.info("%s: %d rows, each an image and its score", scores, len(rows))  # a table that was cut may look whole
+    _log.info(
+        "%s: %s, each an image and its score", scores, counted(len(rows), "row")
+    )  # a table that was cut may look whole
     values = np.tile(rows["score"].to_numpy(dtype=np.float64), (len(splits), 1))
     return Ratings(ids, values, splits), StimulusSet(name or folder.name, ids, tuple(found[i] for i in ids))
 
@@ -130,7 +132,7 @@ def read_raters(scores: str | Path, columns: Sequence[str]) -> NDArray[np.float6
         for row in np.flatnonzero(~(_is_missing(cells) | _is_number(cells))).tolist()
     ]
     if problems:
-        raise ValueError(list_problems(problems, f"problems with {path}"))
+        raise ValueError(list_problems(problems, "problem", "problems", f"with {path}"))
     _log.info("%s: %d rows of %d raters", path, len(table), len(texts))
     return np.array([pd.to_numeric(cells, errors="coerce").to_numpy(np.float64) for cells in texts.values()])
 
@@ -175,7 +177,7 @@ def read_lamem(
     parsed = [{part: _read_part(path, problems) for part, path in files.items()} for files in _find_parts(Path(splits))]
     problems += [problem for number, parts in enumerate(parsed, 1) for problem in _overlaps(number, parts)]
     if problems:
-        raise ValueError(list_problems(problems, f"problems in the split files of {splits}"))
+        raise ValueError(list_problems(problems, "problem", "problems", f"in the split files of {splits}"))
     ids = tuple(sorted({image for parts in parsed for scored in parts.values() for image in scored}))
     paths = _find_images(ids, Path(folder), Path(splits)) if check_images else [Path(folder) / image for image in ids]
     scores, parts_of = _by_split(parsed, ids)
@@ -204,7 +206,8 @@ def check_defined(ratings: Ratings, what: str) -> None:
     """
     tested = [scores[split.test] for scores, split in zip(ratings.scores, ratings.splits, strict=True)]
     undefined = sum(len(scores) < FEWEST or np.ptp(scores) == 0 for scores in tested)
-    told = f"{undefined} of {len(tested)} splits of {what} test fewer than {FEWEST} images, or images of one score"
+    verb = agreeing(undefined, "tests", "test")
+    told = f"{undefined} of {len(tested)} splits of {what} {verb} fewer than {FEWEST} images, or images of one score"
     if undefined == len(tested):
         raise ValueError(f"{told}, which have no rank correlation: set fewer `folds`, or give scores that differ")
     if undefined:
@@ -245,10 +248,10 @@ def _check_rows(
     if unscored_images == "error":
         problems += [f"{folder / image}: has no score" for image in unscored]
     elif unscored:
-        _log.info("%d images in %s have no score and are left out", len(unscored), folder)
+        _log.info("%s no score in %s: left out", counted(len(unscored), "image has", "images have"), folder)
     if problems:
         advice = " (`unscored_images: ignore` leaves out images without a score)" if unscored else ""
-        raise ValueError(list_problems(problems, f"problems with {path}{advice}"))
+        raise ValueError(list_problems(problems, "problem", "problems", f"with {path}{advice}"))
 
 
 def _row_problems(rows: pd.DataFrame, found: Mapping[str, Path], images: Collection[str], folder: Path) -> list[str]:
@@ -329,7 +332,7 @@ def _find_parts(folder: Path) -> list[dict[str, Path]]:
     files = [{part: folder / f"{part}_{number}.txt" for part in PARTS} for number in range(1, max(numbers) + 1)]
     missing = [str(path) for parts in files for path in parts.values() if not path.is_file()]
     if missing:
-        raise ValueError(list_problems(missing, "split files are missing"))
+        raise ValueError(list_problems(missing, "split file is", "split files are", "missing"))
     return files
 
 
@@ -341,7 +344,8 @@ def _read_part(path: Path, problems: list[str]) -> dict[str, float]:
         problems.append(str(error))
         return scored
     for number, line in enumerate(path.read_text(encoding="utf-8-sig", errors="replace").splitlines(), 1):
-        image, *rest = line.split() or [""]
+        named, *rest = line.split() or [""]
+        image = named and str(PurePosixPath(named))  # ./a.jpg is a.jpg
         problem = _line_problem(image, rest, scored)
         if problem:
             problems.append(f"{path.name}, line {number} ({line.strip()!r}): {problem}")
@@ -369,7 +373,8 @@ def _line_problem(image: str, rest: list[str], scored: Mapping[str, float]) -> s
 def _overlaps(number: int, parts: Mapping[str, Mapping[str, float]]) -> list[str]:
     shared = [(one, two, parts[one].keys() & parts[two].keys()) for one, two in combinations(PARTS, 2)]
     return [
-        f"split {number}: {len(images)} images are both in {one} and in {two}, such as {min(images)}"
+        f"split {number}: {counted(len(images), 'image is', 'images are')} both in {one} and in {two}, such as "
+        f"{min(images)}"
         for one, two, images in shared
         if images
     ]
@@ -379,8 +384,22 @@ def _find_images(ids: Sequence[str], folder: Path, splits: Path) -> list[Path]:
     found = find_files(folder, ids)
     missing = [image for image in ids if image not in found]
     if missing:
-        raise ValueError(list_problems(missing, f"of {len(ids)} images that {splits} names are not in {folder}"))
+        of = f"of {len(ids)} images that {splits} names"
+        raise ValueError(list_problems(missing, f"{of} is", f"{of} are", f"not in {folder}"))
+    _check_apart(ids, found, splits)
     return [found[image] for image in ids]
+
+
+def _check_apart(ids: Sequence[str], found: Mapping[str, Path], splits: Path) -> None:
+    """Refuse two names of one image, which might be trained on under one and tested under the other."""
+    names: dict[Path, str] = {}
+    for image in ids:
+        other = names.setdefault(found[image], image)
+        if other != image:
+            raise ValueError(
+                f"{splits} names the image {found[image]} as {other!r} and as {image!r}, which differ in how an "
+                "accent or a capital is written: write it one way in all files"
+            )
 
 
 def _by_split(

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from layerwise.data.problems import list_problems
-from layerwise.interfaces import Distances
+from layerwise.interfaces import Distances, counted
 
 LEAST = 4  # stimuli
 ALIKE = 1e-6  # of the largest distance: what the two halves of a matrix may differ by, written with few digits
@@ -68,7 +68,7 @@ def _read(path: Path, *sign: int) -> tuple[tuple[str, ...], NDArray[np.float64]]
     rows = [name.strip() for name in table.iloc[:, 0]]
     if len(set(rows)) < len(rows):
         twice = sorted({name for name in rows if rows.count(name) > 1})
-        raise ValueError(f"{path}: {list_problems(twice, 'stimuli have more than one row')}")
+        raise ValueError(f"{path}: {list_problems(twice, 'stimulus has', 'stimuli have', 'more than one row')}")
     if sorted(rows) != sorted(columns):
         strange = sorted({*rows} ^ {*columns})
         raise ValueError(
@@ -99,8 +99,8 @@ def _check(names: tuple[str, ...], matrix: NDArray[np.float64], path: Path) -> N
     uneven = np.abs(matrix - matrix.T) > ALIKE * largest
     if uneven.any():
         raise ValueError(
-            f"{path} is not symmetric: {uneven.sum() // 2} pairs of stimuli have two distances (first: "
-            f"{_pair(names, uneven)}); give the same in both directions"
+            f"{path} is not symmetric: {counted(uneven.sum() // 2, 'pair of stimuli has', 'pairs of stimuli have')} "
+            f"two distances (first: {_pair(names, uneven)}); give the same in both directions"
         )
     if np.abs(np.diag(matrix)).max() > ALIKE * largest:
         raise ValueError(

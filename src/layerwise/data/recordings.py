@@ -29,7 +29,7 @@ from layerwise.data.rdms import is_rdm, list_rdm
 from layerwise.files import atomic_path, check_seal, is_sealed, reraise_memory, seal, try_hdf5
 from layerwise.files.hdf5 import reraise_filter
 from layerwise.files.mistaken import check_is_data
-from layerwise.interfaces import DegenerateWarning, Recordings, StimulusSet
+from layerwise.interfaces import DegenerateWarning, Recordings, StimulusSet, agreeing, counted
 
 if TYPE_CHECKING:  # planning reads attributes and regions, and is not to wait for xarray and pandas
     import xarray as xr
@@ -383,8 +383,8 @@ def average_repetitions(responses: NDArray[np.floating]) -> NDArray[np.float64]:
     missing = int(np.sum(counts == 0))
     if missing:
         warnings.warn(
-            f"{missing} of {counts.size} pairs of stimulus and neuroid have no response in any repetition: "
-            "their mean is NaN",
+            f"{missing} of {counts.size} pairs of stimulus and neuroid {agreeing(missing, 'has', 'have')} no response "
+            "in any repetition: their mean is NaN",
             DegenerateWarning,
             stacklevel=2,
         )
@@ -490,7 +490,7 @@ def _relative_images(recordings: Recordings, images: StimulusSet) -> tuple[Path,
     paths = {name: path.absolute() for name, path in zip(images.ids, images.paths, strict=True)}
     without = [name for name in recordings.stimuli if name not in paths]
     if without:
-        raise ValueError(list_problems(without, f"stimuli have no image in the set {images.name!r}"))
+        raise ValueError(list_problems(without, "stimulus has", "stimuli have", f"no image in the set {images.name!r}"))
     folder = Path(os.path.commonpath([path.parent for path in paths.values()]))
     return folder, {name: path.relative_to(folder).as_posix() for name, path in paths.items()}
 
@@ -602,14 +602,17 @@ def _check_unique(neuroids: NDArray[np.str_]) -> None:
     ids, counts = np.unique(neuroids, return_counts=True)
     if (counts > 1).any():
         twice = ids[counts > 1].tolist()
-        raise ValueError(list_problems(twice, "ids of neuroids are given to several neuroids"))
+        raise ValueError(list_problems(twice, "id of a neuroid is", "ids of neuroids are", "given to several"))
 
 
 def _check_finite(responses: NDArray[np.floating], neuroids: NDArray[np.str_]) -> None:
     infinite = np.isinf(responses)
     if infinite.any():
         first = neuroids[infinite.any(axis=0)][0]
-        raise ValueError(f"{infinite.sum()} responses are infinite (first neuroid: {first}): mark missing ones as NaN")
+        raise ValueError(
+            f"{counted(infinite.sum(), 'response is', 'responses are')} infinite (first neuroid: {first}): mark "
+            "missing ones as NaN"
+        )
     if np.isnan(responses).all():
         raise ValueError("all of its responses are NaN: export them again")
 
@@ -624,8 +627,10 @@ def _stimuli_of_rdm(path: Path, folder: str | Path | None, name: str | None) -> 
 def _check_images(images: dict[str, str], folder: Path, found: Mapping[str, Path]) -> None:
     outside = [f"{stimulus} ({image})" for stimulus, image in images.items() if leaves_folder(image)]
     if outside:
-        raise ValueError(list_problems(outside, f"images lie outside the folder {folder}, which none may"))
+        raise ValueError(
+            list_problems(outside, "image lies", "images lie", f"outside the folder {folder}, which none may")
+        )
     without = [f"{stimulus} (no image in the file)" for stimulus, image in images.items() if not image]
     missing = [f"{stimulus} ({folder / image})" for stimulus, image in images.items() if image and image not in found]
     if without or missing:
-        raise ValueError(list_problems(without + missing, "stimuli have no image file"))
+        raise ValueError(list_problems(without + missing, "stimulus has", "stimuli have", "no image file"))

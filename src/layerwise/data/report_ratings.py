@@ -13,7 +13,7 @@ from layerwise.data.listed import IMAGE_COLUMNS, PARTS, SCORE_COLUMNS
 from layerwise.data.ratings import find_column, read_lamem, read_raters, read_ratings
 from layerwise.data.reports import Report, show_range
 from layerwise.data.tables import read_text_table
-from layerwise.interfaces import Ratings
+from layerwise.interfaces import Ratings, counted
 
 Consistency = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 OFFICIAL = {"train": 45_000, "val": 3_741, "test": 10_000}
@@ -176,7 +176,7 @@ def _over_splits(ratings: Ratings) -> list[tuple[str, object]]:
 
 def _unusual_counts(members: list[dict[str, NDArray[np.bool_]]]) -> list[str]:
     return [
-        f"split {number}: {int(inside[part].sum()):,} images in {part}, and LaMem's own have {count:,}"
+        f"split {number}: {counted(int(inside[part].sum()), 'image')} in {part}, and LaMem's own have {count:,}"
         for number, inside in enumerate(members, 1)
         for part, count in OFFICIAL.items()
         if inside[part].sum() != count

@@ -25,5 +25,5 @@ def report_rdm(path: Path, images: Path | None = None) -> Report:
     report.notes.append(_SIDES)
     absent = sorted({*found.stimuli} - {*list_images(images)}) if images else []
     if absent:
-        report.problems.append(list_problems(absent, f"stimuli have no image in {images}"))
+        report.problems.append(list_problems(absent, "stimulus has", "stimuli have", f"no image in {images}"))
     return report

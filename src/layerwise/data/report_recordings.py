@@ -16,7 +16,7 @@ from layerwise.data.presentations import is_empty
 from layerwise.data.problems import SHOWN
 from layerwise.data.recordings import read_attributes, read_recordings, read_visual_degrees, stimuli_of
 from layerwise.data.reports import Report, show, show_range
-from layerwise.interfaces import Recordings, StimulusSet
+from layerwise.interfaces import Recordings, StimulusSet, counted
 
 Consistency = Callable[[NDArray[np.floating]], NDArray[np.float64]]
 
@@ -176,11 +176,13 @@ def _look_at_region(report: Report, recordings: Recordings, region: str) -> None
     if shown.max() == 1:
         report.notes.append(f"{region}: one repetition of each stimulus, so its ceiling is undefined")
     elif shown[shown > 0].min() == 1:
-        report.notes.append(f"{region}: {np.sum(shown == 1)} stimuli have one repetition only")
+        report.notes.append(
+            f"{region}: {counted(np.sum(shown == 1), 'stimulus has', 'stimuli have')} one repetition only"
+        )
     if (shown == 0).any():
         report.notes.append(
-            f"{region}: {np.sum(shown == 0)} stimuli were never shown (such as {_first(recordings, shown == 0)}); "
-            "its scores leave them out"
+            f"{region}: {counted(np.sum(shown == 0), 'stimulus was', 'stimuli were')} never shown (such as "
+            f"{_first(recordings, shown == 0)}); its scores leave them out"
         )
     report.problems += _useless_neuroids(recordings, region, shown)
 
@@ -207,7 +209,9 @@ def _useless_neuroids(recordings: Recordings, region: str, shown: NDArray[np.int
         elif found.min() == found.max():
             problems.append(f"{name}: always responds with {show(found[0])}, so nothing can be predicted; take it out")
         elif unseen:
-            problems.append(f"{name}: has no response to {unseen} stimuli that others of its region have seen")
+            problems.append(
+                f"{name}: has no response to {counted(unseen, 'stimulus', 'stimuli')} that others of its region saw"
+            )
     return problems
 
 
@@ -245,4 +249,4 @@ def _unused_images(stimuli: StimulusSet) -> list[str]:
     if not unused:
         return []
     names = ", ".join(unused[:3]) + (", ..." if len(unused) > SHOWN else "")
-    return [f"{len(unused)} images have no responses ({names})"]
+    return [f"{counted(len(unused), 'image has', 'images have')} no responses ({names})"]

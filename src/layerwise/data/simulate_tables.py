@@ -112,8 +112,8 @@ def simulate_finetuned(layers: pd.DataFrame, networks: Mapping[str, SimulatedNet
     Returns
     -------
     DataFrame
-        Columns model, split (from 1, as text), rho, rho_validation, best_epoch, epochs, n_train, n_val, n_test, and
-        for each region `{region}_before` and `{region}_after`, of the layer before the last.
+        Columns model, split (from 1, as text), rho, rho_validation, best_epoch, epochs, n_train, n_val, n_test, reason,
+        and for each region `{region}_before` and `{region}_after`, of the layer before the last.
     """
     rng = np.random.default_rng([seed, 1])
     of_network = layers.groupby("model", sort=False)
@@ -228,7 +228,7 @@ def _finetuned(
     table = pd.DataFrame({"model": before["model"], "split": str(split), "rho": rho})
     table["rho_validation"] = rho + 0.006 * rng.standard_normal(n)
     table["best_epoch"], table["epochs"] = best, best + 10
-    table["n_train"], table["n_val"], table["n_test"] = 45_000, 3_741, 10_000
+    table["n_train"], table["n_val"], table["n_test"], table["reason"] = 45_000, 3_741, 10_000, ""
     for region in PLANTED:
         value = before[region].to_numpy(float)
         table[f"{region}_before"] = value

@@ -61,7 +61,7 @@ def read_wide(
     found = find_files(folder, images.tolist())
     lacking = sorted(set(images.tolist()) - found.keys())
     if lacking:
-        raise ValueError(list_problems(lacking, f"images of {path} are not in {folder}"))
+        raise ValueError(list_problems(lacking, "image is", "images are", f"named in {path} and not in {folder}"))
     values = table[numeric].apply(pd.to_numeric, errors="coerce").to_numpy(np.float64)
     if np.isnan(values).all():
         raise ValueError(f"all responses in {path} are missing")

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from layerwise.figures.groups import Groups, draw_group_legend, group_networks, known_families, make_panels
 from layerwise.figures.parts import MAX_COLOURS
 from layerwise.figures.style import mark_simulated, set_style
-from layerwise.figures.words import label, state_change, tell
+from layerwise.figures.words import label, state_change, state_lost, tell
 
 
 def plot_change(networks: pd.DataFrame, changes: pd.DataFrame) -> Figure:
@@ -19,7 +19,8 @@ def plot_change(networks: pd.DataFrame, changes: pd.DataFrame) -> Figure:
     ----------
     networks : DataFrame
         A row for each network, as `average_folds` gives: model, and for each region REGION_before and REGION_after, the
-        latter with its `_sd` over folds, drawn as a bar; maybe family, by which more than ten networks are coloured.
+        latter with its `_sd` over folds, drawn as a bar, and `_lacking`, which is told; maybe family, by which more
+        than ten networks are coloured.
     changes : DataFrame
         A row for each region, a panel each: region, change, its mean over networks, and its interval, low and high.
 
@@ -43,7 +44,8 @@ def plot_change(networks: pd.DataFrame, changes: pd.DataFrame) -> Figure:
 
 def _draw_panel(axis: Axes, networks: pd.DataFrame, change: pd.Series, groups: Groups) -> None:
     before, after = (f"{change['region']}_{when}" for when in ("before", "after"))
-    for _, row in networks.dropna(subset=[before, after]).iterrows():
+    drawn = networks.dropna(subset=[before, after])
+    for _, row in drawn.iterrows():
         look, spread = groups.look(row["model"]), row[f"{after}_sd"]
         axis.errorbar(
             [0, 1],
@@ -59,5 +61,6 @@ def _draw_panel(axis: Axes, networks: pd.DataFrame, change: pd.Series, groups: G
     axis.set(title=label(str(change["region"])), xlabel="", ylabel="", xticks=[0, 1], xticklabels=["before", "after"])
     axis.set_xlim(-0.25, 1.25)
     axis.margins(y=0.1)
-    tell(axis, state_change(change))
+    lost = state_lost(int(drawn[f"{after}_lacking"].sum()), "split")
+    tell(axis, "\n".join(filter(None, [state_change(change), lost])))
     sns.despine(ax=axis)

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from layerwise.figures.groups import LEGEND_ROW, Look, draw_group_legend, group_networks, known_families, legend_rows
 from layerwise.figures.parts import draw_regression
 from layerwise.figures.style import COLUMN, mark_simulated, set_style
-from layerwise.figures.words import count, in_lines, label, state_rho, tell
+from layerwise.figures.words import count, in_lines, label, state_lost, state_rho, tell
 
 UNDEFINED = {"rho": float("nan")}
 
@@ -25,8 +25,8 @@ def plot_figure3(
     Parameters
     ----------
     networks : DataFrame
-        A row for each network, as `average_folds` gives: model, rho and REGION_after, each with its `_sd`; maybe
-        family, by which more than ten networks are coloured.
+        A row for each network, as `average_folds` gives: model, rho and REGION_after, each with its `_sd` and
+        `_lacking`; maybe family, by which more than ten networks are coloured.
     region : str
         The region on the x axis.
     correlation : mapping of str to float
@@ -59,7 +59,8 @@ def plot_figure3(
         ylabel=in_lines(f"{label(measure).capitalize()} accuracy (Spearman's ρ)"),
     )
     axis.margins(0.1, 0.1)
-    tell(axis, _told(correlation, len(points), len(networks)))
+    lacking = points[["rho_lacking", f"{similarity}_lacking"]].max(axis=1).sum()
+    tell(axis, _told(correlation, len(points), len(networks), int(lacking)))
     sns.despine(ax=axis)
     draw_group_legend(figure, groups)
     mark_simulated(figure, networks.attrs)
@@ -74,7 +75,8 @@ def _draw_network(axis: Axes, row: pd.Series, similarity: str, look: Look) -> No
     axis.plot(row[similarity], row["rho"], look.marker, ms=3.5, color=look.colour, mec="white", mew=0.3)
 
 
-def _told(correlation: Mapping[str, float], drawn: int, known: int) -> str:
+def _told(correlation: Mapping[str, float], drawn: int, known: int, lacking: int) -> str:
     few = drawn < 3 and not np.isfinite(correlation["rho"])
     rho = "too few for a correlation" if few else state_rho(correlation)
-    return f"{rho}\n{count(drawn, 'network')}" + (f"\n{known - drawn} without a value" if known > drawn else "")
+    lost = state_lost(known - drawn), state_lost(lacking, "split")
+    return "\n".join([rho, count(drawn, "network"), *filter(None, lost)])

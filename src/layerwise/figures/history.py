@@ -1,6 +1,6 @@
 """The epochs of a network's fine-tuning: losses, rank correlation and learning rate, a line a fold."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 import pandas as pd
 import seaborn as sns
@@ -50,7 +50,7 @@ def plot_history(history: pd.DataFrame, model: str) -> Figure:
     _label([loss, rho, rate], _drops(history), int(history["epoch"].max()))
     _name_rates(rate, history["learning_rate"])
     figure.suptitle(f"Fine-tuning of {model}", fontsize="medium")
-    _legend(figure, colours)
+    _legend(figure, colours, set(history.loc[history["best"], "split"].astype(str)))
     return figure
 
 
@@ -96,8 +96,10 @@ def _mark_drops(axis: Axes, epochs: Iterable[int]) -> None:
         axis.axvline(epoch - 0.5, color="0.7", linewidth=0.8, linestyle="--", zorder=0)
 
 
-def _legend(figure: Figure, colours: Palette) -> None:
-    folds = [Line2D([], [], color=colour, linewidth=1.2, label=f"split {split}") for split, colour in colours.items()]
+def _legend(figure: Figure, colours: Palette, ended: Collection[str]) -> None:
+    """Name the splits; one without a best epoch diverged."""
+    names = {split: f"split {split}" + ("" if split in ended else ", diverged") for split in colours}
+    folds = [Line2D([], [], color=colour, linewidth=1.2, label=names[split]) for split, colour in colours.items()]
     kinds = [
         Line2D([], [], color="0.35", linewidth=1, linestyle=":", label="training"),
         Line2D([], [], color="0.35", linewidth=1.2, label="validation"),

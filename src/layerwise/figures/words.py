@@ -90,9 +90,10 @@ def state_ceiling(ceiling: float) -> str:
     return f"ceiling {signed(ceiling)}" if np.isfinite(ceiling) else ""
 
 
-def state_lost(number: int) -> str:
-    """Write how many layers have no value, where there are such."""
-    return f"{number:,} without a value" if number else ""
+def state_lost(number: int, what: str = "") -> str:
+    """Write how many have no value, where there are such."""
+    named = count(number, what) if what else f"{number:,}"
+    return f"{named} without a value" if number else ""
 
 
 def state_wide(row: "pd.Series | Mapping[str, float]") -> str:

@@ -92,11 +92,12 @@ def _remove_leftovers(target: Path) -> None:
     pattern = re.compile(rf"{known}(\d+)-\w+{re.escape(target.suffix)}")
     for path in target.parent.iterdir():
         match = pattern.fullmatch(path.name)
-        if match and not _runs(int(match[1])):
+        if match and not runs(int(match[1])):
             path.unlink(missing_ok=True)
 
 
-def _runs(process: int) -> bool:
+def runs(process: int) -> bool:
+    """Return whether a process of this machine is there, whosever it is."""
     try:
         os.kill(process, 0)
     except ProcessLookupError:

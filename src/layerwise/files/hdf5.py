@@ -8,6 +8,7 @@ from typing import Literal
 
 import h5py
 import numpy as np
+from numpy.typing import DTypeLike
 
 from layerwise.files.disk import written
 
@@ -36,6 +37,19 @@ def write_hdf5(path: str | Path, mode: Literal["w", "r+"] = "w") -> Iterator[tup
     """
     with written(path, "w+" if mode == "w" else "r+") as disk, h5py.File(disk, mode) as file:
         yield file, disk.check
+
+
+def reserve(group: h5py.Group, name: str, shape: tuple[int, ...], dtype: DTypeLike) -> h5py.Dataset:
+    """Make a dataset whose values have their place in the file, one after another, before any is written.
+
+    It has no time of its making, which HDF5 would write otherwise: equal content gives equal bytes.
+    """
+    plan = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    plan.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
+    plan.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
+    plan.set_obj_track_times(False)
+    kind, space = h5py.h5t.py_create(np.dtype(dtype)), h5py.h5s.create_simple(shape)
+    return h5py.Dataset(h5py.h5d.create(group.id, name.encode(), kind, space, plan))
 
 
 def reraise_filter(error: BaseException, path: str | Path) -> None:

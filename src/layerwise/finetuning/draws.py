@@ -8,6 +8,7 @@ Salmon, Moraes, Dror & Shaw (2011). Parallel random numbers: as easy as 1, 2, 3.
 https://doi.org/10.1145/2063384.2063405
 """
 
+import random
 from enum import IntEnum
 
 import numpy as np
@@ -60,6 +61,12 @@ def order_images(seed: int, epoch: int, images: NDArray[np.int64]) -> NDArray[np
 def step_seed(seed: int, epoch: int, step: int) -> int:
     """Return the seed of the generator that dropout and its like draw from in one step."""
     return int(_philox(seed, epoch, Purpose.DROPOUT, step).random_raw()) >> 1
+
+
+def seed_others(seed: int) -> None:
+    """Seed the generators of Python and NumPy, from which a network of the user's own may draw what it skips."""
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
 
 
 def _philox(seed: int, epoch: int, purpose: Purpose, counter: int = 0) -> np.random.Philox:

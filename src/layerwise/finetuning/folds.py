@@ -39,6 +39,9 @@ class FineTuned:
     validation, test : Predictions
         Of the best epoch, computed with products of 32 bits, so that weights and predictions belong together
         on any device.
+    diverged : str
+        What was no longer finite, if training diverged. Then weights and predictions are NaN, there is no best epoch
+        (0), and the last of the history, in which it happened, has no values.
     """
 
     weights: dict[str, Tensor]
@@ -46,6 +49,7 @@ class FineTuned:
     best_epoch: int
     validation: Predictions
     test: Predictions
+    diverged: str = ""
 
 
 def fine_tune(
@@ -163,12 +167,28 @@ class Job:
         best = best_epoch(reached.history, self.settings)
         return FineTuned(reached.best, tuple(reached.history), best, validation, test)
 
+    def diverged(self, network: nn.Module, history: Sequence[Epoch], fold: Fold, what: str) -> FineTuned:
+        """Return the result of a split whose training diverged: NaN in place of each value."""
+        weights = {name: _nan_like(tensor) for name, tensor in network.state_dict().items()}
+        validation, test = (
+            Predictions(fold.split, part.images, part.scores, np.full(len(part), np.nan))
+            for part in (fold.validation, fold.test)
+        )
+        return FineTuned(weights, tuple(history), 0, validation, test, what)
+
     def _predict(self, network: nn.Module, split: int, part: Part, accumulate: int) -> Predictions:
         at_once = PREDICT_AT_ONCE * -(-self.settings.batch_size // accumulate)
         images, augmentation = self.hold(part.images), Augmentation(self.preprocessing, self.device)
         with arithmetic("float32", self.settings.deterministic):
             predicted = predict(network, images, part, augmentation, at_once, "float32")
         return Predictions(split, part.images, part.scores, predicted)
+
+
+def _nan_like(tensor: Tensor) -> Tensor:
+    """Return NaN on the CPU; of whole numbers, such as counts of batches, their values."""
+    if tensor.is_floating_point() or tensor.is_complex():
+        return torch.full(tensor.shape, float("nan"), dtype=tensor.dtype)
+    return tensor.detach().cpu().clone()
 
 
 def images_seen(folds: Sequence[Fold]) -> NDArray[np.int64]:

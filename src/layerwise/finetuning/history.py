@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from math import isnan
 
+from layerwise.interfaces import counted
 from layerwise.interfaces.finetuning import FinetuneSettings
 
 
@@ -48,8 +49,8 @@ def best_epoch(history: list[Epoch], settings: FinetuneSettings) -> int:
 def ends(history: list[Epoch], settings: FinetuneSettings) -> str:
     """Return why training ends after these epochs; nothing if it continues."""
     if len(history) >= settings.max_epochs:
-        return f"after {settings.max_epochs} epochs, the most that were allowed"
+        return f"after {counted(settings.max_epochs, 'epoch')}, the most that were allowed"
     without = len(history) - best_epoch(history, settings)
     if history and without >= settings.patience:
-        return f"after {without} epochs without gain"
+        return f"after {counted(without, 'epoch')} without gain"
     return ""

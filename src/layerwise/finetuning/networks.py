@@ -117,6 +117,8 @@ def predict_scores(network: Callable[[Tensor], object], inputs: Tensor) -> Tenso
         It does not give one number for each image.
     """
     output = network(inputs)
+    if isinstance(output, Tensor) and output.numel() == len(inputs) == 1:
+        output = output.reshape(1)  # some drop the axis of a single image
     if not isinstance(output, Tensor) or output.numel() != len(inputs) or len(output) != len(inputs):
         given = list(output.shape) if isinstance(output, Tensor) else type(output).__name__
         raise ValueError(

@@ -1,7 +1,7 @@
 """PyTorch's optimisers, set up so that a CUDA graph can hold their step; and the learning rate of each epoch."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -63,3 +63,20 @@ def state_tensors(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
         for name, value in state.items()
         if isinstance(value, Tensor)
     }
+
+
+def restore_tensors(optimiser: torch.optim.Optimizer, values: Mapping[str, Tensor]) -> None:
+    """Bring values of `state_tensors` into what an optimiser remembers, in place.
+
+    Of a parameter that has had no gradient so far, as in a block that a network skips at random, it remembers nothing;
+    that is made here. What it remembers beyond these values has to be zero, which is as good as nothing.
+    """
+    parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
+    known = state_tensors(optimiser)
+    for name, value in values.items():
+        index, _, what = name.partition(".")
+        parameter = parameters[int(index)]
+        if name in known:
+            known[name].copy_(value)
+        else:
+            optimiser.state[parameter][what] = value.detach().clone().to(parameter.device)

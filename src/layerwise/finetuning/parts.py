@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from layerwise.finetuning.draws import Purpose, draw
+from layerwise.interfaces import agreeing, counted
 from layerwise.interfaces.finetuning import FEWEST, FinetuneSettings
 
 log = logging.getLogger(__name__)
@@ -78,12 +79,37 @@ def make_fold(
     """
     name = f"split {split + 1}"
     _check_parts(name, scores, (train, validation, test))
-    if not len(validation):
+    held = not len(validation)
+    if held:
         train, validation = _hold_out(name, train, settings)
     parts = (Part(part.astype(np.int64), scores[part].astype(np.float64)) for part in (train, validation, test))
     fold = Fold(split, *parts)
-    _check_counts(name, fold, settings)
+    _check_counts(name, fold, settings, held)
     return fold
+
+
+def warn_of_copies(fold: Fold, alike: NDArray[np.int64], names: Sequence[str]) -> None:
+    """Warn of test images that are trained on, or watched, under another name.
+
+    Parameters
+    ----------
+    fold : Fold
+        The split.
+    alike : int64 array [image]
+        For each image the index of the first one that has the same pixels.
+    names : sequence of str
+        Ids of all images.
+    """
+    seen = np.concatenate([fold.train.images, fold.validation.images])
+    copies = fold.test.images[np.isin(alike[fold.test.images], alike[seen])]
+    if not len(copies):
+        return
+    other = seen[alike[seen] == alike[copies[0]]][0]
+    log.warning(
+        "split %d: of %d test images, %s the same pixels as images that are trained on or watched (first: %s and %s), "
+        "which makes rho too high: keep one of each, or have them in one fold",
+        fold.split + 1, len(fold.test), counted(len(copies), "has", "have"), names[copies[0]], names[other],
+    )  # fmt: skip
 
 
 def _check_parts(name: str, scores: NDArray[np.float64], parts: Sequence[NDArray[np.int64]]) -> None:
@@ -91,11 +117,13 @@ def _check_parts(name: str, scores: NDArray[np.float64], parts: Sequence[NDArray
     twice = len(images) - len(np.unique(images))
     if twice:
         raise ValueError(
-            f"{twice} images are more than once in {name}: each image is in one of training, validation and test"
+            f"{counted(twice, 'image is', 'images are')} more than once in {name}: each is to be in one of training, "
+            "validation and test"
         )
     missing = int((~np.isfinite(scores[images])).sum())
     if missing:
-        raise ValueError(f"{missing} of {len(images)} images of {name} have no score: give each image a finite number")
+        word = agreeing(missing, "has", "have")
+        raise ValueError(f"{missing} of {len(images)} images of {name} {word} no score: give each a finite number")
 
 
 def _hold_out(
@@ -117,12 +145,13 @@ def _hold_out(
     return train[~held], train[held]
 
 
-def _check_counts(name: str, fold: Fold, settings: FinetuneSettings) -> None:
+def _check_counts(name: str, fold: Fold, settings: FinetuneSettings, held: bool) -> None:
     train, validation = fold.train, fold.validation
     if len(train) < settings.batch_size:
+        left, or_less = (f", as {len(validation)} are held out", " or a smaller `hold_out`") if held else ("", "")
         raise ValueError(
-            f"{name} has {len(train)} training images, and a batch has {settings.batch_size}: give more images or set "
-            "a smaller `batch_size` under `finetuning`"
+            f"{name} has {len(train)} training images{left}, and a batch has {settings.batch_size}: give more images "
+            f"or set a smaller `finetuning.batch_size`{or_less}"
         )
     if len(validation) < FEWEST or np.ptp(validation.scores) == 0:
         raise ValueError(

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from layerwise.files import atomic_path, check_zip, reraise_memory, written
 from layerwise.finetuning.history import Epoch
-from layerwise.finetuning.optimisers import state_tensors
+from layerwise.finetuning.optimisers import restore_tensors, state_tensors
 
 log = logging.getLogger(__name__)
 
@@ -158,13 +158,11 @@ def put_back(content: dict[str, Any], network: nn.Module, optimiser: torch.optim
 
     In place since a CUDA graph that was recorded before reads and writes these very tensors.
     """
-    for mine, saved in (
-        (network.state_dict(), content["network"]),
-        (state_tensors(optimiser), content["optimiser"]),
-    ):
-        if mine.keys() != saved.keys():
-            raise ValueError("the state holds other tensors than this network and its optimiser: delete it")
-        copy_values(mine, saved)
+    tensors = network.state_dict()
+    if tensors.keys() != content["network"].keys():
+        raise ValueError("the state holds other tensors than this network: delete it")
+    copy_values(tensors, content["network"])
+    restore_tensors(optimiser, content["optimiser"])
     values = content["reached"]
     reached.losses.copy_(values["losses"])
     for name in ("step", "best", "accumulate", "compiled"):
@@ -191,7 +189,7 @@ def _read(path: Path) -> dict[str, Any] | None:
         content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         if not isinstance(content, dict) or not {"key", "reached", "network", "optimiser"} <= content.keys():
             raise ValueError("it holds something else")
-    except (RuntimeError, OSError, ValueError, EOFError, UnpicklingError) as error:
+    except (RuntimeError, ValueError, EOFError, UnpicklingError) as error:  # of a disk that does not answer it stays
         reraise_memory(error, f"reading {path}")
         log.warning("%s is damaged (%s): it is removed, and the state before it is used, if there is one", path, error)
         path.unlink()

@@ -85,10 +85,17 @@ class PlainStep:
         total = torch.zeros((), device=inputs.device)
         at_once = -(-self.settings.batch_size // self.accumulate)
         parts = -(-len(inputs) // at_once)
+        if at_once > 1:
+            parts = max(1, min(parts, len(inputs) // 2))  # of the images left over, none by itself: it has no variance
         for part, wanted in zip(inputs.tensor_split(parts), targets.tensor_split(parts), strict=True):
             with autocast(inputs.device, self.settings.precision):
                 predicted = predict_scores(self._forward, part)
             loss = self._loss(predicted, wanted) * (len(wanted) / len(targets))
+            if not loss.requires_grad:
+                raise ValueError(
+                    "no parameter of the network gets a gradient: its code runs under `torch.no_grad()` or the like or "
+                    "detaches what it gives; let gradients through"
+                )
             loss.backward()  # type: ignore[no-untyped-call]
             total += loss.detach()
         self.optimiser.step()

@@ -24,7 +24,7 @@ from layerwise.finetuning.parts import Fold
 from layerwise.finetuning.state import Reached
 from layerwise.finetuning.stopping import DivergedError
 from layerwise.finetuning.training import Pace, Trainer, log_epoch, surroundings
-from layerwise.interfaces import Pixels, Preprocessing, Stop, StoppedError, never
+from layerwise.interfaces import Pixels, Preprocessing, Stop, StoppedError, agreeing, counted, never
 from layerwise.interfaces.finetuning import FinetuneSettings
 
 FoldReport = Callable[[Fold, Epoch, Pace], None]
@@ -52,6 +52,7 @@ def fine_tune_folds(
     report: FoldReport = log_fold,
     done: Done = lambda fold, result: None,
     record: bool = True,
+    keep_diverged: bool = False,
 ) -> list[FineTuned]:
     """Fine-tune a network on several splits, each with the result that `fine_tune` gives it alone.
 
@@ -71,6 +72,9 @@ def fine_tune_folds(
         Told of each epoch of each split. The pace of a split is what it had beside the others.
     done : callable
         Given the result of each split as soon as it has ended.
+    keep_diverged : bool
+        Whether a split that diverges has a result, which is NaN (`FineTuned`), in place of an error at the end. Its
+        state stays.
     classifiers, pixels, preprocessing, settings, device, depends_on, resident, stop, record
         As for `fine_tune`.
 
@@ -84,7 +88,7 @@ def fine_tune_folds(
     """
     job = Job(classifiers, pixels, preprocessing, settings, device, depends_on, resident, stop, record)
     with surroundings(settings, device):
-        return _Together(job, network, folds, states, report, done).run()
+        return _Together(job, network, folds, states, report, done, keep_diverged).run()
 
 
 @dataclass(eq=False)
@@ -112,7 +116,9 @@ class _Together:
         states: Sequence[str | Path] | None,
         report: FoldReport,
         done: Done,
+        keep_diverged: bool,
     ) -> None:
+        self._keep_diverged = keep_diverged
         self._job, self._network, self._folds, self._states = job, network, folds, states
         self._report, self._done = report, done
         self._seen = job.hold(images_seen(folds))
@@ -142,7 +148,10 @@ class _Together:
                 raise
             self._waiting.appendleft(number)
             self._at_once = len(self._running)
-            log.warning("%d splits are trained at once: no more fit into the GPU's memory", self._at_once)
+            log.warning(
+                "no more fit into the GPU's memory: %s at once",
+                counted(self._at_once, "split is trained", "splits are trained"),
+            )
             return
         self._running.append(running)
         if not self._first:
@@ -191,18 +200,30 @@ class _Together:
             except StopIteration:
                 pass
             except DivergedError as error:
-                if len(self._folds) > 1:  # one that is alone is told of at once
-                    log.warning("split %d: %s", self._folds[running.number].split + 1, error)
-                self._diverged.append(error)
                 self._running.remove(running)
+                self._diverge(running, error)
                 return
             except StoppedError as stopped:
                 self._halt(running, stopped)
             self._running.remove(running)
             fold = self._folds[running.number]
             result = self._job.result(running.network, running.trainer.reached, fold)
-        self._results[running.number] = result
-        self._done(fold, result)
+        self._end(running.number, result)
+
+    def _end(self, number: int, result: FineTuned) -> None:
+        self._results[number] = result
+        self._done(self._folds[number], result)
+
+    def _diverge(self, running: _Running, error: DivergedError) -> None:
+        """Tell of a split that diverged, now if it is not alone; it ends with a result, or with an error at the end."""
+        fold, trainer = self._folds[running.number], running.trainer
+        if len(self._folds) > 1 or self._keep_diverged:
+            log.warning("split %d: %s", fold.split + 1, error)
+        if not self._keep_diverged:
+            self._diverged.append(error)
+            return
+        history = [*trainer.reached.history, trainer.broken_off()]
+        self._end(running.number, self._job.diverged(running.network, history, fold, error.what))
 
     def _halt(self, first: _Running, stopped: StoppedError) -> None:
         """Save the states of the other splits that run, too."""
@@ -211,6 +232,7 @@ class _Together:
             with running.on_stream(), suppress(StoppedError, DivergedError):
                 running.trainer.halt("another split stopped")
         if others:
-            told = f"{stopped} (so do the {len(others)} other splits that this job trained)"
+            verb = agreeing(len(others), "does", "do")
+            told = f"{stopped} (so {verb} the {counted(len(others), 'other split')} that this job trained)"
             raise StoppedError(told, stopped.advanced) from None
         raise stopped

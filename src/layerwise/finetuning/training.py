@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from layerwise.finetuning.augmentation import Augmentation
 from layerwise.finetuning.compiling import as_before
 from layerwise.finetuning.crops import draw_crops
-from layerwise.finetuning.draws import order_images, step_seed
+from layerwise.finetuning.draws import order_images, seed_others, step_seed
 from layerwise.finetuning.history import Epoch, best_epoch, ends
 from layerwise.finetuning.images import Images
 from layerwise.finetuning.networks import set_training
@@ -26,8 +26,9 @@ from layerwise.finetuning.predictions import predict, rank_correlation
 from layerwise.finetuning.preparing import Prepared, prepare_step
 from layerwise.finetuning.state import Reached, State, put_back
 from layerwise.finetuning.stopping import DivergedError
-from layerwise.interfaces import Stop, StoppedError, never
+from layerwise.interfaces import Stop, StoppedError, counted, never
 from layerwise.interfaces.finetuning import FinetuneSettings
+from layerwise.models.seeds import seeded
 from layerwise.passes.devices import current_device
 
 CHECK_EVERY = 50  # steps between looks at the losses: each look makes the GPU wait
@@ -132,7 +133,7 @@ def surroundings(settings: FinetuneSettings, device: torch.device) -> Iterator[N
     """Set the arithmetic, the GPU and a random state of its own for training, of one network or of several in turns."""
     devices = [device] if device.type == "cuda" else []
     chosen = arithmetic(settings.precision, settings.deterministic)
-    with current_device(device), chosen, torch.random.fork_rng(devices):
+    with current_device(device), chosen, torch.random.fork_rng(devices), seeded(settings.seed):
         yield
 
 
@@ -213,10 +214,21 @@ class Trainer:
     def halt(self, reason: str) -> NoReturn:
         """Save the state, and raise `StoppedError`."""
         self._check_losses()
-        where = f"after {len(self.reached.history)} epochs and {self.reached.step} steps"
         saved = self._state is not None and self._save()
         kept = f"its state is in {self._state.path}" if self._state and saved else "no state was saved"
-        raise StoppedError(f"{reason}: training stopped {where}, and {kept}; start it again to resume", advanced=saved)
+        raise StoppedError(
+            f"{reason}: training stopped after {self._where()}, and {kept}; start it again to resume", advanced=saved
+        )
+
+    def _where(self) -> str:
+        return f"{counted(len(self.reached.history), 'epoch')} and {counted(self.reached.step, 'step')}"
+
+    def broken_off(self) -> Epoch:
+        """Return the epoch in which training diverged: nothing is known of it."""
+        reached, nan = self.reached, float("nan")
+        number = len(reached.history) + 1
+        rate = learning_rate(self.settings, number - 1)
+        return Epoch(number, rate, nan, nan, nan, reached.accumulate, reached.compiled)
 
     def _prepare(self) -> Prepared:
         """Make the optimiser and the step, and resume from the state if there is one."""
@@ -231,7 +243,7 @@ class Trainer:
         )
         if content is not None:
             put_back(content, self.network, self._optimiser, self.reached)
-            log.info("resuming after %d epochs and %d steps", len(self.reached.history), self.reached.step)
+            log.info("resuming after %s", self._where())
         self.reached.accumulate, self.reached.compiled = step.accumulate, step.compiled
         return step
 
@@ -256,7 +268,9 @@ class Trainer:
         reached, settings = self.reached, self.settings
         for inputs, targets in self._batches.epoch(epoch, reached.step):
             run = step.step if len(inputs) == settings.batch_size else step.plain
-            reached.losses[reached.step] = run(inputs, targets, step_seed(settings.seed, epoch, reached.step))
+            seed = step_seed(settings.seed, epoch, reached.step)
+            seed_others(seed)
+            reached.losses[reached.step] = run(inputs, targets, seed)
             reached.step += 1
             if reached.step % CHECK_EVERY == 0:
                 self._check_losses()
@@ -295,8 +309,8 @@ class Trainer:
         if len(wrong):
             epoch = len(self.reached.history) + 1
             raise DivergedError(
-                f"after epoch {epoch} the network predicts {wrong[0]} for {len(wrong)} validation images"
-                f"{self._advice()}"
+                f"after epoch {epoch} the network predicts {wrong[0]} for {counted(len(wrong), 'validation image')}",
+                self._advice(),
             )
         return predicted
 
@@ -311,15 +325,16 @@ class Trainer:
             more = f" and {len(images) - SHOWN} more" if len(images) > SHOWN else ""
             raise DivergedError(
                 f"the loss of step {step + 1} of epoch {epoch + 1} is {float(losses[step])}, of the images "
-                f"{names}{more}{self._advice()}"
+                f"{names}{more}",
+                self._advice(),
             )
 
     def _advice(self) -> str:
         epochs = len(self.reached.history)
         kept = f"; the state in {self._state.path} is the last good one" if self._state and epochs else ""
         return (
-            f": training stops with {epochs} good epochs{kept}; set a lower `learning_rate`, or `precision: float32`, "
-            "and check the scores"
+            f": training stops with {counted(epochs, 'good epoch')}{kept}; set a lower `learning_rate`, or `precision: "
+            "float32`, and check the scores"
         )
 
     def _stop_if_asked(self) -> None:

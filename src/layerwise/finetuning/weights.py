@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import re
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,8 +18,8 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from layerwise.files import atomic_path, reraise_memory
-from layerwise.interfaces import Geometry, ModelSpec, Preprocessing
-from layerwise.interfaces.finetuning import FinetuneSettings
+from layerwise.interfaces import DegenerateWarning, Geometry, ModelSpec, Preprocessing
+from layerwise.interfaces.finetuning import DIVERGED, FinetuneSettings
 from layerwise.models import replace_head
 from layerwise.models.construction import construct
 from layerwise.models.states import load_state
@@ -48,7 +49,7 @@ class FineTunedModel:
     settings : FinetuneSettings
         How it was trained.
     origins : mapping of str to str
-        Hashes of what it was made from, by name.
+        Hashes of what it was made from, by name; and whether training diverged.
     """
 
     spec: ModelSpec
@@ -60,6 +61,11 @@ class FineTunedModel:
     split: str
     settings: FinetuneSettings
     origins: Mapping[str, str]
+
+    @property
+    def diverged(self) -> str:
+        """What was no longer finite, if training diverged, so that the weights are NaN."""
+        return self.origins.get(DIVERGED, "")
 
 
 _ABOUT = TypeAdapter(FineTunedModel)
@@ -92,9 +98,14 @@ def write_weights(path: str | Path, weights: Mapping[str, Tensor], about: FineTu
 
 
 def _save(tensors: dict[str, Tensor], path: Path, metadata: dict[str, str]) -> None:
-    """Write a file of tensors; its library has an error of its own for a disk that is full."""
+    """Write a file of tensors; its library has an error of its own for a disk that is full.
+
+    It also puts a file of its own in place of the one that is there, which nobody else may read.
+    """
+    mode = path.stat().st_mode
     try:
         save_file(tensors, path, metadata)
+        path.chmod(mode)
     except SafetensorError as error:
         number = re.search(r"\(os error (\d+)\)", str(error))
         if number is None:
@@ -120,6 +131,11 @@ def load_finetuned(path: str | Path) -> tuple[nn.Module, FineTunedModel]:
 
     Neither the pretrained weights nor the study are needed; a factory's own code is.
 
+    Warns
+    -----
+    DegenerateWarning
+        Training diverged, and the weights are NaN.
+
     Raises
     ------
     ValueError
@@ -137,6 +153,9 @@ def load_finetuned(path: str | Path) -> tuple[nn.Module, FineTunedModel]:
     except ValueError as error:
         raise ValueError(f"{path} does not fit what {about.spec.constructor!r} is now: {error}") from error
     load_state(network, weights, path)
+    if about.diverged:
+        told = f"{path}: training on split {about.split} diverged ({about.diverged}), and its weights are NaN"
+        warnings.warn(told, DegenerateWarning, stacklevel=2)
     return network.eval(), about
 
 

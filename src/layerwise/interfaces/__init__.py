@@ -1,8 +1,9 @@
-"""The types that the rooms of the package pass to each other: data only, and no import of ours.
+"""The types that the rooms of the package pass to each other: data only, and words for numbers; no import of ours.
 
 Arrays are numpy arrays; a shape is written as ``[stimulus, neuroid]`` after the field's terms.
 """
 
+from layerwise.interfaces.counting import agreeing, counted
 from layerwise.interfaces.data import Distances, RatedImages, Ratings, Recordings, Split, StimulusSet
 from layerwise.interfaces.finetuning import FinetuneSettings
 from layerwise.interfaces.images import Geometry, Pixels, Preprocessing
@@ -55,7 +56,9 @@ __all__ = [
     "StimulusSet",
     "Stop",
     "StoppedError",
+    "agreeing",
     "column_of",
+    "counted",
     "measured_as",
     "never",
     "no_progress",

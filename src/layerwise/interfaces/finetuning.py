@@ -6,6 +6,7 @@ from typing import Any, Literal, get_args, get_origin
 # In the attributes of what a fine-tuned network gave:
 STARTED_FROM = "started from"  # hash of its pretrained weights
 TRAINING = "training"  # hash of all that its training depended on
+DIVERGED = "diverged"  # what was no longer finite, of a split whose training diverged
 
 FEWEST = 3  # images of which a rank correlation is defined
 WORTHWHILE = 300.0  # seconds of the shortest training that is worth a compilation: some five times what one takes
@@ -24,7 +25,8 @@ class FinetuneSettings:
     momentum, nesterov : float, bool
         Of "sgd"; the paper's.
     weight_decay : float
-        0: the paper names its optimiser's settings, and no decay among them.
+        0: the paper names its optimiser's settings, and no decay among them. It is of all parameters, norms and biases
+        too, as PyTorch's optimisers have it.
     schedule : {"step", "cosine", "constant"}
         The paper's is "step": the rate is multiplied by `gamma` after every `step_epochs` epochs. "cosine" falls from
         the first rate towards zero at `max_epochs`.

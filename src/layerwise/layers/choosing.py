@@ -12,13 +12,7 @@ CLASS_TOKENS = ("cls_token", "class_token", "class_embedding")  # names of a cla
 
 
 def choose_names(network: nn.Module, choice: LayerChoice) -> set[str]:
-    """Return the first name of each module that may be a layer.
-
-    Raises
-    ------
-    ValueError
-        A pattern matches no module; the message names the nearest.
-    """
+    """Return the first name of each module that may be a layer; a pattern may match none (`require_matched`)."""
     modules = {name: module for name, module in network.named_modules() if name}
     if choice.which == "all":
         return set(modules)
@@ -28,19 +22,15 @@ def choose_names(network: nn.Module, choice: LayerChoice) -> set[str]:
 
 
 def matched(network: nn.Module, pattern: str) -> list[str]:
-    """Find the modules that a pattern matches, by the first of their names.
+    """Find the modules that a pattern matches, by the first of their names."""
+    names = _first_names(network)
+    return list(dict.fromkeys(names[name] for name in match_names(names, pattern)))
 
-    Raises
-    ------
-    ValueError
-        There are none.
-    """
+
+def _first_names(network: nn.Module) -> dict[str, str]:
+    """Return of each name of a module the first name of that module."""
     first = {id(module): name for name, module in network.named_modules()}
-    names = {name: first[id(module)] for name, module in network.named_modules(remove_duplicate=False) if name}
-    found = list(dict.fromkeys(names[name] for name in match_names(names, pattern)))
-    if not found:
-        raise ValueError(f"layers: no module matches {pattern!r}: the nearest are {', '.join(nearest(pattern, names))}")
-    return found
+    return {name: first[id(module)] for name, module in network.named_modules(remove_duplicate=False) if name}
 
 
 def require_matched(network: nn.Module, choice: LayerChoice, layers: Collection[str], why: Mapping[str, str]) -> None:
@@ -60,12 +50,18 @@ def require_matched(network: nn.Module, choice: LayerChoice, layers: Collection[
     Raises
     ------
     ValueError
-        One does not; the message says what its modules do.
+        Some do not; of each the message says what its modules do, or which names are near where it matches none.
     """
+    told = []
     for pattern in choice.which if isinstance(choice.which, tuple) else ():
         names = matched(network, pattern)
-        if set(names).isdisjoint(layers):
-            raise ValueError(f"layers: {pattern!r} gives no layer: {_reason(names, why)}")
+        if not names:
+            near = ", ".join(nearest(pattern, _first_names(network)))
+            told.append(f"no module matches {pattern!r}: the nearest are {near}")
+        elif set(names).isdisjoint(layers):
+            told.append(f"{pattern!r} gives no layer: {_reason(names, why)}")
+    if told:
+        raise ValueError(f"layers: {'; '.join(told)}")
 
 
 def _reason(names: Sequence[str], why: Mapping[str, str]) -> str:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
-from layerwise.interfaces import LayerChoice, LayerSpec
+from layerwise.interfaces import LayerChoice, LayerSpec, counted
 from layerwise.layers.choosing import Reducer, choose_names, require_matched
 from layerwise.layers.functions import find_functions
 from layerwise.layers.manifest import Skipped
@@ -56,7 +56,7 @@ def list_layers(network: nn.Module, input_size: int, min_units: int = MIN_UNITS)
         reasons = Counter(module.reason for module in survey.skipped)
         text = "; ".join(f"{count} {reason}" for reason, count in reasons.items())
         names = ", ".join(module.layer for module in survey.skipped)
-        log.warning("%d modules are left out: %s (%s)", len(survey.skipped), text, names)
+        log.warning("%s left out: %s (%s)", counted(len(survey.skipped), "module is", "modules are"), text, names)
     return survey.layers
 
 
@@ -145,8 +145,8 @@ def _functions(network: nn.Module, images: torch.Tensor) -> list[Skipped]:
 def _warn_of_whole(names: Sequence[str]) -> None:
     if names:
         log.warning(
-            "`tokens` leaves %d layers whole, whose first side is not the network's number of tokens: %s",
-            len(names),
+            "`tokens` leaves %s whole, of which the first side is not the network's number of tokens: %s",
+            counted(len(names), "layer"),
             ", ".join(names[:3]) + (", ..." if len(names) > 3 else ""),
         )
 

@@ -3,22 +3,22 @@
 import warnings
 from collections.abc import Sequence
 
-from layerwise.interfaces import DegenerateWarning
+from layerwise.interfaces import DegenerateWarning, counted
 
 NAMED = 5
-NONFINITE = "gave NaN or infinite values, so nothing can be predicted from them"
+NONFINITE = "NaN or infinite values were given, so nothing can be predicted from them"
 CONSTANT = (
-    "are constant in the training images of some split, or share nothing with their scores, so that the mean score is "
-    "predicted from them and no correlation is defined"
+    "constant in the training images of some split, or with nothing in common with their scores, so that the mean "
+    "score is predicted and no correlation is defined"
 )
 LOST = (
-    "vary so much more in some directions than in others (as where a few units are thousands of times as large as all "
-    "others) that rounding hides what the others add, so nothing is predicted from them"
+    "some directions vary so much more than others (as where a few units are thousands of times as large as all "
+    "others) that rounding hides what the others add, so nothing is predicted"
 )
 STOPPED = (
-    "were fitted with fewer components than asked in some split, since what is left of them is no more than the "
-    "rounding of what the network computes. They have few directions; or one direction, which all units share, is "
-    "thousands of times as large as the rest, and then the rest is missing from the predictions"
+    "fitted with fewer components than asked in some split, since what is left is no more than the rounding of what "
+    "the network computes. There are few directions; or one direction, which all units share, is thousands "
+    "of times as large as the rest, and then the rest is missing from the predictions"
 )
 
 
@@ -32,7 +32,7 @@ def warn_layers(layers: Sequence[str], model: str, problem: str, stacklevel: int
     model : str
         The network.
     problem : str
-        What they did, as `NONFINITE`.
+        What is wrong with them, as `NONFINITE`.
     stacklevel : int
         As `warnings.warn` counts it, from the caller of this function.
 
@@ -44,5 +44,7 @@ def warn_layers(layers: Sequence[str], model: str, problem: str, stacklevel: int
     if layers:
         named = ", ".join(layers[:NAMED]) + (", ..." if len(layers) > NAMED else "")
         warnings.warn(
-            f"{len(layers)} layers of {model} {problem}: {named}", DegenerateWarning, stacklevel=stacklevel + 1
+            f"{counted(len(layers), 'layer')} of {model}: {problem}: {named}",
+            DegenerateWarning,
+            stacklevel=stacklevel + 1,
         )

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from layerwise.interfaces import Split
+from layerwise.interfaces import Split, counted
 
 Array: TypeAlias = NDArray[Any] | Tensor
 SOLVERS = ("exact", "scikit-learn")
@@ -58,8 +58,8 @@ def check_sizes(n_components: int, n_training: int, n_units: int | None = None) 
         raise ValueError(f"{n_components} components were asked for: at least 1 is needed")
     if n_training < n_components:
         raise ValueError(
-            f"{n_training} training stimuli were given, but {n_components} components need at least "
-            f"{n_components}: use more stimuli, a larger training part or fewer components"
+            f"{counted(n_training, 'training stimulus was', 'training stimuli were')} given, but {n_components} "
+            f"components need at least {n_components}: use more stimuli, a larger training part or fewer components"
         )
     if n_units is not None and n_units < n_components:
         raise ValueError(

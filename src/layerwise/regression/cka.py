@@ -12,6 +12,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from layerwise.interfaces import counted
 from layerwise.regression.checking import unit_scale
 
 CENTRED = 1e-9  # of the largest product: means of products that are as small cost no digits
@@ -42,7 +43,9 @@ class Kernel:
             There are fewer than 4 stimuli.
         """
         if len(gram) < LEAST_STIMULI:
-            raise ValueError(f"{len(gram)} stimuli are given: CKA needs {LEAST_STIMULI} or more")
+            raise ValueError(
+                f"{counted(len(gram), 'stimulus is', 'stimuli are')} given: CKA needs {LEAST_STIMULI} or more"
+            )
         diagonal, means = gram.diagonal(), gram.mean(0)
         largest = float(diagonal.amax())
         if float(means.abs().amax()) > CENTRED * largest:

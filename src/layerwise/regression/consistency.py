@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.model_selection import ShuffleSplit
 
-from layerwise.interfaces import DegenerateWarning
+from layerwise.interfaces import DegenerateWarning, agreeing
 from layerwise.regression.checking import Array, to_numpy
 
 
@@ -51,7 +51,8 @@ def internal_consistency(responses: Array, n_halves: int = 10, seed: int = 1) ->
     r = np.array([_correlate(_mean(values[first]), _mean(values[second])) for first, second in halvings])
     undefined = int(np.isnan(r).any(0).sum())
     if undefined:
-        message = f"{undefined} of {n_neuroids} neuroids have no ceiling: constant, or under two stimuli in a half"
+        word = agreeing(undefined, "has", "have")
+        message = f"{undefined} of {n_neuroids} neuroids {word} no ceiling: constant, or under two stimuli in a half"
         warnings.warn(message, DegenerateWarning, stacklevel=2)
     # r = -1 gives -infinity; there the halves contradict each other and no ceiling is defined.
     return np.where(r > -1, 2 * r / np.where(r > -1, 1 + r, 1), np.nan)

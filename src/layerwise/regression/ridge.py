@@ -12,6 +12,7 @@ from layerwise.interfaces import Split
 from layerwise.regression.dual import ROUNDING
 from layerwise.regression.inverse import invert_definite
 from layerwise.regression.penalties import search
+from layerwise.regression.primal import ROUNDING as OF_UNITS
 from layerwise.regression.training import Targets, Training
 
 ALPHAS: tuple[float, ...] = (
@@ -33,7 +34,8 @@ class RidgeFits:
     Parameters
     ----------
     predictions : list of Tensor [layer, test stimulus, target]
-        One a split; zeros where no penalty could be used.
+        One a split, less the mean of its training stimuli, beside which what is left by a large penalty would be lost
+        in rounding; zeros where no penalty could be used.
     alphas : float64 array [layer, split]
         The penalties; NaN where none could be used.
     """
@@ -182,12 +184,12 @@ class _Solver:
 
     def _predict(self, grams: Tensor, kept: _Kept) -> RidgeFits:
         """Predict the test stimuli of each split: [layer, test stimulus, target]; zeros without a penalty."""
-        centres, means = self.training.mean(grams), self.training.mean(self.values)
+        centres = self.training.mean(grams)
         none = kept.alphas.isnan() | self._constant(grams, centres)
         predictions = []
         for index, split in enumerate(self.splits):
             test = grams[:, torch.as_tensor(split.test, device=grams.device)] - centres[:, index, None]
-            found = test @ kept.weights[:, index] + means[index]
+            found = test @ kept.weights[:, index]
             predictions.append(found.masked_fill_(none[:, index, None, None], 0))
         return RidgeFits(predictions, kept.alphas.cpu().numpy())
 
@@ -289,20 +291,22 @@ def ridge_from_units(units: Tensor, targets: Targets, splits: Sequence[Split], a
 
 @dataclass(frozen=True)
 class _Primal:
-    """The training part of a split: centred rows [stimulus, unit] and residuals [stimulus, target], and their means."""
+    """The training part of a split: centred rows [stimulus, unit] and residuals [stimulus, target]; the rows' mean."""
 
     rows: Tensor
     residuals: Tensor
     centre: Tensor
-    intercept: Tensor
 
     @classmethod
     def of(cls, units: Tensor, values: Tensor) -> "_Primal":
-        centre, intercept = units.mean(0), values.mean(0)
-        return cls(units - centre, values - intercept, centre, intercept)
+        centre = units.mean(0)
+        rows = units - centre
+        if float(rows.square().sum()) <= OF_UNITS * float(units.square().sum()):
+            rows.zero_()  # they are constant up to rounding, from which nothing is predicted
+        return cls(rows, values - values.mean(0), centre)
 
     def fit(self, test: Tensor, alphas: Sequence[float]) -> tuple[Tensor, float]:
-        """Predict test stimuli [stimulus, unit] with the best penalty; NaN, and zeros, where none can be used."""
+        """Predict test stimuli [stimulus, unit], less the mean, with the best penalty; NaN, and zeros, without one."""
         products = self.rows.T @ self.rows
         usable = _usable(alphas, float(products.diagonal().sum()))
         if not len(usable):
@@ -310,7 +314,7 @@ class _Primal:
         alpha = float(usable[0] if len(usable) == 1 else self._choose(products, usable))
         products.diagonal().add_(alpha)
         slopes = torch.linalg.solve(products, self.rows.T @ self.residuals)
-        return (test - self.centre) @ slopes + self.intercept, alpha
+        return (test - self.centre) @ slopes, alpha
 
     def _choose(self, products: Tensor, alphas: NDArray[np.float64]) -> float:
         variances, directions = torch.linalg.eigh(products)

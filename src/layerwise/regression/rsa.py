@@ -27,6 +27,8 @@ class PatternProducts:
         Sum of each pattern over units.
     products : Tensor [stimulus]
         Product of each pattern with the mean pattern.
+    mean_sum : float
+        Sum of the mean pattern over units.
     mean_square : float
         Product of the mean pattern with itself.
     units : int
@@ -36,6 +38,7 @@ class PatternProducts:
     gram: Tensor
     sums: Tensor
     products: Tensor
+    mean_sum: float
     mean_square: float
     units: int
 
@@ -43,20 +46,39 @@ class PatternProducts:
     def of(cls, patterns: Tensor) -> "PatternProducts":
         """Multiply patterns [stimulus, unit], float64."""
         mean = patterns.mean(0)
-        centred, square = patterns - mean, float(mean @ mean)
-        return cls(centred @ centred.T, patterns.sum(1), patterns @ mean, square, patterns.shape[1])
+        centred, mean_sum, mean_square = patterns - mean, float(mean.sum()), float(mean @ mean)
+        sums, products = patterns.sum(1), (patterns * mean).sum(1)  # row by row: of stimuli given twice the same bits
+        return cls(centred @ centred.T, sums, products, mean_sum, mean_square, patterns.shape[1])
 
     def keep(self, rows: Tensor) -> "PatternProducts":
         """Keep some stimuli; the mean pattern stays that of all, which changes no distance."""
-        gram = self.gram[rows][:, rows]
-        return PatternProducts(gram, self.sums[rows], self.products[rows], self.mean_square, self.units)
+        gram, sums, products = self.gram[rows][:, rows], self.sums[rows], self.products[rows]
+        return PatternProducts(gram, sums, products, self.mean_sum, self.mean_square, self.units)
 
-    def raw(self, about_mean: bool = False) -> Tensor:
-        """Return the products of the patterns themselves, or of each less its mean over units: [stimulus, stimulus]."""
-        ones = torch.ones_like(self.sums)
-        means = self.sums / self.units if about_mean else torch.zeros_like(self.sums)
-        left = torch.stack([ones, self.products - self.mean_square, -means], 1)
-        return torch.addmm(self.gram, left, torch.stack([self.products, ones, self.sums]))
+    def angles(self, about_mean: bool = False) -> Tensor:
+        """Return 1 - the cosine of the angle between patterns, or between each less its mean over units.
+
+        For patterns of lengths a and b it is (distance squared - (a - b) squared) / 2ab, in which what all patterns
+        share counts in the divisor alone: where it outweighs what they differ in, 1 - cosine would be all rounding.
+
+        Returns
+        -------
+        Tensor [stimulus, stimulus]
+            NaN for patterns without a length.
+        """
+        square, ones = self.gram.diagonal(), torch.ones_like(self.sums)
+        sums = (self.sums - self.mean_sum) / self.units**0.5 if about_mean else torch.zeros_like(self.sums)
+        level = self.mean_sum / self.units**0.5 if about_mean else 0.0
+        shared = max(0.0, self.mean_square - level**2)  # of the mean pattern, its square
+        own = square - sums**2  # of each pattern less the mean pattern
+        beyond = own + 2 * (self.products - self.mean_square - level * sums)  # square of a length, less `shared`
+        lengths = beyond + shared
+        lengths = lengths.masked_fill(lengths <= FLAT * (square + self.mean_square), torch.nan).sqrt_()
+        longer = beyond / (lengths + shared**0.5)  # than the mean pattern
+        rest = own - longer**2
+        left = torch.stack([ones, rest, 2 * sums, 2 * longer], 1)
+        apart = torch.addmm(self.gram, left, torch.stack([rest, ones, sums, longer]), beta=-2)
+        return apart.div_(2 * lengths).div_(lengths[:, None])
 
 
 def distances(patterns: PatternProducts, distance: Distance) -> Tensor:
@@ -79,11 +101,7 @@ def distances(patterns: PatternProducts, distance: Distance) -> Tensor:
         sums = square + square[:, None]
         squared = upper(sums - 2 * patterns.gram)
         return squared.where(squared > FLAT * upper(sums), 0).sqrt_()  # the root of rounding would be large
-    raw, rounding = patterns.raw(about_mean=distance == "correlation"), FLAT * (square + patterns.mean_square)
-    lengths = raw.diagonal().clone()
-    lengths[lengths <= rounding] = torch.nan
-    root = lengths.sqrt()
-    return upper(raw.div_(root).div_(root[:, None])).clamp_(-1, 1).neg_().add_(1)
+    return upper(patterns.angles(about_mean=distance == "correlation")).clamp_(0, 2)
 
 
 def upper(matrix: Tensor) -> Tensor:

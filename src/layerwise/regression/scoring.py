@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from layerwise.interfaces import DegenerateWarning, Split
+from layerwise.interfaces import DegenerateWarning, Split, agreeing
 from layerwise.regression.checking import (
     Array,
     as_matrix,
@@ -180,7 +180,10 @@ def _fit_ridge(
         fits = ridge_from_units(shift(matrix, place)[0], targets, splits, alphas)
     predictions = fits.predictions if turn is None else [part @ turn.T for part in fits.predictions]
     found = torch.stack([(part != part[:, :1]).any(-1).any(-1) | (part.shape[1] == 1) for part in predictions], 1)
-    return fits, _outcome(predictions, found & torch.as_tensor(np.isfinite(fits.alphas), device=place), prepared, 1)
+    lacking = torch.as_tensor(prepared.missing, device=place)
+    whole = [part.masked_fill(none, torch.nan) for part, none in zip(predictions, lacking, strict=True)]
+    usable = torch.as_tensor(np.isfinite(fits.alphas), device=place)
+    return fits, _Outcome(whole, prepared.missing, found & usable, 1)
 
 
 def _kernels(matrix: Tensor, gram: bool, device: torch.device) -> Tensor:
@@ -464,7 +467,8 @@ def _constant(values: NDArray[np.float64]) -> NDArray[np.bool_]:
 def _warn_missing(outcome: _Outcome) -> None:
     neuroids = int(outcome.missing.any(0).sum())
     if neuroids:
-        _warn(f"{neuroids} of {outcome.missing.shape[1]} neuroids lack responses to some stimuli: left out, NaN")
+        word = agreeing(neuroids, "lacks", "lack")
+        _warn(f"{neuroids} of {outcome.missing.shape[1]} neuroids {word} responses to some stimuli: left out, NaN")
 
 
 def _warn_unfitted(outcome: _Outcome) -> None:
@@ -480,8 +484,8 @@ def _warn_constant(constant: NDArray[np.bool_]) -> None:
     neuroids, splits = int(constant.any(0).sum()), int(constant.any(1).sum())
     if neuroids:
         _warn(
-            f"{neuroids} of {constant.shape[1]} neuroids are constant in the training or test stimuli of "
-            f"{splits} of {len(constant)} splits: NaN there"
+            f"{neuroids} of {constant.shape[1]} neuroids {agreeing(neuroids, 'is', 'are')} constant in the training or "
+            f"test stimuli of {splits} of {len(constant)} splits: NaN there"
         )
 
 
@@ -490,7 +494,7 @@ def _warn_flat(flat: NDArray[np.bool_]) -> None:
     neuroids = int(flat.any(axis=tuple(range(flat.ndim - 1))).sum())
     if neuroids:
         _warn(
-            f"the predictions of {neuroids} of {flat.shape[-1]} neuroids are the same for all test stimuli, in "
+            f"of {neuroids} of {flat.shape[-1]} neuroids, predictions are the same for all test stimuli, in "
             f"{int(flat.sum())} of {flat.size} cases: NaN there; their responses may be too small beside the others'"
         )
 

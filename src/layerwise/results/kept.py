@@ -1,5 +1,6 @@
 """What is kept of the layers of a network, a layer at a time."""
 
+from layerwise.interfaces import counted
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -50,7 +51,8 @@ class Kept(Mapping[str, xr.DataArray]):
         return len(self.same_as)
 
     def __repr__(self) -> str:
-        return f"<activations of {len(self)} layers of {self.store.model} to {len(self.stimuli)} stimuli>"
+        layers, stimuli = counted(len(self), "layer"), counted(len(self.stimuli), "stimulus", "stimuli")
+        return f"<activations of {layers} of {self.store.model} to {stimuli}>"
 
     @property
     def stimuli(self) -> tuple[str, ...]:

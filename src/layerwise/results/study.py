@@ -1,5 +1,6 @@
 """The results of a study: an object that reads them when they are asked for."""
 
+from layerwise.interfaces import counted
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,8 +63,9 @@ class Results:
 
     def __repr__(self) -> str:
         regions, ratings = ", ".join(self.regions) or "none", ", ".join(self.ratings) or "none"
+        networks = counted(len(self.config.models), "network")
         return (
-            f"<study {self.config.study}: {len(self.config.models)} networks; regions: {regions}; ratings: {ratings}>"
+            f"<study {self.config.study}: {networks}; regions: {regions}; ratings: {ratings}>"
         )
 
     @property

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from layerwise.interfaces import LayerSpec
+from layerwise.interfaces import LayerSpec, counted
 from layerwise.passes.memory import NETWORK, VALUE, group_layers, largest_batch, working
 
 HALF = 2  # bytes of a float16
@@ -125,7 +125,7 @@ def describe(group: Sequence[LayerSpec], demand: SketchDemand) -> str:
     where = "in memory" if demand.in_memory else "on disk until they are scored"
     reserved = demand.reserve(group)
     return (
-        f"{len(group)} layers in one forward pass over {demand.n_images:,} images: {len(group) - few} of them sketched "
-        f"to {demand.dimensions:,} numbers, {few} kept as they are; {kept / 1e9:.2f} GB {where}, beside "
+        f"{counted(len(group), 'layer')} in one forward pass over {demand.n_images:,} images: {len(group) - few} of "
+        f"them sketched to {demand.dimensions:,} numbers, {few} kept as they are; {kept / 1e9:.2f} GB {where}, beside "
         f"{reserved / 1e9:.2f} GB of memory for the network, then the regression"
     )

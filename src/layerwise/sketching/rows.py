@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from layerwise.files import DamagedError, Extent, Resumable, checksum, find_damage, seal, writable
-from layerwise.files.hdf5 import write_hdf5
+from layerwise.files.hdf5 import reserve, write_hdf5
 from layerwise.sketching.layer import LayerRows
 
 log = logging.getLogger(__name__)
@@ -229,7 +229,7 @@ class FileRows:
             for index, (shape, dtype) in enumerate(zip(shapes, types, strict=True)):
                 file[f"{index}/shift"], file[f"{index}/scale"] = np.zeros(shape[1], np.float32), np.ones(1)
                 file[f"{index}/begun"], file[f"{index}/sums"] = np.zeros(1, np.uint32), np.zeros(n_images, np.uint32)
-                _reserve(file[str(index)], shape, dtype)
+                reserve(file[str(index)], "rows", shape, dtype)
             file.attrs["fingerprint"] = fingerprint
         seal(self.path, [_extent(place) for place in self._locate().values()])
 
@@ -272,15 +272,6 @@ def _count(done: int) -> NDArray[np.int64]:
 
 def _sums(rows: Iterable[NDArray[Any]]) -> NDArray[np.uint32]:
     return np.array([checksum(row) for row in rows], np.uint32)
-
-
-def _reserve(group: h5py.Group, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
-    """Make a dataset `rows` that has its place in the file although nothing was written to it."""
-    plan = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
-    plan.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
-    plan.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
-    kind = h5py.h5t.py_create(dtype)
-    h5py.h5d.create(group.id, b"rows", kind, h5py.h5s.create_simple(shape), plan)
 
 
 def _check_space(folder: Path, needed: int) -> None:

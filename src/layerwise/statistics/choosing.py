@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from layerwise.interfaces import DegenerateWarning
+from layerwise.interfaces import DegenerateWarning, agreeing, counted
 from layerwise.statistics.clusters import Clusters
 from layerwise.statistics.intervals import Unit
 
@@ -60,9 +60,9 @@ class Chosen:
     def undefined_because(self) -> str:
         """Why no correlation of the columns is defined; empty where it is."""
         if len(self.table) < FEWEST:
-            return f"{len(self.table)} layers have all values, and {FEWEST} are needed"
+            return f"{counted(len(self.table), 'layer has', 'layers have')} all values, and {FEWEST} are needed"
         flat = [name for name, column in zip(self.columns, self.values.T, strict=True) if np.ptp(column) == 0]
-        return f"{' and '.join(flat)} {'does' if len(flat) == 1 else 'do'} not vary" if flat else ""
+        return f"{' and '.join(flat)} {agreeing(len(flat), 'does', 'do')} not vary" if flat else ""
 
 
 def without_empty(layers: pd.DataFrame, regions: Sequence[str]) -> tuple[list[str], str]:
@@ -108,7 +108,8 @@ def choose_layers(layers: pd.DataFrame, columns: Sequence[str], warn: bool = Tru
     undefined = len(layers) - len(kept)
     if undefined and warn:
         warnings.warn(
-            f"{' and '.join(columns)}: {undefined} of {len(layers)} layers lack a value and are left out",
+            f"{' and '.join(columns)}: {undefined} of {len(layers)} layers {agreeing(undefined, 'lacks', 'lack')} a "
+            "value: left out",
             DegenerateWarning,
             stacklevel=3,
         )

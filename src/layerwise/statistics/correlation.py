@@ -246,7 +246,8 @@ def correlate_points(table: pd.DataFrame, x: str, y: str, cluster: str = "model"
     Returns
     -------
     float, Interval
-        Spearman's rho; NaN and undefined with fewer than three rows, or where a column does not vary.
+        Spearman's rho; NaN and undefined with fewer than three rows, or where a column does not vary. The interval is
+        also undefined where rho is the same whichever cluster is left out, as of points in perfect order.
     """
     pairs = table.dropna(subset=[x, y])
     values = pairs[[x, y]].to_numpy(float)
@@ -254,7 +255,8 @@ def correlate_points(table: pd.DataFrame, x: str, y: str, cluster: str = "model"
         return float("nan"), UNDEFINED
     first, second = values.T
     bounds = bound_rho(first, second, Clusters.of(pairs[cluster]), Sampling(draws=0))
-    return bounds.rho, bounds.jackknife
+    known = bounds.jackknife.error > 0  # else it would be a single point, and p 0: so it is of a third of three points
+    return bounds.rho, bounds.jackknife if known else UNDEFINED
 
 
 def correlate_drawn(drawn: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:

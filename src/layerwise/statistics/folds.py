@@ -19,13 +19,15 @@ def average_folds(finetuned: pd.DataFrame, columns: Sequence[str]) -> pd.DataFra
     Returns
     -------
     DataFrame
-        Rows (model): model, folds, and for each column its mean over the folds that have a value and `_sd`, their
-        standard deviation (NaN for one fold). A network with a value in fewer than half of its folds has NaN.
+        Rows (model): model, folds, and for each column its mean over the folds that have a value, `_sd`, their
+        standard deviation (NaN for one fold), and `_lacking`, how many folds have none. A network with
+        a value in fewer than half of its folds has NaN.
     """
     groups = finetuned.groupby("model", sort=False)
     table = pd.DataFrame({"folds": groups.size()})
     for column in columns:
-        enough = groups[column].count() >= table["folds"] / 2
+        table[f"{column}_lacking"] = table["folds"] - groups[column].count()
+        enough = table[f"{column}_lacking"] <= table["folds"] / 2
         table[column] = groups[column].mean().where(enough)
         table[f"{column}_sd"] = groups[column].std(ddof=1).where(enough, np.nan)
     return table.reset_index()

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from layerwise.interfaces import DegenerateWarning
+from layerwise.interfaces import DegenerateWarning, counted
 from layerwise.statistics.choosing import Chosen, choose_layers
 from layerwise.statistics.intervals import DEFAULT, Sampling
 from layerwise.statistics.rows import table_of
@@ -90,7 +90,7 @@ def _fit(table: pd.DataFrame, region: str, measure: str, level: float) -> Mixed:
     chosen = choose_layers(table, [region, measure, "relative", "log_units"], warn=False)
     fitted, reason = Fitted(), chosen.undefined_because()
     if not reason and chosen.n_networks < FEWEST:
-        reason = f"{chosen.n_networks} networks, and {FEWEST} are needed to tell how they vary"
+        reason = f"{counted(chosen.n_networks, 'network')}, and {FEWEST} are needed to tell how they vary"
     if not reason:
         fitted = _maximise(chosen)
         reason = fitted.told

@@ -2,7 +2,8 @@
 
 import logging
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+import warnings
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -14,11 +15,13 @@ from layerwise.data.pixels import PixelCache
 from layerwise.files import atomic_path, hash_arrays, hash_object, locked, writable
 from layerwise.files.tables import read_table, write_table
 from layerwise.finetuning import Epoch, FineTuned, Fold, StopRequests, fine_tune_folds, make_fold
-from layerwise.finetuning.probing import probe_classifiers
+from layerwise.finetuning.parts import warn_of_copies
+from layerwise.finetuning.probing import probe_classifiers, probe_head
 from layerwise.finetuning.tables import history_table, predictions_table
 from layerwise.finetuning.training import Pace
 from layerwise.finetuning.weights import FineTunedModel, read_about, write_weights
-from layerwise.interfaces import FinetuneSettings, Ratings
+from layerwise.interfaces import DegenerateWarning, FinetuneSettings, Ratings, counted
+from layerwise.interfaces.finetuning import DIVERGED
 from layerwise.models import build, find_classifiers, resolve_preprocessing
 from layerwise.steps.cluster import job_deadline
 from layerwise.steps.devices import choose_device, hold_pixels, limit_threads, warn_of_plan
@@ -56,8 +59,9 @@ def finetune_network(
 
     Each split gets a folder with its history, its predictions and, last, its weights: where these are, all is. A run
     that is killed or asked to stop leaves its state, from which the same call goes on. States are removed once the
-    results of all splits are written. Results of a split that were set aside (`layerwise.study.set_aside`) are put back
-    if training would give them again.
+    results of all splits are written. A split whose training diverges has results like any other, so that nothing waits
+    for it: its weights and predictions are NaN, and its last good state stays. Results of a split that were set aside
+    (`layerwise.study.set_aside`) are put back if training would give them again.
 
     Parameters
     ----------
@@ -75,6 +79,11 @@ def finetune_network(
         Threads; default: the config's.
     show : callable
         Shows how far it has come.
+
+    Warns
+    -----
+    DegenerateWarning
+        Training on a split diverged.
 
     Raises
     ------
@@ -94,6 +103,9 @@ def finetune_network(
     expected = resolve_preprocessing(study.model_entry(model).spec())
     rated, images = rated_squares(study, ratings, pixels, expected)
     folds = [_make_fold(rated, split, ratings, settings) for split in splits]
+    alike = images.alike()
+    for fold in folds:
+        warn_of_copies(fold, alike, images.ids)
     network, classifiers = _load(study, model, images, device)
     common = _describe(study, model, classifiers, images)
     trained = {fold.split: _describe_split(common, fold) for fold in folds}
@@ -101,8 +113,12 @@ def finetune_network(
     finished = finished_folder(state_folder)
     size = pixel_bytes(len(images), images.geometry.size)
 
+    diverged: list[str] = []
+
     def done(fold: Fold, result: FineTuned) -> None:
         _write(output_folder, result, images.ids, trained[fold.split])
+        if result.diverged:
+            diverged.append(_name(fold))
 
     alone, stopping = _alone(state_folder, splits), StopRequests(job_deadline())
     with alone, show(model, settings.max_epochs) as report, stopping as stop:
@@ -113,9 +129,20 @@ def finetune_network(
                 states=[states.paths[_name(fold)] for fold in folds], depends_on=states.depends_on,
                 resident=hold_pixels(study, model, size, len(folds), device),
                 stop=stop, report=lambda fold, epoch, pace: report(_name(fold), epoch, pace), done=done,
+                keep_diverged=True,
             )  # fmt: skip
-        states.remove()
+        states.remove(but=diverged)
         _forget(finished, splits)
+    _warn_diverged(model, diverged, len(splits))
+
+
+def _warn_diverged(model: str, diverged: Sequence[str], known: int) -> None:
+    if diverged:
+        message = (
+            f"training of {model} diverged on {len(diverged)} of {known} splits ({', '.join(diverged)}): their weights "
+            "and predictions are NaN, and so are all scores of them; to train one again as it is, delete its folder"
+        )
+        warnings.warn(message, DegenerateWarning, stacklevel=3)
 
 
 @contextmanager
@@ -133,6 +160,7 @@ def _load(study: Study, model: str, images: PixelCache, device: str) -> tuple[to
     network, expected = build(spec, weights_folder=study.storage.weights), resolve_preprocessing(spec)
     classifiers = find_classifiers(network, spec, expected.size)
     probe_classifiers(network, classifiers, images, expected, device)
+    probe_head(network, classifiers, images, expected, device)
     return network, classifiers
 
 
@@ -171,7 +199,8 @@ def _write(folder: Path, result: FineTuned, stimuli: Sequence[str], about: FineT
     Each file carries a hash of the predictions, since a GPU may train the same to other weights.
     """
     predicted = hash_arrays(result.validation.predicted, result.test.predicted)
-    about = replace(about, origins={**about.origins, PREDICTED: predicted})
+    broken = {DIVERGED: result.diverged} if result.diverged else {}
+    about = replace(about, origins={**about.origins, PREDICTED: predicted, **broken})
     tables = {
         HISTORY: history_table(result, about.spec.name, about.split),
         PREDICTIONS: predictions_table(result, stimuli, about.split),
@@ -181,6 +210,8 @@ def _write(folder: Path, result: FineTuned, stimuli: Sequence[str], about: FineT
         table.attrs = {"origins": dict(about.origins), "measure": about.measure}
         write_table(table, folder / about.split / name)
     write_weights(folder / about.split / WEIGHTS, result.weights, about)
+    for left in (folder / about.split).glob(".tmp*"):  # the library's own, where a run was killed as it wrote
+        left.unlink(missing_ok=True)
 
 
 def _put_back(finished: Path, output_folder: Path, wanted: FineTunedModel, study: Study) -> bool:
@@ -212,7 +243,7 @@ def _forget(finished: Path, splits: Sequence[str]) -> None:
 
 def _decisive(about: FineTunedModel, study: Study) -> tuple[str, dict[str, str]]:
     """Return all that decides what training gives; versions of libraries only where the study says that they do."""
-    apart = {PREDICTED} if study.compute.versions == "rerun" else {PREDICTED, "versions"}
+    apart = {PREDICTED, DIVERGED, *(() if study.compute.versions == "rerun" else ("versions",))}
     return about.measure, {name: value for name, value in about.origins.items() if name not in apart}
 
 
@@ -228,20 +259,20 @@ class _States:
         self.depends_on = {"code": origins["code"], "version of a library": origins["versions"]}
         self._tell_of_others()
 
-    def remove(self) -> None:
-        """Remove all states of these splits, also those of other settings, which were never ended."""
-        for path in self._all():
+    def remove(self, but: Collection[str] = ()) -> None:
+        """Remove all states of these splits but some, also those of other settings, which were never ended."""
+        for path in self._of(split for split in self._splits if split not in but):
             path.unlink(missing_ok=True)
 
-    def _all(self) -> set[Path]:
-        return {path for split in self._splits for path in self._folder.glob(f"{split}-*.state*")}
+    def _of(self, splits: Iterable[str]) -> set[Path]:
+        return {path for split in splits for path in self._folder.glob(f"{split}-*.state*")}
 
     def _tell_of_others(self) -> None:
         own = self.paths.values()
-        others = self._all() - {*own, *(path.with_name(f"{path.name}.previous") for path in own)}
+        others = self._of(self._splits) - {*own, *(path.with_name(f"{path.name}.previous") for path in own)}
         if others:
             log.warning(
-                "%d files of states in %s are of other settings, data, code or versions of libraries: training starts "
-                "anew, and they are removed once it has ended",
-                len(others), self._folder,
+                "in %s, %s of other settings, data, code or versions of libraries: training starts anew, and what is "
+                "old is removed once it has ended",
+                self._folder, counted(len(others), "file of states is", "files of states are"),
             )  # fmt: skip

@@ -8,7 +8,7 @@ from layerwise.analyses.dividing import SplitPlan
 from layerwise.config import Study
 from layerwise.config.models import ModelEntry
 from layerwise.data.rdms import read_rdm
-from layerwise.interfaces import RSA, Split
+from layerwise.interfaces import RSA, Split, counted
 from layerwise.layers import survey_layers
 from layerwise.models import build, build_empty, resolve_preprocessing
 from layerwise.models.adapters.factory import find_factory
@@ -116,6 +116,6 @@ def _require_enough(splits: Iterable[Split], n_components: int, what: str) -> No
     fewest = min(len(split.train) for split in splits)
     if fewest < n_components:
         raise ValueError(
-            f"{fewest} stimuli of {what} are trained on in the smallest split, and {n_components} components need as "
-            "many: use more stimuli, a larger training part, or fewer `regression.components`"
+            f"the smallest split of {what} trains on {counted(fewest, 'stimulus', 'stimuli')}, and {n_components} "
+            "components need as many: use more stimuli, a larger training part, or fewer `regression.components`"
         )

@@ -12,7 +12,7 @@ from layerwise.analyses.proof import measure, require_published
 from layerwise.config import Study
 from layerwise.config.models import ModelEntry
 from layerwise.files import atomic_path
-from layerwise.interfaces import LayerSpec, ModelSpec, Preprocessing, Progress, no_progress
+from layerwise.interfaces import LayerSpec, ModelSpec, Preprocessing, Progress, counted, no_progress
 from layerwise.layers import Survey, leave_out, survey_layers
 from layerwise.layers.manifest import Skipped, write_manifest, write_skipped
 from layerwise.layers.probing import noise, require_own_outputs, require_same_outputs
@@ -47,8 +47,10 @@ def list_layers(study: Study, model: str, manifest: Path, preprocessing: Path, s
     repeated = sum(bool(layer.same_as) for layer in layers)
     left = [layer for layer in survey.layers if layer.name in later]
     log.info(
-        "%d layers, of which %d repeat another one; %d modules that run are left out",
-        *(len(layers), repeated, len(survey.skipped) + len(later)),
+        "%s, of which %s; %s left out",
+        counted(len(layers), "layer"),
+        counted(repeated, "repeats another", "repeat another"),
+        counted(len(survey.skipped) + len(later), "module that runs is", "modules that run are"),
     )
     if skipped is not None:
         told = [Skipped(layer.name, layer.kind, "was added by the library after the study") for layer in left]

@@ -1,6 +1,7 @@
 """Scores of anybody's photographs, predicted by fine-tuned networks; no study is needed."""
 
 import logging
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -10,12 +11,12 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from layerwise.data.folders import list_images
+from layerwise.data.folders import files_below, list_images
 from layerwise.data.images import load_square
 from layerwise.data.problems import list_problems
 from layerwise.finetuning.ensembles import predict_with_all
 from layerwise.finetuning.weights import FineTunedModel, load_finetuned, read_about
-from layerwise.interfaces import Geometry, Progress, no_progress
+from layerwise.interfaces import DegenerateWarning, Geometry, Progress, counted, no_progress
 from layerwise.steps.devices import choose_device, limit_threads
 
 FILE = "weights.safetensors"
@@ -90,7 +91,7 @@ def predict_images(
     predicted = predict_with_all(networks, photographs, about.preprocessing, place, batch_size, progress)
     problems = [sentence for _, sentence in sorted(photographs.problems.items())]
     if len(problems) == len(files):
-        raise ValueError(list_problems(problems, "images, all that are given, cannot be read"))
+        raise ValueError(list_problems(problems, "image", "images", "cannot be read, and no other is given"))
     predicted[list(photographs.problems)] = np.nan
     return PredictedScores(_table(files, tuple(chosen), predicted), tuple(problems))
 
@@ -156,16 +157,33 @@ def _images(path: Path) -> list[Path]:
     found = sorted(list_images(path))
     if not found:
         raise ValueError(f"the folder {path} holds no images: name another, or the files themselves")
+    _tell_of_others(path, found)
     return [path / name for name in found]
+
+
+def _tell_of_others(folder: Path, found: Sequence[str]) -> None:
+    """Say what else lies in a folder: among it may be photographs of a kind that is not known, such as HEIC."""
+    shown = (name for name in files_below(folder) if not any(part.startswith(".") for part in Path(name).parts))
+    others = sorted(set(shown) - set(found))
+    if others:
+        log.info(
+            "%s out, not ending as images do or leading nowhere: %s",
+            counted(len(others), f"file of {folder} is left", f"files of {folder} are left"), _some(others),
+        )  # fmt: skip
 
 
 def find_folds(given: Sequence[Path]) -> dict[str, Path]:
     """Find the files of the folds of one network, by their splits, in the order of these.
 
+    Warns
+    -----
+    DegenerateWarning
+        Training on some diverged, so that they predict nothing: these are left out.
+
     Raises
     ------
     ValueError
-        One is no such file; they are of several networks or scores; or two are of one split.
+        One is no such file; they are of several networks or scores; two are of one split; or training diverged on all.
     """
     paths = [file for path in given for file in _weights(path)]
     if not paths:
@@ -180,7 +198,21 @@ def find_folds(given: Sequence[Path]) -> dict[str, Path]:
                 "count twice"
             )
         folds[about.split] = path
+    for split in _warn_diverged([about for about, _ in known]):
+        del folds[split]
     return dict(sorted(folds.items(), key=lambda fold: (len(fold[0]), fold[0])))  # 2 before 10
+
+
+def _warn_diverged(folds: Sequence[FineTunedModel]) -> list[str]:
+    """Name the folds that predict nothing."""
+    diverged = {about.split: f"{about.split}: {about.diverged}" for about in folds if about.diverged}
+    told = f"training of {folds[0].spec.name} diverged on {len(diverged)} of {len(folds)} folds"
+    why = ", ".join(diverged.values())
+    if len(diverged) == len(folds):
+        raise ValueError(f"{told}, so that none is left to predict with: give other weights ({why})")
+    if diverged:
+        warnings.warn(f"{told}, which are left out ({why})", DegenerateWarning, stacklevel=4)
+    return list(diverged)
 
 
 def _weights(path: Path) -> list[Path]:
@@ -220,7 +252,9 @@ def _differ(name: str, one: object, other: object) -> Iterator[str]:
 def _table(files: Sequence[Path], splits: Sequence[str], predicted: NDArray[np.float64]) -> pd.DataFrame:
     """Put the predictions [image, split] of each image in a row."""
     spread = predicted.std(1, ddof=1) if len(splits) > 1 else np.full(len(files), np.nan)
-    columns = {"image": list(map(str, files)), "mean": predicted.mean(1), "spread": spread}
+    # As objects: pandas' own strings refuse a name that is no UTF-8.
+    names = pd.Series(list(map(str, files)), dtype=object)
+    columns = {"image": names, "mean": predicted.mean(1), "spread": spread}
     return pd.DataFrame(columns | {f"split_{split}": predicted[:, index] for index, split in enumerate(splits)})
 
 

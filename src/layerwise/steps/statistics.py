@@ -101,7 +101,7 @@ def tell_missing(study: Study, table: pd.DataFrame) -> None:
     """
     absent = [entry.name for entry in study.models if entry.name not in set(table["model"])]
     if absent:
-        _warn(f"{len(absent)} of {len(study.models)} networks are not in the table: {', '.join(absent)}")
+        _warn(f"not in the table, of {len(study.models)} networks: {', '.join(absent)}")
 
 
 def tell_fewer_splits(table: pd.DataFrame) -> None:
@@ -116,7 +116,7 @@ def tell_fewer_splits(table: pd.DataFrame) -> None:
     fewer = counts[counts < counts.max()]
     if len(fewer):
         named = ", ".join(f"{model} ({count})" for model, count in fewer.items())
-        _warn(f"{len(fewer)} of {len(counts)} networks have fewer than {counts.max()} splits: {named}")
+        _warn(f"fewer than {counts.max()} splits of {len(fewer)} of {len(counts)} networks: {named}")
 
 
 def _warn(told: str) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
 
-from layerwise.interfaces import LayerSpec
+from layerwise.interfaces import LayerSpec, counted
 from layerwise.passes.devices import share_layers
 from layerwise.passes.memory import VALUE, group_layers, largest_batch, working
 
@@ -242,7 +242,9 @@ def describe(
     whole = sum(demand.of_layer(layer) for layer in layers)
     moved = sum(map(demand.history, hosted))
     where = "on the device" if resident else "streamed to it"
-    history = f", {moved / 1e9:.2f} GB of history of {len(hosted)} layers in the host's memory" if hosted else ""
+    history = (
+        f", {moved / 1e9:.2f} GB of history of {counted(len(hosted), 'layer')} in the host's memory" if hosted else ""
+    )
     return (
         f"{len(group)} of {len(layers)} layers in {demand.n_components + 1} forward passes over "
         f"{demand.n_images:,} images: {memory / 1e9:.2f} GB are allowed on the device, and it holds "

@@ -11,6 +11,7 @@ from layerwise.data.folders import files_below, images_in
 from layerwise.data.listed import named_in_scores, named_in_splits
 from layerwise.data.recordings import list_named_images
 from layerwise.files import Contents, hash_object
+from layerwise.interfaces import agreeing
 from layerwise.models.labelled import read_labelled
 from layerwise.models.registry import row_of
 from layerwise.models.weights import find_weights
@@ -145,5 +146,6 @@ def _hash_all(folder: Path, names: set[str], contents: Contents, may_lack: bool 
     listed = sorted(names)
     hashes = contents.of(f"{folder}/{name}" for name in listed)
     if "" in hashes and not may_lack:
-        raise ValueError(f"{hashes.count('')} of {len(hashes)} images are not in {folder}")
+        verb = agreeing(hashes.count(""), "is", "are")
+        raise ValueError(f"{hashes.count('')} of {len(hashes)} images {verb} not in {folder}")
     return hash_object(list(zip(listed, hashes, strict=True)))

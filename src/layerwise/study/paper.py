@@ -1,7 +1,7 @@
 """Whether a study is the one of the paper, so that its numbers can be held against the published ones."""
 
 from layerwise.config import Study
-from layerwise.interfaces import LayerChoice
+from layerwise.interfaces import LayerChoice, agreeing, counted
 from layerwise.models import registry
 from layerwise.study.counts import count_splits
 
@@ -27,8 +27,12 @@ def _networks(study: Study) -> str:
     plain = [entry for entry in study.models if entry.choice == LayerChoice()]
     given = [entry.registered for entry in plain if entry.weights in (None, "imagenet")]
     lacking, more = wanted - set(given), len(study.models) - len(wanted.intersection(given))
-    told = [f"{len(lacking)} of the paper's {len(wanted)} networks are not in it"] if lacking else []
-    return ", ".join([*told, *([f"{more} others are"] if more else [])])
+    told = (
+        [f"{len(lacking)} of the paper's {len(wanted)} networks {agreeing(len(lacking), 'is', 'are')} not in it"]
+        if lacking
+        else []
+    )
+    return ", ".join([*told, *([f"{counted(more, 'other is', 'others are')}"] if more else [])])
 
 
 def _recordings(study: Study) -> str:
@@ -52,4 +56,4 @@ def _ratings(study: Study) -> str:
 
 def _regression(study: Study) -> str:
     components = study.regression.components
-    return "" if components == COMPONENTS else f"{components} latent variables, not {COMPONENTS}"
+    return "" if components == COMPONENTS else f"{counted(components, 'latent variable')}, not {COMPONENTS}"

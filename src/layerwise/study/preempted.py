@@ -19,6 +19,9 @@ Query = Callable[[str, logging.Logger], Awaitable[Queried]]
 
 MOST = 50  # times that SLURM started a job again, for whatever reason, after which it is left to the retries
 PREEMPTED, CANCELLED, PENDING = "PREEMPTED", "CANCELLED", "PENDING"
+OTHER_ENDS = frozenset(  # of a job; those that `squeue` and `scontrol` may print beside PREEMPTED
+    ["BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL", "OUT_OF_MEMORY", "TIMEOUT"]
+)
 QUERY = "query_job_status"  # of the plugin's module
 
 log = logging.getLogger(__name__)
@@ -66,11 +69,15 @@ def _start_again(job: str, ask: Ask, warn: Callable[[str], None]) -> str:
     told = _job(job, ask)
     if not told and not ask(["sinfo", "--noheader"]):
         return PREEMPTED  # SLURM does not answer; it is asked again
-    if told and told["JobState"] != PREEMPTED:
-        return PENDING  # SLURM starts it again already, of which its accounting may not know yet
+    state = told.get("JobState", PREEMPTED)
+    if state != PREEMPTED:  # what the controller says now; its accounting may be late
+        return state if state in OTHER_ENDS else PENDING
     if told.get("Requeue") == "1" and int(told.get("Restarts", MOST)) < MOST:
         ask(["scontrol", "requeue", job])
-        if _job(job, ask).get("JobState", PREEMPTED) != PREEMPTED:
+        state = _job(job, ask).get("JobState", PREEMPTED)
+        if state in OTHER_ENDS:  # somebody was quicker, such as scancel
+            return state
+        if state != PREEMPTED:
             warn(f"SLURM's job {job} was taken away for others: SLURM was asked to start it again, and will")
             return PENDING
     warn(f"SLURM's job {job} was taken away for others, and SLURM will not start it again: it counts as cancelled")

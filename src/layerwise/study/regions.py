@@ -92,6 +92,8 @@ def find_region(study: Study, name: str) -> Region:
 def _regions_of(entry: RecordingEntry) -> tuple[Region, ...]:
     if entry.regions is None:
         if not entry.file.is_file():
+            if entry.file.exists():
+                raise ValueError(f"recording {entry.name!r}: {entry.file} is no file, so its regions are not known")
             raise ValueError(
                 f"recording {entry.name!r}: {entry.file} is not there, so its regions are not known; put the file "
                 f"there, or name them in the config: `regions: [V1]`"

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from layerwise.config.cluster import Cluster, GpuPartition, Partition
+from layerwise.interfaces import counted
 from layerwise.study.resources import Needs, RuleResources
 
 Ask = Callable[[Sequence[str]], str]  # runs a command of SLURM, and returns what it printed; nothing if it failed
@@ -318,8 +319,8 @@ def earlier_runs(folder: Path, prefix: str = "layerwise_", ask: Ask = ask_slurm)
     if not names:
         return ""
     return (
-        f"{len(here)} jobs of another run in this folder are with SLURM. If its Snakemake was killed, this run starts "
-        f"them a second time: stop it, and cancel them first with `scancel --name={','.join(names)}`"
+        f"{counted(len(here), 'job')} of another run in this folder with SLURM. If its Snakemake was killed, this run "
+        f"starts the same a second time: stop it, and cancel those first with `scancel --name={','.join(names)}`"
     )
 
 

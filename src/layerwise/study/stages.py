@@ -5,6 +5,8 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 
+from layerwise.interfaces import agreeing, counted
+
 Tell = Callable[[str], None]
 _TARGET = "all"  # the rule that asks for everything, and is no stage
 
@@ -51,8 +53,9 @@ class Stages:
         ended = sum(self._done[one] >= count for one, count in self._totals.items())
         now = self._now()
         seconds = now - self._begun.get(stage, now)
-        jobs = f"{self._totals[stage]:,} job{'s' if self._totals[stage] > 1 else ''}"
-        return f"stage {stage}: {jobs} done in {_duration(seconds)}; {ended} of {len(self._totals)} stages are through"
+        jobs = counted(self._totals[stage], "job")
+        through = f"{ended} of {len(self._totals)} stages {agreeing(ended, 'is', 'are')} through"
+        return f"stage {stage}: {jobs} done in {_duration(seconds)}; {through}"
 
 
 class StageLines(logging.Handler):

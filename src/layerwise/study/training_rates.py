@@ -122,7 +122,8 @@ def slowed(rate: TrainingRate, machine: Rates) -> TrainingRate:
     if machine.training == 1:
         return rate
     source = f"{machine.machine}, {machine.training:.2g} times as long as {rate.source}"
-    return replace(rate, seconds=rate.seconds * machine.training, source=source)
+    slow = machine.training
+    return replace(rate, seconds=slow * rate.seconds, prepared=slow * rate.prepared, source=source)
 
 
 def parameters_of(network: str | None) -> int | None:

@@ -121,7 +121,7 @@ BAD = [
     (design_unsorted, "sharedix in .* is not that of NSD"),
     (design_without, "has no 'sharedix', so it is cut, or not the authors' file"),
     (nobody_is_missing, "subj08/behav/responses.tsv is not there"),
-    (image_missing, "1 of 1,000 images are not in .*shared1000"),
+    (image_missing, "1 of 1,000 images is not in .*shared1000"),
     (never_twice, "shared0001_nsd02951.png was shown to nobody twice"),
 ]
 

@@ -49,7 +49,7 @@ def test_memcats_corrected_score_is_taken(memcat_folder):
         "food/cake/a.jpg": 0.75,
         "sports/golf/c 1.jpg": 0.65,
     }
-    assert made.notes == ["1 images have no score and are left out"]
+    assert made.notes == ["1 image has no score: left out"]
     assert [(fact.found, fact.published) for fact in made.facts] == [("3", "10,000"), ("3", "5")]
 
 
@@ -166,7 +166,7 @@ def test_isolas_images_are_written_beside_their_scores(isola_folder, kind):
         )
         assert row["original"] == f"sun_{place}.jpg"
         assert is_png_of(images / row["image"], pixels[..., place])
-    assert made.notes == ["2 entries after the targets are left out"]
+    assert made.notes == ["left out, after the targets: 2 entries"]
 
 
 @pytest.mark.parametrize(

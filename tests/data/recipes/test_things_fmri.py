@@ -59,7 +59,7 @@ def test_train_and_test_are_in_one_file(published, tmp_path):
             assert found.responses[0, place, column] == pytest.approx(shown.mean(), abs=1e-6)
     twice = [neuroid for neuroid in found.neuroids if neuroid.endswith("-21")]  # voxel 3, of V1 and V2
     assert twice == [f"sub-{name}-{region}-21" for name in people for region in ("V1", "V2")]
-    assert "3 voxels are in two regions, and stand in both" in made.notes
+    assert "3 voxels are in two regions: taken in both" in made.notes
 
 
 def test_repetitions_keep_their_order(published, tmp_path):
@@ -85,7 +85,7 @@ def test_counts_stand_beside_the_published_ones(published):
 def test_scores_of_the_same_images(published):
     made = things_fmri.MEMORABILITY.make(published[0], None)
     assert len(made.table) == len(TRAIN) + len(TEST) - 1
-    assert made.notes == ["1 images have an empty cr and are left out"]
+    assert made.notes == ["1 image has an empty cr: left out"]
 
 
 def test_ids_among_the_numbers_are_no_trial(copied, published):

@@ -70,7 +70,7 @@ def test_counts_stand_beside_the_published_ones(published):
         fact = facts[f"{region}: units with reliability_best above .4"]
         assert (int(fact.found), fact.published) == (good.count(region), count)
     assert (facts["units"].found, facts["units"].published) == ("19", "47,503")
-    assert "3 units have no region and are left out" in made.notes
+    assert "3 units have no region: left out" in made.notes
 
 
 def test_a_session_of_one_unit_is_read(copied):
@@ -99,7 +99,10 @@ def test_the_order_of_images_is_checked_by_pixels(pictures):
     second, third = (path.read_bytes() for path in scenes[1:3])
     scenes[1].write_bytes(third)
     scenes[2].write_bytes(second)
-    with pytest.raises(ValueError, match=r"2 scenes are not .* \(first: 0002.bmp shows shared0003_nsd00300.png\)"):
+    with pytest.raises(
+        ValueError,
+        match=r"2 of 5 scenes show another of NSD's shared images \(first: 0002.bmp shows shared0003_nsd00300.png\)",
+    ):
         triple_n.check_order(scenes, folder)
     scenes[0].write_bytes(b"BM")
     with pytest.raises(ValueError, match=r"the image .*0001.bmp cannot be read"):
@@ -189,7 +192,7 @@ BAD = [
     (other_xls, r"is no table of Excel \(.xls\)"),
     (words_for_depths, "has no number as SesIdx, y1 or y2 of a row"),
     (no_sessions, r"holds no Processed_ses\*.mat"),
-    (missing_image, r"1 of 1,000 images are not in .*StimuliNNN \(first: 0007.bmp\)"),
+    (missing_image, r"1 of 1,000 images is not in .*StimuliNNN \(first: 0007.bmp\)"),
 ]
 
 

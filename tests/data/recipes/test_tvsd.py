@@ -256,7 +256,7 @@ def test_what_is_wrong_is_said_in_a_sentence(copied, spoil, told):
 
 def test_missing_images_are_counted(copied):
     (copied / "object_images/bat1/bat1_03s.jpg").rename(copied / "object_images/bat1/Bat1_03s.jpg")  # no case is folded
-    with pytest.raises(ValueError, match=r"1 of 16 images are not in .*object_images \(first: bat1/bat1_03s.jpg\)"):
+    with pytest.raises(ValueError, match=r"1 of 16 images is not in .*object_images \(first: bat1/bat1_03s.jpg\)"):
         tvsd.read_all(copied, None)
     shutil.move(copied / "object_images", copied / "elsewhere")
     with pytest.raises(ValueError, match=r"no folder of images .*object_images: unpack them there, or name"):
@@ -267,7 +267,7 @@ def test_missing_images_are_counted(copied):
 
 def test_a_scored_image_that_is_absent_is_told(copied):
     (copied / "object_images/bat1/bat1_03s.jpg").unlink()
-    with pytest.raises(ValueError, match=r"1 of 15 images are not in .*object_images \(first: bat1/bat1_03s.jpg\)"):
+    with pytest.raises(ValueError, match=r"1 of 15 images is not in .*object_images \(first: bat1/bat1_03s.jpg\)"):
         tvsd.MEMORABILITY.make(copied, None)
 
 

@@ -17,6 +17,7 @@ from layerwise.data.tables import read_text_table
 from layerwise.files import reraise_memory, try_hdf5
 from layerwise.files.hdf5 import reraise_filter
 from layerwise.files.mistaken import check_is_data
+from layerwise.interfaces import agreeing
 
 AT_ONCE = 2**26  # bytes of a slice
 _ADVICE = "lay the files as their authors publish them (`layerwise data recipe --list` names them)"
@@ -218,8 +219,8 @@ def find_images(
     missing = [name for name in names if name not in founds[best]]
     if missing:
         raise ValueError(
-            f"{len(missing):,} of {len(names):,} images are not in {best} (first: {missing[0]}): unpack them all "
-            "there, or name their folder with --images"
+            f"{len(missing):,} of {len(names):,} images {agreeing(len(missing), 'is', 'are')} not in {best} (first: "
+            f"{missing[0]}): unpack them all there, or name their folder with --images"
         )
     return best, founds[best]
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from layerwise.data.recipes.figrim import COUNTS
 from layerwise.data.recipes.files import dataset, find_file, load_mat, opened_hdf5
 from layerwise.data.recipes.recipe import UNKNOWN, Recipe, Scored, compared
+from layerwise.interfaces import counted
 
 N_TARGETS = 2222  # the rest are textures
 _TARGETS = "sorted_target_data.mat"
@@ -36,7 +37,8 @@ def read(folder: Path, images: Path | None) -> Scored:
         compared("mean hit rate", float(made["hit_rate"].mean()), form=".4f"),
         compared("mean false alarm rate", float(made["false_alarm_rate"].mean()), form=".4f"),
     ]
-    notes = [f"{len(cells) - N_TARGETS:,} entries after the targets are left out"] if len(cells) > N_TARGETS else []
+    more = len(cells) - N_TARGETS
+    notes = [f"left out, after the targets: {counted(more, 'entry', 'entries')}"] if more > 0 else []
     return Scored(made, None, facts, notes, lambda: _pictures(pixels))
 
 

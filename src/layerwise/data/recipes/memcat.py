@@ -7,6 +7,7 @@ import pandas as pd
 
 from layerwise.data.recipes.files import check_unique, find_file, find_images, numbers, read_csv
 from layerwise.data.recipes.recipe import UNKNOWN, Recipe, Scored, compared
+from layerwise.interfaces import counted
 
 N_IMAGES, CATEGORIES = 10_000, 5
 _SCORES = ("memorability_w_fa_correction", "memorability_wo_fa_correction")
@@ -34,7 +35,7 @@ def read(folder: Path, images: Path | None) -> Scored:
         compared("images", len(made), N_IMAGES),
         compared("categories", made["category"].nunique(), CATEGORIES),
     ]
-    notes = [f"{np.sum(~scored):,} images have no score and are left out"] if not scored.all() else []
+    notes = [f"{counted(np.sum(~scored), 'image has', 'images have')} no score: left out"] if not scored.all() else []
     return Scored(made, root, facts, notes)
 
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from layerwise.data.recipes.files import check_unique, find_file, find_images, numbers, read_csv
 from layerwise.data.recipes.recipe import UNKNOWN, Fact, Recipe, Scored, compared
-from layerwise.interfaces import Recordings, StimulusSet
+from layerwise.interfaces import Recordings, StimulusSet, counted
 
 FOLDERS = ("object_images", "THINGS/object_images", "images")
 IMAGES = "object_images/<concept>/<file>.jpg (images_THINGS.zip of OSF jum2f, 4.7 GB, unpacked), or --images FOLDER"
@@ -124,8 +124,8 @@ def score(
         compared("images whose cr is empty", unscored, published[1]),
         *_first(table),
     ]
-    notes = [f"{unscored:,} images have an empty cr and are left out"] if unscored else []
-    notes += [f"{unlisted:,} images are not in {path.name} and are left out"] if unlisted else []
+    notes = [f"{counted(unscored, 'image has', 'images have')} an empty cr: left out"] if unscored else []
+    notes += [f"{counted(unlisted, 'image is', 'images are')} not in {path.name}: left out"] if unlisted else []
     return Scored(made, root, facts, notes)
 
 

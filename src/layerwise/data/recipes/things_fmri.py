@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from layerwise.data.recipes.files import dataset, find_file, numbers, opened_hdf5, read_csv, read_rows
 from layerwise.data.recipes.recipe import UNKNOWN, Fact, Recipe, Recorded, compared
 from layerwise.data.recipes.things import IMAGES, concept_of, memorability_of, record
+from layerwise.interfaces import counted
 
 PERSONS = ("01", "02", "03")
 CEILING = 30.0  # per cent of the variance of the test images, strictly above; Brain-Score's threshold
@@ -92,7 +93,7 @@ def _read(folder: Path) -> tuple[list[Person], list[str]]:
     ]
     notes = [f"there is no sub-{name}_ResponseData.h5: sub-{name} is left out" for name in PERSONS if name not in there]
     shared = sum(person.shared for person in people)
-    notes += [f"{shared:,} voxels are in two regions, and stand in both"] if shared else []
+    notes += [f"{counted(shared, 'voxel is', 'voxels are')} in two regions: taken in both"] if shared else []
     kinds = [set(zip(person.trials["stimulus"], person.trials["trial_type"], strict=True)) for person in people]
     for name, kind in zip(there, kinds, strict=True):
         if kind != kinds[0]:

@@ -21,7 +21,7 @@ from PIL import Image
 from layerwise.data.recipes.files import find_file, find_images, load_mat
 from layerwise.data.recipes.recipe import UNKNOWN, Fact, Recipe, Recorded, compared
 from layerwise.files.mistaken import check_is_data
-from layerwise.interfaces import Recordings, StimulusSet
+from layerwise.interfaces import Recordings, StimulusSet, counted
 
 N_SCENES, N_SHOWN = 1000, 1072  # the other 72 columns are a localizer's
 RELIABLE = 0.4
@@ -93,7 +93,7 @@ def _recorded(sessions: list[Session], labels: list[NDArray[np.str_]], folder: P
         animals=tuple(session.animal for session, _ in kept),
     )
     nowhere = sum(int(np.sum(where == "")) for where in labels)
-    notes = [f"{nowhere:,} units have no region and are left out"] if nowhere else []
+    notes = [f"{counted(nowhere, 'unit has', 'units have')} no region: left out"] if nowhere else []
     notes += ["responses are means of trials: one an image, so no ceilings", check_order(stimuli.paths, folder)]
     return Recorded(recordings, stimuli, DEGREES, _facts(sessions, np.concatenate(labels), Counter(regions)), notes)
 
@@ -146,8 +146,8 @@ def check_order(scenes: Sequence[Path], folder: Path) -> str:
     wrong = np.flatnonzero(nearest != np.arange(len(scenes)))
     if len(wrong):
         raise ValueError(
-            f"{len(wrong)} scenes are not NSD's shared images of the same number (first: {scenes[wrong[0]].name} shows "
-            f"{shared[nearest[wrong[0]]].name}): their order is another one, so take the authors' folder as it is"
+            f"{len(wrong)} of {len(scenes)} scenes show another of NSD's shared images (first: {scenes[wrong[0]].name} "
+            f"shows {shared[nearest[wrong[0]]].name}): their order is another one, so take the authors' folder as it is"
         )
     return f"by their pixels, all {len(scenes):,} scenes are NSD's shared images in their order"
 

@@ -10,10 +10,13 @@ from contextlib import suppress
 from itertools import chain
 
 from layerwise.config import Study
+from layerwise.config.study import PCA_IMAGES
+from layerwise.files import explain_denial
 from layerwise.study.foreseen.images import pca_problems
-from layerwise.study.foreseen.networks import absent_weights, cut_photographs, model_problems
+from layerwise.study.foreseen.networks import cut_photographs, model_problems
+from layerwise.study.foreseen.paths import find_absent, find_wrong, of_gate, of_model, of_pca, of_rating, of_storage
 from layerwise.study.foreseen.problems import Absence, Problem, refuse, tell
-from layerwise.study.foreseen.ratings import absent_rating, rating_problems
+from layerwise.study.foreseen.ratings import rating_problems
 from layerwise.study.foreseen.recordings import absent_recording, cut_rim, recording_problems
 from layerwise.study.regions import brain_columns, regions
 
@@ -27,6 +30,8 @@ __all__ = [
     "require_sound",
     "require_there",
 ]
+
+GATE = "check_accuracy"  # the step that reads ImageNet's images
 
 
 def find_problems(study: Study) -> list[Problem]:
@@ -53,17 +58,29 @@ def find_problems(study: Study) -> list[Problem]:
         *(found for rating in study.ratings for found in tell("rating", rating.name, rating_problems(rating, study))),
     ]
     told = {problem.told for problem in found}  # of a file that nothing can be read of, all of it is told once
-    ours = tell("study", study.study, chain(_region_problems(study), pca_problems(study)))
+    ours = tell(
+        "study",
+        study.study,
+        chain(_region_problems(study), pca_problems(study), find_wrong([*of_gate(study), *of_storage(study)])),
+    )
     return [*(problem for problem in ours if problem.told not in told), *found]
 
 
 def find_absences(study: Study) -> list[Absence]:
     """Find what is not there yet, of what no job makes."""
-    return [
-        *(Absence("model", entry.name, told) for entry in study.models for told in absent_weights(entry)),
-        *(Absence("recording", entry.name, told) for entry in study.recordings for told in absent_recording(entry)),
-        *(Absence("rating", entry.name, told) for entry in study.ratings for told in absent_rating(entry)),
+    named = [
+        *(("model", entry.name, find_absent(of_model(entry))) for entry in study.models),
+        *(("recording", entry.name, absent_recording(entry, study)) for entry in study.recordings),
+        *(("rating", entry.name, find_absent(of_rating(entry))) for entry in study.ratings),
+        ("study", PCA_IMAGES, find_absent(of_pca(study))),
+        ("study", GATE, find_absent(of_gate(study))),
     ]
+    return [Absence(kind, name, told) for kind, name, found in named for told in _unless_denied(found)]
+
+
+def _unless_denied(found: Iterable[str]) -> Iterator[str]:
+    with suppress(PermissionError):  # which is a problem
+        yield from found
 
 
 def find_notes(study: Study) -> list[Problem]:
@@ -96,7 +113,7 @@ def require_there(study: Study, jobs: Iterable[Mapping[str, str]]) -> None:
     study : Study
         The study.
     jobs : iterable of mapping of str to str
-        What each job is about: model, region, stimuli, ratings.
+        What each job is about: model, region, stimuli, ratings; and its step, as the rule is called.
 
     Raises
     ------
@@ -106,7 +123,13 @@ def require_there(study: Study, jobs: Iterable[Mapping[str, str]]) -> None:
     asked = {(key, value) for job in jobs for key, value in job.items()}
     recordings = {region.name: region.recording for region in regions(study)}
     recorded = {recordings.get(name) for key, name in asked if key == "region"}
-    keys = {"model": ("model",), "recording": ("stimuli",), "rating": ("stimuli", "ratings")}
+    asked |= {("step", GATE) for key, value in asked if key == "step" and f"_{value}".endswith(f"_{GATE}")}
+    keys = {
+        "model": ("model",),
+        "recording": ("stimuli",),
+        "rating": ("stimuli", "ratings"),
+        "study": ("stimuli", "step"),
+    }
     lacking = [
         absence
         for absence in find_absences(study)
@@ -117,5 +140,8 @@ def require_there(study: Study, jobs: Iterable[Mapping[str, str]]) -> None:
 
 
 def _region_problems(study: Study) -> Iterator[str]:
-    brain_columns(study)
-    yield from ()
+    """Find the first clash of names of regions or of their columns, or what keeps them from being known."""
+    try:
+        brain_columns(study)
+    except (ValueError, OSError) as error:
+        yield explain_denial(error)

@@ -6,6 +6,8 @@ from pathlib import Path
 from layerwise.config import Study
 from layerwise.data.folders import find_files, has_images, list_images
 from layerwise.data.problems import list_problems
+from layerwise.interfaces import counted
+from layerwise.study.foreseen.paths import find_wrong, of_pca
 
 
 def wrong_images(folder: Path | None, named: frozenset[str]) -> Iterator[str]:
@@ -16,17 +18,19 @@ def wrong_images(folder: Path | None, named: frozenset[str]) -> Iterator[str]:
         yield f"the folder {folder} holds no image: check the path"
     lacking = sorted(named - find_files(folder, named).keys())
     if lacking:
-        yield list_problems(lacking, f"of {len(named)} images that the file names are not in {folder}")
+        of = f"of {len(named)} images that the file names"
+        yield list_problems(lacking, f"{of} is", f"{of} are", f"not in {folder}")
 
 
 def pca_problems(study: Study) -> Iterator[str]:
     """Find that there are too few images for the principal components that are asked for."""
+    yield from find_wrong(of_pca(study))
     pca = study.brain.pca
     if pca is None or not pca.images.is_dir():
         return
     there, needed = len(list_images(pca.images)), pca.n_images or pca.components + 1
     if there < needed:
         yield (
-            f"brain.pca: {pca.images} holds {there} images, and {needed} are needed for {pca.components} principal "
-            "components: add images, or lower `components` or `n_images`"
+            f"brain.pca: {pca.images} holds {counted(there, 'image')}, and {needed} are needed for {pca.components} "
+            "principal components: add images, or lower `components` or `n_images`"
         )

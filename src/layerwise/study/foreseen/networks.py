@@ -1,16 +1,18 @@
-"""Networks: names and layers that nothing has, and weights that are not there."""
+"""Networks: names and layers that nothing has, and files that hold no weights."""
 
 from collections.abc import Iterator
 from difflib import get_close_matches
 
 from layerwise.config.models import ModelEntry
 from layerwise.data.problems import did_you_mean
+from layerwise.files import explain_denial
 from layerwise.files.defined import defined_names
 from layerwise.files.mistaken import check_is_content
 from layerwise.interfaces import Preprocessing
 from layerwise.layers.patterns import find_unmatched
 from layerwise.models import timm_names
 from layerwise.models.preprocessing import usual_resize
+from layerwise.study.foreseen.paths import find_wrong, of_model
 
 
 def model_problems(entry: ModelEntry) -> Iterator[str]:
@@ -27,11 +29,12 @@ def model_problems(entry: ModelEntry) -> Iterator[str]:
 
 def _wrong_weights(entry: ModelEntry) -> Iterator[str]:
     path = entry.weights_file()
-    if path is not None and path.is_file():
-        try:
+    try:
+        yield from find_wrong(of_model(entry))
+        if path is not None and path.is_file():
             check_is_content(path, "file of weights")
-        except (ValueError, OSError) as error:
-            yield str(error)
+    except (ValueError, OSError) as error:
+        yield explain_denial(error)
 
 
 def _wrong_factory(factory: str) -> Iterator[str]:
@@ -44,16 +47,6 @@ def _wrong_factory(factory: str) -> Iterator[str]:
     if names is not None and function not in names:
         hint = did_you_mean(function, names)
         yield f"its factory {factory!r} cannot be imported: {module} has no {function!r}; {hint}"
-
-
-def absent_weights(entry: ModelEntry) -> Iterator[str]:
-    """Find a file of weights that is not there."""
-    path = entry.weights_file()
-    if path is not None and not path.is_file():
-        yield (
-            f"its file of weights {path} is not there: check the path, which counts from the folder of the study file; "
-            "or give `imagenet` or `random`"
-        )
 
 
 def cut_photographs(entry: ModelEntry) -> Iterator[str]:

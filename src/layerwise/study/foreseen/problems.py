@@ -3,6 +3,9 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from layerwise.files import explain_denial
+from layerwise.interfaces import counted
+
 _WORDS = {"model": "model", "recording": "recording", "rating": "ratings"}
 
 
@@ -35,7 +38,7 @@ class Absence(Problem):
 def refuse(problems: Sequence[Problem], source: str) -> None:
     """Raise one error that names all problems, if there are any."""
     if problems:
-        count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+        count = counted(len(problems), "problem")
         raise ValueError("\n".join([f"{source} has {count}:", *(_indented(problem) for problem in problems)]))
 
 
@@ -53,4 +56,4 @@ def tried(find: Callable[[], Iterable[str]]) -> Iterator[str]:
     try:
         yield from find()
     except (ValueError, OSError) as error:
-        yield str(error)
+        yield explain_denial(error)

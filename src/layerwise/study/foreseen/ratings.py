@@ -9,15 +9,17 @@ from layerwise.config.data import RatingEntry
 from layerwise.data.listed import IMAGE_COLUMNS, SCORE_COLUMNS, choose_column, read_rows
 from layerwise.data.problems import list_problems
 from layerwise.files.mistaken import check_is_table
-from layerwise.interfaces import FinetuneSettings
+from layerwise.interfaces import FinetuneSettings, counted
 from layerwise.study.finetuning import finetuned_ratings
 from layerwise.study.foreseen.images import wrong_images
+from layerwise.study.foreseen.paths import SPLITS, find_wrong, of_rating
 
 
 def rating_problems(entry: RatingEntry, study: Study) -> Iterator[str]:
     """Find what is wrong with the scores of images, as far as their table and folder are there."""
     trained = study.finetuning is not None and finetuned_ratings(study) == entry.name
     settings = study.finetuning.settings() if study.finetuning and trained else None
+    yield from find_wrong(of_rating(entry))
     if entry.scores is None:
         yield from _wrong_splits(entry, study.regression.components)
     elif entry.scores.is_file():
@@ -28,14 +30,14 @@ def rating_problems(entry: RatingEntry, study: Study) -> Iterator[str]:
 def _wrong_splits(entry: RatingEntry, n_components: int) -> Iterator[str]:
     folder = entry.splits or Path()
     if folder.is_dir() and not any(folder.glob("train_*.txt")):
-        yield f"no split files in {folder}: it should hold train_1.txt, val_1.txt, test_1.txt and so on"
+        yield f"no split files in {folder}: it should hold {SPLITS}"
     for path in sorted(folder.glob("train_*.txt")):
         check_is_table(path)
         lines = sum(1 for line in path.read_bytes().splitlines() if line.strip())
         if lines < n_components:
             yield (
-                f"{path} names {lines} images to train on, and {n_components} components need as many: give more "
-                "images, or fewer `regression.components`"
+                f"{path} names {counted(lines, 'image')} to train on, and {n_components} components need as many: give "
+                "more images, or fewer `regression.components`"
             )
 
 
@@ -50,7 +52,8 @@ def _wrong_scores(
         cells = [row[place].strip() if len(row) > place else "" for row in rows if any(row)]
         bad = [f"line {line}: {cell!r}" for line, cell in enumerate(cells, 2) if not _is_number(cell)]
         if bad:
-            yield list_problems(bad, f"cells of the column {header[place]!r} of {scores} are no finite numbers")
+            column = f"of the column {header[place]!r} of {scores}"
+            yield list_problems(bad, "cell", "cells", f"{column} without a finite number")
     yield from _few_images(entry, len([row for row in rows if any(row)]), n_components, settings)
 
 
@@ -77,8 +80,9 @@ def _few_images(
         yield f"{entry.folds} folds need as many images, and {entry.scores} has {n_images}: lower `folds`"
     elif most < n_components:
         yield (
-            f"{n_images} images leave {most} for training in the smallest of {entry.folds} folds, and {n_components} "
-            "components need as many: rate more images, or set more `folds` or fewer `regression.components`"
+            f"{counted(n_images, 'image leaves', 'images leave')} {most} for training in the smallest of {entry.folds} "
+            f"folds, and {n_components} components need as many: rate more images, or set more `folds` or fewer "
+            "`regression.components`"
         )
     elif settings is not None:
         yield from _few_to_tune(entry, n_images - n_images // entry.folds, settings)
@@ -95,8 +99,8 @@ def _few_to_tune(entry: RatingEntry, n_train: int, settings: FinetuneSettings) -
     held = settings.count_held(n_train)
     if n_train - held < settings.batch_size:
         yield (
-            f"fine-tuning trains on {n_train - held} images in each of {entry.folds} folds, beside {held} that it "
-            f"watches, and a batch has {settings.batch_size}: rate more images, or set more `folds` or a smaller "
+            f"fine-tuning trains on {counted(n_train - held, 'image')} in each of {entry.folds} folds, beside {held} that "
+            f"it watches, and a batch has {settings.batch_size}: rate more images, or set more `folds` or a smaller "
             "`finetuning.batch_size`"
         )
 
@@ -106,13 +110,3 @@ def _is_number(text: str) -> bool:
         return math.isfinite(float(text))
     except ValueError:
         return False
-
-
-def absent_rating(entry: RatingEntry) -> Iterator[str]:
-    """Find which files and folders of ratings are not there."""
-    if entry.scores is not None and not entry.scores.is_file():
-        yield f"its table of scores {entry.scores} is not there"
-    if entry.splits is not None and not entry.splits.is_dir():
-        yield f"its folder of splits {entry.splits} is not there"
-    if not entry.images.is_dir():
-        yield f"its folder of images {entry.images} is not there"

@@ -1,6 +1,7 @@
 """Recordings: what a study names of them must be in their files, and leave enough stimuli to train on."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -13,12 +14,16 @@ from layerwise.data.rdms import list_rdm
 from layerwise.data.recordings import Labels, read_labels
 from layerwise.interfaces import PLS
 from layerwise.study.foreseen.images import wrong_images
+from layerwise.study.foreseen.paths import IMAGES, Named, find_absent, find_wrong, of_recording
 from layerwise.study.foreseen.splits import too_few, too_few_compared
 from layerwise.study.stimuli import kept_share, stimulus_files
+
+OWN_IMAGES = "give `images` under the recording"
 
 
 def recording_problems(entry: RecordingEntry, study: Study) -> Iterator[str]:
     """Find what is wrong with a recording whose file is there."""
+    yield from find_wrong(of_recording(entry))
     if not entry.file.is_file():
         return
     kept_share(study, entry.name)  # refuses what the file says of visual degrees
@@ -78,14 +83,16 @@ def _wrong_property(splits: SplitsEntry, key: str, labels: Labels, file: Path) -
             )
 
 
-def absent_recording(entry: RecordingEntry) -> Iterator[str]:
+def absent_recording(entry: RecordingEntry, study: Study) -> Iterator[str]:
     """Find which file or folder of a recording is not there; what the workflow exports itself does not count."""
     if entry.brainscore is not None:
         return  # the workflow exports both
-    if not entry.file.is_file():
-        yield f"its file {entry.file} is not there"
-    if entry.images is not None and not entry.images.is_dir():
-        yield f"its folder of images {entry.images} is not there"
+    named = of_recording(entry)
+    with suppress(ValueError, OSError):  # of a file that is broken, which is a problem
+        folder = stimulus_files(study, entry.name)[1]
+        if entry.images is None and folder is not None:
+            named.append(Named("the folder of images that its file names,", folder, True, IMAGES, OWN_IMAGES))
+    yield from find_absent(named)
 
 
 def cut_rim(entry: RecordingEntry, study: Study) -> Iterator[str]:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from layerwise.config.data import SplitsEntry
 from layerwise.data.problems import did_you_mean
-from layerwise.interfaces import FITTED, Measure
+from layerwise.interfaces import FITTED, Measure, counted
 
 LEAST_COMPARED = 4  # stimuli, of measures that are one number a layer
 
@@ -35,8 +35,9 @@ def too_few(splits: SplitsEntry, n_stimuli: int, column: NDArray[Any] | None, n_
     most = most_trained(splits, n_stimuli, column)
     if most < n_components:
         yield (
-            f"{n_stimuli} stimuli leave at most {most} for training in the smallest split, and {n_components} "
-            "components need as many: use more stimuli, a larger `train_size`, or fewer `regression.components`"
+            f"{counted(n_stimuli, 'stimulus leaves', 'stimuli leave')} at most {most} for training in the smallest "
+            f"split, and {n_components} components need as many: use more stimuli, a larger `train_size`, or fewer "
+            "`regression.components`"
         )
 
 
