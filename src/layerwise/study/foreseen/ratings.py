@@ -100,8 +100,8 @@ def _few_to_tune(entry: RatingEntry, n_train: int, settings: FinetuneSettings) -
     if n_train - held < settings.batch_size:
         yield (
             f"fine-tuning trains on {counted(n_train - held, 'image')} in each of {entry.folds} folds, beside {held} "
-            f"that it watches, and a batch has {settings.batch_size}: rate more images, or set more `folds` or a smaller "
-            "`finetuning.batch_size`"
+            f"that it watches, and a batch has {settings.batch_size}: rate more images, or set more `folds` or a "
+            "smaller `finetuning.batch_size`"
         )
 
 
