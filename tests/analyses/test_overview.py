@@ -17,3 +17,11 @@ def test_what_no_network_has_is_left_out_and_reasons_are_one_text(tmp_path):
     over, paper = summarise_results({name: tmp_path / f"{name}.parquet" for name in tables})
     assert over[2] == [("figure3a", "IT", "finetuned", "0.500", "4")]
     assert paper == ("The paper's numbers", ("",), [("not compared, since of other scores; 5 components",)])
+
+
+def test_networks_that_were_trained_on_are_ranked_by_the_mean_over_their_splits(tmp_path):
+    rows = [("one", "1", 0.25), ("one", "2", 0.75), ("two", "1", 0.625), ("two", "2", np.nan)]
+    write_table(pd.DataFrame(rows, columns=["model", "split", "rho"]), tmp_path / "finetuned.parquet")
+    (section,) = summarise_results({"finetuned": tmp_path / "finetuned.parquet"})
+    found = [("two", "0.625"), ("one", "0.500")]
+    assert section == ("Highest accuracy after fine-tuning", ("network", "value"), found)

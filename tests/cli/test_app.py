@@ -187,7 +187,7 @@ def test_duplicate_ids_and_missing_scores(folder):
 
 
 def test_unknown_names(folder):
-    fails(pack(stimuli="figrin"), "no rating 'figrin'", folder, "pixels.h5")
+    fails(pack(stimuli="figrin"), "no recording or ratings 'figrin' .*: movies, figrim", folder, "pixels.h5")
     fails(pack(geometry="round224"), "no geometry 'round224'", folder, "pixels.h5")
     configure(folder, models=["alexnett"])
     fails(pack(), "no network 'alexnett'.*did you mean", folder, "pixels.h5")
@@ -275,9 +275,15 @@ def test_a_plan_says_what_running_the_networks_takes(folder, monkeypatch, capsys
     assert re.search(r"2 jobs run a network, with 2 forward passes; .* compute.memory, 5 GB, allows", rows[3])
     assert re.search(r"^score_brain: 1 job, [\d.]+ CPU-hours$", text, re.MULTILINE)
     assert "benchmarks/cpu_rates.md" in text
-    assert rows[-1] == "tiny: a job lists its layers first"
+    assert rows[-1] == "tiny: a job lists its layers first, and what runs over them is counted then"
     done = run("plan", "--model", "squeezenett")
     assert done.returncode and "no model 'squeezenett' in the study; there are: tiny, squeezenet" in done.stderr
+
+
+def test_a_plan_of_networks_whose_layers_are_not_listed_has_no_empty_table(folder, capsys):
+    assert run("plan", "--model", "tiny").returncode == 0
+    text = capsys.readouterr().out
+    assert "images of" not in text and text.startswith("0 jobs run a network") and "a job lists its layers" in text
 
 
 def test_a_plan_shows_what_fits_and_names_what_does_not(folder, capsys):

@@ -62,6 +62,17 @@ def test_a_study_without_ratings_lists_its_best_layers_and_misses_no_table_that_
     assert "not there yet" not in shown
 
 
+def test_a_study_without_recordings_says_what_its_training_reached(study):
+    content = yaml.safe_load((study / "config.yaml").read_text()) | {"recordings": [], "finetuning": {}}
+    (study / "config.yaml").write_text(yaml.safe_dump(content))
+    (study / "small").mkdir()
+    assert "not there yet: models, finetuned;" in run("show", "--config", study / "config.yaml").output
+    rows = {"model": ["alexnet"] * 2, "split": ["1", "2"], "rho": [0.3, 0.5]}
+    write_table(pd.DataFrame(rows), study / "small/finetuned.parquet")
+    shown = run("show", "--config", study / "config.yaml").output
+    assert "after fine-tuning" in shown and "│ alexnet │ 0.400 │" in shown and "not there yet: models;" in shown
+
+
 @pytest.mark.parametrize("kept_in", ["studies", "results/small"])
 def test_a_command_outside_of_the_folder_of_the_run_is_told_where_results_are(study, tmp_path, monkeypatch, kept_in):
     content = yaml.safe_load((study / "config.yaml").read_text())

@@ -41,6 +41,17 @@ def bars(axis):
     return np.reshape(ends, (-1, 2)) / 2
 
 
+def test_long_names_are_not_cut_off(rng):
+    networks, region = average_folds(finetuned(rng, 3), COLUMNS), "MT_of_the_170ms_window"
+    networks = networks.rename(columns=lambda name: name.replace("IT", region))
+    figure = plot_figure3(networks, region, measure="aesthetic_quality_of_photographs")
+    figure.canvas.draw()
+    (axis,) = figure.axes
+    for drawn, side in ((axis.yaxis.label, "height"), (axis.xaxis.label, "width")):
+        extent = drawn.get_window_extent()
+        assert getattr(extent, side) < getattr(figure.bbox, side) and extent.x0 >= 0 and extent.y0 >= 0
+
+
 def test_points_bars_line_and_rho_are_those_of_the_folds(rng):
     table = finetuned(rng, 5)
     networks = average_folds(table, COLUMNS)

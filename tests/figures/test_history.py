@@ -63,6 +63,21 @@ def test_a_split_that_diverged_breaks_off_and_is_named(rng):
 
 
 @pytest.mark.parametrize(
+    ("rate", "named"),
+    [
+        (lambda epoch: 1e-4 if epoch < 3 else 2.5e-5, ["2.5e-05", "0.0001"]),
+        (lambda _: 3e-4, ["0.0003"]),
+        (lambda epoch: 1e-3 * 0.1 ** (epoch - 1), None),  # powers of ten name themselves
+    ],
+)
+def test_learning_rates_that_hardly_change_are_named(rng, rate, named):
+    axis = plot_history(history(rng, n_epochs=3, rate=rate), "mine").axes[2]
+    axis.figure.canvas.draw()
+    labels = [text.get_text() for text in axis.get_yticklabels(which="both") if text.get_text()]
+    assert labels == named if named else len(labels) >= 3
+
+
+@pytest.mark.parametrize(
     ("rate", "marked"),
     [
         (lambda epoch: 1e-3 * 0.1 ** ((epoch - 1) // 10), [10.5, 20.5]),

@@ -56,6 +56,15 @@ def test_few_networks_have_a_panel_each_and_one_or_a_family_can_be_chosen(rng):
         plot_profiles(table, ["V1"], [], "n9")
 
 
+def test_the_legend_is_read_by_rows(rng):
+    table = layers(rng, 2).assign(V2=0.1, V4=0.2)
+    figure = plot_profiles(table, ["V1", "V2", "V4", "IT"], ["memorability"])
+    figure.canvas.draw()
+    places = [(text.get_window_extent(), text.get_text()) for text in figure.legends[0].texts]
+    read = [name for box, name in sorted(places, key=lambda place: (-round(place[0].y0), place[0].x0))]
+    assert read == ["V1", "V2", "V4", "IT", "memorability"]
+
+
 def test_layers_without_a_value_are_counted_and_bridged(rng):
     table = layers(rng, 1)
     table.loc[[4, 5], "V1"] = np.nan  # a whole step

@@ -60,6 +60,14 @@ def test_a_size_above_the_librarys_resize():
         resolve_preprocessing(ModelSpec("a", "torchvision", "resnet18", preprocessing={"size": 300}))
 
 
+@pytest.mark.parametrize(("size", "resize"), [(224, 256), (48, 55), (299, 342)])
+def test_a_factory_of_another_size_sees_as_much_of_an_image(size, resize):
+    found = resolve_preprocessing(ModelSpec("a", "factory", "a:b", preprocessing={"size": size}))
+    assert (found.size, found.resize) == (size, resize) and found.mean == (0.485, 0.456, 0.406)
+    given = resolve_preprocessing(ModelSpec("a", "factory", "a:b", preprocessing={"size": size, "resize": 400}))
+    assert given.resize == 400
+
+
 def test_registry_comes_before_the_library():
     found = resolve_preprocessing(ModelSpec("a", "timm", "tf_efficientnet_lite0"))
     assert found == Preprocessing(224, 256, "bicubic", (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))

@@ -11,6 +11,7 @@ import pytest
 from pages import MARKUP, small_contents
 
 from layerwise.report import render_page
+from layerwise.report.panels import layer_figures
 
 
 class Elements(HTMLParser):
@@ -112,6 +113,22 @@ def test_a_long_table_is_cut_and_says_so(rng):
     page = render_page(small_contents(rng, tables={"long": pd.DataFrame({"i": np.arange(1500)})}))
     assert "1,500 rows, the first 1,000 shown" in page
     assert page.count('<td data-number="') < 1500
+
+
+def test_the_papers_numbers_come_first_where_the_study_has_some_beside_them(rng):
+    for ours, opened in ((0.5, "Reproduction"), (np.nan, "Network scores")):
+        tables = {"reproduction": pd.DataFrame({"quantity": ["rho"], "paper": 0.56, "ours": ours})}
+        page = render_page(small_contents(rng, tables=tables))
+        assert re.findall(r'<details class="table" open>\s*<summary><h3>(.*?)</h3>', page)[1] == opened
+        assert "Reproduction" in page
+
+
+def test_few_layers_are_seen_each_and_many_as_a_cloud(rng):
+    few = small_contents(rng)
+    many = replace(few, layers=pd.concat([few.layers] * 2000, ignore_index=True))
+    looks = [layer_figures(contents)[0]["profile"].select_one({"name": "points"}) for contents in (few, many)]
+    assert [look.glyph.fill_alpha for look in looks] == [0.75, 0.22]
+    assert all(look.nonselection_glyph.fill_alpha < look.glyph.fill_alpha / 2 for look in looks)
 
 
 def test_values_that_are_not_finite_are_null_in_the_facts(rng):

@@ -72,7 +72,8 @@ def test_what_is_not_known_yet_is_said():
     ratings = [{"name": "figrim", "images": "none", "scores": "none.csv"}]
     sections = {"recordings": [RECORDED], "ratings": ratings}
     own = forecast_of(entries, "own", **sections)
-    assert (own.rows, own.unknown) == ([], ["own: a job lists its layers first"])
+    told = "own: a job lists its layers first, and what runs over them is counted then"
+    assert (own.rows, own.unknown) == ([], [told])
     known = forecast_of(entries, "resnet18", **sections)
     assert not known.rows
     assert [sentence.partition(":")[0] for sentence in known.unknown] == ["movies", "figrim"]

@@ -1,5 +1,6 @@
 """What a study would fail at is told before anything runs: each mistake, and all at once."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -142,6 +143,26 @@ def test_what_is_wrong_with_ratings_is_told(here, entry, told):
     assert (problem.kind, problem.name) == ("rating", "rated0")
     with pytest.raises(ValueError, match=told):
         require_sound(study(ratings=[entry]))
+
+
+@pytest.mark.parametrize(
+    ("tuned", "told"),
+    [
+        ({}, "fine-tuning trains on 29 images in each of 5 folds, beside 3 that it watches, and a batch has 32"),
+        ({"batch_size": 30}, "a batch has 30: .*smaller `finetuning.batch_size`"),
+        ({"hold_out": 0.0}, "no validation images for fine-tuning to watch: set `finetuning.hold_out`"),
+    ],
+)
+def test_too_few_images_to_fine_tune_on_are_told(here, tuned, told):
+    (problem,) = find_problems(study(ratings=[{"folds": 5}], finetuning=tuned))
+    assert re.search(told, problem.told)
+
+
+def test_a_batch_that_folds_can_fill_is_no_problem(here):
+    assert find_problems(study(ratings=[{"folds": 5}], finetuning={"batch_size": 29})) == []
+    other = [{"folds": 5}, {"folds": 5, "name": "trained"}]
+    (problem,) = find_problems(study(ratings=other, finetuning={"ratings": "trained"}))
+    assert problem.name == "trained"  # the other ratings train no network
 
 
 def test_networks_that_nothing_has_are_told_without_torch(home, monkeypatch):
@@ -352,6 +373,16 @@ def test_a_rim_that_is_cut_is_noted_with_what_is_kept(here):
     assert "16% of their area is kept; `beyond_screen: fit`" in str(note)
     assert find_notes(study(recordings=[{"visual_degrees": 20, "beyond_screen": "fit"}])) == []
     assert find_notes(study(recordings=[{"visual_degrees": 20}], screen_degrees=20)) == []
+
+
+def test_photographs_of_which_little_is_seen_are_noted(here):
+    small = {"name": "small", "model": "resnet18", "preprocessing": {"size": 64}}
+    (note,) = find_notes(study([small], ratings=[{}]))
+    assert "sees the middle 64 of them, 6% of the area: a `resize` of 73" in str(note)
+    assert find_notes(study([small], recordings=[{"geometry": "square"}])) == []  # shown whole
+    small["preprocessing"]["resize"] = 256  # it was meant
+    own = {"name": "own", "factory": "a:b", "preprocessing": {"size": 64}}
+    assert find_notes(study([small, own, "alexnet"], ratings=[{}])) == []
 
 
 def test_labels_are_what_the_whole_file_gives(home):

@@ -13,7 +13,7 @@ from layerwise.study.plan import Plans
 from layerwise.study.tasks import list_tasks
 
 pytestmark = pytest.mark.workflow
-TRAINED = {"ratings": "rated", "models": ["first"], "splits": [1, 2, 3], "max_epochs": 1}
+TRAINED = {"ratings": "rated", "models": ["first"], "splits": [1, 2, 3], "batch_size": 8, "max_epochs": 1}
 
 
 def known(folder: Path, monkeypatch) -> Counter[str]:
@@ -34,7 +34,7 @@ def test_of_a_network_of_ones_own_what_follows_its_list_of_layers_is_not(study, 
     jobs = known(study.folder, monkeypatch)
     assert jobs["list_layers"] == study.planned()["list_layers"] == 1
     plans = Plans(load_study(study.folder / "config.yaml"))
-    assert list_tasks(plans).unknown == ["tiny: a job lists its layers first"]
+    assert list_tasks(plans).unknown == ["tiny: a job lists its layers first, and what runs over them is counted then"]
 
 
 def test_recordings_on_the_same_images_are_shown_once(study, monkeypatch):

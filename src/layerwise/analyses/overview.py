@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from layerwise.files.tables import SIMULATED, read_table
+from layerwise.statistics.folds import average_folds
 
 Section = tuple[str, tuple[str, ...], list[tuple[str, ...]]]
 BEST = 5  # networks that are listed
@@ -18,8 +19,8 @@ def summarise_results(tables: Mapping[str, Path]) -> list[Section]:
     Parameters
     ----------
     tables : mapping of str to path
-        Of correlations, network_correlations, network_scores and reproduction those that there are; or models, of a
-        study without recordings or without ratings.
+        Of correlations, network_correlations, network_scores and reproduction those that there are; or, of a study
+        without recordings or without ratings, models and maybe finetuned.
 
     Returns
     -------
@@ -35,6 +36,9 @@ def summarise_results(tables: Mapping[str, Path]) -> list[Section]:
     if {"correlations", "network_scores"} <= set(found):
         measures = found["correlations"]["measure"].unique()
         sections += [_best(found["network_scores"], name) for name in ("finetuned", *measures)]
+    if "finetuned" in found:
+        means = average_folds(found["finetuned"], ["rho"])
+        sections.append(_best(means.rename(columns={"rho": "finetuned"}), "finetuned"))
     if "models" in found:
         sections += [_highest(rows, str(name)) for name, rows in found["models"].groupby("target", sort=False)]
     if "reproduction" in found:

@@ -101,6 +101,9 @@ def _machines(path: Path) -> "Machines":
 
 
 def _table(rows: "Sequence[Row]") -> list[str]:
+    """Return a line a row; none where layers of networks of your own are not known before a job has listed them."""
+    if not rows:
+        return []
     cells = [_cells(row) for row in rows]
     names = [f"{network}, {number} images of {stimuli}" for network, stimuli, number, *_ in cells]
     return _fitting([HEAD, *cells], WORDS, names, NAMING)

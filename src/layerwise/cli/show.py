@@ -149,7 +149,7 @@ def show(config: Config = CONFIG) -> None:
     """
     from layerwise.analyses.overview import summarise_results
     from layerwise.config import load_study
-    from layerwise.study import described_tables, layout_of
+    from layerwise.study import described_tables, finetuned_models, layout_of
 
     study = load_study(config)
     layout = layout_of(study)
@@ -157,8 +157,10 @@ def show(config: Config = CONFIG) -> None:
     if elsewhere:
         raise ValueError(elsewhere)
     made = described_tables(study, layout)
-    names = [name for name in RESULTS if layout.table(name) in made] or ALONE
-    paths = {name: Path(layout.table(name)) for name in names}
+    names = [name for name in RESULTS if layout.table(name) in made]
+    paths = {name: Path(layout.table(name)) for name in names or ALONE}
+    if not names and finetuned_models(study):
+        paths["finetuned"] = Path(layout.finetuned_table)
     sections = summarise_results({name: path for name, path in paths.items() if path.is_file()})
     for section in sections:
         _print_section(*section)

@@ -55,7 +55,8 @@ def _check_plain(place: str, value: Any) -> None:
 class PreprocessingEntry(Section):
     """What a network expects of its input: keys that are not given are as its library states them.
 
-    For a factory they are ImageNet's usual: 224 pixels of 256, bilinear, its mean and spread, RGB from 0 to 1.
+    For a factory they are ImageNet's usual: 224 pixels of 256 (or another `size` of as much more), bilinear, its mean
+    and spread, RGB from 0 to 1.
     """
 
     size: int | None = Field(None, ge=16, le=4096)
@@ -63,7 +64,8 @@ class PreprocessingEntry(Section):
     (`img_size`, `image_size`) need not be given again."""
     resize: int | None = Field(None, ge=16, le=4096)
     """Length before the centre crop, pixels: of the shorter side for `centre`, of both for `squash`, of the longer one
-    for `border`. timm states it as a share of the size, so that for its networks it follows a size that is given."""
+    for `border`. Of networks of timm and of factories it follows a `size` that is given; of others give both, or the
+    network sees the middle of each photograph only, which `check-config` notes."""
     interpolation: Literal["bilinear", "bicubic"] | None = None
     """Filter of the resize before a crop (geometry `imagenet`); that to a square is bilinear for all networks."""
     mean: tuple[float, float, float] | None = None

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from layerwise.figures.groups import LEGEND_ROW, Look, draw_group_legend, group_networks, known_families, legend_rows
 from layerwise.figures.parts import draw_regression
 from layerwise.figures.style import COLUMN, mark_simulated, set_style
-from layerwise.figures.words import count, label, state_lost, state_rho, tell
+from layerwise.figures.words import count, in_lines, label, state_lost, state_rho, tell
 
 UNDEFINED = {"rho": float("nan")}
 
@@ -55,8 +55,8 @@ def plot_figure3(
     if np.isfinite(correlation["rho"]):
         draw_regression(axis, points[similarity].to_numpy(float), points["rho"].to_numpy(float))
     axis.set(
-        xlabel=f"{label(region)} similarity after fine-tuning (Pearson's r)",
-        ylabel=f"{label(measure).capitalize()} accuracy (Spearman's ρ)",
+        xlabel=in_lines(f"{label(region)} similarity after fine-tuning (Pearson's r)", 50),
+        ylabel=in_lines(f"{label(measure).capitalize()} accuracy (Spearman's ρ)"),
     )
     axis.margins(0.1, 0.1)
     lacking = points[["rho_lacking", f"{similarity}_lacking"]].max(axis=1).sum()

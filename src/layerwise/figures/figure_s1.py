@@ -4,7 +4,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from layerwise.figures.controls import TOP1, plot_controls
-from layerwise.figures.words import label
+from layerwise.figures.words import in_lines, label
 
 
 def plot_figure_s1(networks: pd.DataFrame, correlations: pd.DataFrame, measure: str = "memorability") -> Figure:
@@ -30,7 +30,7 @@ def plot_figure_s1(networks: pd.DataFrame, correlations: pd.DataFrame, measure: 
     what = f"{label(measure).capitalize()} accuracy"
     names = {
         "top1": TOP1,
-        "finetuned": f"{what} after fine-tuning\n(Spearman's ρ)",
-        measure: f"{what}, best layer\n(Spearman's ρ)",
+        "finetuned": in_lines(f"{what} after fine-tuning") + "\n(Spearman's ρ)",
+        measure: in_lines(f"{what}, best layer") + "\n(Spearman's ρ)",
     }
     return plot_controls(networks, rows, names, height=2.5)

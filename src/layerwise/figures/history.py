@@ -8,12 +8,13 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FormatStrFormatter, MaxNLocator, NullLocator
 
 from layerwise.figures.parts import MAX_COLOURS, Colour, Palette
 from layerwise.figures.style import set_style
 
 MOST_DROPS = 10  # of the learning rate that are marked; a rate that falls at each epoch is seen from its own panel
+GREY = {"color": "0.35"}  # of the learning rate, which all splits share
 FEW_EPOCHS = 15  # that are drawn as points, too
 
 
@@ -44,9 +45,10 @@ def plot_history(history: pd.DataFrame, model: str) -> Figure:
         loss.plot(epochs["epoch"], epochs["training_loss"], linestyle=":", linewidth=1, **marks)
         loss.plot(epochs["epoch"], epochs["validation_loss"], linewidth=1.2, **marks)
         rho.plot(epochs["epoch"], epochs["rho"], linewidth=1.2, **marks)
-        rate.plot(epochs["epoch"], epochs["learning_rate"], linewidth=1.2, drawstyle="steps-mid", **marks)
+        rate.plot(epochs["epoch"], epochs["learning_rate"], linewidth=1.2, drawstyle="steps-mid", **marks | GREY)
         _mark_best(loss, rho, epochs[epochs["best"]], colours[str(split)])
     _label([loss, rho, rate], _drops(history), int(history["epoch"].max()))
+    _name_rates(rate, history["learning_rate"])
     figure.suptitle(f"Fine-tuning of {model}", fontsize="medium")
     _legend(figure, colours, set(history.loc[history["best"], "split"].astype(str)))
     return figure
@@ -60,6 +62,15 @@ def _label(axes: Sequence[Axes], drops: Iterable[int], last: int) -> None:
     axes[-1].set(yscale="log", xlabel="Epoch", xlim=(0.5, last + 0.5))
     axes[-1].xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes[0].figure.align_ylabels(axes)
+
+
+def _name_rates(rate: Axes, rates: pd.Series) -> None:
+    """Name the lowest and the highest rate where they are within a power of ten, of which none may be seen."""
+    low, high = rates.min(), rates.max()
+    if 0 < high < 10 * low:
+        rate.set_yticks(sorted({low, high}))
+        rate.yaxis.set_minor_locator(NullLocator())
+        rate.yaxis.set_major_formatter(FormatStrFormatter("%.2g"))
 
 
 def _colours(splits: Sequence[str]) -> Palette:

@@ -62,8 +62,9 @@ def plot_profiles(
         Line2D([], [], color=colour, linestyle=dash, label=label(name))  # type: ignore[arg-type]
         for name, (colour, dash) in looks.items()
     ]
-    columns = len(handles) if figure.get_size_inches()[0] > COLUMN else min(len(handles), 4)
-    figure.legend(handles=handles, loc="outside upper center", ncols=columns, frameon=False, handlelength=2.6)
+    columns = len(handles) if figure.get_size_inches()[0] > COLUMN else -(-len(handles) // -(-len(handles) // 4))
+    in_rows = [handle for place in range(columns) for handle in handles[place::columns]]  # legends are filled by column
+    figure.legend(handles=in_rows, loc="outside upper center", ncols=columns, frameon=False, handlelength=2.6)
     mark_simulated(figure, layers.attrs)
     return figure
 

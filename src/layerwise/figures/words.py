@@ -1,5 +1,6 @@
 """What figures say in words: names, correlations, what is missing."""
 
+import textwrap
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -20,6 +21,11 @@ NAMES = {"ridge": "Pearson's r, ridge", "rsa": "RSA", "debiased_cka": "debiased 
 def label(name: str) -> str:
     """Write the name of a column for people."""
     return name.replace("_", " ")
+
+
+def in_lines(text: str, longest: int = 40) -> str:
+    """Divide what stands at an axis into lines, so that a long name of the user's is not cut off."""
+    return "\n".join(textwrap.wrap(text, longest))
 
 
 def tell_measure(columns: Sequence[str], table: pd.DataFrame) -> str:

@@ -9,9 +9,8 @@ from numpy.typing import NDArray
 
 from layerwise.finetuning.draws import Purpose, draw
 from layerwise.interfaces import agreeing, counted
-from layerwise.interfaces.finetuning import FinetuneSettings
+from layerwise.interfaces.finetuning import FEWEST, FinetuneSettings
 
-FEWEST = 3  # images of which a rank correlation is defined
 log = logging.getLogger(__name__)
 
 
@@ -135,10 +134,9 @@ def _hold_out(
             f"{name} has no validation images for early stopping to watch: give it some, or set `hold_out` to the "
             "share of its training images that are watched instead, such as 0.1"
         )
-    count = max(FEWEST, round(settings.hold_out * len(train)))
     numbers = draw(settings.seed, 0, Purpose.HOLD_OUT, train, 1)[:, 0]
     held = np.zeros(len(train), bool)
-    held[np.argsort(numbers, kind="stable")[:count]] = True
+    held[np.argsort(numbers, kind="stable")[: settings.count_held(len(train))]] = True
     log.info(
         "%s has no validation images: %d of its %d training images are watched by early stopping instead, and are not "
         "trained on",
@@ -153,7 +151,7 @@ def _check_counts(name: str, fold: Fold, settings: FinetuneSettings, held: bool)
         left, or_less = (f", as {len(validation)} are held out", " or a smaller `hold_out`") if held else ("", "")
         raise ValueError(
             f"{name} has {len(train)} training images{left}, and a batch has {settings.batch_size}: give more images "
-            f"or set a smaller `batch_size`{or_less}"
+            f"or set a smaller `finetuning.batch_size`{or_less}"
         )
     if len(validation) < FEWEST or np.ptp(validation.scores) == 0:
         raise ValueError(

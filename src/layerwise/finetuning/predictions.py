@@ -16,9 +16,10 @@ from layerwise.finetuning.augmentation import Augmentation
 from layerwise.finetuning.crops import centre_crops
 from layerwise.finetuning.images import Images
 from layerwise.finetuning.networks import predict_scores
-from layerwise.finetuning.parts import FEWEST, Part
+from layerwise.finetuning.parts import Part
 from layerwise.finetuning.precision import Precision, autocast
 from layerwise.interfaces import DegenerateWarning
+from layerwise.interfaces.finetuning import FEWEST
 
 log = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ STARTED_FROM = "started from"  # hash of its pretrained weights
 TRAINING = "training"  # hash of all that its training depended on
 DIVERGED = "diverged"  # what was no longer finite, of a split whose training diverged
 
-
+FEWEST = 3  # images of which a rank correlation is defined
 WORTHWHILE = 300.0  # seconds of the shortest training that is worth a compilation: some five times what one takes
 
 
@@ -103,6 +103,10 @@ class FinetuneSettings:
     deterministic: bool = False
     seed: int = 1
     hold_out: float = 0.1
+
+    def count_held(self, n_train: int) -> int:
+        """Count the training images that are watched where a split has no validation part."""
+        return max(FEWEST, round(self.hold_out * n_train))
 
     def __post_init__(self) -> None:
         for field in fields(self):

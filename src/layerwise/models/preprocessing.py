@@ -23,8 +23,8 @@ def resolve_preprocessing(spec: ModelSpec) -> Preprocessing:
     """Find what a network expects of its input.
 
     In this order, field by field: what the study gives; the registry's row; timm's own data config (read without
-    building the network). A factory that gives nothing gets ImageNet's usual (`IMAGENET`). A size that the options of
-    the constructor set is that of the input.
+    building the network). A factory that gives nothing gets ImageNet's usual (`IMAGENET`), and one that gives
+    its size alone as much of an image as is usual. A size that the options of the constructor set is that of the input.
 
     Raises
     ------
@@ -57,8 +57,18 @@ def _stated(spec: ModelSpec, given: Mapping[str, Any]) -> Preprocessing:
     if spec.library == "timm":
         return _of_timm(spec, given)
     if spec.library == "factory":
-        return IMAGENET
+        return _usual(given.get("size"))
     raise ValueError(f"the input of {spec.constructor!r} is not known: give `preprocessing` for {spec.name!r}")
+
+
+def _usual(size: int | None) -> Preprocessing:
+    """Return ImageNet's usual for a size: of 256 pixels, 48 would show no more than a detail of the image."""
+    return IMAGENET if size is None else replace(IMAGENET, size=size, resize=usual_resize(size))
+
+
+def usual_resize(size: int) -> int:
+    """Return from how many pixels a square is usually cropped: 256 for 224."""
+    return round(size * IMAGENET.resize / IMAGENET.size)
 
 
 def _with_option(stated: Preprocessing, spec: ModelSpec) -> Preprocessing:
@@ -102,7 +112,7 @@ def geometry_to_crop_from(preprocessing: Preprocessing, kind: Literal["square", 
         As in `geometry_for`.
     """
     size, resize = preprocessing.size, preprocessing.resize
-    side = resize if resize > size else round(size * IMAGENET.resize / IMAGENET.size)
+    side = resize if resize > size else usual_resize(size)
     return geometry_for(replace(preprocessing, size=side, resize=side), kind)
 
 

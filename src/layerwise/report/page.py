@@ -52,7 +52,7 @@ def render_page(contents: Contents) -> str:
         contents=contents,
         tables=_tables(contents),
         most=MOST_ROWS,
-        first=FIRST,
+        first=_first(contents),
         controls={key: CONTROLS[key] for key in networks},
         missing=[figure for key, figure in CONTROLS.items() if key not in networks],
         most_lines=MOST_LINES,
@@ -115,10 +115,17 @@ def _script_json(value: Any) -> str:
     return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
 
 
+def _first(contents: Contents) -> list[str]:
+    """Name the tables that come first; the paper's numbers only where the study has some beside them."""
+    reproduction = contents.tables.get("reproduction")
+    compared = reproduction is not None and reproduction["ours"].notna().any()
+    return [name for name in FIRST if name != "reproduction" or compared]
+
+
 def _tables(contents: Contents) -> dict[str, pd.DataFrame]:
     """Return the tables in the order of the page: first what the study is about."""
     named = {"network_scores": contents.networks} | dict(contents.tables)
-    first = [name for name in FIRST if name in named]
+    first = [name for name in _first(contents) if name in named]
     return {name: named[name] for name in (*first, *(name for name in named if name not in first))}
 
 

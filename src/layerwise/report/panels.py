@@ -31,7 +31,7 @@ PICKED = ("#d55e00", "#0072b2", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#a6
 """Colours of what is picked, in this order; told apart by colour-blind readers too (Okabe and Ito's, and two more)."""
 
 TEXT, QUIET, LINE, COLOUR, BESIDE = "#1b1f24", "#57606a", "#e3e7eb", "#3b6fb6", "#8a8f98"  # report.js: of a light page
-POINT, FAINT = 0.22, 0.07  # opacity of a point, and of one beside those that are picked
+POINT, ALONE = 0.22, 0.75  # opacity of a point among thousands, which overlap, and of one among few
 MOST_LINES = 10  # networks, each of which has a line over depth
 FEW, LARGE, SMALL = 2000, 6.0, 3.0  # points are large where there are few
 NEAR = 4.0  # a point answers within so many times its radius
@@ -53,13 +53,13 @@ def layer_figures(contents: Contents) -> tuple[dict[str, figure], dict[str, list
     layers = ColumnDataSource({**columns}, name="layers")
     lines = _line_source(contents)
     cursor = ColumnDataSource(dict.fromkeys((*contents.regions, *contents.measures, RELATIVE), EMPTY), name="cursor")
-    size = LARGE if len(contents.layers) < FEW else SMALL
+    size, opacity = _look(len(contents.layers))
     shared = DataRange1d(range_padding=0.04)
     figures = {}
     for region in contents.regions if contents.measures else ():
         measure = contents.measures[0]
         panel = _panel(shared, "accuracy", "brain similarity")
-        _add_points(panel, layers, measure, region, size)
+        _add_points(panel, layers, measure, region, size, opacity)
         panel.line(
             f"{measure} {region} x", f"{measure} {region} y", source=lines, line_width=2, name="line",
             level="overlay", line_dash="dashed", line_color=TEXT,
@@ -67,15 +67,19 @@ def layer_figures(contents: Contents) -> tuple[dict[str, figure], dict[str, list
         _add_ring(panel, cursor, measure, region)
         figures[region] = panel
     if contents.alone:
-        return _over_depth(contents, layers, cursor, size), texts
-    figures["profile"] = _profile(contents, layers, cursor, size)
+        return _over_depth(contents, layers, cursor), texts
+    figures["profile"] = _profile(contents, layers, cursor)
     return figures, texts
 
 
-def _over_depth(
-    contents: Contents, layers: ColumnDataSource, cursor: ColumnDataSource, size: float
-) -> dict[str, figure]:
+def _look(n_layers: int) -> tuple[float, float]:
+    """Return the size and the opacity of points, of which few are seen one by one, and many as a cloud."""
+    return LARGE if n_layers < FEW else SMALL, max(POINT, min(ALONE, POINT * FEW / max(1, n_layers)))
+
+
+def _over_depth(contents: Contents, layers: ColumnDataSource, cursor: ColumnDataSource) -> dict[str, figure]:
     """Make a panel a region or measure: its scores over depth, with a line a network where there are few."""
+    size, opacity = _look(len(contents.layers))
     shared, few = DataRange1d(start=0, end=1.02), len(contents.networks) <= MOST_LINES
     tracks = ColumnDataSource(dict.fromkeys(("x", "colour", *(f"y {name}" for name in contents.alone)), EMPTY))
     tracks.name = "tracks"
@@ -84,7 +88,7 @@ def _over_depth(
         panel = _panel(shared, "relative depth", name)
         if few:
             _add_lines(panel, depth_lines(contents, name))
-        _add_points(panel, layers, RELATIVE, name, size)
+        _add_points(panel, layers, RELATIVE, name, size, opacity)
         _add_tracks(panel, tracks, f"y {name}")
         ceiling = contents.ceiling(name)
         if isfinite(ceiling):
@@ -114,7 +118,7 @@ def network_figures(contents: Contents) -> dict[str, figure]:
     figures = {}
     for name, (x, y) in zip(relations["figure"], pairs, strict=True):
         panel = _panel(DataRange1d(range_padding=0.16), "", "")
-        _add_points(panel, networks, x, y, 9.0, opacity=0.75)
+        _add_points(panel, networks, x, y, 9.0, ALONE)
         panel.line(
             f"{x} {y} x", f"{x} {y} y", source=lines, line_width=2, name="line", line_dash="dashed",
             line_color=TEXT, level="overlay",
@@ -133,10 +137,11 @@ def _line_source(contents: Contents) -> ColumnDataSource:
     return ColumnDataSource({**fitted_lines(contents.layers, pairs)}, name="lines")
 
 
-def _profile(contents: Contents, layers: ColumnDataSource, cursor: ColumnDataSource, size: float) -> figure:
+def _profile(contents: Contents, layers: ColumnDataSource, cursor: ColumnDataSource) -> figure:
+    size, opacity = _look(len(contents.layers))
     column = [*contents.regions, *contents.measures][-1 if not contents.regions else len(contents.regions) - 1]
     panel = _panel(DataRange1d(range_padding=0.02), "relative depth", "score", height=260)
-    _add_points(panel, layers, RELATIVE, column, size)
+    _add_points(panel, layers, RELATIVE, column, size, opacity)
     tracks = ColumnDataSource({"x": [], "y": [], "colour": []}, name="tracks")
     _add_tracks(panel, tracks, "y")
     _add_ring(panel, cursor, RELATIVE, column)
@@ -167,7 +172,7 @@ def _panel(x_range: DataRange1d, x: str, y: str, height: int = 330) -> figure:
     return panel
 
 
-def _add_points(panel: figure, source: ColumnDataSource, x: str, y: str, size: float, opacity: float = POINT) -> None:
+def _add_points(panel: figure, source: ColumnDataSource, x: str, y: str, size: float, opacity: float) -> None:
     colours = LinearColorMapper(palette=(COLOUR, *PICKED), low=0, high=len(PICKED) + 1)
     common: dict[str, Any] = {"x": x, "y": y, "size": size, "line_color": None, "hit_dilation": NEAR}
     picked = Scatter(**common, fill_color={"field": PICK, "transform": colours}, fill_alpha=0.85)
@@ -175,7 +180,7 @@ def _add_points(panel: figure, source: ColumnDataSource, x: str, y: str, size: f
         source,
         Scatter(**common, fill_color=COLOUR, fill_alpha=opacity),
         selection_glyph=picked,
-        nonselection_glyph=Scatter(**common, fill_color=BESIDE, fill_alpha=FAINT if opacity == POINT else opacity / 3),
+        nonselection_glyph=Scatter(**common, fill_color=BESIDE, fill_alpha=opacity / 3),
         name="points",
     )
     panel.add_tools(HoverTool(renderers=[points], tooltips=None, mode="mouse"))

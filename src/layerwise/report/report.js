@@ -133,7 +133,8 @@
     if (!row) return;
     panel.show(row.x, row.y);
     panel.label(facts.labels[row.x], facts.labels[row.y]);
-    title.textContent = `ρ = ${number(row.rho, 2)}${interval(row)}, ${row.networks} networks`;
+    const told = Number.isFinite(row.rho) ? `ρ = ${number(row.rho, 2)}${interval(row)}` : "no ρ is defined";
+    title.textContent = `${told}, ${row.networks} networks`;
   }
 
   // --- the layer under the pointer ----------------------------------------------------------------------------------

@@ -76,6 +76,10 @@ def stimulus_set(study: Study, name: str) -> StimulusSet:
             return stimuli_of(entry.file, entry.images, name=name)
     if study.brain.pca and name == PCA_IMAGES:
         return images_in(study.brain.pca.images, name, study.brain.pca.n_images)
+    rated = [entry.name for entry in study.ratings]
+    if name not in rated:
+        known = ", ".join([*(entry.name for entry in study.recordings), *rated])
+        raise ValueError(f"no recording or ratings {name!r} in the study; there are: {known}")
     return rated_images(study, name)[1]
 
 

@@ -262,7 +262,7 @@ class Plans:
     def _listed(self, model: str) -> tuple[LayerSpec, ...]:
         layers = listed_layers(self.study, model)
         if layers is None:
-            raise ValueError(f"{model}: a job lists its layers first")
+            raise ValueError(f"{model}: a job lists its layers first, and what runs over them is counted then")
         return tuple(layers)
 
     def preprocessing(self, model: str) -> Preprocessing | None:

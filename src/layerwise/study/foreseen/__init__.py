@@ -13,7 +13,7 @@ from layerwise.config import Study
 from layerwise.config.study import PCA_IMAGES
 from layerwise.files import explain_denial
 from layerwise.study.foreseen.images import pca_problems
-from layerwise.study.foreseen.networks import model_problems
+from layerwise.study.foreseen.networks import cut_photographs, model_problems
 from layerwise.study.foreseen.paths import find_absent, find_wrong, of_gate, of_model, of_pca, of_rating, of_storage
 from layerwise.study.foreseen.problems import Absence, Problem, refuse, tell
 from layerwise.study.foreseen.ratings import rating_problems
@@ -84,8 +84,10 @@ def _unless_denied(found: Iterable[str]) -> Iterator[str]:
 
 
 def find_notes(study: Study) -> list[Problem]:
-    """Find what is allowed and worth knowing: stimuli that lose their rim, of files that can be read."""
+    """Find what is allowed and worth knowing: images that lose their rim, of networks and of files that can be read."""
     notes: list[Problem] = []
+    if "crop" in {*(entry.geometry for entry in study.ratings), *(entry.geometry for entry in study.recordings)}:
+        notes += [Problem("model", entry.name, told) for entry in study.models for told in cut_photographs(entry)]
     for entry in study.recordings:
         with suppress(ValueError, OSError):  # which are problems
             notes += [Problem("recording", entry.name, told) for told in cut_rim(entry, study)]

@@ -8,8 +8,10 @@ from layerwise.data.problems import did_you_mean
 from layerwise.files import explain_denial
 from layerwise.files.defined import defined_names
 from layerwise.files.mistaken import check_is_content
+from layerwise.interfaces import Preprocessing
 from layerwise.layers.patterns import find_unmatched
 from layerwise.models import timm_names
+from layerwise.models.preprocessing import usual_resize
 from layerwise.study.foreseen.paths import find_wrong, of_model
 
 
@@ -45,3 +47,16 @@ def _wrong_factory(factory: str) -> Iterator[str]:
     if names is not None and function not in names:
         hint = did_you_mean(function, names)
         yield f"its factory {factory!r} cannot be imported: {module} has no {function!r}; {hint}"
+
+
+def cut_photographs(entry: ModelEntry) -> Iterator[str]:
+    """Find that a size was given and the library's `resize` stayed, so that most of a photograph is cropped away."""
+    given, found = entry.preprocessing, entry.spec().preprocessing
+    if given is None or given.size is None or given.resize is not None or not isinstance(found, Preprocessing):
+        return
+    kept = (found.size / found.resize) ** 2
+    if kept < 0.5:
+        yield (
+            f"photographs are resized to {found.resize} pixels and it sees the middle {found.size} of them, "
+            f"{kept:.0%} of the area: a `resize` of {usual_resize(found.size)} beside `size` shows as much as is usual"
+        )

@@ -9,18 +9,21 @@ from layerwise.config.data import RatingEntry
 from layerwise.data.listed import IMAGE_COLUMNS, SCORE_COLUMNS, choose_column, read_rows
 from layerwise.data.problems import list_problems
 from layerwise.files.mistaken import check_is_table
-from layerwise.interfaces import counted
+from layerwise.interfaces import FinetuneSettings, counted
+from layerwise.study.finetuning import finetuned_ratings
 from layerwise.study.foreseen.images import wrong_images
 from layerwise.study.foreseen.paths import SPLITS, find_wrong, of_rating
 
 
 def rating_problems(entry: RatingEntry, study: Study) -> Iterator[str]:
     """Find what is wrong with the scores of images, as far as their table and folder are there."""
+    trained = study.finetuning is not None and finetuned_ratings(study) == entry.name
+    settings = study.finetuning.settings() if study.finetuning and trained else None
     yield from find_wrong(of_rating(entry))
     if entry.scores is None:
         yield from _wrong_splits(entry, study.regression.components)
     elif entry.scores.is_file():
-        yield from _wrong_scores(entry, entry.scores, study.regression.components)
+        yield from _wrong_scores(entry, entry.scores, study.regression.components, settings)
     yield from wrong_images(entry.images, frozenset())
 
 
@@ -38,7 +41,9 @@ def _wrong_splits(entry: RatingEntry, n_components: int) -> Iterator[str]:
             )
 
 
-def _wrong_scores(entry: RatingEntry, scores: Path, n_components: int) -> Iterator[str]:
+def _wrong_scores(
+    entry: RatingEntry, scores: Path, n_components: int, settings: FinetuneSettings | None
+) -> Iterator[str]:
     header, *rows = read_rows(scores)
     wrong = list(_wrong_columns(entry, scores, header))
     yield from wrong
@@ -49,7 +54,7 @@ def _wrong_scores(entry: RatingEntry, scores: Path, n_components: int) -> Iterat
         if bad:
             column = f"of the column {header[place]!r} of {scores}"
             yield list_problems(bad, "cell", "cells", f"{column} without a finite number")
-    yield from _few_images(entry, len([row for row in rows if any(row)]), n_components)
+    yield from _few_images(entry, len([row for row in rows if any(row)]), n_components, settings)
 
 
 def _wrong_columns(entry: RatingEntry, scores: Path, header: list[str]) -> Iterator[str]:
@@ -65,7 +70,9 @@ def _wrong_columns(entry: RatingEntry, scores: Path, header: list[str]) -> Itera
             yield str(error)
 
 
-def _few_images(entry: RatingEntry, n_images: int, n_components: int) -> Iterator[str]:
+def _few_images(
+    entry: RatingEntry, n_images: int, n_components: int, settings: FinetuneSettings | None
+) -> Iterator[str]:
     if entry.fold_column is not None:
         return
     most = n_images - math.ceil(n_images / entry.folds)
@@ -76,6 +83,25 @@ def _few_images(entry: RatingEntry, n_images: int, n_components: int) -> Iterato
             f"{counted(n_images, 'image leaves', 'images leave')} {most} for training in the smallest of {entry.folds} "
             f"folds, and {n_components} components need as many: rate more images, or set more `folds` or fewer "
             "`regression.components`"
+        )
+    elif settings is not None:
+        yield from _few_to_tune(entry, n_images - n_images // entry.folds, settings)
+
+
+def _few_to_tune(entry: RatingEntry, n_train: int, settings: FinetuneSettings) -> Iterator[str]:
+    """Tell that even the largest training part makes no batch, once what is watched is taken out of it."""
+    if not settings.hold_out:
+        yield (
+            f"the folds of {entry.scores} have no validation images for fine-tuning to watch: set "
+            "`finetuning.hold_out` to the share of training images that are watched instead, such as 0.1"
+        )
+        return
+    held = settings.count_held(n_train)
+    if n_train - held < settings.batch_size:
+        yield (
+            f"fine-tuning trains on {counted(n_train - held, 'image')} in each of {entry.folds} folds, beside {held} "
+            f"that it watches, and a batch has {settings.batch_size}: rate more images, or set more `folds` or a "
+            "smaller `finetuning.batch_size`"
         )
 
 
