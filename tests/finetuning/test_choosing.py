@@ -3,6 +3,7 @@
 import itertools
 import logging
 import random
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -171,6 +172,28 @@ def test_what_draws_from_torch_is_recorded(generator, monkeypatch):
     monkeypatch.setattr(choosing, "RecordedStep", lambda plain, *_: plain)
     choice, plain = choice_of(tiny(), generator)
     assert choice._record(plain) is plain
+
+
+@pytest.mark.parametrize(("errors", "raised"), [(0, False), (1, False), (2, False), (3, True)])
+def test_an_error_that_a_broken_recording_leaves_does_not_end_training(generator, monkeypatch, errors, raised, caplog):
+    choice, plain = choice_of(tiny(), generator)
+    before, left, undo = values(plain.network), iter(range(errors)), choice.undo
+
+    def break_off(*_):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    def undo_or_fail():
+        for _ in left:
+            raise RuntimeError("operation not permitted when stream is capturing")
+        undo()
+
+    monkeypatch.setattr(choosing, "RecordedStep", break_off)
+    choice.undo = undo_or_fail
+    with pytest.raises(RuntimeError, match="is capturing") if raised else nullcontext():
+        assert choice._record(plain) is None
+    assert "cannot be recorded as a CUDA graph (CUDA out of memory)" in caplog.text
+    if not raised:
+        assert all(torch.equal(tensor, before[name]) for name, tensor in values(plain.network).items())
 
 
 def test_a_step_in_float32_that_does_not_fit_leaves_weights_as_they_were(generator, monkeypatch):

@@ -142,17 +142,17 @@ class Choice:
             first = str(error).strip().partition("\n")[0]
             log.warning("the network cannot be compiled (%s: %s): it runs as it is", type(error).__name__, first)
             recorded = None
-        self.undo()
-        free(self.inputs.device)
+        if recorded is None:
+            self._recover()
         return Prepared(recorded, plain, plain.accumulate, True, True) if recorded else None
 
     def _record(self, step: PlainStep) -> RecordedStep | None:
         free(self.inputs.device)
         recorded = self._try_to_record(step)
-        self.undo()
         if recorded is None:
-            free(self.inputs.device)  # only now: the error held what was computed until it came
+            self._recover()  # only now: the error held what was computed until it came
             return None
+        self.undo()
         return recorded if self._agrees(recorded, "graph") else None
 
     def _try_to_record(self, step: PlainStep) -> RecordedStep | None:
@@ -162,6 +162,19 @@ class Choice:
             first = str(error).partition("\n")[0]
             log.warning("the step of this network cannot be recorded as a CUDA graph (%s): it runs call by call", first)
             return None
+
+    def _recover(self) -> None:
+        """Bring everything back after a trial that broke off; CUDA may tell of its error once more, in what follows."""
+        for last in (False, False, True):
+            try:
+                self.undo()
+                free(self.inputs.device)
+                self.plain(self.inputs, self.targets, SEEDS[0])
+                break
+            except RuntimeError:
+                if last:
+                    raise
+        self.undo()
 
     def _agrees(self, step: Step, made: str) -> bool:
         """Hold a step's losses against those of plain steps."""
