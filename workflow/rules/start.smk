@@ -21,7 +21,8 @@ def start_run():
         else:
             study.pass_on_interrupts()
         study.require_there(
-            STUDY, ({"step": job.rule.name} | dict(job.wildcards.items()) for job in jobs)
+            STUDY,
+            ({"step": job.rule.name} | dict(job.wildcards.items()) for job in jobs),
         )
         for note in study.find_notes(STUDY):
             logger.warning(f"note: {note}")
