@@ -78,7 +78,7 @@ def _drawn(
         about = regions if any("{region}" in axis for axis in axes) else [""]
         for region in about:
             x, y = (axis.format(region=region) for axis in axes)
-            for name in measures if y == "finetuned" and not tuned else [y]:
+            for name in measures if (x, y) == ("top1", "finetuned") and not tuned else [y]:
                 if {x, name} <= set(networks):
                     yield figure, region, x, name
 

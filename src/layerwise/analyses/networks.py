@@ -14,7 +14,7 @@ from layerwise.statistics.correlation import spearman
 from layerwise.statistics.folds import average_folds
 
 CONTROLS = {
-    "figure3": ("finetuned", "{region}_after"),
+    "figure3": ("{region}_after", "finetuned"),
     "figure4a": ("top1", "{region}_before"),
     "figure4b": ("top1", "{region}"),
     "figureS1": ("top1", "finetuned"),

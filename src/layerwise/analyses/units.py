@@ -31,8 +31,8 @@ def too_few_units(layers: Sequence[LayerSpec], n_components: int) -> frozenset[s
         named = ", ".join(f"{name} ({units} units)" for name, units in list(few.items())[:5])
         more = ", ..." if len(few) > 5 else ""
         warnings.warn(
-            f"of {len(layers)} layers, {len(few)} with fewer units than the {n_components} components that are asked "
-            f"for, and no score: {named}{more}",
+            f"no score for {len(few)} of {len(layers)} layers (fewer units than the {n_components} components that are "
+            f"asked for): {named}{more}",
             DegenerateWarning,
             stacklevel=3,
         )
