@@ -31,7 +31,8 @@ def test_an_error_that_is_none_of_the_disk_is_raised_as_it_is(tmp_path):
 
 
 def test_safetensors_says_so_too(tmp_path, monkeypatch):
-    _save({"a": torch.ones(3)}, tmp_path / "a.safetensors", {})
+    with atomic_path(tmp_path / "a.safetensors") as temporary:
+        _save({"a": torch.ones(3)}, temporary, {})
     assert (tmp_path / "a.safetensors").stat().st_size
     said = "Error while serializing: I/O error: No space left on device (os error 28)"  # of safetensors 0.7, on a tmpfs
     from safetensors import SafetensorError
@@ -45,5 +46,5 @@ def test_safetensors_says_so_too(tmp_path, monkeypatch):
     assert (told.value.errno, told.value.filename) == (errno.ENOSPC, str(tmp_path / "b"))
     assert [path.name for path in tmp_path.iterdir()] == ["a.safetensors"]
     said = "Error while serializing: tensors share memory"
-    with pytest.raises(SafetensorError, match="share memory"):
-        _save({"a": torch.ones(3)}, tmp_path / "b", {})
+    with pytest.raises(SafetensorError, match="share memory"), atomic_path(tmp_path / "b") as temporary:
+        _save({"a": torch.ones(3)}, temporary, {})

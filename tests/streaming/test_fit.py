@@ -398,7 +398,7 @@ def test_a_network_whose_weights_are_nan_as_after_a_diverged_training_has_no_sco
         for tensor in network.state_dict().values():
             tensor.fill_(torch.nan) if tensor.is_floating_point() else None
     arguments = layers, layers, RatedImages(images, preprocessing, scores, splits), Streamed(n_components=4), ATTRIBUTES
-    with pytest.warns(DegenerateWarning, match="layers of mine gave NaN") as caught:
+    with pytest.warns(DegenerateWarning, match="layers of mine: NaN") as caught:
         predictions = stream_pls(network, *arguments)
     assert len(caught) == 1 and np.isnan(predictions).all() and "fitted again" not in caplog.text
 
