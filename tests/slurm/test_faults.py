@@ -92,7 +92,7 @@ def test_kill_of_snakemake_and_a_second_run(study, undisturbed):
     unlocked = study.start("--unlock")
     assert unlocked.wait() == 0, unlocked.said()
     left = earlier_runs(study.folder, ask=lambda command: study.cluster(*command))
-    assert left.startswith("1 jobs of another run in this folder") and f"`scancel --name={name}`" in left
+    assert left.startswith("1 job of another run in this folder") and f"`scancel --name={name}`" in left
     study.cluster("scancel", f"--name={name}")
     until(lambda: not study.cluster.jobs(study.folder))
     again = study.start(SCORES)
