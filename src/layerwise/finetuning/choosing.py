@@ -16,7 +16,6 @@ from layerwise.finetuning.generators import find_generators, host_has_drawn, sta
 from layerwise.finetuning.precision import arithmetic
 from layerwise.finetuning.step import PlainStep, RecordedStep, Step
 from layerwise.finetuning.undoing import Undo
-from layerwise.interfaces.finetuning import WORTHWHILE
 from layerwise.passes.graphs import warm_up
 
 WARM_UPS = 3  # steps before a recording, in which libraries choose their algorithms
@@ -25,7 +24,7 @@ SEEDS = (1, 2)  # of the steps that are compared
 TOLERANCE = 2e-2  # between the losses of a graph and of plain steps: bf16 rounds to 4e-3
 DRIFT = 3  # times what rounding and the order of sums do to plain steps, which is allowed in addition
 _UNLIKE = {
-    "graph": ("it draws random numbers outside PyTorch's generator or depends on the images, so it runs call by call"),
+    "graph": "it draws random numbers outside PyTorch's generator or depends on the images, so it runs call by call",
     "compilation": "rounding does not explain it, so the network runs as it is",
 }
 TINY = 1e-30  # in place of a loss of 0
@@ -104,10 +103,10 @@ class Choice:
         if settings.compile == "always":
             return self._compiled() or self._as_it_is()
         prepared = self._as_it_is()
-        if settings.compile == "never" or settings.deterministic or not prepared.recorded:
+        if not prepared.recorded or not settings.worth_compiling():
             return prepared
         before = self._seconds(prepared.step)
-        if before * steps < WORTHWHILE:
+        if not settings.worth_compiling(before * steps):
             return prepared
         del prepared  # two graphs may not fit side by side
         return self._quicker_than(before) or self._as_it_is()

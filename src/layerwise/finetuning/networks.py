@@ -46,7 +46,7 @@ def skip_idle_pools(network: nn.Module) -> None:
     So it is in AlexNet and the VGGs at 224 pixels, and PyTorch has no deterministic gradient of such a pool on a GPU.
     """
     for module in network.modules():
-        if isinstance(module, nn.AdaptiveAvgPool2d) and not isinstance(module, _PoolIfNeeded):
+        if isinstance(module, nn.AdaptiveAvgPool2d):
             _behave(module, _PoolIfNeeded)
 
 
@@ -56,9 +56,7 @@ def score_in_float32(network: nn.Module, classifiers: str | Sequence[str]) -> No
     Near .76 numbers of bf16 are .004 apart, so that many images would get equal scores.
     """
     for name in (classifiers,) if isinstance(classifiers, str) else classifiers:
-        head = network.get_submodule(name)
-        if not isinstance(head, _InFloat32):
-            _behave(head, _InFloat32)
+        _behave(network.get_submodule(name), _InFloat32)
 
 
 # Classes, as functions put on single layers would let every copy of a network be compiled anew.
@@ -84,8 +82,9 @@ class _InFloat32(nn.Module):
 
 
 def _behave(module: nn.Module, more: Any) -> None:
-    layer: Any = type(module)
-    module.__class__ = _with(more, layer)
+    if not isinstance(module, more):
+        layer: Any = type(module)
+        module.__class__ = _with(more, layer)
 
 
 @cache

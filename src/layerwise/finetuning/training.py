@@ -248,7 +248,7 @@ class Trainer:
         return step
 
     def _least_steps(self) -> int:
-        return self._batches.steps * min(self.settings.max_epochs, self.settings.patience + 1)
+        return self._batches.steps * self.settings.fewest_epochs
 
     def _train_epoch(self, step: Prepared) -> Iterator[None]:
         start, done = time.perf_counter(), self.reached.step

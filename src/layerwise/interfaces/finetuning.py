@@ -1,6 +1,7 @@
 """Every choice of a fine-tuning, with the paper's values as defaults."""
 
 from dataclasses import dataclass, fields
+from math import inf
 from typing import Any, Literal, get_args, get_origin
 
 # In the attributes of what a fine-tuned network gave:
@@ -103,6 +104,16 @@ class FinetuneSettings:
     deterministic: bool = False
     seed: int = 1
     hold_out: float = 0.1
+
+    @property
+    def fewest_epochs(self) -> int:
+        """Epochs of the shortest training: nothing is gained after the first."""
+        return min(self.max_epochs, self.patience + 1)
+
+    def worth_compiling(self, seconds: float = inf) -> bool:
+        """Return whether a GPU tries a compilation, if the shortest training lasts so many seconds without."""
+        worthwhile = self.compile == "auto" and not self.deterministic and seconds >= WORTHWHILE
+        return self.compile == "always" or worthwhile
 
     def count_held(self, n_train: int) -> int:
         """Count the training images that are watched where a split has no validation part."""

@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 from math import ceil
 
-from layerwise.config.finetuning import FinetuningSettings
-from layerwise.interfaces.finetuning import WORTHWHILE
 from layerwise.passes.memory import NETWORK
 from layerwise.study.budget import Budget
 from layerwise.study.counts import count_images, count_splits
@@ -148,7 +146,8 @@ def plan_training(plans: Plans, model: str, on_gpu: bool | None = None) -> Train
     side = finetuning_geometry(study, expected).size if expected else SIZE
     groups = finetuning_groups(study)
     images = round(n_images * (1 - 1 / max(2, count_splits(ratings))))
-    if _compiles(chosen, images * shipped.seconds):
+    settings = chosen.settings()
+    if settings.worth_compiling(images * shipped.seconds * settings.fewest_epochs):
         shipped = compiled(entry.registered, chosen.precision, shipped)
     return TrainingPlan(
         model,
@@ -161,10 +160,3 @@ def plan_training(plans: Plans, model: str, on_gpu: bool | None = None) -> Train
         parameters,
         budget,
     )
-
-
-def _compiles(chosen: FinetuningSettings, epoch: float) -> bool:
-    """Return whether a job tries a compilation, if an epoch takes so many seconds without."""
-    shortest = epoch * min(chosen.max_epochs, chosen.patience + 1)
-    worthwhile = chosen.compile == "auto" and not chosen.deterministic and shortest >= WORTHWHILE
-    return chosen.compile == "always" or worthwhile
