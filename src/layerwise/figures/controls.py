@@ -12,7 +12,8 @@ from matplotlib.figure import Figure
 from layerwise.figures.groups import LEGEND_ROW, Groups, draw_group_legend, group_networks, legend_rows
 from layerwise.figures.parts import draw_regression
 from layerwise.figures.style import COLUMN, mark_simulated, set_style
-from layerwise.figures.words import count, state_rho, tell
+from layerwise.figures.words import state_rho, tell
+from layerwise.interfaces import counted
 
 TOP1 = "ImageNet top-1 accuracy (%)"
 
@@ -69,4 +70,4 @@ def _draw_panel(axis: Axes, networks: pd.DataFrame, row: pd.Series, groups: Grou
 
 
 def _told(drawn: int, known: int) -> str:
-    return count(drawn, "network") + (f"\n{known - drawn} without a value" if known > drawn else "")
+    return counted(drawn, "network") + (f"\n{known - drawn} without a value" if known > drawn else "")

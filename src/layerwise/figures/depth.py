@@ -15,7 +15,6 @@ from layerwise.figures.parts import CEILING, MAX_COLOURS, ceiling_of, explain
 from layerwise.figures.profiles import average_steps, with_relative_depth
 from layerwise.figures.style import mark_simulated, set_style
 from layerwise.figures.words import (
-    count,
     label,
     name_scores,
     require_scores,
@@ -24,6 +23,7 @@ from layerwise.figures.words import (
     tell_above,
     tell_measure,
 )
+from layerwise.interfaces import counted
 
 
 def plot_depth(layers: pd.DataFrame, regions: Sequence[str], measures: Sequence[str]) -> Figure:
@@ -69,7 +69,10 @@ def plot_depth(layers: pd.DataFrame, regions: Sequence[str], measures: Sequence[
 def _told(table: pd.DataFrame, name: str, few: bool) -> list[str]:
     """Return the lines above a panel."""
     drawn = int(np.isfinite(table[name]).sum())
-    facts = f"{count(drawn, 'layer')} of {count(table['model'].nunique(), 'network')}", state_lost(len(table) - drawn)
+    facts = (
+        f"{counted(drawn, 'layer')} of {counted(table['model'].nunique(), 'network')}",
+        state_lost(len(table) - drawn),
+    )
     error = float("nan") if few or drawn == 0 else _errors(table, name).median()
     bounds = state_ceiling(ceiling_of(table, name)), f"median error {error:.3f}" if np.isfinite(error) else ""
     return list(filter(None, (*facts, ", ".join(filter(None, bounds)))))

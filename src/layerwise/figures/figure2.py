@@ -14,7 +14,6 @@ from layerwise.figures.groups import Groups, draw_group_legend, group_networks, 
 from layerwise.figures.parts import CEILING, GREY, REGRESSION, ceiling_of, draw_regression, explain
 from layerwise.figures.style import mark_simulated, set_style
 from layerwise.figures.words import (
-    count,
     label,
     name_similarity,
     pick,
@@ -26,6 +25,7 @@ from layerwise.figures.words import (
     tell_above,
     tell_measure,
 )
+from layerwise.interfaces import counted
 
 MANY = 2000  # layers of a panel that colours cannot tell apart: they are grey, under the medians of groups
 SHARES = (0.9, 0.6, 0.3)  # of the layers, within the contours of density
@@ -101,7 +101,7 @@ def _points(layers: pd.DataFrame, measure: str, region: str) -> pd.DataFrame:
 def _told(layers: pd.DataFrame, measure: str, row: pd.Series, within: pd.Series | None) -> list[str]:
     """Return the lines above a panel."""
     drawn = len(_points(layers, measure, row["region"]))
-    facts = [count(drawn, "layer"), state_lost(len(layers) - drawn), state_ceiling(ceiling_of(layers, row["region"]))]
+    facts = [counted(drawn, "layer"), state_lost(len(layers) - drawn), state_ceiling(ceiling_of(layers, row["region"]))]
     return list(filter(None, [state_rho(row), state_wide(row), state_within(within), ", ".join(filter(None, facts))]))
 
 

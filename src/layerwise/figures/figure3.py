@@ -12,7 +12,8 @@ from matplotlib.figure import Figure
 from layerwise.figures.groups import LEGEND_ROW, Look, draw_group_legend, group_networks, known_families, legend_rows
 from layerwise.figures.parts import draw_regression
 from layerwise.figures.style import COLUMN, mark_simulated, set_style
-from layerwise.figures.words import count, in_lines, label, state_lost, state_rho, tell
+from layerwise.figures.words import in_lines, label, state_lost, state_rho, tell
+from layerwise.interfaces import counted
 
 UNDEFINED = {"rho": float("nan")}
 
@@ -79,4 +80,4 @@ def _told(correlation: Mapping[str, float], drawn: int, known: int, lacking: int
     few = drawn < 3 and not np.isfinite(correlation["rho"])
     rho = "too few for a correlation" if few else state_rho(correlation)
     lost = state_lost(known - drawn), state_lost(lacking, "split")
-    return "\n".join([rho, count(drawn, "network"), *filter(None, lost)])
+    return "\n".join([rho, counted(drawn, "network"), *filter(None, lost)])

@@ -12,7 +12,8 @@ from matplotlib.lines import Line2D
 
 from layerwise.figures.parts import MAX_COLOURS, Colour
 from layerwise.figures.style import COLUMN, PAGE, SMALL, mark_simulated, set_style
-from layerwise.figures.words import count, label, name_scores, require_scores
+from layerwise.figures.words import label, name_scores, require_scores
+from layerwise.interfaces import counted
 
 STEPS = 20  # of relative depth, over which layers are averaged
 MAX_COLUMNS = 5  # of panels
@@ -55,7 +56,7 @@ def plot_profiles(
     for axis, (name, rows) in zip(axes, panels, strict=True):
         _draw_panel(axis, rows, looks, points=len(panels) == 1)
         number = rows["model"].nunique()
-        axis.set_title(f"{name}, {count(number, 'network')}" if by == "family" else str(name))
+        axis.set_title(f"{name}, {counted(number, 'network')}" if by == "family" else str(name))
     figure.supxlabel("Relative depth", fontsize="medium")
     figure.supylabel(name_scores(regions, measures, layers), fontsize="medium")
     handles = [

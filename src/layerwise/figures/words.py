@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from layerwise.figures.parts import signed
 from layerwise.figures.style import SMALL
 from layerwise.files.tables import MEASURED
+from layerwise.interfaces import counted
 
 LINE = 0.1  # of a small panel's height, which a line of words takes
 STEP = 1.15 * SMALL  # points, from a line of words above a panel to the next
@@ -92,7 +93,7 @@ def state_ceiling(ceiling: float) -> str:
 
 def state_lost(number: int, what: str = "") -> str:
     """Write how many have no value, where there are such."""
-    named = count(number, what) if what else f"{number:,}"
+    named = counted(number, what) if what else f"{number:,}"
     return f"{named} without a value" if number else ""
 
 
@@ -115,11 +116,6 @@ def _state_interval(row: "pd.Series | Mapping[str, float]") -> str:
         return ""
     ends = row["low"], row["high"]
     return f" [{signed(ends[0])}, {signed(ends[1])}]" if np.isfinite(ends).all() else ", no interval"
-
-
-def count(number: int, what: str) -> str:
-    """Write a number of things: "1 network", "64 networks"."""
-    return f"{number:,} {what}" + ("" if number == 1 else "s")
 
 
 def tell(axis: Axes, text: str) -> None:
